@@ -1,0 +1,48 @@
+# make demo   run the main job            make lint    ruff and mypy
+# make test   run the tests               make clean   remove .venv and all that is built
+#
+# Each sets up .venv first, once: from the Python found here and the versions in constraints.txt.
+
+VENV := .venv
+READY := $(VENV)/.ready
+
+# The first of these that runs and is new enough is used. Asking one to run is the only sure sign:
+# a version manager leaves names on the path for versions that it does not have.
+PYTHONS := python$(shell cat .python-version) python3.13 python3.12 python3.14 python3 python
+NEW_ENOUGH := import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 15))
+
+.PHONY: demo test lint clean
+
+demo: $(READY)
+	$(VENV)/bin/python examples/late_flights.py
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest -n 2
+
+lint: $(READY)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@for candidate in $(PYTHONS); do \
+	    if $$candidate -c '$(NEW_ENOUGH)' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "bayou needs Python 3.12, 3.13 or 3.14, and none of these runs and is one: $(PYTHONS)" >&2; \
+	    echo "Hint: install Python $$(cat .python-version), put it on the PATH and run this again." >&2; \
+	    exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$($$python --version), once. It takes a few minutes."; \
+	if ! $$python -m venv $(VENV); then \
+	    echo "bayou needs a Python that can make virtual environments, and $$python cannot." >&2; \
+	    echo "Hint: install its venv and ensurepip (on Debian and Ubuntu: apt install python3-venv)." >&2; \
+	    exit 1; \
+	fi
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,26 @@
+"""The data layer for Bayesian models: containers, sources and inference that is fed from them."""
+
+from importlib.metadata import version as _version
+
+from bayou.containers.data import Data, set_data
+from bayou.containers.generator import GeneratorAdapter, generator
+from bayou.containers.minibatch import Minibatch, align_minibatches
+from bayou.datasets import get_data
+from bayou.inference.fit import fit
+from bayou.inference.nuts import sample
+from bayou.results.fit import Fit
+
+__all__ = [
+    "Data",
+    "Fit",
+    "GeneratorAdapter",
+    "Minibatch",
+    "align_minibatches",
+    "fit",
+    "generator",
+    "get_data",
+    "sample",
+    "set_data",
+]
+
+__version__ = _version("bayou")

@@ -1,0 +1,1 @@
+"""Data, Minibatch, generator: PyTensor variables that a model holds."""

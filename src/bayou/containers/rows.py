@@ -1,0 +1,131 @@
+"""The graph of a random slice: row numbers as a PyTensor operation, and the slice that they cut.
+
+The operations of PyTensor and PyMC that a minibatch builds on are touched in this file alone. The
+rows are a deterministic function of a step that each evaluation advances, not a random variable, so
+PyMC takes a minibatch, and a cast of one, as observed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pymc.data import MinibatchOp
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
+from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
+from pytensor.tensor.sharedvar import TensorSharedVariable
+
+from bayou.sampling import uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayou.sampling.axes import AxisSample
+
+
+class StepVariable(TensorSharedVariable):
+    """A shared step counter that every evaluation of a compiled function moves on by one."""
+
+    @property
+    def default_update(self) -> TensorVariable:
+        """The step after this one."""
+        return self + np.int64(1)
+
+
+def step_variable(name: str) -> StepVariable:
+    """Return a step counter that starts at 0."""
+    return StepVariable(
+        type=pt.TensorType("int64", shape=()), value=np.array(0), strict=False, name=name
+    )
+
+
+class UniformRows(Op):
+    """Row numbers of a step: inputs (step, length of the axis), output int64 of shape (size,)."""
+
+    __props__ = ("key", "size")
+
+    def __init__(self, key: int, size: int) -> None:
+        self.key = key
+        self.size = size
+
+    def make_node(self, step: Variable, length: Variable) -> Apply[Any]:
+        """Apply the operation to a scalar step and a scalar length."""
+        inputs = [pt.as_tensor(step, dtype="int64"), pt.as_tensor(length, dtype="int64")]
+        return Apply(self, inputs, [pt.TensorType("int64", shape=(None,))()])
+
+    def perform(
+        self, node: Apply[Any], inputs: Sequence[Any], output_storage: list[list[Any]]
+    ) -> None:
+        """Evaluate the operation with NumPy."""
+        step, length = inputs
+        output_storage[0][0] = uniform.uniform_rows(
+            self.key, np.uint64(step), np.uint64(length), self.size
+        )
+
+    def infer_shape(self, *unused: Any) -> list[tuple[Any, ...]]:
+        """Return the shape of the row numbers; PyTensor 3.3 passes one argument less than 3.1."""
+        return [(pt.constant(self.size, dtype="int64"),)]
+
+
+@register_funcify_default_op_cache_key(UniformRows)
+def _numba_uniform_rows(op: UniformRows, node: Apply[Any] | None = None, **kwargs: Any) -> Any:
+    mix, scale = numba_njit(uniform.mix), numba_njit(uniform.scale)
+    stream_key, size, golden = np.uint64(op.key), op.size, uniform.GOLDEN
+
+    @numba_njit
+    def rows_of_step(step: Any, length: Any) -> Any:
+        num_rows = np.uint64(length.item())
+        start = mix(stream_key + mix(np.uint64(step.item()) + golden))
+        rows = np.empty(size, dtype=np.int64)
+        for index in range(size):
+            rows[index] = np.int64(scale(mix(start + np.uint64(index + 1) * golden), num_rows))
+        return rows
+
+    return rows_of_step
+
+
+@jax_funcify.register(UniformRows)
+def _jax_uniform_rows(op: UniformRows, **kwargs: Any) -> Any:
+    import jax.numpy as jnp
+
+    def rows_of_step(step: Any, length: Any) -> Any:
+        num_rows = jnp.asarray(length).astype(jnp.uint64)
+        return uniform.uniform_rows(
+            np.uint64(op.key), jnp.asarray(step).astype(jnp.uint64), num_rows, op.size, jnp
+        )
+
+    return rows_of_step
+
+
+class SliceOp(MinibatchOp):
+    """A random slice, opaque to PyMC: inputs (storage, step), output the slice of the storage."""
+
+    samples: tuple[AxisSample, ...]
+
+
+def random_slice(
+    storage: TensorVariable,
+    step: StepVariable,
+    samples: Sequence[AxisSample],
+    broadcastable: Sequence[bool],
+) -> TensorVariable:
+    """Return the slice of ``storage`` at ``step`` as the output of one opaque operation."""
+    inner_storage, inner_step = storage.type(), step.type()
+    batch: Any = inner_storage
+    for sample in samples:
+        rows = UniformRows(int(sample.key), sample.size)(
+            inner_step, inner_storage.shape[sample.axis]
+        )
+        batch = batch[(slice(None),) * sample.axis + (rows,)]
+    ones = [axis for axis, one in enumerate(broadcastable) if one]
+    if ones:
+        batch = pt.specify_broadcastable(batch, *ones)
+    op = SliceOp([inner_storage, inner_step], [batch])
+    op.samples = tuple(samples)
+    return op(storage, step)

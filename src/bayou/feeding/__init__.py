@@ -1,0 +1,1 @@
+"""How rows get to the model: gathered and prefetched, a chunk of steps at a time."""

@@ -1,0 +1,56 @@
+"""What went wrong when a density is not finite: the step, and the variables at fault."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bayou.inference.program import Inputs, Program
+
+
+class DivergenceError(FloatingPointError):
+    """A fit met a loss that is not finite."""
+
+
+def check_start(program: Program, position: Any, inputs: Inputs) -> None:
+    """Raise if the density is not finite where a fit starts.
+
+    Raises
+    ------
+    ValueError
+        Names the variables whose log density is not finite.
+    """
+    at_fault = faulty_terms(program, position, inputs)
+    if at_fault:
+        raise ValueError(
+            f"The log density must be finite where the fit starts, got {_listed(at_fault)}.\n"
+            "Hint: check the observed values against the support of the likelihood, or give "
+            "`initval=` to the variables that it depends on."
+        )
+
+
+def divergence(program: Program, step: int, position: Any, inputs: Inputs) -> Exception:
+    """Return the error for a loss that is not finite at a step, where ``position`` was drawn."""
+    at_fault = faulty_terms(program, position, inputs)
+    found = _listed(at_fault) if at_fault else f"a gradient that is not finite near {position}"
+    return DivergenceError(
+        f"The loss must be finite, got {found} at step {step}.\n"
+        "Hint: lower the learning rate, tighten the priors, or check the rows of that step."
+    )
+
+
+def faulty_terms(program: Program, position: Any, inputs: Inputs) -> dict[str, Any]:
+    """Return the variables whose log density is not finite, each with its first such value."""
+    terms = program.terms(position, inputs)
+    values = {name: np.asarray(value) for name, value in terms.items()}
+    return {
+        name: value[~np.isfinite(value)][0]
+        for name, value in values.items()
+        if not np.isfinite(value).all()
+    }
+
+
+def _listed(at_fault: dict[str, Any]) -> str:
+    return ", ".join(f"{value} from {name!r}" for name, value in at_fault.items())

@@ -1,0 +1,231 @@
+"""NUTS on all of the data, through nutpie: a model is compiled once, new data compile nothing."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from bayou.inference.compiled import compiled_density, minibatch_scales, term_densities
+from bayou.inference.context import model_of
+from bayou.results.tree import is_generated, posterior_tree
+
+if TYPE_CHECKING:
+    import pymc as pm
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from bayou.inference.compiled import CompiledDensity
+
+# What nutpie says of a draw, under ArviZ's names.
+_STATISTICS = {
+    "logp": "lp",
+    "energy": "energy",
+    "energy_error": "energy_error",
+    "max_energy_error": "max_energy_error",
+    "diverging": "diverging",
+    "depth": "tree_depth",
+    "maxdepth_reached": "reached_max_treedepth",
+    "n_steps": "n_steps",
+    "index_in_trajectory": "index_in_trajectory",
+    "step_size": "step_size",
+    "step_size_bar": "step_size_bar",
+    "mean_tree_accept": "acceptance_rate",
+}
+
+
+def sample(
+    draws: int = 1000,
+    *,
+    tune: int = 1000,
+    chains: int = 4,
+    model: pm.Model | None = None,
+    random_seed: int | None = None,
+    progressbar: bool = True,
+) -> xr.DataTree:
+    """Draw from the posterior of a model with NUTS, given all of its data.
+
+    The first call on a model compiles it. Later calls compile nothing, whatever the values and the
+    lengths of the data are by then, until variables are added to the model. Minibatches are
+    replaced by the data that they draw from.
+
+    Parameters
+    ----------
+    draws : int, default 1000
+        The number of draws of each chain.
+    tune : int, default 1000
+        The number of steps before them that adapt the sampler and are thrown away. The sampler
+        needs one to find its step size: 0 runs one.
+    chains : int, default 4
+        The number of chains; as many run at once as there are processors.
+    model : pymc.Model, optional
+        The model; by default the one of the context.
+    random_seed : int, optional
+        Decides the starting points and the draws: same seed, same data, same draws.
+    progressbar : bool, default True
+        Show the progress of the chains.
+
+    Returns
+    -------
+    xarray.DataTree
+        As ArviZ reads it, with the dims and coords that the model has now: ``posterior`` with the
+        free variables and the deterministics, ``sample_stats``, ``observed_data`` and
+        ``constant_data``. After an interruption, the draws that all of the chains have finished.
+
+    Raises
+    ------
+    TypeError
+        If there is no model, a free variable is discrete, or the density draws random numbers.
+    ValueError
+        If an argument is out of range, the model has no free variable, is fed by a generator or by
+        a part of its rows, or its density is not finite where the chains start.
+
+    Notes
+    -----
+    Brings back the loop over data sets of PyMC3's Data. The sampler is nutpie's, the No-U-Turn
+    sampler of Hoffman and Gelman (2014) with a mass matrix from draws and gradients.
+
+    Examples
+    --------
+    >>> data_sets = [np.random.default_rng(0).normal(mean, 1, size=500) for mean in (1, 2, 3)]
+    >>> with pm.Model():
+    ...     data = by.Data("data", data_sets[0])
+    ...     mu = pm.Normal("mu", 0, 10)
+    ...     y = pm.Normal("y", mu, 1, observed=data)
+    ...     for values in data_sets:
+    ...         by.set_data({"data": values})
+    ...         trace = by.sample(random_seed=1, progressbar=False)
+    ...         print(round(float(trace.posterior["mu"].mean())))
+    1
+    2
+    3
+    """
+    model = model_of(model)
+    _check_at_least("draws", draws, 1)
+    _check_at_least("tune", tune, 0)
+    _check_at_least("chains", chains, 1)
+    _check_seed(random_seed)
+    _check_free_variables(model)
+    _check_rows(model)
+    density = compiled_density(model)
+    bound, outputs = density.bind()
+    # Importing nutpie imports ArviZ's plots, for which only those who sample should wait.
+    import nutpie
+
+    begin = time.perf_counter()
+    try:
+        trace = nutpie.sample(
+            bound,
+            draws=int(draws),
+            tune=max(int(tune), 1),
+            chains=int(chains),
+            seed=None if random_seed is None else int(random_seed),
+            progress_bar=progressbar,
+            return_raw_trace=True,
+        )
+    except RuntimeError as error:
+        if "initialization" not in str(error):
+            raise
+        raise _start_error(model, density) from None
+    flat, statistics = _unpack(trace, outputs.size)
+    attrs = {
+        "inference_library": "nutpie",
+        "inference_library_version": version("nutpie"),
+        "sampling_time": time.perf_counter() - begin,
+        "tuning_steps": int(tune),
+    }
+    return posterior_tree(model, outputs.split(flat), sample_stats=statistics, attrs=attrs)
+
+
+def _unpack(trace: Any, size: int) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
+    """Read nutpie's Arrow batches, one a chain: draws after tuning, and what is said of them."""
+    draws, statistics = (
+        [pa.record_batch(batch) for batch in batches] for batches in trace.get_arrow_trace()
+    )
+    tuned = [_array(batch["tuning"]).sum() for batch in statistics]
+    finished = min(len(batch) - count for batch, count in zip(statistics, tuned, strict=True))
+    if finished == 0:
+        raise KeyboardInterrupt("Interrupted before each chain had a draw.")
+
+    def stack(batches: list[Any], name: str, *shape: int) -> NDArray[Any]:
+        columns = [
+            batch[name].slice(count, finished) for batch, count in zip(batches, tuned, strict=True)
+        ]
+        return np.stack(
+            [
+                _array(column.flatten() if shape else column).reshape(-1, *shape)
+                for column in columns
+            ]
+        )
+
+    return (
+        stack(draws, "draws", size),
+        {ours: stack(statistics, theirs) for theirs, ours in _STATISTICS.items()},
+    )
+
+
+def _array(column: Any) -> NDArray[Any]:
+    return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
+def _check_at_least(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(
+            f"`{name}` must be a whole number of at least {least}, got {value!r}.\n"
+            "Hint: 1000 draws after 1000 tuning steps in 4 chains suit most models."
+        )
+
+
+def _check_seed(seed: Any) -> None:
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if seed is not None and not (whole and 0 <= seed < 2**64):
+        raise ValueError(
+            f"`random_seed` must be None or a whole number from 0 to 2**64 - 1, got {seed!r}.\n"
+            "Hint: pass a number, and the same one for the same draws."
+        )
+
+
+def _check_free_variables(model: pm.Model) -> None:
+    if not model.free_RVs:
+        raise ValueError(
+            "`model` must have a free variable to sample, got none.\n"
+            "Hint: give a prior to at least one variable that is not observed."
+        )
+    discrete = [variable.name for variable in model.free_RVs if "float" not in variable.dtype]
+    if discrete:
+        raise TypeError(
+            f"`model` must have continuous free variables alone, got discrete {discrete}.\n"
+            "Hint: sum discrete variables out (pymc_extras.marginalize), or use pm.sample."
+        )
+
+
+def _check_rows(model: pm.Model) -> None:
+    """Refuse models that do not hold all of their rows: NUTS would take the rest for not there."""
+    for variable in model.named_vars.values():
+        value = model.rvs_to_values.get(variable, variable)
+        if is_generated(variable) or is_generated(value):
+            raise ValueError(
+                f"`model` must hold all of its rows, got {variable.name!r}, fed by a generator.\n"
+                "Hint: use by.fit, or put the rows into a by.Data."
+            )
+    for name, scale in minibatch_scales(model).items():
+        if not np.isclose(scale, 1):
+            raise ValueError(
+                f"`total_size` of {name!r} must be the number of its rows in memory, got "
+                f"{scale:g} times as many.\n"
+                "Hint: keep all rows in memory for NUTS, or use by.fit."
+            )
+
+
+def _start_error(model: pm.Model, density: CompiledDensity) -> ValueError:
+    terms = term_densities(model, density.start(0))
+    at_fault = [f"{value} from {name!r}" for name, value in terms.items() if not np.isfinite(value)]
+    found = ", ".join(at_fault) or "a gradient that is not finite"
+    return ValueError(
+        f"The log density must be finite where the chains start, got {found}.\n"
+        "Hint: check the observed values against the support of the likelihood, or give "
+        "`initval=` to the variables that it depends on."
+    )

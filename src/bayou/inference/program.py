@@ -1,0 +1,288 @@
+"""A PyMC model as pure JAX functions of a position and of the rows that feed it.
+
+Containers become inputs, so that new data are new arguments and compile nothing as long as their
+shapes stay; transforms, Jacobians and the scaling by total_size are PyMC's own. PyTensor's and
+PyMC's internals that this takes are touched in this file alone.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pymc.data import MinibatchOp
+from pymc.initial_point import make_initial_point_fn
+from pytensor.compile.mode import JAX as JAX_MODE
+from pytensor.compile.mode import Mode
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import ancestors, walk
+from pytensor.link.jax.dispatch import jax_funcify
+
+from bayou.containers.generator import GeneratorOp
+from bayou.containers.rows import SliceOp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pymc as pm
+    from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
+
+# Arrays of NumPy or JAX, in the order of a program's inputs.
+type Inputs = tuple[Any, ...]
+
+_QUICK = Mode(linker="py", optimizer="fast_compile")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each free variable lies in the flat position."""
+
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of elements of each variable."""
+        return tuple(int(np.prod(shape)) for shape in self.shapes)
+
+    @property
+    def size(self) -> int:
+        """The length of the position."""
+        return sum(self.sizes)
+
+    def split(self, position: Any) -> list[Any]:
+        """Cut a flat position, shape (..., size), into the variables, shapes (..., *shape)."""
+        edges = np.cumsum(self.sizes)[:-1]
+        return [
+            position[..., end - size : end].reshape((*position.shape[:-1], *shape))
+            for end, size, shape in zip([*edges, self.size], self.sizes, self.shapes, strict=True)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A model as JAX functions; ``inputs`` are the arrays of ``fed``, then those of ``data``.
+
+    Attributes
+    ----------
+    layout : Layout
+        The free variables, transformed to the real line, within the flat position.
+    fed : tuple of TensorVariable
+        What changes from step to step: minibatches and generators.
+    data : tuple of SharedVariable
+        What stays through a fit: the values of the containers.
+    density : callable
+        (position of shape (size,), inputs) -> log density, Jacobians and scaling included.
+    terms : callable
+        (position, inputs) -> dict of name -> log density of each variable, unsummed.
+    constrain : callable
+        (position, data) -> dict of name -> value, in the space of the model, for the free variables
+        and the deterministics that depend on no fed rows.
+    start : callable
+        seed -> a position, shape (size,).
+    compiled : dict
+        Functions compiled for this program, kept by those who compile them.
+    """
+
+    layout: Layout
+    fed: tuple[TensorVariable, ...]
+    data: tuple[SharedVariable, ...]
+    density: Callable[[jax.Array, Inputs], jax.Array]
+    terms: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
+    constrain: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
+    start: Callable[[int], NDArray[Any]]
+    compiled: dict[Any, Callable[..., Any]] = field(default_factory=dict, repr=False)
+
+    def data_values(self) -> Inputs:
+        """Return the present values of the data containers."""
+        return tuple(jax.numpy.asarray(variable.get_value(borrow=True)) for variable in self.data)
+
+
+_programs: weakref.WeakKeyDictionary[pm.Model, tuple[tuple[Any, ...], Program]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def compile_program(model: pm.Model) -> Program:
+    """Return the program of a model; the same one until the model's structure changes.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        A model with continuous free variables alone.
+
+    Returns
+    -------
+    Program
+
+    Raises
+    ------
+    TypeError
+        If a free variable is discrete, or the model holds a minibatch that bayou cannot feed.
+    ValueError
+        If the model has no free variable.
+    """
+    sources = _sources(model)
+    known = _programs.get(model)
+    if known is not None and len(known[0]) == len(sources) and all(map(_same, known[0], sources)):
+        return known[1]
+    _check_free_variables(model)
+    program = _build(model)
+    _programs[model] = (sources, program)
+    return program
+
+
+def _sources(model: pm.Model) -> tuple[Any, ...]:
+    """List what a program is made from: variables, and whole numbers that it holds as constants."""
+    variables = (*model.basic_RVs, *model.potentials, *model.deterministics)
+    values = (model.rvs_to_values.get(variable) for variable in variables)
+    lengths = (
+        int(variable.get_value())
+        for variable in model.dim_lengths.values()
+        if isinstance(variable, SharedVariable)
+    )
+    return (*variables, *values, *lengths)
+
+
+def _same(old: Any, new: Any) -> bool:
+    return old is new or (isinstance(old, int) and old == new)
+
+
+def _check_free_variables(model: pm.Model) -> None:
+    if not model.free_RVs:
+        raise ValueError(
+            "`model` must have a free variable to fit, got none.\n"
+            "Hint: give a prior to at least one variable that is not observed."
+        )
+    discrete = [variable.name for variable in model.free_RVs if variable.dtype[0] not in "f"]
+    if discrete:
+        raise TypeError(
+            f"`model` must have continuous free variables alone, got discrete {discrete}.\n"
+            "Hint: sum discrete variables out (pymc_extras.marginalize), or use pm.sample."
+        )
+
+
+def _build(model: pm.Model) -> Program:
+    total = model.logp()
+    each = model.logp(sum=False)
+    constrained = {
+        variable.name: variable
+        for variable in model.unobserved_value_vars
+        if variable.name not in {value.name for value in model.value_vars}
+        or variable.name in {free.name for free in model.free_RVs}
+    }
+    roots = _roots([total, *each, *constrained.values()])
+    fixed = {root: pt.constant(root.get_value()) for root in roots if _fixed(root)}
+    places = _placeholders([root for root in roots if root not in fixed])
+    firsts = {place: root for root, place in reversed(places.items())}
+    fed = tuple(root for root in reversed(firsts.values()) if _is_fed(root))
+    data = tuple(root for root in reversed(firsts.values()) if not _is_fed(root))
+    replacements = places | fixed
+    values = list(model.value_vars)
+    inputs = [places[root] for root in (*fed, *data)]
+    point = _start_function(model)
+    first = point(0)
+    layout = Layout(
+        tuple(value.name for value in values),
+        tuple(np.shape(first[value.name]) for value in values),
+    )
+    names = [
+        name
+        for name, variable in constrained.items()
+        if not _depends_on(variable, set(places) - set(data))
+    ]
+    density = _jax_function(values + inputs, [total], replacements)
+    terms = _jax_function(values + inputs, each, replacements)
+    constrain = _jax_function(
+        values + inputs[len(fed) :], [constrained[name] for name in names], replacements
+    )
+    term_names = [variable.name for variable in (*model.basic_RVs, *model.potentials)]
+
+    def start(seed: int) -> NDArray[Any]:
+        found = point(seed)
+        return np.concatenate([np.ravel(found[name]) for name in layout.names])
+
+    return Program(
+        layout=layout,
+        fed=fed,
+        data=data,
+        density=lambda position, rows: density(*layout.split(position), *rows)[0],
+        terms=lambda position, rows: dict(
+            zip(term_names, terms(*layout.split(position), *rows), strict=True)
+        ),
+        constrain=lambda position, rows: dict(
+            zip(names, constrain(*layout.split(position), *rows), strict=True)
+        ),
+        start=start,
+    )
+
+
+def _roots(graphs: Sequence[Variable]) -> list[Variable]:
+    """Find what feeds the graphs: slices, generators and shared values, clones of each included."""
+
+    def inputs_of(variable: Variable) -> list[Variable]:
+        return [] if variable.owner is None or _is_fed(variable) else variable.owner.inputs
+
+    roots = []
+    for variable in walk(list(graphs), inputs_of, bfs=False):
+        if _is_fed(variable) or isinstance(variable, SharedVariable):
+            roots.append(variable)
+        elif variable.owner is not None and isinstance(variable.owner.op, MinibatchOp):
+            raise TypeError(
+                f"`model` must hold minibatches of bayou, got pm.Minibatch {variable}.\n"
+                "Hint: make it with by.Minibatch(data, batch_size)."
+            )
+    return roots
+
+
+def _placeholders(roots: Sequence[Variable]) -> dict[Variable, Variable]:
+    """Give each root a variable in its place; clones of one slice share theirs."""
+    by_node: dict[Any, Variable] = {}
+    places = {}
+    for root in roots:
+        node = (root.owner.op, *root.owner.inputs) if root.owner else root
+        places[root] = by_node.setdefault(node, root.type(name=root.name))
+    return places
+
+
+def _is_fed(variable: Variable) -> bool:
+    return variable.owner is not None and isinstance(variable.owner.op, SliceOp | GeneratorOp)
+
+
+def _fixed(variable: Variable) -> bool:
+    """Whole numbers without axes are lengths and sizes, which JAX needs while it compiles."""
+    return (
+        isinstance(variable, SharedVariable)
+        and variable.type.ndim == 0
+        and variable.type.dtype.startswith(("int", "uint"))
+    )
+
+
+def _depends_on(variable: Variable, others: set[Variable]) -> bool:
+    return any(ancestor in others for ancestor in ancestors([variable]))
+
+
+def _jax_function(
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    replacements: dict[Variable, Variable],
+) -> Callable[..., Sequence[jax.Array]]:
+    """Turn graphs into a JAX function; without parameter checks, the impossible is nan or -inf."""
+    replaced = clone_replace(list(outputs), replacements, rebuild_strict=False)
+    graph = FunctionGraph(inputs=list(inputs), outputs=replaced, clone=True)
+    JAX_MODE.including("local_remove_check_parameter").optimizer.rewrite(graph)
+    return jax_funcify(graph)  # type: ignore[no-any-return]
+
+
+def _start_function(model: pm.Model) -> Callable[[int], dict[str, NDArray[Any]]]:
+    with pytensor.config.change_flags(mode=_QUICK):
+        return make_initial_point_fn(model=model, return_transformed=True)  # type: ignore[no-any-return]

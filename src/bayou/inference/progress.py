@@ -1,0 +1,34 @@
+"""The progress bar of a fit: steps done, steps a second and the latest ELBO."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+
+@contextmanager
+def step_progress(num_steps: int, shown: bool) -> Iterator[Callable[[NDArray[Any]], None]]:
+    """Show a bar; yield a function that takes the losses of the steps just done."""
+    columns = (
+        TextColumn("fit"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} steps/s  ELBO {task.fields[elbo]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, disable=not shown) as bar:
+        task = bar.add_task("fit", total=num_steps, rate="-", elbo="-")
+
+        def advance(losses: NDArray[Any]) -> None:
+            bar.update(task, advance=len(losses), elbo=f"{-losses.mean():,.1f}")
+            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+            bar.update(task, rate=f"{speed:,.0f}" if speed else "-")
+
+        yield advance

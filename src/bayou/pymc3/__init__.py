@@ -1,0 +1,50 @@
+"""The names of PyMC3, for code written then: ``import bayou.pymc3 as pm``.
+
+What is not named here comes from PyMC, its distributions with PyMC3's keywords added.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymc as pm
+
+from bayou import (
+    Data,
+    GeneratorAdapter,
+    Minibatch,
+    align_minibatches,
+    fit,
+    generator,
+    get_data,
+    sample,
+    set_data,
+)
+from bayou.pymc3 import theano
+from bayou.pymc3.distributions import BASES, Distribution
+from bayou.pymc3.model import Model
+from bayou.pymc3.theanof import floatX, set_tt_rng, tt_rng
+
+__all__ = [
+    "Data",
+    "GeneratorAdapter",
+    "Minibatch",
+    "Model",
+    "align_minibatches",
+    "fit",
+    "floatX",
+    "generator",
+    "get_data",
+    "sample",
+    "set_data",
+    "set_tt_rng",
+    "theano",
+    "tt_rng",
+]
+
+
+def __getattr__(name: str) -> Any:
+    value = getattr(pm, name)
+    if isinstance(value, type) and hasattr(value, "dist") and name not in BASES:
+        value = globals()[name] = Distribution(value)
+    return value

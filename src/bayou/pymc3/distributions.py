@@ -1,0 +1,98 @@
+"""PyMC's distributions with the keywords of PyMC3: ``sd``, ``testval``, an iterator as observed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pytensor.compile.sharedvalue import shared
+
+from bayou import generator
+
+# Classes to inherit from, not to call.
+BASES = frozenset({"Continuous", "Discrete", "Distribution"})
+
+# The distributions that took `sd` for `sigma`.
+HAD_SD = frozenset(
+    {
+        "AR",
+        "Beta",
+        "ExGaussian",
+        "Gamma",
+        "GaussianRandomWalk",
+        "HalfNormal",
+        "HalfStudentT",
+        "InverseGamma",
+        "LogNormal",
+        "LogitNormal",
+        "Normal",
+        "NormalMixture",
+        "Rice",
+        "SkewNormal",
+        "StudentT",
+        "TruncatedNormal",
+    }
+)
+
+
+class Distribution:
+    """A distribution of PyMC, called as in PyMC3.
+
+    Parameters
+    ----------
+    kind : type
+        The distribution of PyMC.
+    """
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+        self.__doc__ = kind.__doc__
+
+    def __call__(self, name: str, *args: Any, observed: Any = None, **kwargs: Any) -> Any:
+        """Add a variable of this distribution to the model on the context stack.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        *args
+            Parameters of the distribution.
+        observed : array_like, variable or iterator of array_like, optional
+            The data; an iterator becomes a :func:`bayou.generator`.
+        **kwargs
+            What PyMC takes, and as in PyMC3 ``sd`` for ``sigma``, ``testval`` for ``initval``,
+            and ``broadcastable``: axes that are not may get other lengths than ``shape`` says.
+        """
+        if hasattr(observed, "__next__"):
+            observed = generator(observed)
+        if "testval" in kwargs:
+            kwargs["initval"] = kwargs.pop("testval")
+        if "broadcastable" in kwargs:
+            axes = zip(kwargs["shape"], kwargs.pop("broadcastable"), strict=True)
+            kwargs["shape"] = [1 if one else shared(np.int64(length)) for length, one in axes]
+        return self.kind(name, *args, observed=observed, **self._with_sigma(kwargs))
+
+    def dist(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a variable of this distribution outside any model."""
+        return self.kind.dist(*args, **self._with_sigma(kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kind, name)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind.__name__} with the keywords of PyMC3>"
+
+    def _with_sigma(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        if "sd" not in kwargs:
+            return kwargs
+        name = self.kind.__name__
+        if name not in HAD_SD:
+            raise TypeError(
+                f"{name} has no `sd`, got {kwargs['sd']!r}.\n"
+                "Hint: see the parameters that PyMC gives this distribution."
+            )
+        if "sigma" in kwargs:
+            raise TypeError(
+                f"`sd` and `sigma` of {name} are the same, got both.\nHint: pass `sigma` alone."
+            )
+        return {"sigma" if key == "sd" else key: value for key, value in kwargs.items()}

@@ -1,0 +1,67 @@
+"""PyMC's model with what PyMC3's had on top: ``logpt``, and ``total_size`` of free variables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pymc as pm
+from pymc.distributions.transforms import _default_transform
+from pymc.variational.minibatch_rv import create_minibatch_rv
+
+if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
+
+class Model(pm.Model):
+    """A model of PyMC that code written for PyMC3 can use."""
+
+    @property
+    def logpt(self) -> TensorVariable:
+        """The log-density of the model, a scalar."""
+        return self.logp()
+
+    def register_rv(
+        self,
+        rv_var: TensorVariable,
+        name: str,
+        *,
+        observed: Any = None,
+        total_size: Any = None,
+        **kwargs: Any,
+    ) -> TensorVariable:
+        """Register a variable as PyMC does; a free one may have a ``total_size`` too."""
+        total_size = _whole_axes_spelled_out(total_size)
+        if observed is not None:
+            return super().register_rv(
+                rv_var, name, observed=observed, total_size=total_size, **kwargs
+            )
+        if total_size:
+            if _default_transform(rv_var.owner.op, rv_var) is not None:
+                raise NotImplementedError(
+                    f"`total_size` of the free variable {name!r} needs a distribution on the real "
+                    f"line, got {rv_var.owner.op}.\n"
+                    "Hint: transform a Normal with a Deterministic."
+                )
+            rv_var = create_minibatch_rv(rv_var, total_size)
+        variable = super().register_rv(rv_var, name, **kwargs)
+        if self.rvs_to_transforms[variable] is None:
+            variable.tag.value_variable = self.rvs_to_values[variable]
+        return variable
+
+
+def _whole_axes_spelled_out(total_size: Any) -> Any:
+    """Return a total size that reaches all axes: PyMC3 took one for the leading axes alone."""
+    sizes = list(total_size) if isinstance(total_size, list | tuple) else [total_size]
+    if not all(size in (None, Ellipsis) or isinstance(size, int) for size in sizes):
+        raise TypeError(
+            f"Unrecognized `total_size`: must hold int, None or Ellipsis, got {total_size!r}.\n"
+            "Hint: pass the length of the data, or a list with one length an axis."
+        )
+    if sizes.count(Ellipsis) > 1:
+        raise ValueError(
+            f"Double Ellipsis in `total_size`: one at most, got {total_size!r}.\n"
+            "Hint: write None for each axis that is whole."
+        )
+    if sizes in ([], [None]):
+        return None
+    return sizes if Ellipsis in sizes else [*sizes, Ellipsis]

@@ -1,0 +1,100 @@
+"""What PyMC3 kept beside Theano: ``floatX``, generators, and random streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pymc.pytensorf import floatX, intX
+from pytensor.tensor.random.variable import RandomGeneratorSharedVariable
+
+from bayou import generator
+from bayou.containers.generator import GeneratorOp
+
+if TYPE_CHECKING:
+    from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
+
+__all__ = ["GeneratorOp", "RandomStream", "floatX", "generator", "intX", "set_tt_rng", "tt_rng"]
+
+
+class AdvancingGenerator(RandomGeneratorSharedVariable):
+    """A random generator that every evaluation of a compiled function moves on."""
+
+    advanced: Variable[Any, Any] | None = None
+
+    @property
+    def default_update(self) -> Variable[Any, Any] | None:
+        """The generator after the draw."""
+        return self.advanced
+
+
+class RandomStream:
+    """Random variables as Theano's streams gave them: each evaluation draws afresh.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Makes the draws repeatable.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seeds = np.random.SeedSequence(seed)
+
+    def uniform(self, size: Any = None, low: Any = 0.0, high: Any = 1.0) -> TensorVariable:
+        """Return uniform draws from ``[low, high)``."""
+        return self._draw(pt.random.uniform, low, high, size=size)
+
+    def normal(self, size: Any = None, avg: Any = 0.0, std: Any = 1.0) -> TensorVariable:
+        """Return normal draws of mean ``avg`` and standard deviation ``std``."""
+        return self._draw(pt.random.normal, avg, std, size=size)
+
+    def binomial(self, size: Any = None, n: Any = 1, p: Any = 0.5) -> TensorVariable:
+        """Return the number of successes in ``n`` trials of probability ``p``."""
+        return self._draw(pt.random.binomial, n, p, size=size)
+
+    def _draw(self, distribution: Any, *parameters: Any, size: Any) -> TensorVariable:
+        state = np.random.default_rng(self.seeds.spawn(1)[0])
+        rng = AdvancingGenerator(
+            type=pt.random.type.random_generator_type, value=state, strict=False
+        )
+        rng.advanced, draw = distribution(*parameters, size=size, rng=rng, return_next_rng=True)
+        return draw
+
+
+_package_stream = RandomStream()
+
+
+def tt_rng(random_seed: int | None = None) -> RandomStream:
+    """Return a stream of a seed, or the package's own.
+
+    Parameters
+    ----------
+    random_seed : int, optional
+        The seed of a new stream.
+
+    Returns
+    -------
+    RandomStream
+        Has ``uniform``, ``normal`` and ``binomial``.
+
+    Examples
+    --------
+    >>> draw = tt_rng(1).uniform(size=(2, 3), low=0, high=9).astype("int64")
+    >>> draw.eval().shape
+    (2, 3)
+    """
+    return _package_stream if random_seed is None else RandomStream(random_seed)
+
+
+def set_tt_rng(new_rng: int | RandomStream) -> None:
+    """Set the stream that :func:`tt_rng` returns without a seed.
+
+    Parameters
+    ----------
+    new_rng : int or RandomStream
+        A seed, or the stream itself.
+    """
+    global _package_stream  # noqa: PLW0603 (PyMC3's interface is one stream for the package)
+    _package_stream = new_rng if isinstance(new_rng, RandomStream) else RandomStream(new_rng)

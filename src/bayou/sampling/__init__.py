@@ -1,0 +1,1 @@
+"""Which rows come next: one policy a file, each a pure function of (seed, step)."""

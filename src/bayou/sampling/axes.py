@@ -1,0 +1,171 @@
+"""How the axes of data are sampled and held: the lists of sizes, seeds, None and Ellipsis, read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayou.sampling.uniform import stream_key, uniform_rows
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from numpy.typing import NDArray
+
+type BatchSize = int | Sequence[int | tuple[int, int] | EllipsisType | None] | None
+type MemorySize = int | Sequence[int | slice | EllipsisType | None] | None
+
+
+@dataclass(frozen=True)
+class AxisSample:
+    """Uniform rows of one axis: ``size`` rows a step, from the stream (``seed``, ``stream``)."""
+
+    axis: int
+    size: int
+    seed: int
+    stream: int
+
+    @cached_property
+    def key(self) -> np.uint64:
+        """The key that all the draws of this axis hang on."""
+        return stream_key(self.seed, self.stream)
+
+    def rows(self, steps: Any, num_rows: Any, xp: ModuleType = np) -> NDArray[np.int64]:
+        """Return the row numbers of one or many steps, shape (*steps, size)."""
+        return uniform_rows(self.key, steps, num_rows, self.size, xp)
+
+
+def axis_samples(batch_size: BatchSize, random_seed: int, ndim: int) -> tuple[AxisSample, ...]:
+    """Read a ``batch_size``: which axes are sampled, how many rows of each and from which stream.
+
+    Parameters
+    ----------
+    batch_size : int, None, or list of int, (size, seed), None or Ellipsis
+        As :class:`bayou.Minibatch` takes it.
+    random_seed : int
+        The seed of the axes that name none.
+    ndim : int
+        The number of axes of the data.
+
+    Returns
+    -------
+    tuple of AxisSample
+        One for each sampled axis. A seed used for the k-th time within the list reads stream k,
+        so that two axes are never tied to each other.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an entry is of a wrong kind, a size is below 1, or there are too many entries.
+    """
+    hint = "Hint: use an int, or a list of int, (size, seed), None and at most one Ellipsis."
+    seed = _seed(random_seed, "random_seed", random_seed)
+    samples: list[AxisSample] = []
+    streams: dict[int, int] = {}
+    for axis, entry in _entries(batch_size, ndim, "batch_size", hint):
+        if entry is None:
+            continue
+        size, axis_seed = entry, seed
+        if isinstance(entry, tuple):
+            if len(entry) != 2:
+                raise TypeError(
+                    f"`batch_size` takes pairs (size, seed), got {entry!r} in {batch_size!r}.\n"
+                    f"{hint}"
+                )
+            size, axis_seed = entry[0], _seed(entry[1], "batch_size", batch_size)
+        size = _size(size, "batch_size", batch_size, hint)
+        stream = streams.get(axis_seed, 0)
+        streams[axis_seed] = stream + 1
+        samples.append(AxisSample(axis, size, axis_seed, stream))
+    return tuple(samples)
+
+
+def memory_slices(in_memory_size: MemorySize, ndim: int) -> tuple[slice, ...]:
+    """Read an ``in_memory_size``: the slice of each axis that is kept.
+
+    Parameters
+    ----------
+    in_memory_size : int, None, or list of int, slice, None or Ellipsis
+        As :class:`bayou.Minibatch` takes it.
+    ndim : int
+        The number of axes of the data.
+
+    Returns
+    -------
+    tuple of slice, length ndim
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an entry is of a wrong kind, a size is below 1, or there are too many entries.
+    """
+    hint = "Hint: use an int, or a list of int, slice, None and at most one Ellipsis."
+    slices = [slice(None)] * ndim
+    for axis, entry in _entries(in_memory_size, ndim, "in_memory_size", hint):
+        if isinstance(entry, slice):
+            slices[axis] = entry
+        elif entry is not None:
+            slices[axis] = slice(_size(entry, "in_memory_size", in_memory_size, hint))
+    return tuple(slices)
+
+
+def _entries(value: Any, ndim: int, argument: str, hint: str) -> list[tuple[int, Any]]:
+    """Pair the entries of a list with their axes; an Ellipsis stands for the axes left over."""
+    if value is None:
+        return []
+    if isinstance(value, Integral):
+        value = [value]
+    if not isinstance(value, list | tuple):
+        raise TypeError(
+            f"`{argument}` must be an int, None or a list, got {value!r} of type "
+            f"{type(value).__name__}.\n{hint}"
+        )
+    where = [position for position, entry in enumerate(value) if entry is Ellipsis]
+    if len(where) > 1:
+        raise ValueError(f"`{argument}` takes a single Ellipsis, got {value!r}.\n{hint}")
+    count = len(value) - len(where)
+    if count > ndim:
+        raise ValueError(
+            f"`{argument}` has {count} entries for data with {ndim} axes, got {value!r}.\n{hint}"
+        )
+    if not where:
+        return list(enumerate(value))
+    [cut] = where
+    tail = len(value) - cut - 1
+    return [
+        *enumerate(value[:cut]),
+        *((ndim - tail + position, entry) for position, entry in enumerate(value[cut + 1 :])),
+    ]
+
+
+def _size(size: Any, argument: str, value: Any, hint: str) -> int:
+    if isinstance(size, bool) or not isinstance(size, Integral):
+        raise TypeError(
+            f"`{argument}` takes sizes of type int, got {size!r} of type {type(size).__name__} in "
+            f"{value!r}.\n{hint}"
+        )
+    if size < 1:
+        raise ValueError(
+            f"`{argument}` takes sizes of at least 1, got {size} in {value!r}.\n{hint}"
+        )
+    return int(size)
+
+
+def _seed(seed: Any, argument: str, value: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise TypeError(
+            f"`{argument}` takes seeds of type int, got {seed!r} in {value!r}.\n"
+            "Hint: pass a whole number of at least 0."
+        )
+    if seed < 0:
+        raise ValueError(
+            f"`{argument}` takes seeds of at least 0, got {seed} in {value!r}.\n"
+            "Hint: pass a whole number of at least 0."
+        )
+    return int(seed)

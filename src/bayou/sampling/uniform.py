@@ -1,0 +1,78 @@
+"""Uniform draws of rows with replacement, as a pure function of (seed, stream, step, num_rows).
+
+The draw is counter-based (SplitMix64, Steele, Lea and Flood 2014): element ``i`` of step ``t`` is a
+hash of its coordinates, so any step can be had without the ones before it. A row costs about a
+nanosecond; memory is that of the rows asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from numpy.typing import NDArray
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+FIRST = np.uint64(0xBF58476D1CE4E5B9)
+SECOND = np.uint64(0x94D049BB133111EB)
+LOW = np.uint64(0xFFFFFFFF)
+SHIFTS = tuple(np.uint64(shift) for shift in (30, 27, 31, 32))
+
+
+def mix(bits: Any) -> Any:
+    """Return the finalised bits of SplitMix64, for uint64 arrays of NumPy or JAX."""
+    bits = (bits ^ (bits >> SHIFTS[0])) * FIRST
+    bits = (bits ^ (bits >> SHIFTS[1])) * SECOND
+    return bits ^ (bits >> SHIFTS[2])
+
+
+def scale(bits: Any, num_rows: Any) -> Any:
+    """Return ``floor(bits * num_rows / 2**64)``, the high word of the 128-bit product."""
+    half = SHIFTS[3]
+    high, low = bits >> half, bits & LOW
+    top, bottom = num_rows >> half, num_rows & LOW
+    middle = high * bottom + ((low * bottom) >> half)
+    carry = low * top + (middle & LOW)
+    return high * top + (middle >> half) + (carry >> half)
+
+
+def stream_key(seed: int, stream: int) -> np.uint64:
+    """Return the key of a stream: two keys of different (seed, stream) are unrelated."""
+    words = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)
+    return np.uint64(words[0])
+
+
+def uniform_rows(
+    key: Any, steps: Any, num_rows: Any, batch_size: int, xp: ModuleType = np
+) -> NDArray[np.int64]:
+    """Draw rows uniformly with replacement for one or many steps.
+
+    Parameters
+    ----------
+    key : uint64
+        The key of the stream, from :func:`stream_key`.
+    steps : uint64 or array of uint64, shape (*steps)
+        The steps to draw for.
+    num_rows : uint64
+        Rows to draw from; at least 1.
+    batch_size : int
+        Rows of a step.
+    xp : module, optional
+        ``numpy`` (the default) or ``jax.numpy``; both give the same rows.
+
+    Returns
+    -------
+    array of int64, shape (*steps, batch_size)
+        Row numbers in ``[0, num_rows)``.
+    """
+    with np.errstate(over="ignore"):
+        steps = xp.asarray(steps, dtype=xp.uint64)
+        start = mix(xp.asarray(key, dtype=xp.uint64) + mix(steps + GOLDEN))
+        counter = (xp.arange(batch_size, dtype=xp.uint64) + np.uint64(1)) * GOLDEN
+        bits = mix(start[..., None] + counter)
+        rows = scale(bits, xp.asarray(num_rows, dtype=xp.uint64))
+    return rows.astype(xp.int64)  # type: ignore[no-any-return]

@@ -1,0 +1,196 @@
+"""The rules of the code as a whole: which file imports what, how long it is, what is documented."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions
+from itertools import chain
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytensor
+import pytest
+
+import bayou as by
+
+ROOT = Path(by.__file__).parents[2]
+PACKAGE = ROOT / "src" / "bayou"
+FILES = sorted(PACKAGE.rglob("*.py"))
+STAGES = ("sources", "sampling", "feeding", "containers", "inference", "results")
+OPTIONAL = {"duckdb", "matplotlib", "polars", "ray", "torch", "zarr"}
+MAX_LINES = 500
+
+each_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+
+
+@dataclass(frozen=True)
+class Import:
+    """A module that a file imports: `late` in a function, `typing` for the type checker alone."""
+
+    module: str
+    late: bool
+    typing: bool
+
+    @property
+    def package(self) -> str:
+        """The top of the module's name."""
+        return self.module.partition(".")[0]
+
+    @property
+    def stage(self) -> str | None:
+        """The part of bayou that it is of, "" for the public list itself."""
+        package, _, rest = self.module.partition(".")
+        return rest.partition(".")[0] if package == "bayou" else None
+
+
+def imports_of(file: Path) -> list[Import]:
+    return list(_imports(ast.parse(file.read_text(encoding="utf-8")), late=False, typing=False))
+
+
+def _imports(node: ast.AST, *, late: bool, typing: bool) -> Iterator[Import]:
+    match node:
+        case ast.Import():
+            yield from (Import(alias.name, late, typing) for alias in node.names)
+        case ast.ImportFrom(module=str(module), level=0):
+            # `from bayou import sampling` imports a part, `from bayou.sampling import x` a name.
+            names = [f"bayou.{alias.name}" for alias in node.names if module == "bayou"]
+            yield from (Import(name, late, typing) for name in names or [module])
+        case ast.ImportFrom():
+            raise AssertionError(f"line {node.lineno}: import by the full name, not a relative one")
+    late = late or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    typing = typing or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+    for child in ast.iter_child_nodes(node):
+        yield from _imports(child, late=late, typing=typing)
+
+
+def part_of(file: Path) -> str:
+    """The part of bayou that a file is of, "" for the public list itself."""
+    first = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return "" if first == "__init__" else first
+
+
+def may_import(part: str, imported: Import) -> bool:
+    stage = imported.stage
+    if stage is None or stage == part:
+        return True
+    if stage in {"pymc3", "cli"} or part == "datasets":
+        return False
+    if part not in STAGES:
+        return True
+    if part == "inference" and stage == "results":
+        return True
+    if part == "results" and stage == "inference":
+        return imported.typing
+    return stage in STAGES[: STAGES.index(part)]
+
+
+@each_file
+def test_imports_go_one_way(file: Path) -> None:
+    part = part_of(file)
+    assert [found.module for found in imports_of(file) if not may_import(part, found)] == []
+
+
+@each_file
+def test_optional_modules_are_imported_late(file: Path) -> None:
+    early = [found for found in imports_of(file) if not (found.late or found.typing)]
+    assert {found.package for found in early} & OPTIONAL == set()
+
+
+def test_optional_module_is_imported_in_one_file() -> None:
+    imported = [
+        package
+        for file in FILES
+        for package in {found.package for found in imports_of(file) if not found.typing} & OPTIONAL
+    ]
+    assert sorted(imported) == sorted(set(imported))
+
+
+def test_importing_bayou_imports_no_optional_module() -> None:
+    command = (
+        "import sys, arviz, nutpie, pymc; before = set(sys.modules)\n"
+        f"import bayou; print(*{OPTIONAL} & (set(sys.modules) - before))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == []
+
+
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    users = [project["dependencies"], *(extras[extra] for extra in extras if extra != "dev")]
+    declared = {re.split(r"[^\w-]", requirement)[0] for requirement in chain(*users)}
+    imported = {found.package for file in FILES for found in imports_of(file)}
+    distributions = packages_distributions()
+    undeclared = {
+        module
+        for module in imported - sys.stdlib_module_names - {"bayou"}
+        if declared.isdisjoint(name.replace("_", "-") for name in distributions[module])
+    }
+    assert undeclared == set()
+
+
+@each_file
+def test_file_is_short(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_public_list_is_sorted_and_complete() -> None:
+    public = {
+        name
+        for name, value in vars(by).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert list(by.__all__) == sorted(public)
+
+
+def public_callables() -> Iterator[tuple[str, Any]]:
+    """Every public function and class, and the public methods that a class of bayou defines."""
+    for name in by.__all__:
+        value = getattr(by, name)
+        if callable(value):
+            yield name, value
+        if inspect.isclass(value):
+            yield from (
+                (f"{name}.{method}", function)
+                for method, function in vars(value).items()
+                if not method.startswith("_") and inspect.isfunction(function)
+            )
+
+
+@pytest.mark.parametrize(("name", "value"), list(public_callables()))
+def test_public_callable_is_documented(name: str, value: Any) -> None:
+    doc = inspect.getdoc(value)
+    assert doc, f"{name} has no docstring"
+    signature = inspect.signature(value)
+    described = _names(_section(doc, "Parameters")) | _names(_section(doc, "Attributes"))
+    missing = signature.parameters.keys() - {"self"} - described
+    assert missing == set(), f"{name} does not describe all of its parameters"
+    if inspect.isfunction(value) and signature.return_annotation not in {"None", None}:
+        assert _section(doc, "Returns") or _section(doc, "Yields"), f"{name} has no Returns"
+
+
+def _section(doc: str, title: str) -> str:
+    """The text below a numpydoc title, "" without one."""
+    found = re.search(rf"^{title}\n-+\n(.*?)(?=^\w[^\n]*\n-+\n|\Z)", doc, re.DOTALL | re.MULTILINE)
+    return found.group(1) if found else ""
+
+
+def _names(section: str) -> set[str]:
+    """The names that a section describes: each at a line's start, several with commas between."""
+    lines = [line for line in section.splitlines() if line and not line.startswith(" ")]
+    return {name.strip(" *") for line in lines for name in line.split(" :")[0].split(",")}
+
+
+def test_the_tests_compile_cheaply() -> None:
+    assert pytensor.config.mode == "FAST_COMPILE"
+    assert pytensor.config.linker == "py"
