@@ -8,7 +8,8 @@ READY := $(VENV)/.ready
 
 # The first of these that runs and is new enough is used. Asking one to run is the only sure sign:
 # a version manager leaves names on the path for versions that it does not have.
-PYTHONS := python$(shell cat .python-version) python3.13 python3.12 python3.14 python3 python
+PINNED := python$(shell cat .python-version)
+PYTHONS := $(PINNED) $(filter-out $(PINNED), python3.13 python3.12 python3.14 python3 python)
 NEW_ENOUGH := import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 15))
 
 .PHONY: demo test lint clean

@@ -25,6 +25,7 @@ ROOT = Path(by.__file__).parents[2]
 PACKAGE = ROOT / "src" / "bayou"
 FILES = sorted(PACKAGE.rglob("*.py"))
 STAGES = ("sources", "sampling", "feeding", "containers", "inference", "results")
+SHARED = {"arguments"}
 OPTIONAL = {"duckdb", "matplotlib", "polars", "ray", "torch", "zarr"}
 MAX_LINES = 500
 
@@ -81,9 +82,9 @@ def may_import(part: str, imported: Import) -> bool:
     stage = imported.stage
     if stage is None or stage == part:
         return True
-    if stage in {"pymc3", "cli"} or part == "datasets":
+    if stage in {"pymc3", "cli"} or part in SHARED | {"datasets"}:
         return False
-    if part not in STAGES:
+    if part not in STAGES or stage in SHARED:
         return True
     if part == "inference" and stage == "results":
         return True

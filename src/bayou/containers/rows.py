@@ -108,6 +108,10 @@ class SliceOp(MinibatchOp):
 
     samples: tuple[AxisSample, ...]
 
+    def infer_shape(self, *unused: Any) -> Any:
+        """Leave the shape to the slice, or PyMC would write this batch's length into variables."""
+        raise NotImplementedError
+
 
 def random_slice(
     storage: TensorVariable,
@@ -119,7 +123,7 @@ def random_slice(
     inner_storage, inner_step = storage.type(), step.type()
     batch: Any = inner_storage
     for sample in samples:
-        rows = UniformRows(int(sample.key), sample.size)(
+        rows = UniformRows(int(sample.key()), sample.size)(
             inner_step, inner_storage.shape[sample.axis]
         )
         batch = batch[(slice(None),) * sample.axis + (rows,)]

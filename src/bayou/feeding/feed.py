@@ -6,9 +6,12 @@ Gathering a chunk costs one pass over its rows; nothing else is held.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from bayou.sampling.order import ORDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,10 +40,24 @@ class Feed(Protocol):
 
 @dataclass(frozen=True)
 class SliceFeed:
-    """Random slices of an array that is in memory."""
+    """Random slices of an array that is in memory.
+
+    Parameters
+    ----------
+    array : ndarray
+        The data.
+    samples : sequence of AxisSample
+        The sampled axes.
+    order : str
+        One of :data:`bayou.sampling.order.ORDERS`.
+    seed : int
+        Decides the rows, together with the seeds of the axes.
+    """
 
     array: NDArray[Any]
     samples: Sequence[AxisSample]
+    order: str
+    seed: int
 
     @property
     def step_bytes(self) -> int:
@@ -52,20 +69,30 @@ class SliceFeed:
 
     def stack(self, first: int, count: int) -> NDArray[Any]:
         """Gather the slices of ``count`` steps."""
-        steps = np.arange(count, dtype=np.uint64) + np.uint64(first)
-        if not self.samples:
+        rows = [self._rows(sample, first, count) for sample in self.samples]
+        if not rows:
             return np.broadcast_to(self.array, (count, *self.array.shape))
-        if len(self.samples) == 1 and self.samples[0].axis == 0:
-            rows = self.samples[0].rows(steps, len(self.array))
-            return np.take(self.array, rows, axis=0)
-        return np.stack([self._slice(step) for step in steps])
+        if len(rows) == 1 and self.samples[0].axis == 0:
+            return np.take(self.array, rows[0], axis=0)
+        return np.stack([self._slice([numbers[step] for numbers in rows]) for step in range(count)])
 
-    def _slice(self, step: np.uint64) -> NDArray[Any]:
+    def _rows(self, sample: AxisSample, first: int, count: int) -> NDArray[np.int64]:
+        num_rows = self.array.shape[sample.axis]
+        return _rows(self.order, sample.key(self.seed), first, count, num_rows, sample.size)
+
+    def _slice(self, rows: list[NDArray[np.int64]]) -> NDArray[Any]:
         batch = self.array
-        for sample in self.samples:
-            rows = sample.rows(step, self.array.shape[sample.axis])
-            batch = np.take(batch, rows, axis=sample.axis)
+        for sample, numbers in zip(self.samples, rows, strict=True):
+            batch = np.take(batch, numbers, axis=sample.axis)
         return batch
+
+
+@lru_cache(maxsize=4)
+def _rows(
+    order: str, key: np.uint64, first: int, count: int, num_rows: int, batch_size: int
+) -> NDArray[np.int64]:
+    """Draw the rows of a chunk once for all the slices that are aligned."""
+    return ORDERS[order](key, first, count, num_rows, batch_size)
 
 
 @dataclass(frozen=True)

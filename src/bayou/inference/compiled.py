@@ -21,15 +21,15 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from numba import types
-from pymc.data import MinibatchOp
 from pymc.initial_point import make_initial_point_expression
 from pymc.pytensorf import find_rng_nodes, replace_rng_nodes, reseed_rngs
-from pymc.variational.minibatch_rv import MinibatchRandomVariable, get_scaling
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
+
+from bayou.inference.whole import whole_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from nutpie.compile_pymc import CompiledPyMCModel
     from pytensor.graph.basic import Variable
-
-# Helpers that run once a data set are interpreted: any compiler would cost more than it saves.
-_INTERPRETED = Mode(linker="py", optimizer="fast_compile")
 
 _POINTERS = types.CPointer(types.voidptr)
 _NUMBERS = types.CPointer(types.float64)
@@ -168,68 +165,54 @@ def compiled_density(model: pm.Model) -> CompiledDensity:
 
 def compile_density(model: pm.Model) -> CompiledDensity:
     """Compile the density of a model, whether it was compiled before or not."""
-    values = [model.rvs_to_values[variable] for variable in model.free_RVs]
-    kept = {variable.name for variable in model.unobserved_RVs}
-    outputs = [variable for variable in model.unobserved_value_vars if variable.name in kept]
-    rewrites = ["canonicalize", "stabilize"]
-    if not model.check_bounds:
-        rewrites.append("local_remove_check_parameter")
-    logp = rewrite_graph(_without_batches([model.logp()])[0], include=rewrites)
-    gradient = [_flat(part) for part in pt.grad(logp, values)]
-    flat_outputs = [_flat(output) for output in _without_batches(outputs)]
+    whole = whole_model(model)
+    values = [whole.rvs_to_values[variable] for variable in whole.free_RVs]
+    by_name = {variable.name: variable for variable in whole.unobserved_value_vars}
+    outputs = [by_name[variable.name] for variable in whole.unobserved_RVs]
+    logp = rewrite_graph(whole.logp(), include=_rewrites(whole))
+    gradient = pt.concatenate([_flat(part) for part in pt.grad(logp, values)])
+    draw = pt.concatenate([_flat(output) for output in outputs])
+    shapes = [pt.as_tensor(output.shape) for output in outputs]
 
-    arguments = _arguments([logp, *flat_outputs])
+    arguments = _arguments([logp, gradient, draw])
+    places = {container: argument.type() for container, argument in arguments.items()}
     lengths = pt.lvector("lengths")
     position, parts = _split_position(values, lengths)
-    places = {variable: variable.type() for variable in arguments.values()}
-    replacements = dict(zip(values, parts, strict=True)) | {
-        variable: places[arguments[id(variable.container)]]
-        for variable in _shared([logp, *gradient, *flat_outputs])
-    }
-    logp, gradient_vector, flat_output = clone_replace(
-        [logp, pt.concatenate(gradient), pt.concatenate(flat_outputs)],
-        replacements,
-        rebuild_strict=False,
-    )
     inputs = [position, lengths, *places.values()]
+    replacements = dict(zip(values, parts, strict=True)) | {
+        variable: places[id(variable.container)] for variable in _shared([logp, gradient, draw])
+    }
+    logp, gradient, draw = clone_replace([logp, gradient, draw], replacements)
     load = _loader([variable.type for variable in inputs[1:]])
     return CompiledDensity(
         sources=_sources(model),
         arguments=tuple(arguments.values()),
-        start=_start_function(model),
+        start=_start_function(whole),
         output_names=tuple(variable.name for variable in outputs),
         output_dtypes=tuple(variable.dtype for variable in outputs),
-        output_shapes=_shapes_function(values, outputs),
-        logp=_logp_code(_numba_function(model, inputs, [logp, gradient_vector]), load),
-        expand=_expand_code(_numba_function(model, inputs, [flat_output]), load),
+        output_shapes=_interpreted(whole, values, shapes),
+        logp=_logp_code(_numba_function(whole, inputs, [logp, gradient]), load),
+        expand=_expand_code(_numba_function(whole, inputs, [draw]), load),
     )
 
 
 def term_densities(model: pm.Model, values: Sequence[NDArray[Any]]) -> dict[str, float]:
     """Return the log-density of each variable and potential, at values of the free variables."""
-    variables = [*model.basic_RVs, *model.potentials]
-    terms = [term.sum() for term in model.logp(variables, sum=False)]
-    points = [model.rvs_to_values[variable] for variable in model.free_RVs]
-    with model:
-        evaluate = pm.compile(
-            points, _without_batches(terms), mode=_INTERPRETED, on_unused_input="ignore"
-        )
+    whole = whole_model(model)
+    variables = [*whole.basic_RVs, *whole.potentials]
+    terms = [term.sum() for term in whole.logp(variables, sum=False)]
+    inputs = [whole.rvs_to_values[variable] for variable in whole.free_RVs]
+    evaluate = _interpreted(whole, inputs, terms)
     return {
         variable.name: float(term)
         for variable, term in zip(variables, evaluate(*values), strict=True)
     }
 
 
-def minibatch_scales(model: pm.Model) -> dict[str, float]:
-    """Return how many times its rows in memory the total size of each observed minibatch is."""
-    scales = {}
-    for variable in model.observed_RVs:
-        value = model.rvs_to_values[variable]
-        if isinstance(variable.owner.op, MinibatchRandomVariable) and _batches([value]):
-            [rows] = _without_batches([value])
-            scale = get_scaling(variable.owner.inputs[1:], rows.shape)
-            scales[variable.name] = float(scale.eval(mode=_INTERPRETED))
-    return scales
+def _rewrites(model: pm.Model) -> tuple[str, ...]:
+    """Name the rewrites that keep the density and its gradient finite where they can be."""
+    stabilizing = ("canonicalize", "stabilize")
+    return stabilizing if model.check_bounds else (*stabilizing, "local_remove_check_parameter")
 
 
 def _sources(model: pm.Model) -> tuple[Any, ...]:
@@ -249,22 +232,6 @@ def _sources(model: pm.Model) -> tuple[Any, ...]:
     )
 
 
-def _without_batches(graphs: Sequence[Variable]) -> list[Variable]:
-    """Put all of the data in the place of the minibatches that are drawn from them."""
-    storages = {
-        batch: batch.owner.inputs[batch.index].astype(batch.dtype) for batch in _batches(graphs)
-    }
-    return clone_replace(list(graphs), storages, rebuild_strict=False)  # type: ignore[no-any-return]
-
-
-def _batches(graphs: Sequence[Variable]) -> list[Variable]:
-    return [
-        variable
-        for variable in ancestors(graphs)
-        if variable.owner is not None and isinstance(variable.owner.op, MinibatchOp)
-    ]
-
-
 def _shared(graphs: Sequence[Variable]) -> list[SharedVariable]:
     return [variable for variable in ancestors(graphs) if isinstance(variable, SharedVariable)]
 
@@ -273,7 +240,7 @@ def _arguments(graphs: Sequence[Variable]) -> dict[int, SharedVariable]:
     """Find the shared variables by their containers: PyMC clones variables, not containers."""
     found: dict[int, SharedVariable] = {}
     for variable in _shared(graphs):
-        if not isinstance(getattr(variable.type, "dtype", None), str):
+        if not isinstance(variable.get_value(borrow=True), np.ndarray):
             raise TypeError(
                 "The density of `model` must depend on arrays alone, got the shared variable "
                 f"{variable} of {variable.type}.\n"
@@ -306,7 +273,7 @@ def _split_position(
         ]
         end = begin + math.prod(shape)
         part = position[begin:end].reshape(shape, ndim=value.type.ndim)
-        parts.append(part.astype(value.dtype))
+        parts.append(value.type.filter_variable(part.astype(value.dtype)))
         begin, axis = end, axis + value.type.ndim
     return position, parts
 
@@ -320,7 +287,7 @@ def _start_function(model: pm.Model) -> Callable[[int], list[NDArray[Any]]]:
         jitter_rvs=set(model.free_RVs),
         return_transformed=True,
     )
-    evaluate = pm.compile([], replace_rng_nodes(_without_batches(expressions)), mode=_INTERPRETED)
+    evaluate = _interpreted(model, [], replace_rng_nodes(expressions))
     generators = find_rng_nodes(evaluate.maker.fgraph.outputs)
     lock = threading.Lock()
 
@@ -332,13 +299,11 @@ def _start_function(model: pm.Model) -> Callable[[int], list[NDArray[Any]]]:
     return start
 
 
-def _shapes_function(
-    values: Sequence[Variable], outputs: Sequence[Variable]
-) -> Callable[..., list[NDArray[np.int64]]]:
-    shapes = [pt.as_tensor(output.shape) for output in _without_batches(outputs)]
-    return pytensor.function(  # type: ignore[no-any-return]
-        values, shapes, mode=_INTERPRETED, on_unused_input="ignore"
-    )
+def _interpreted(model: pm.Model, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Any:
+    """Return a function for work that is too little to pay a compiler for, even inside a loop."""
+    mode = Mode("py", "fast_compile")
+    with model, pytensor.config.change_flags(cxx=""):
+        return pm.compile(inputs, outputs, mode=mode, on_unused_input="ignore")
 
 
 def _numba_function(

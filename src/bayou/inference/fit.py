@@ -2,63 +2,107 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import optax
 
 from bayou.arguments import whole_number
+from bayou.inference.approximation import (
+    FIXED_DRAWS,
+    Task,
+    corrected,
+    fit_fixed_draws,
+    fit_stochastic,
+)
 from bayou.inference.context import model_of
 from bayou.inference.faults import check_start
-from bayou.inference.feeds import first_inputs, program_feeds
+from bayou.inference.feeds import first_inputs, whole_blocks
+from bayou.inference.guides.full_rank import FullRank
+from bayou.inference.guides.low_rank import LowRank
 from bayou.inference.guides.mean_field import MeanField
-from bayou.inference.loop import Plan, Recipe, init_state, run
 from bayou.inference.program import compile_program
 from bayou.inference.progress import step_progress
 from bayou.results.fit import Fit
+from bayou.sampling.order import ORDERS
 
 if TYPE_CHECKING:
+    import optax
     import pymc as pm
 
     from bayou.inference.guides import Guide
+    from bayou.inference.program import Program
 
-METHODS: dict[str, Guide] = {"advi": MeanField()}
-ADAM = optax.scale_by_adam()
-RATE = 0.05
-DESCENT = optax.chain(ADAM, optax.scale(-1.0))
+GUIDES: dict[str, Guide] = {
+    "advi": MeanField(),
+    "fullrank_advi": FullRank(),
+    "lowrank_advi": LowRank(),
+}
+METHODS = ("auto", *GUIDES, "dadvi")
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit ended before it was stable."""
 
 
 def fit(
-    n: int = 10_000,
-    method: str = "advi",
+    n: int | str = "auto",
+    method: str | Guide = "auto",
     *,
     model: pm.Model | None = None,
     random_seed: int | None = None,
     progressbar: bool = True,
+    num_particles: int = 1,
+    optimizer: optax.GradientTransformation | None = None,
+    order: str = "epoch",
+    correction: str | None = "auto",
+    tolerance: float = 0.1,
 ) -> Fit:
     """Fit a model by variational inference, in minibatches where the model holds them.
 
-    Minibatches draw rows of their own ``random_seed``, at a place in their order that
-    ``random_seed`` decides; minibatches of one seed stay aligned whatever was evaluated before.
+    By default, a model whose rows are all in its data is fitted by deterministic ADVI, a model with
+    minibatches or generators by stochastic ADVI until it is stable; either starts from a short
+    deterministic fit and, where that is affordable, ends with standard deviations corrected by
+    linear response.
+
+    Minibatches are drawn in exact epochs, from their own ``random_seed`` and that of the fit;
+    minibatches of one seed stay aligned whatever was evaluated before.
 
     Parameters
     ----------
-    n : int, default 10_000
-        The number of steps; a generator is asked for one item a step.
-    method : {"advi"}, default "advi"
-        The family: "advi" is the mean-field normal.
+    n : int or "auto", default "auto"
+        The number of steps, or "auto" to stop when the approximation is stable.
+    method : str or Guide, default "auto"
+        "advi" (independent normals), "fullrank_advi" (a normal with every correlation),
+        "lowrank_advi" (with those of a few directions), "dadvi" (independent normals on fixed
+        draws, all rows at each step; ``n`` then bounds the iterations), a guide, or "auto": "dadvi"
+        where ``n`` is "auto" and nothing is fed in batches, else "advi" in coordinates that a
+        pilot fit finds.
     model : pymc.Model, optional
         The model; by default the one of the context.
     random_seed : int, optional
         Decides the noise and the rows: same seed, same machine, same bits.
     progressbar : bool, default True
         Show the step, the rate of steps and the ELBO.
+    num_particles : int, default 1
+        Draws of the guide in a step; of no meaning to "dadvi", which takes 64 fixed ones.
+    optimizer : optax.GradientTransformation, optional
+        By default Adam, at a rate that is searched for. Steps are in units of the guide's own
+        standard deviations.
+    order : {"epoch", "uniform"}, default "epoch"
+        Rows without replacement within an epoch, or with replacement.
+    correction : {"auto", "linear_response", None}, default "auto"
+        "linear_response" corrects the standard deviations of independent normals; "auto" does so
+        where it is affordable.
+    tolerance : float, default 0.1
+        With ``n="auto"``: stop when decay of the rate moves the approximation by less than this,
+        in standard deviations.
 
     Returns
     -------
     Fit
-        The approximation, with ``sample(draws)``, ``mean``, ``std`` and ``elbo``.
+        The approximation: ``sample(draws)``, ``mean``, ``std``, ``elbo``, ``converged``.
 
     Raises
     ------
@@ -67,11 +111,19 @@ def fit(
     ValueError
         If an argument is out of range, the model has no free variable, or its density is not
         finite where the fit starts.
+    DivergenceError
+        If a loss is not finite; names the step and the variables at fault.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the fit ended before it was stable.
 
     Notes
     -----
     Automatic differentiation variational inference (Kucukelbir et al. 2017) with path-derivative
-    gradients (Roeder, Wu and Duvenaud 2017) and Adam, whose rate decays to zero along a cosine.
+    gradients (Roeder, Wu and Duvenaud 2017); when to stop follows Welandawe et al. (2022); the
+    deterministic form and the correction follow Giordano et al. (2018, 2024).
 
     Examples
     --------
@@ -79,40 +131,79 @@ def fit(
     ...     x = by.Minibatch(np.random.default_rng(0).normal(3, 1, size=1000), 100)
     ...     mu = pm.Normal("mu", 0, 10)
     ...     observed = pm.Normal("x", mu, 1, observed=x, total_size=1000)
-    ...     approximation = by.fit(500, random_seed=1, progressbar=False)
+    ...     approximation = by.fit(random_seed=1, progressbar=False)
     >>> round(float(approximation.mean["mu"]))
     3
     """
-    n = whole_number("n", n, 1, "it counts steps.")
-    if method not in METHODS:
+    num_steps = None if n == "auto" else whole_number("n", n, 1, 'it counts steps; or pass "auto".')
+    whole_number("num_particles", num_particles, 1, "it counts draws of the guide in a step.")
+    _check_choice("order", order, tuple(ORDERS), "an epoch takes every row once.")
+    _check_choice(
+        "correction", correction, ("auto", "linear_response", None), "None leaves it out."
+    )
+    if not 0 < tolerance < np.inf:
         raise ValueError(
-            f"`method` must be one of {sorted(METHODS)}, got {method!r}.\n"
-            'Hint: "advi" is the mean-field normal.'
+            f"`tolerance` must be positive, got {tolerance!r}.\n"
+            "Hint: 0.1 stands for a tenth of a standard deviation."
         )
+    guide = MeanField() if method in ("auto", "dadvi") else _guide(method)
     model = model_of(model)
     program = compile_program(model)
-    seed = np.random.SeedSequence(random_seed)
-    start_seed, noise_seed, row_seed = (int(word) for word in seed.generate_state(3))
-    recipe = Recipe(METHODS[method], DESCENT)
-    position = jax.numpy.asarray(program.start(start_seed))
-    state = init_state(recipe, position)
-    feeds = program_feeds(program)
-    plan = cosine_plan(n)
-    data = program.data_values()
-    check_start(program, position, first_inputs(program))
-    key = jax.random.key(noise_seed)
-    losses: list[float] = []
-    with step_progress(n, progressbar) as advance:
-        for reached, chunk in run(program, recipe, state, feeds, data, key, plan, row_seed):
-            state = reached
-            losses.extend(chunk)
-            advance(chunk)
-    return Fit(model, program, recipe.guide, state.average, -np.asarray(losses))
+    deterministic = method == "dadvi" or (method == "auto" and n == "auto" and not program.fed)
+    if deterministic:
+        _check_fixed_draws(program, num_particles, optimizer)
+    start_seed, noise_seed, row_seed = (
+        int(word) for word in np.random.SeedSequence(random_seed).generate_state(3)
+    )
+    start = program.start(start_seed)
+    check_start(program, jax.numpy.asarray(start), first_inputs(program, order, row_seed))
+    with step_progress(num_steps, progressbar) as report:
+        task = Task(program, start, noise_seed, row_seed, order, report)
+        if deterministic:
+            approximation = fit_fixed_draws(task, num_steps)
+        else:
+            approximation = fit_stochastic(
+                task, guide, num_steps, num_particles, optimizer, tolerance, method == "auto"
+            )
+        if correction is not None:
+            approximation = corrected(task, approximation, correction == "linear_response")
+    if not approximation.converged:
+        warnings.warn(
+            f"The fit did not converge: {approximation.reason}.\n"
+            'Hint: leave `n="auto"`, or look at fit.elbo.',
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return Fit(model, program, approximation)
 
 
-def cosine_plan(num_steps: int) -> Plan:
-    """Return a plan whose rate falls to zero along a cosine, the last quarter averaged."""
-    share = np.arange(num_steps) / num_steps
-    rate = RATE * (1 + np.cos(np.pi * share)) / 2
-    averaged = np.maximum(np.arange(num_steps) - int(0.75 * num_steps) + 1, 1)
-    return Plan(rate, 1 / averaged)
+def _guide(method: Any) -> Guide:
+    if isinstance(method, str) and method in GUIDES:
+        return GUIDES[method]
+    if isinstance(method, str) or not hasattr(method, "transport"):
+        raise ValueError(
+            f"`method` must be one of {METHODS} or a guide, got {method!r}.\n"
+            'Hint: "auto" suits most models; the contract of a guide is bayou.inference.guides.Guide.'
+        )
+    guide: Guide = method
+    return guide
+
+
+def _check_choice(name: str, value: Any, choices: tuple[Any, ...], hint: str) -> None:
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {choices}, got {value!r}.\nHint: {hint}")
+
+
+def _check_fixed_draws(program: Program, num_particles: int, optimizer: Any) -> None:
+    """Refuse what a fit on fixed draws has no use for."""
+    if optimizer is not None or num_particles != 1:
+        argument = "num_particles" if optimizer is None else "optimizer"
+        raise ValueError(
+            f"`{argument}` must be left out with fixed draws, which are {FIXED_DRAWS} and are "
+            'lowered by L-BFGS.\nHint: pass method="advi" to set it.'
+        )
+    if whole_blocks(program) is None:
+        raise ValueError(
+            '`method="dadvi"` must have all rows in memory, got a generator.\n'
+            'Hint: pass method="advi".'
+        )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytensor
 
 from bayou.feeding.prefetch import prefetch
@@ -21,10 +22,10 @@ from bayou.inference.objective import negative_elbo
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import optax
     from numpy.typing import NDArray
 
     from bayou.feeding.feed import Feed
+    from bayou.inference.frame import Frame
     from bayou.inference.guides import Guide, Params
     from bayou.inference.program import Inputs, Program
 
@@ -33,22 +34,28 @@ CHUNK_STEPS = 256
 
 
 class State(NamedTuple):
-    """All that a step changes: the iterate, its average and the optimiser's memory."""
+    """What a step changes: the parameters and the memory of the optimiser."""
 
     params: Params
-    average: Params
     optimiser: Any
 
 
-class Plan(NamedTuple):
-    """What the steps of a run are told: arrays of shape (num_steps,).
+class Chunk(NamedTuple):
+    """What a chunk of steps ends with.
 
-    ``rate`` multiplies the step of the optimiser, ``weight`` is the share of the new iterate in
-    the average (1 forgets what was there before).
+    Attributes
+    ----------
+    state : State
+        After the last step.
+    mean : pytree
+        The mean of the parameters over the steps.
+    losses : ndarray, shape (num_steps,)
+        In nats.
     """
 
-    rate: NDArray[np.float64]
-    weight: NDArray[np.float64]
+    state: State
+    mean: Params
+    losses: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class Recipe:
     guide : Guide
         The family.
     optimiser : optax.GradientTransformation
-        Its updates are multiplied by the rate of the plan.
+        Works in units of the guide's own spread; its updates are multiplied by the rate.
     num_particles : int
         Draws of the guide in a step.
     """
@@ -70,43 +77,140 @@ class Recipe:
     num_particles: int = 1
 
 
-def compile_chunk(program: Program, recipe: Recipe) -> Callable[..., tuple[State, jax.Array]]:
-    """Return the compiled chunk of a program and recipe, the same one at each call."""
+@dataclass(frozen=True)
+class Feeding:
+    """Where the rows of each step come from, and the noise.
+
+    Attributes
+    ----------
+    feeds : sequence of Feed
+        One for each of ``program.fed``.
+    data : tuple of array
+        The values of ``program.data``.
+    key : array
+        The noise of a step is a function of this key and of the number of the step.
+    """
+
+    feeds: Sequence[Feed]
+    data: Inputs
+    key: jax.Array
+
+    @property
+    def chunk_steps(self) -> int:
+        """How many steps a chunk holds: what fits in ``CHUNK_BYTES``, up to ``CHUNK_STEPS``."""
+        step_bytes = sum(feed.step_bytes for feed in self.feeds)
+        return max(1, min(CHUNK_STEPS, CHUNK_BYTES // max(step_bytes, 1)))
+
+
+def init_state(recipe: Recipe, params: Params) -> State:
+    """Return the state of a fit that starts from parameters."""
+    return State(params, recipe.optimiser.init(params))
+
+
+def run(
+    program: Program,
+    recipe: Recipe,
+    frame: Frame,
+    feeding: Feeding,
+    state: State,
+    rates: NDArray[np.float64],
+    first: int = 0,
+) -> Iterator[Chunk]:
+    """Run steps, and yield at the end of each chunk.
+
+    Parameters
+    ----------
+    program, recipe
+        What is compiled.
+    frame : Frame
+        The coordinates that the guide is a distribution of.
+    feeding : Feeding
+        The rows and the noise.
+    state : State
+        Where to start from.
+    rates : ndarray, shape (num_steps,)
+        Multiplies the update of each step.
+    first : int, default 0
+        The number of the first step: noise and rows are a function of it.
+
+    Yields
+    ------
+    Chunk
+
+    Raises
+    ------
+    DivergenceError
+        If a loss is not finite; names the step and the variables at fault.
+    """
+    length = feeding.chunk_steps
+    function = _compile(program, recipe)
+    starts = range(0, len(rates), length)
+    ranges = [(first + start, min(length, len(rates) - start)) for start in starts]
+    chunks = prefetch(feeding.feeds, ranges)
+    for start, (begin, count), rows in zip(starts, ranges, chunks, strict=True):
+        padded = tuple(_padded(row, length) for row in rows)
+        rate = _padded(rates[start : start + length], length)
+
+        def steps(num_steps: int, state: State = state, begin: int = begin) -> Any:
+            arguments = (padded, feeding.data, feeding.key, begin, rate, num_steps)  # noqa: B023
+            return function(frame, state, *arguments)
+
+        ended, mean, losses = steps(count)
+        found = np.asarray(losses)[:count]
+        wrong = np.flatnonzero(~np.isfinite(found))
+        if wrong.size:
+            # The chunk is run again up to the step at fault, to see what was drawn there.
+            index = int(wrong[0])
+            params = steps(index)[0].params
+            noise = _noise(program, recipe, feeding.key, begin + index)
+            coordinates = jax.vmap(partial(recipe.guide.transport, params))(noise)
+            inputs = tuple(row[index] for row in rows) + feeding.data
+            raise divergence(program, begin + index, frame.positions(coordinates)[0], inputs)
+        state = ended
+        yield Chunk(state, mean, found)
+
+
+def _compile(program: Program, recipe: Recipe) -> Callable[..., Any]:
     if recipe not in program.compiled:
-        program.compiled[recipe] = jax.jit(partial(_chunk, program, recipe))
+        program.compiled[recipe] = jax.jit(partial(_steps, program, recipe))
     return program.compiled[recipe]
 
 
-def _chunk(
+def _steps(
     program: Program,
     recipe: Recipe,
+    frame: Frame,
     state: State,
     rows: Inputs,
     data: Inputs,
     key: jax.Array,
     first: jax.Array,
-    plan: Plan,
+    rates: jax.Array,
     count: jax.Array,
-) -> tuple[State, jax.Array]:
+) -> tuple[State, Params, jax.Array]:
     """Run ``count`` steps; the arrays hold room for more, so that any count is one program."""
+    guide = recipe.guide
 
-    def step(index: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
-        state, losses = carry
+    def step(index: jax.Array, carry: tuple[State, Params, jax.Array]) -> Any:
+        (params, memory), mean, losses = carry
         inputs = tuple(row[index] for row in rows) + data
         noise = _noise(program, recipe, key, first + index)
 
         def loss_of(params: Params) -> jax.Array:
-            return negative_elbo(program, recipe.guide, params, noise, inputs)
+            return negative_elbo(program, guide, frame, params, noise, inputs)
 
-        loss, gradient = jax.value_and_grad(loss_of)(state.params)
-        updates, memory = recipe.optimiser.update(gradient, state.optimiser, state.params)
-        rate, weight = plan.rate[index], plan.weight[index]
-        params = jax.tree.map(lambda old, move: old + rate * move, state.params, updates)
-        average = jax.tree.map(lambda old, new: old + weight * (new - old), state.average, params)
-        return State(params, average, memory), losses.at[index].set(loss)
+        loss, gradient = jax.value_and_grad(loss_of)(params)
+        white = guide.whiten(params, gradient)
+        updates, memory = recipe.optimiser.update(white, memory, params)
+        move = guide.colour(params, updates)
+        params = jax.tree.map(lambda old, change: old + rates[index] * change, params, move)
+        mean = jax.tree.map(lambda old, new: old + (new - old) / (index + 1), mean, params)
+        return State(params, memory), mean, losses.at[index].set(loss)
 
-    losses = jnp.zeros(len(plan.rate), dtype=pytensor.config.floatX)
-    ended: tuple[State, jax.Array] = jax.lax.fori_loop(0, count, step, (state, losses))
+    losses = jnp.zeros(len(rates), dtype=pytensor.config.floatX)
+    ended: tuple[State, Params, jax.Array] = jax.lax.fori_loop(
+        0, count, step, (state, state.params, losses)
+    )
     return ended
 
 
@@ -114,81 +218,6 @@ def _noise(program: Program, recipe: Recipe, key: jax.Array, step: Any) -> Any:
     step_key = jax.random.fold_in(key, step)
     dtype = pytensor.config.floatX
     return recipe.guide.noise(step_key, recipe.num_particles, program.layout.size, dtype)
-
-
-def init_state(recipe: Recipe, position: jax.Array) -> State:
-    """Return the state of a fit that starts around a position."""
-    params = recipe.guide.init(position)
-    return State(params, params, recipe.optimiser.init(params))
-
-
-def chunk_length(feeds: Sequence[Feed]) -> int:
-    """Return how many steps a chunk holds: what fits in ``CHUNK_BYTES``, up to ``CHUNK_STEPS``."""
-    step_bytes = sum(feed.step_bytes for feed in feeds)
-    return max(1, min(CHUNK_STEPS, CHUNK_BYTES // max(step_bytes, 1)))
-
-
-def run(
-    program: Program,
-    recipe: Recipe,
-    state: State,
-    feeds: Sequence[Feed],
-    data: Inputs,
-    key: jax.Array,
-    plan: Plan,
-    first: int = 0,
-) -> Iterator[tuple[State, NDArray[Any]]]:
-    """Run the steps of a plan; yield the state and the losses at the end of each chunk.
-
-    Parameters
-    ----------
-    program, recipe
-        What is compiled.
-    state : State
-        Where to start from.
-    feeds : sequence of Feed
-        One for each of ``program.fed``.
-    data : tuple of array
-        The values of ``program.data``.
-    key : array
-        The key that the noise of all steps is drawn from.
-    plan : Plan
-        The rates and weights of the steps to run.
-    first : int, default 0
-        The number of the first step: noise and rows are a function of it.
-
-    Yields
-    ------
-    tuple of State and ndarray
-        After each chunk: the state and the losses of its steps.
-
-    Raises
-    ------
-    DivergenceError
-        If a loss is not finite; names the step and the variables at fault.
-    """
-    num_steps = len(plan.rate)
-    length = chunk_length(feeds)
-    function = compile_chunk(program, recipe)
-    starts = range(0, num_steps, length)
-    ranges = [(first + start, min(length, num_steps - start)) for start in starts]
-    chunks = prefetch(feeds, ranges)
-    for start, (begin, count), rows in zip(starts, ranges, chunks, strict=True):
-        part = Plan(*(_padded(values[start : start + length], length) for values in plan))
-        padded = tuple(_padded(row, length) for row in rows)
-        before = state
-        state, losses = function(before, padded, data, key, begin, part, count)
-        found = np.asarray(losses)[:count]
-        wrong = np.flatnonzero(~np.isfinite(found))
-        if wrong.size:
-            # The chunk is run again up to the step at fault, to see what was drawn there.
-            index = int(wrong[0])
-            at_fault, _ = function(before, padded, data, key, begin, part, index)
-            noise = _noise(program, recipe, key, begin + index)
-            positions = jax.vmap(partial(recipe.guide.transport, at_fault.params))(noise)
-            inputs = tuple(row[index] for row in rows) + data
-            raise divergence(program, start + index, positions[0], inputs)
-        yield state, found
 
 
 def _padded(values: NDArray[Any], length: int) -> NDArray[Any]:

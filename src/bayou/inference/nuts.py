@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from bayou.inference.compiled import compiled_density, minibatch_scales, term_densities
+from bayou.inference.compiled import compiled_density, term_densities
 from bayou.inference.context import model_of
+from bayou.inference.whole import minibatch_scales
 from bayou.results.tree import is_generated, posterior_tree
 
 if TYPE_CHECKING:
@@ -204,13 +206,16 @@ def _check_free_variables(model: pm.Model) -> None:
 
 def _check_rows(model: pm.Model) -> None:
     """Refuse models that do not hold all of their rows: NUTS would take the rest for not there."""
-    for variable in model.named_vars.values():
-        value = model.rvs_to_values.get(variable, variable)
-        if is_generated(variable) or is_generated(value):
-            raise ValueError(
-                f"`model` must hold all of its rows, got {variable.name!r}, fed by a generator.\n"
-                "Hint: use by.fit, or put the rows into a by.Data."
-            )
+    graphs = {
+        variable.name: (variable, model.rvs_to_values.get(variable, variable))
+        for variable in model.named_vars.values()
+    }
+    if is_generated(*itertools.chain.from_iterable(graphs.values())):
+        generated = [name for name, graph in graphs.items() if is_generated(*graph)]
+        raise ValueError(
+            f"`model` must hold all of its rows, got {generated}, fed by a generator.\n"
+            "Hint: use by.fit, or put the rows into a by.Data."
+        )
     for name, scale in minibatch_scales(model).items():
         if not np.isclose(scale, 1):
             raise ValueError(

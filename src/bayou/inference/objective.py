@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 
 if TYPE_CHECKING:
+    from bayou.inference.frame import Frame
     from bayou.inference.guides import Guide, Params
     from bayou.inference.program import Inputs, Program
 
 
 def negative_elbo(
-    program: Program, guide: Guide, params: Params, noise: Any, inputs: Inputs
+    program: Program, guide: Guide, frame: Frame, params: Params, noise: Any, inputs: Inputs
 ) -> jax.Array:
     """Return the loss: minus the ELBO, averaged over the draws of the noise.
 
@@ -26,10 +27,12 @@ def negative_elbo(
     program : Program
         The model.
     guide : Guide
-        The family.
+        The family, over the coordinates of the frame.
+    frame : Frame
+        The coordinates.
     params : pytree
         The member of the family.
-    noise : array, leading axis num_draws
+    noise : pytree of arrays, leading axis num_draws
         Standard noise, from ``guide.noise``.
     inputs : tuple of array
         What the model is fed, then its data.
@@ -37,12 +40,13 @@ def negative_elbo(
     Returns
     -------
     array, shape ()
-        The loss in nats; lower is better.
+        The loss in nats, but for the constant ``frame.log_determinant``; lower is better.
     """
     still = jax.lax.stop_gradient(params)
 
     def gap(draw: Any) -> jax.Array:
-        position = guide.transport(params, draw)
-        return guide.log_density(still, position) - program.density(position, inputs)
+        coordinates = guide.transport(params, draw)
+        density = program.density(frame.positions(coordinates), inputs)
+        return guide.log_density(still, coordinates) - density
 
     return jnp.mean(jax.vmap(gap)(noise))

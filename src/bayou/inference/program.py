@@ -48,6 +48,12 @@ class Layout:
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
+    logs: tuple[bool, ...]
+
+    @property
+    def is_log(self) -> NDArray[np.bool_]:
+        """Tell which elements are logs of what the model speaks of, shape (size,)."""
+        return np.repeat(np.array(self.logs, dtype=bool), self.sizes)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -153,6 +159,11 @@ def _sources(model: pm.Model) -> tuple[Any, ...]:
     return (*variables, *values, *lengths)
 
 
+def _is_log(model: pm.Model, value: Variable) -> bool:
+    transform = model.rvs_to_transforms[model.values_to_rvs[value]]
+    return getattr(transform, "name", None) == "log"
+
+
 def _same(old: Any, new: Any) -> bool:
     return old is new or (isinstance(old, int) and old == new)
 
@@ -194,6 +205,7 @@ def _build(model: pm.Model) -> Program:
     layout = Layout(
         tuple(value.name for value in values),
         tuple(np.shape(first[value.name]) for value in values),
+        tuple(_is_log(model, value) for value in values),
     )
     names = [
         name

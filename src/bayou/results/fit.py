@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
+    from bayou.inference.approximation import Approximation
+    from bayou.inference.frame import Frame
     from bayou.inference.guides import Guide, Params
     from bayou.inference.program import Program
 
@@ -28,25 +30,49 @@ class Fit:
     ----------
     model : pymc.Model
         The model that was fitted.
-    elbo : ndarray, shape (num_steps,)
-        The evidence lower bound that each step estimated, in nats; higher is better.
     """
 
     model: pm.Model
     program: Program = field(repr=False)
-    guide: Guide = field(repr=False)
-    params: Params = field(repr=False)
-    elbo: NDArray[Any] = field(repr=False)
+    approximation: Approximation = field(repr=False)
+
+    @property
+    def elbo(self) -> NDArray[Any]:
+        """The evidence lower bound that each step estimated, in nats; higher is better."""
+        return self.approximation.elbo
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fit was stable at its end; a fit of a given number of steps is not asked."""
+        return self.approximation.converged
+
+    @property
+    def reason(self) -> str:
+        """Why the fit ended."""
+        return self.approximation.reason
+
+    @property
+    def correction(self) -> str | None:
+        """ "linear_response" if the standard deviations are corrected, else None."""
+        return self.approximation.correction
 
     @property
     def mean(self) -> xr.Dataset:
         """The means of the free variables, transformed to the real line as PyMC names them."""
-        return self._dataset(self.guide.mean(self.params))
+        guide, params, frame = self._distribution
+        return self._dataset(frame.positions(np.asarray(guide.mean(params))))
 
     @property
     def std(self) -> xr.Dataset:
         """The standard deviations of the free variables, transformed to the real line."""
-        return self._dataset(self.guide.std(self.params))
+        guide, params, frame = self._distribution
+        factor = frame.factor * np.asarray(guide.std(params))
+        return self._dataset(factor if factor.ndim == 1 else np.sqrt((factor**2).sum(axis=1)))
+
+    @property
+    def _distribution(self) -> tuple[Guide, Params, Frame]:
+        found = self.approximation
+        return found.guide, found.params, found.frame
 
     def sample(self, draws: int = 1000, *, random_seed: int | None = None) -> xr.DataTree:
         """Draw from the approximation.
@@ -72,19 +98,21 @@ class Fit:
         draws = whole_number("draws", draws, 1, "1000 give means to 3% of a standard deviation.")
         seed = np.random.SeedSequence(random_seed).generate_state(1)[0]
         size = self.program.layout.size
-        noise = self.guide.noise(jax.random.key(int(seed)), draws, size, None)
+        guide, params, frame = self._distribution
+        noise = guide.noise(jax.random.key(int(seed)), draws, size, None)
         data = self.program.data_values()
 
         def value(draw: Any) -> dict[str, jax.Array]:
-            return self.program.constrain(self.guide.transport(self.params, draw), data)
+            position = frame.positions(guide.transport(params, draw))
+            return self.program.constrain(position, data)
 
         values = jax.jit(lambda draws: jax.lax.map(value, draws, batch_size=256))(noise)
         posterior = {name: np.asarray(part)[None] for name, part in values.items()}
         return posterior_tree(self.model, posterior, attrs={"inference_library": "bayou"})
 
-    def _dataset(self, vector: jax.Array) -> xr.Dataset:
+    def _dataset(self, vector: NDArray[Any]) -> xr.Dataset:
         layout = self.program.layout
-        parts = layout.split(np.asarray(vector))
+        parts = layout.split(vector)
         variables = {
             name: (_dims(self.model, name, part), part)
             for name, part in zip(layout.names, parts, strict=True)

@@ -82,6 +82,8 @@ def posterior_tree(
         filled,
         coords=_matching_coords(coords, dims, filled.values()),
         dims=dims,
+        # It would take few draws of many chains for a mistake.
+        check_conventions=False,
         attrs={name: dict(attrs) for name in described} if attrs else None,
     )
 
@@ -108,9 +110,9 @@ def _matching_coords(
     return matching
 
 
-def is_generated(variable: Variable) -> bool:
-    """Tell whether a variable depends on the items of a generator."""
+def is_generated(*variables: Variable) -> bool:
+    """Tell whether any of the variables depends on the items of a generator."""
     return any(
         ancestor.owner is not None and isinstance(ancestor.owner.op, GeneratorOp)
-        for ancestor in ancestors([variable])
+        for ancestor in ancestors(variables)
     )

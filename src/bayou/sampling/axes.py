@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from numbers import Integral
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bayou.sampling.uniform import stream_key, uniform_rows
+from bayou.sampling.uniform import stream_key
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
-    from numpy.typing import NDArray
+    import numpy as np
 
 type BatchSize = int | Sequence[int | tuple[int, int] | EllipsisType | None] | None
 type MemorySize = int | Sequence[int | slice | EllipsisType | None] | None
@@ -31,14 +26,9 @@ class AxisSample:
     seed: int
     stream: int
 
-    @cached_property
-    def key(self) -> np.uint64:
-        """The key that all the draws of this axis hang on."""
-        return stream_key(self.seed, self.stream)
-
-    def rows(self, steps: Any, num_rows: Any, xp: ModuleType = np) -> NDArray[np.int64]:
-        """Return the row numbers of one or many steps, shape (*steps, size)."""
-        return uniform_rows(self.key, steps, num_rows, self.size, xp)
+    def key(self, *more: int) -> np.uint64:
+        """Return the key that the draws of this axis hang on, and on what else is given."""
+        return stream_key(self.seed, self.stream, *more)
 
 
 def axis_samples(batch_size: BatchSize, random_seed: int, ndim: int) -> tuple[AxisSample, ...]:

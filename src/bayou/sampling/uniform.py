@@ -40,9 +40,9 @@ def scale(bits: Any, num_rows: Any) -> Any:
     return high * top + (middle >> half) + (carry >> half)
 
 
-def stream_key(seed: int, stream: int) -> np.uint64:
-    """Return the key of a stream: two keys of different (seed, stream) are unrelated."""
-    words = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)
+def stream_key(*numbers: int) -> np.uint64:
+    """Return the key of a stream of rows: keys of different numbers are unrelated."""
+    words = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return np.uint64(words[0])
 
 

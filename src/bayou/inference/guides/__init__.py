@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import jax
 
 type Params = Any
+
+LOG_2_PI = math.log(2 * math.pi)
 
 
 class Guide(Protocol):
@@ -17,8 +20,8 @@ class Guide(Protocol):
     return. Its functions are pure JAX and are called under ``jit``, ``vmap`` and ``grad``.
     """
 
-    def init(self, position: jax.Array) -> Params:
-        """Return the parameters of a narrow member around a position."""
+    def init(self, position: jax.Array, scale: jax.Array) -> Params:
+        """Return parameters around a position, with about these standard deviations."""
         ...
 
     def noise(self, key: jax.Array, num_draws: int, size: int, dtype: Any) -> Any:
@@ -31,6 +34,14 @@ class Guide(Protocol):
 
     def log_density(self, params: Params, position: jax.Array) -> jax.Array:
         """Return the log density of a position."""
+        ...
+
+    def whiten(self, params: Params, gradient: Params) -> Params:
+        """Return the gradient with respect to steps in units of the guide's own spread."""
+        ...
+
+    def colour(self, params: Params, step: Params) -> Params:
+        """Return the change of the parameters that a step in those units makes."""
         ...
 
     def mean(self, params: Params) -> jax.Array:

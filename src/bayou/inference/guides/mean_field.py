@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.stats import norm
+
+from bayou.inference.guides import LOG_2_PI
 
 
 class MeanFieldParams(NamedTuple):
@@ -19,19 +20,11 @@ class MeanFieldParams(NamedTuple):
 
 @dataclass(frozen=True)
 class MeanField:
-    """Normals without correlation.
+    """Normals without correlation."""
 
-    Parameters
-    ----------
-    initial_scale : float, default 0.1
-        The standard deviation that a fit starts from.
-    """
-
-    initial_scale: float = 0.1
-
-    def init(self, position: jax.Array) -> MeanFieldParams:
-        """Return the parameters of a narrow member around a position."""
-        return MeanFieldParams(position, jnp.full_like(position, jnp.log(self.initial_scale)))
+    def init(self, position: jax.Array, scale: jax.Array) -> MeanFieldParams:
+        """Return parameters around a position, with these standard deviations."""
+        return MeanFieldParams(position, jnp.log(scale))
 
     def noise(self, key: jax.Array, num_draws: int, size: int, dtype: Any) -> jax.Array:
         """Return standard normals, shape (num_draws, size)."""
@@ -43,7 +36,16 @@ class MeanField:
 
     def log_density(self, params: MeanFieldParams, position: jax.Array) -> jax.Array:
         """Return the log density of a position."""
-        return norm.logpdf(position, params.location, jnp.exp(params.log_scale)).sum()
+        white = (position - params.location) * jnp.exp(-params.log_scale)
+        return -0.5 * jnp.sum(white**2 + LOG_2_PI) - params.log_scale.sum()
+
+    def whiten(self, params: MeanFieldParams, gradient: MeanFieldParams) -> MeanFieldParams:
+        """Return the gradient with respect to steps in units of the guide's own spread."""
+        return MeanFieldParams(jnp.exp(params.log_scale) * gradient.location, gradient.log_scale)
+
+    def colour(self, params: MeanFieldParams, step: MeanFieldParams) -> MeanFieldParams:
+        """Return the change of the parameters that a step in those units makes."""
+        return MeanFieldParams(jnp.exp(params.log_scale) * step.location, step.log_scale)
 
     def mean(self, params: MeanFieldParams) -> jax.Array:
         """Return the mean, shape (size,)."""

@@ -1,0 +1,265 @@
+"""How an approximation is found: which optimiser, from which start, in which coordinates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from bayou.inference.deterministic import Optimum, minimise, opposite_pairs
+from bayou.inference.evaluate import Evaluator
+from bayou.inference.feeds import pilot_block, program_feeds, whole_blocks
+from bayou.inference.frame import Frame
+from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
+from bayou.inference.linear_response import linear_response
+from bayou.inference.loop import Feeding, Recipe, init_state
+from bayou.inference.stochastic import (
+    Progress,
+    Stepper,
+    Stop,
+    run_fixed,
+    run_until_stable,
+    search_rate,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bayou.inference.evaluate import Array
+    from bayou.inference.guides import Guide, Params
+    from bayou.inference.program import Program
+
+ADAM = optax.chain(optax.scale_by_adam(), optax.scale(-1.0))
+START_SCALE = 0.1
+FIXED_DRAWS = 64
+PILOT_DRAWS = 8
+PILOT_ITERATIONS = 100
+# With more elements than this, dense matrices of size x size are left out.
+MAX_DENSE = 512
+# What a correction may cost unless it is asked for: draws times elements times numbers of the data.
+CORRECTION_WORK = 4e8
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be fitted, from where, and what decides its randomness.
+
+    Attributes
+    ----------
+    program : Program
+        The model.
+    start : ndarray, shape (size,)
+        The position to start from.
+    noise_seed, row_seed : int
+        Decide the noise and the rows.
+    order : str
+        One of :data:`bayou.sampling.order.ORDERS`.
+    report : callable
+        Told the losses of steps as they are done.
+    """
+
+    program: Program
+    start: Array
+    noise_seed: int
+    row_seed: int
+    order: str
+    report: Callable[[Array], None]
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """A distribution over positions, and how the fit came to it.
+
+    Attributes
+    ----------
+    guide, params : Guide and its parameters
+        The distribution of the coordinates.
+    frame : Frame
+        The coordinates.
+    elbo : ndarray, shape (num_steps,)
+        What each step estimated, in nats.
+    rates : ndarray, shape (num_steps,)
+        The rate of each step; nan where a line search chose it.
+    converged : bool
+        Whether the fit was stable at its end.
+    reason : str
+        Why it ended.
+    correction : str or None
+        "linear_response" where the standard deviations are corrected.
+    """
+
+    guide: Guide
+    params: Params
+    frame: Frame
+    elbo: Array
+    rates: Array
+    converged: bool
+    reason: str
+    correction: str | None = None
+
+
+def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
+    """Fit on fixed draws: first in the model's own coordinates, then in those that this finds.
+
+    The linear-response covariance of the first fit gives coordinates in which the posterior has
+    little correlation left, so that the second one loses little by independence.
+    """
+    blocks = whole_blocks(task.program)
+    assert blocks is not None
+    evaluator = Evaluator(task.program, blocks)
+    size = task.program.layout.size
+    noise = opposite_pairs(task.noise_seed, FIXED_DRAWS, size)
+    frame = _first_frame(task)
+    optimum = minimise(evaluator, frame, noise, max_iterations, task.report)
+    losses = optimum.losses
+    left = None if max_iterations is None else max_iterations - len(losses)
+    if size <= MAX_DENSE and left != 0:
+        covariance = linear_response(evaluator, optimum, noise)
+        if covariance is not None:
+            frame = Frame(optimum.mean, np.linalg.cholesky(covariance))
+            optimum = minimise(evaluator, frame, noise, left, task.report)
+            losses = np.concatenate([losses, optimum.losses])
+    return Approximation(
+        guide=MeanField(),
+        params=MeanFieldParams(optimum.location, optimum.log_scale),
+        frame=optimum.frame,
+        elbo=-losses,
+        rates=np.full(len(losses), np.nan),
+        converged=optimum.converged,
+        reason=optimum.reason,
+    )
+
+
+def fit_stochastic(
+    task: Task,
+    guide: Guide,
+    num_steps: int | None,
+    num_particles: int,
+    optimiser: optax.GradientTransformation | None,
+    tolerance: float,
+    rotated: bool,
+) -> Approximation:
+    """Fit step by step, from a pilot fit on some thousands of rows.
+
+    Parameters
+    ----------
+    task : Task
+    guide : Guide
+        The family.
+    num_steps : int or None
+        None to stop when the approximation is stable.
+    num_particles : int
+        Draws of the guide in a step.
+    optimiser : optax.GradientTransformation or None
+        None for Adam at a rate that is searched for.
+    tolerance : float
+        See :func:`bayou.inference.stochastic.run_until_stable`.
+    rotated : bool
+        Whether the guide is over the coordinates of the pilot's covariance, where there is one.
+    """
+    frame, position, scale = _pilot(task, rotated)
+    recipe = Recipe(guide, optimiser or ADAM, num_particles)
+    params = guide.init(jnp.asarray(position), jnp.asarray(scale))
+    feeding = Feeding(
+        program_feeds(task.program, task.order, task.row_seed),
+        task.program.data_values(),
+        jax.random.key(task.noise_seed),
+    )
+    stepper = Stepper(task.program, recipe, frame, feeding, task.report)
+    progress = Progress(init_state(recipe, params))
+    rate = 1.0 if optimiser is not None else search_rate(stepper, progress.state)
+    if num_steps is None:
+        stop = run_until_stable(stepper, progress, rate, tolerance)
+    else:
+        average = run_fixed(stepper, progress, rate, num_steps)
+        stop = Stop(average, True, f"{num_steps} steps were asked for")
+    constant = frame.log_determinant
+    return Approximation(
+        guide=guide,
+        params=stop.params,
+        frame=frame,
+        elbo=constant - np.concatenate(progress.losses),
+        rates=np.concatenate(progress.rates),
+        converged=stop.converged,
+        reason=stop.reason,
+    )
+
+
+def corrected(task: Task, approximation: Approximation, required: bool) -> Approximation:
+    """Return the approximation with linear-response standard deviations, where that can be had.
+
+    The means of variables that are fitted on the log scale stay what they were without the
+    correction: there a wider normal would raise them.
+
+    Raises
+    ------
+    ValueError
+        If the correction is required and cannot be had.
+    """
+    blocks = whole_blocks(task.program)
+    size = task.program.layout.size
+    obstacle = None
+    if not isinstance(approximation.guide, MeanField):
+        obstacle = f"the guide is {approximation.guide}, and it corrects independent normals"
+    elif blocks is None:
+        obstacle = "the rows come from a generator, and it needs all of them"
+    elif required and size > 10 * MAX_DENSE:
+        obstacle = f"the model has {size} elements, and it takes matrices of {size} x {size}"
+    if obstacle is None and blocks is not None:
+        numbers = sum(block.num_rows for block in blocks)
+        draws = int(min(FIXED_DRAWS, CORRECTION_WORK // (size * numbers) // 2 * 2))
+        if draws < 2 and not required:
+            return approximation
+        optimum = Optimum(
+            approximation.frame,
+            np.asarray(approximation.params.location, dtype=np.float64),
+            np.asarray(approximation.params.log_scale, dtype=np.float64),
+            -approximation.elbo,
+            approximation.converged,
+            approximation.reason,
+        )
+        noise = opposite_pairs(task.noise_seed, max(draws, 2), size)
+        covariance = linear_response(Evaluator(task.program, blocks), optimum, noise)
+        if covariance is not None:
+            return _with_covariance(task.program, approximation, optimum, covariance)
+        obstacle = "the loss has no minimum where the fit ended"
+    if required:
+        raise ValueError(
+            f'`correction="linear_response"` must have a minimum of a mean-field loss: {obstacle}.\n'
+            'Hint: leave `correction="auto"`, which corrects where it can.'
+        )
+    return approximation
+
+
+def _with_covariance(
+    program: Program, approximation: Approximation, optimum: Optimum, covariance: Array
+) -> Approximation:
+    old, new = optimum.variances, np.diag(covariance)
+    shift = np.where(program.layout.is_log, (old - new) / 2, 0.0)
+    standard = MeanFieldParams(np.zeros_like(shift), np.zeros_like(shift))
+    frame = Frame(optimum.mean + shift, np.linalg.cholesky(covariance))
+    return replace(approximation, params=standard, frame=frame, correction="linear_response")
+
+
+def _first_frame(task: Task) -> Frame:
+    return Frame(task.start, np.full(len(task.start), START_SCALE))
+
+
+def _pilot(task: Task, rotated: bool) -> tuple[Frame, Array, Array]:
+    """Return the coordinates to fit in, and where in them to start: location and scale."""
+    block = pilot_block(task.program, task.order, task.row_seed)
+    evaluator = Evaluator(task.program, [block])
+    size = task.program.layout.size
+    noise = opposite_pairs(task.noise_seed, PILOT_DRAWS, size)
+    optimum = minimise(evaluator, _first_frame(task), noise, PILOT_ITERATIONS, lambda _: None)
+    if rotated and size <= MAX_DENSE:
+        covariance = linear_response(evaluator, optimum, noise)
+        if covariance is not None:
+            frame = Frame(optimum.mean, np.linalg.cholesky(covariance))
+            return frame, np.zeros(size), np.ones(size)
+    identity = Frame(np.zeros(size), np.ones(size))
+    return identity, optimum.mean, np.sqrt(optimum.variances)

@@ -1,0 +1,126 @@
+"""Deterministic ADVI: an objective of fixed draws, lowered by a quasi-Newton method.
+
+Giordano, Ingram and Broderick (2024), "Black box variational inference with a deterministic
+objective". Draws come in pairs of opposite signs, so that the odd moments of the noise are exact.
+Each evaluation passes once over all of the rows for each draw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bayou.inference.evaluate import Array, Evaluator
+    from bayou.inference.frame import Frame
+
+MAX_ITERATIONS = 2000
+# In nats, for a step of one standard deviation of the approximation.
+GRADIENT_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """A mean-field normal in the coordinates of a frame, and how the optimiser came to it."""
+
+    frame: Frame
+    location: Array
+    log_scale: Array
+    losses: Array
+    converged: bool
+    reason: str
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the position, shape (size,)."""
+        return self.frame.positions(self.location)
+
+    @property
+    def variances(self) -> Array:
+        """The variances of the position, shape (size,)."""
+        factor = self.frame.factor * np.exp(self.log_scale)
+        return factor**2 if factor.ndim == 1 else (factor**2).sum(axis=1)
+
+
+def opposite_pairs(seed: int, num_draws: int, size: int) -> Array:
+    """Return standard normals in pairs of opposite signs, shape (num_draws, size)."""
+    half = np.random.default_rng(seed).normal(size=(num_draws // 2, size))
+    return np.concatenate([half, -half])
+
+
+def minimise(
+    evaluator: Evaluator,
+    frame: Frame,
+    noise: Array,
+    max_iterations: int | None,
+    report: Callable[[Array], None],
+) -> Optimum:
+    """Find the normal, independent in the coordinates of a frame, of the least loss.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        The model on all of its rows.
+    frame : Frame
+        The coordinates; the search starts from a standard normal in them.
+    noise : ndarray, shape (num_draws, size)
+        The fixed draws.
+    max_iterations : int or None
+        None for as many as it takes, within reason.
+    report : callable
+        Told the losses of the iterations as they are done, in nats.
+
+    Returns
+    -------
+    Optimum
+    """
+    size = noise.shape[1]
+    bound = max_iterations or MAX_ITERATIONS
+    constant = 0.5 * size * (1 + np.log(2 * np.pi)) + frame.log_determinant
+    losses: list[float] = []
+
+    def loss_and_gradient(point: Array) -> tuple[float, Array]:
+        location, log_scale = point[:size], point[size:]
+        steps = np.exp(log_scale) * noise
+        densities, gradients = evaluator.gradients(frame.positions(location + steps))
+        slopes = frame.gradients(gradients)
+        loss = -densities.mean() - log_scale.sum() - constant
+        slope = -np.concatenate([slopes.mean(0), (slopes * steps).mean(0) + 1])
+        if not (np.isfinite(loss) and np.isfinite(slope).all()):
+            return np.inf, np.zeros_like(slope)  # A wall that the line search steps back from.
+        return float(loss), slope
+
+    def callback(intermediate_result: Any) -> None:
+        losses.append(float(intermediate_result.fun))
+        report(np.array(losses[-1:]))
+
+    found = minimize(
+        loss_and_gradient,
+        np.zeros(2 * size),
+        jac=True,
+        method="L-BFGS-B",
+        callback=callback,
+        options={
+            "maxiter": bound,
+            "maxfun": 10 * bound,
+            "maxcor": 30,
+            "ftol": 1e-14,
+            "gtol": GRADIENT_TOLERANCE,
+        },
+    )
+    location, log_scale = found.x[:size], found.x[size:]
+    reason = _reason(found, bound)
+    return Optimum(frame, location, log_scale, np.array(losses), bool(found.success), reason)
+
+
+def _reason(found: Any, bound: int) -> str:
+    if found.success:
+        return f"the gradient vanished after {found.nit} iterations"
+    if found.nit >= bound:
+        return f"{found.nit} iterations did not suffice"
+    return f"the line search failed after {found.nit} iterations: {found.message.lower()}"

@@ -1,0 +1,200 @@
+"""Stochastic optimisation of a guide, with averaged iterates and a rule that says when to stop.
+
+Robust, automated and accurate black-box variational inference (Welandawe, Andersen, Vehtari and
+Huggins 2022): the rate is constant until the iterates are stationary and their average is known
+well, then halved, until halving changes the average no more. In coordinates where the posterior is
+nearly a standard normal, rates have a natural size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+from arviz_stats.base import array_stats  # type: ignore[attr-defined]
+
+from bayou.inference.loop import CHUNK_STEPS, Chunk, Feeding, Recipe, State, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bayou.inference.evaluate import Array
+    from bayou.inference.frame import Frame
+    from bayou.inference.guides import Params
+    from bayou.inference.program import Program
+
+# The rates that the search tries, the largest first (Agrawal, Sheldon and Domke 2020).
+RATES = (0.1, 0.025, 0.00625, 0.0015625)
+SEARCH_STEPS = 2 * CHUNK_STEPS
+FIRST_STEPS = 16 * CHUNK_STEPS
+MAX_RHAT = 1.1
+RATE_STEPS = 256 * CHUNK_STEPS
+MAX_HALVINGS = 10
+
+
+@dataclass
+class Progress:
+    """How far a stochastic fit is; grows by a chunk at a time."""
+
+    state: State
+    num_steps: int = 0
+    losses: list[Array] = field(default_factory=list)
+    rates: list[Array] = field(default_factory=list)
+    means: list[Params] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+
+    def add(self, chunk: Chunk, rates: Array) -> None:
+        """Take what a chunk ended with."""
+        self.state = chunk.state
+        self.num_steps += len(chunk.losses)
+        self.losses.append(chunk.losses)
+        self.rates.append(rates)
+        self.means.append(jax.tree.map(np.asarray, chunk.mean))
+        self.counts.append(len(chunk.losses))
+
+    def average(self, since: int) -> Params:
+        """Return the mean of the parameters over the chunks from number ``since`` on."""
+        weights = np.array(self.counts[since:]) / sum(self.counts[since:])
+        return jax.tree.map(
+            lambda *leaves: np.tensordot(weights, np.stack(leaves), 1), *self.means[since:]
+        )
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """Runs steps of one fit."""
+
+    program: Program
+    recipe: Recipe
+    frame: Frame
+    feeding: Feeding
+    report: Callable[[Array], None]
+
+    def advance(self, progress: Progress, rates: Array) -> None:
+        """Run a step for each rate."""
+        chunks = run(
+            self.program, self.recipe, self.frame, self.feeding, progress.state, rates,
+            progress.num_steps,
+        )  # fmt: skip
+        done = 0
+        for chunk in chunks:
+            progress.add(chunk, rates[done : done + len(chunk.losses)])
+            done += len(chunk.losses)
+            self.report(chunk.losses)
+
+
+def search_rate(stepper: Stepper, state: State) -> float:
+    """Return the largest rate that lowers the loss about as well as any other.
+
+    Each rate runs some steps from the same state on the same rows. A loss within half a nat an
+    element of the least is as good: iterates of a large rate swing more, and averaging mends that.
+    """
+    ends = {}
+    for rate in RATES:
+        trial = Progress(state)
+        try:
+            stepper.advance(trial, np.full(SEARCH_STEPS, rate))
+        except FloatingPointError:
+            continue
+        ends[rate] = float(np.mean(np.concatenate(trial.losses)[SEARCH_STEPS // 2 :]))
+    if not ends:
+        return RATES[-1]
+    slack = 0.5 * stepper.program.layout.size
+    return next(rate for rate, loss in ends.items() if loss <= min(ends.values()) + slack)
+
+
+def fixed_rates(num_steps: int, rate: float) -> Array:
+    """Return the rates of a fit of known length: constant, then along a cosine to zero."""
+    share = np.arange(num_steps) / num_steps
+    return rate * np.where(share < 0.5, 1.0, (1 + np.cos(np.pi * (2 * share - 1))) / 2)
+
+
+def run_fixed(stepper: Stepper, progress: Progress, rate: float, num_steps: int) -> Params:
+    """Run a known number of steps, and return the average of the last quarter."""
+    stepper.advance(progress, fixed_rates(num_steps, rate))
+    counts = np.cumsum(progress.counts)
+    tail = int(np.searchsorted(counts, 0.75 * num_steps, side="right"))
+    return progress.average(min(tail, len(counts) - 1))
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The average that a fit ended with, and why it ended."""
+
+    params: Params
+    converged: bool
+    reason: str
+
+
+def run_until_stable(stepper: Stepper, progress: Progress, rate: float, tolerance: float) -> Stop:
+    """Halve the rate until that changes the average by less than ``tolerance``.
+
+    Parameters
+    ----------
+    stepper : Stepper
+        Runs the steps.
+    progress : Progress
+        Where to start from; moved on.
+    rate : float
+        The first rate.
+    tolerance : float
+        The root mean square, over the elements, of the change in standard deviations: the square
+        root of the symmetrised Kullback-Leibler divergence for an element.
+
+    Returns
+    -------
+    Stop
+    """
+    average: Params = None
+    for halving in range(MAX_HALVINGS):
+        before = average
+        average, stationary = _average_at(stepper, progress, rate * 0.5**halving, tolerance)
+        if before is None:
+            continue
+        change = float(np.sqrt(_symmetrised_divergence(stepper, before, average)))
+        if stationary and change < tolerance:
+            return Stop(average, True, f"halving the rate moved it by {change:.2g} sd")
+    return Stop(average, False, f"halving the rate {MAX_HALVINGS} times moved it to the end")
+
+
+def _average_at(
+    stepper: Stepper, progress: Progress, rate: float, tolerance: float
+) -> tuple[Params, bool]:
+    """Run at one rate until the later half of the iterates is stationary and its mean is known.
+
+    The rate is given up after some steps: where it swings too far to settle, a lower one does.
+    """
+    begin = len(progress.means)
+    num_steps = FIRST_STEPS
+    while True:
+        stepper.advance(progress, np.full(num_steps, rate))
+        since = begin + (len(progress.means) - begin) // 2
+        moments = np.stack([_moments(stepper, mean) for mean in progress.means[since:]])[None]
+        rhat = array_stats.rhat(moments, chain_axis=0, draw_axis=1)
+        error = array_stats.mcse(moments, chain_axis=0, draw_axis=1)
+        known = np.sqrt(np.mean(error**2)) < tolerance / 2
+        stationary = bool(known and np.quantile(rhat, 0.95) < MAX_RHAT)
+        num_steps = sum(progress.counts[begin:])
+        if stationary or 2 * num_steps > RATE_STEPS:
+            return progress.average(since), stationary
+
+
+def _moments(stepper: Stepper, params: Params) -> Array:
+    """Return means in units of the standard deviations, and their logs, shape (2 * size,)."""
+    guide = stepper.recipe.guide
+    mean, std = np.asarray(guide.mean(params)), np.asarray(guide.std(params))
+    return np.concatenate([mean / std, np.log(std)])
+
+
+def _symmetrised_divergence(stepper: Stepper, one: Params, other: Params) -> float:
+    """Return KL(one, other) + KL(other, one) of the marginals, a mean over the elements."""
+    guide = stepper.recipe.guide
+    means = [np.asarray(guide.mean(params)) for params in (one, other)]
+    variances = [np.asarray(guide.std(params)) ** 2 for params in (one, other)]
+    ratio = variances[0] / variances[1]
+    apart = (means[0] - means[1]) ** 2
+    spread = 0.5 * (ratio + 1 / ratio) - 1
+    shift = 0.5 * apart * (1 / variances[0] + 1 / variances[1])
+    return float(np.mean(spread + shift))
