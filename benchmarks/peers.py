@@ -123,7 +123,7 @@ def ready(workers: Iterable[Worker], required: Collection[str]) -> dict[str, Wor
 
 
 def time_in_turns(
-    workers: Mapping[str, Worker], grain: int, num_rounds: int, seconds: float
+    workers: Mapping[str, Worker], grains: Mapping[str, int], num_rounds: int, seconds: float
 ) -> Times:
     """Return microseconds a step for each worker, one figure a turn, and let the workers end.
 
@@ -131,22 +131,22 @@ def time_in_turns(
     ----------
     workers : dict of Worker
         Timed one after the other, round by round.
-    grain : int
-        The steps of the short run of a turn; the long one has a multiple of it more.
+    grains : dict of int
+        The steps of the short run of a turn; the long one has a multiple of them more.
     num_rounds : int
         Turns of each.
     seconds : float
         About what the additional steps of the long run take.
     """
-    steps = {
-        name: grain * max(1, round(seconds / worker.pace(grain, seconds) / grain))
-        for name, worker in workers.items()
-    }
+    steps = {}
+    for name, worker in workers.items():
+        pace = worker.pace(grains[name], seconds)
+        steps[name] = grains[name] * max(1, round(seconds / pace / grains[name]))
     times: Times = {name: [] for name in workers}
     for _ in range(num_rounds):
         for name, worker in workers.items():
-            short = worker.seconds(grain)
-            long = worker.seconds(grain + steps[name])
+            short = worker.seconds(grains[name])
+            long = worker.seconds(grains[name] + steps[name])
             times[name].append(1e6 * (long - short) / steps[name])
     for worker in workers.values():
         worker.close()

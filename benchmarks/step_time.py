@@ -21,7 +21,6 @@ ratios within the turns.
 from __future__ import annotations
 
 import argparse
-import inspect
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -51,8 +50,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK_BYTES = 2**24
-# Runs are whole multiples of this, and so of every chunk.
+# Runs are whole multiples of these, and so of every chunk.
 GRAIN = 256
+SLOW_GRAIN = 64
 RATE = 0.01
 
 
@@ -98,6 +98,7 @@ FLAT = tuple(Problem(rows, 20, 500) for rows in (10**4, 10**5, 10**6, 10**7))
 
 
 def bayou(problem: Problem) -> Advance:
+    import optax
     import pymc as pm
 
     import bayou as by
@@ -108,10 +109,18 @@ def bayou(problem: Problem) -> Advance:
         outcomes = by.Minibatch(y, problem.batch, name="outcomes")
         slopes = pm.Normal("slopes", 0, 1, shape=problem.columns)
         pm.Bernoulli("y", logit_p=rows @ slopes, observed=outcomes, total_size=problem.rows)
-    # A fit of so many steps and nothing after them.
-    bare = {"method": "advi", "correction": None, "random_seed": 1, "progressbar": False}
-    options = {name: bare[name] for name in inspect.signature(by.fit).parameters if name in bare}
-    return lambda num_steps: by.fit(num_steps, model=model, **options)
+    adam = optax.adam(RATE)
+    # The same estimator as the limit's, and nothing after the last step.
+    return lambda num_steps: by.fit(
+        num_steps,
+        method="advi",
+        model=model,
+        random_seed=1,
+        progressbar=False,
+        optimizer=adam,
+        order="uniform",
+        correction=None,
+    )
 
 
 def limit(problem: Problem) -> Advance:
@@ -223,11 +232,12 @@ def numpyro_plate(problem: Problem) -> Advance:
 
     @jax.jit
     def run(state: Any, x: Any, y: Any) -> Any:
-        return svi.run(jax.random.key(1), GRAIN, x, y, progress_bar=False, init_state=state)[1:]
+        key = jax.random.key(1)
+        return svi.run(key, SLOW_GRAIN, x, y, progress_bar=False, init_state=state)[1:]
 
     def advance(num_steps: int) -> None:
         state = start
-        for _ in range(num_steps // GRAIN):
+        for _ in range(num_steps // SLOW_GRAIN):
             state, losses = run(state, x, y)
             np.asarray(losses)
 
@@ -286,10 +296,11 @@ def pymc_extras_trainer(problem: Problem) -> Advance:
 
 @dataclass(frozen=True)
 class Contender:
-    """How a contender is set up, and where: here, or in the environment of the peers."""
+    """How a contender is set up, where (here, or among the peers), and the grain of its runs."""
 
     build: Callable[[Problem], Advance]
     elsewhere: bool = False
+    grain: int = GRAIN
 
 
 CONTENDERS = {
@@ -297,7 +308,7 @@ CONTENDERS = {
     "limit": Contender(limit),
     "graph-scan": Contender(graph_scan),
     "numpyro-scan": Contender(numpyro_scan, elsewhere=True),
-    "numpyro-plate": Contender(numpyro_plate, elsewhere=True),
+    "numpyro-plate": Contender(numpyro_plate, elsewhere=True, grain=SLOW_GRAIN),
     "pymc-c": Contender(partial(pymc_fit, backend="c")),
     "pymc-numba": Contender(partial(pymc_fit, backend="numba")),
     "pymc-extras": Contender(pymc_extras_trainer, elsewhere=True),
@@ -454,7 +465,8 @@ def run_speed(cases: Sequence[Problem], names: Sequence[str], rounds: int, secon
     met = []
     for problem in cases:
         workers = ready((started(name, problem, name) for name in names), OURS)
-        times = time_in_turns(workers, GRAIN, rounds, seconds)
+        grains = {name: CONTENDERS[name].grain for name in workers}
+        times = time_in_turns(workers, grains, rounds, seconds)
         title = f"{problem.rows:,} rows x {problem.columns} columns, batch {problem.batch}"
         met.append(report(title, times, speed_targets(times)) and len(times) == len(names))
     return all(met)
@@ -467,8 +479,8 @@ def run_flat(cases: Sequence[Problem], rounds: int, seconds: float) -> bool:
         for name in ("bayou", "limit")
         for problem in cases
     ]
-    labels = [worker.name for worker in workers]
-    times = time_in_turns(ready(workers, labels), GRAIN, rounds, seconds)
+    grains = {worker.name: GRAIN for worker in workers}
+    times = time_in_turns(ready(workers, grains), grains, rounds, seconds)
     title = f"{cases[0].columns} columns, batch {cases[0].batch}"
     return report(title, times, flat_targets(times))
 

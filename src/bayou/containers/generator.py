@@ -6,7 +6,8 @@ the first item is kept, since it gives the type.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import pickle
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numba
 import numpy as np
@@ -133,10 +134,23 @@ class NextItem(Op):
         return False
 
 
+class _Taker:
+    """Takes items from object mode; says in Numba's own terms that it cannot be cached on disk."""
+
+    def __init__(self, op: NextItem) -> None:
+        self.op = op
+
+    def __call__(self) -> NDArray[Any]:
+        return self.op.take()
+
+    def __reduce__(self) -> NoReturn:
+        raise pickle.PicklingError("A generator's items live in this process alone.")
+
+
 @numba_funcify.register(NextItem)
 def _numba_next_item(op: NextItem, node: Apply[Any], **kwargs: Any) -> Any:
     item_type = get_numba_type(node.outputs[0].type)
-    take = op.take
+    take = _Taker(op)
 
     @numba_njit
     def next_item() -> Any:

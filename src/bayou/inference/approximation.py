@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from bayou.inference.deterministic import Optimum, minimise, opposite_pairs
+from bayou.inference.deterministic import Optimum, minimise, opposite_pairs, opposite_signs
 from bayou.inference.evaluate import Evaluator
 from bayou.inference.feeds import pilot_block, program_feeds, whole_blocks
 from bayou.inference.frame import Frame
@@ -41,7 +41,7 @@ PILOT_ITERATIONS = 100
 # With more elements than this, dense matrices of size x size are left out.
 MAX_DENSE = 512
 # What a correction may cost unless it is asked for: draws times elements times numbers of the data.
-CORRECTION_WORK = 4e8
+CORRECTION_WORK = 2e8
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
             losses = np.concatenate([losses, optimum.losses])
     return Approximation(
         guide=MeanField(),
-        params=MeanFieldParams(optimum.location, optimum.log_scale),
+        params=MeanFieldParams(jnp.asarray(optimum.location), jnp.asarray(optimum.log_scale)),
         frame=optimum.frame,
         elbo=-losses,
         rates=np.full(len(losses), np.nan),
@@ -222,14 +222,15 @@ def corrected(task: Task, approximation: Approximation, required: bool) -> Appro
             approximation.converged,
             approximation.reason,
         )
-        noise = opposite_pairs(task.noise_seed, max(draws, 2), size)
+        draw = opposite_pairs if draws == FIXED_DRAWS else opposite_signs
+        noise = draw(task.noise_seed, max(draws, 2), size)
         covariance = linear_response(Evaluator(task.program, blocks), optimum, noise)
         if covariance is not None:
             return _with_covariance(task.program, approximation, optimum, covariance)
         obstacle = "the loss has no minimum where the fit ended"
     if required:
         raise ValueError(
-            f'`correction="linear_response"` must have a minimum of a mean-field loss: {obstacle}.\n'
+            f'`correction="linear_response"` cannot be had: {obstacle}.\n'
             'Hint: leave `correction="auto"`, which corrects where it can.'
         )
     return approximation
@@ -240,7 +241,7 @@ def _with_covariance(
 ) -> Approximation:
     old, new = optimum.variances, np.diag(covariance)
     shift = np.where(program.layout.is_log, (old - new) / 2, 0.0)
-    standard = MeanFieldParams(np.zeros_like(shift), np.zeros_like(shift))
+    standard = MeanFieldParams(jnp.zeros(len(shift)), jnp.zeros(len(shift)))
     frame = Frame(optimum.mean + shift, np.linalg.cholesky(covariance))
     return replace(approximation, params=standard, frame=frame, correction="linear_response")
 

@@ -38,18 +38,28 @@ class Optimum:
     @property
     def mean(self) -> Array:
         """The mean of the position, shape (size,)."""
-        return self.frame.positions(self.location)
+        mean: Array = self.frame.positions(self.location)
+        return mean
 
     @property
     def variances(self) -> Array:
         """The variances of the position, shape (size,)."""
-        factor = self.frame.factor * np.exp(self.log_scale)
-        return factor**2 if factor.ndim == 1 else (factor**2).sum(axis=1)
+        stds: Array = self.frame.stds(np.exp(self.log_scale))
+        return stds**2
 
 
 def opposite_pairs(seed: int, num_draws: int, size: int) -> Array:
     """Return standard normals in pairs of opposite signs, shape (num_draws, size)."""
     half = np.random.default_rng(seed).normal(size=(num_draws // 2, size))
+    return np.concatenate([half, -half])
+
+
+def opposite_signs(seed: int, num_draws: int, size: int) -> Array:
+    """Return pairs of opposite points of the unit cube, shape (num_draws, size).
+
+    Few of them stand for a standard normal better than draws do: their second moments are exact.
+    """
+    half = np.random.default_rng(seed).choice([-1.0, 1.0], size=(num_draws // 2, size))
     return np.concatenate([half, -half])
 
 

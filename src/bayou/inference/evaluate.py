@@ -73,12 +73,13 @@ class Evaluator:
             some = [array[start : start + group] for array in arrays]
             count = len(some[0])
             filled = [_filled(array, group) for array in some]
-            sums: list[Any] = [0.0]
-            for block in self.blocks:
-                values = compiled[name](block.inputs, *filled)
-                new = [block.share * np.asarray(value, dtype=np.float64) for value in values]
-                sums = new if len(sums) != len(new) else [a + b for a, b in zip(sums, new, strict=True)]
-            parts.append([value[:count] for value in sums])
+            sums = [
+                [block.share * np.asarray(value, dtype=np.float64) for value in values]
+                for block in self.blocks
+                for values in [compiled[name](block.inputs, *filled)]
+            ]
+            totals = [np.sum(values, axis=0) for values in zip(*sums, strict=True)]
+            parts.append([total[:count] for total in totals])
         return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
 
 
@@ -106,7 +107,7 @@ def _hessian_products(
 ) -> tuple[jax.Array]:
     gradient = jax.grad(lambda position: program.density(position, inputs))
 
-    def product(position: jax.Array, direction: jax.Array) -> jax.Array:
+    def product(position: jax.Array, direction: jax.Array) -> Any:
         return jax.jvp(gradient, (position,), (direction,))[1]
 
     return (jax.vmap(product)(positions, directions),)

@@ -183,7 +183,7 @@ def _guide(method: Any) -> Guide:
     if isinstance(method, str) or not hasattr(method, "transport"):
         raise ValueError(
             f"`method` must be one of {METHODS} or a guide, got {method!r}.\n"
-            'Hint: "auto" suits most models; the contract of a guide is bayou.inference.guides.Guide.'
+            'Hint: "auto" suits most models; bayou.inference.guides.Guide says what a guide is.'
         )
     guide: Guide = method
     return guide

@@ -28,6 +28,12 @@ class Frame(NamedTuple):
         """Return gradients with respect to the coordinates, shapes (..., size)."""
         return gradients * self.factor if self.factor.ndim == 1 else gradients @ self.factor
 
+    def stds(self, stds: Any) -> Any:
+        """Return the standard deviations of positions whose coordinates are independent."""
+        if self.factor.ndim == 1:
+            return self.factor * stds
+        return ((self.factor * stds) ** 2).sum(axis=1) ** 0.5
+
     @property
     def log_determinant(self) -> float:
         """The log of the volume that a unit cube of coordinates takes."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bayou.inference.deterministic import Optimum
     from bayou.inference.evaluate import Array, Evaluator
 
+MANY_DRAWS = 16
+
 
 def linear_response(evaluator: Evaluator, optimum: Optimum, noise: Array) -> Array | None:
     """Return the covariance of the position, corrected by linear response.
@@ -47,6 +49,9 @@ def linear_response(evaluator: Evaluator, optimum: Optimum, noise: Array) -> Arr
         location += hessian
         cross += hessian * step
         log_scale += step[:, None] * hessian * step + np.diag(slope * step / len(noise))
+    if len(noise) < MANY_DRAWS:
+        # Few draws leave this block to chance; it is close to what a quadratic density has there.
+        log_scale = np.diag(2 * np.exp(2 * optimum.log_scale) * np.diag(location))
     try:
         np.linalg.cholesky(log_scale)
         precision = location - cross @ np.linalg.solve(log_scale, cross.T)

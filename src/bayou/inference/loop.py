@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytensor
 
 from bayou.feeding.prefetch import prefetch
@@ -22,6 +21,7 @@ from bayou.inference.objective import negative_elbo
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import optax
     from numpy.typing import NDArray
 
     from bayou.feeding.feed import Feed

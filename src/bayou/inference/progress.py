@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def step_progress(num_steps: int, shown: bool) -> Iterator[Callable[[NDArray[Any]], None]]:
+def step_progress(num_steps: int | None, shown: bool) -> Iterator[Callable[[NDArray[Any]], None]]:
     """Show a bar; yield a function that takes the losses of the steps just done."""
     columns = (
         TextColumn("fit"),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
-from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 
 from bayou.inference.loop import CHUNK_STEPS, Chunk, Feeding, Recipe, State, run
 
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 # The rates that the search tries, the largest first (Agrawal, Sheldon and Domke 2020).
 RATES = (0.1, 0.025, 0.00625, 0.0015625)
 SEARCH_STEPS = 2 * CHUNK_STEPS
-FIRST_STEPS = 16 * CHUNK_STEPS
-MAX_RHAT = 1.1
-RATE_STEPS = 256 * CHUNK_STEPS
+FIRST_STEPS = 32 * CHUNK_STEPS
+RATE_STEPS = 64 * CHUNK_STEPS
+NUM_BATCHES = 4
 MAX_HALVINGS = 10
 
 
@@ -150,11 +149,11 @@ def run_until_stable(stepper: Stepper, progress: Progress, rate: float, toleranc
     average: Params = None
     for halving in range(MAX_HALVINGS):
         before = average
-        average, stationary = _average_at(stepper, progress, rate * 0.5**halving, tolerance)
+        average, known = _average_at(stepper, progress, rate * 0.5**halving, tolerance)
         if before is None:
             continue
-        change = float(np.sqrt(_symmetrised_divergence(stepper, before, average)))
-        if stationary and change < tolerance:
+        change = _change(stepper, before, average)
+        if known and change < tolerance:
             return Stop(average, True, f"halving the rate moved it by {change:.2g} sd")
     return Stop(average, False, f"halving the rate {MAX_HALVINGS} times moved it to the end")
 
@@ -162,7 +161,7 @@ def run_until_stable(stepper: Stepper, progress: Progress, rate: float, toleranc
 def _average_at(
     stepper: Stepper, progress: Progress, rate: float, tolerance: float
 ) -> tuple[Params, bool]:
-    """Run at one rate until the later half of the iterates is stationary and its mean is known.
+    """Run at one rate until the mean of the later half of the iterates is known.
 
     The rate is given up after some steps: where it swings too far to settle, a lower one does.
     """
@@ -171,30 +170,34 @@ def _average_at(
     while True:
         stepper.advance(progress, np.full(num_steps, rate))
         since = begin + (len(progress.means) - begin) // 2
-        moments = np.stack([_moments(stepper, mean) for mean in progress.means[since:]])[None]
-        rhat = array_stats.rhat(moments, chain_axis=0, draw_axis=1)
-        error = array_stats.mcse(moments, chain_axis=0, draw_axis=1)
-        known = np.sqrt(np.mean(error**2)) < tolerance / 2
-        stationary = bool(known and np.quantile(rhat, 0.95) < MAX_RHAT)
+        error = _standard_error(stepper, progress.means[since:])
         num_steps = sum(progress.counts[begin:])
-        if stationary or 2 * num_steps > RATE_STEPS:
-            return progress.average(since), stationary
+        if error < tolerance or 2 * num_steps > RATE_STEPS:
+            return progress.average(since), error < tolerance
 
 
-def _moments(stepper: Stepper, params: Params) -> Array:
-    """Return means in units of the standard deviations, and their logs, shape (2 * size,)."""
-    guide = stepper.recipe.guide
-    mean, std = np.asarray(guide.mean(params)), np.asarray(guide.std(params))
-    return np.concatenate([mean / std, np.log(std)])
+def _standard_error(stepper: Stepper, means: list[Params]) -> float:
+    """Return the Monte Carlo error of the mean position by batch means, in standard deviations.
+
+    It is the root mean square over the elements.
+    """
+    positions, stds = zip(*(_moments(stepper, mean) for mean in means), strict=True)
+    batches = [batch.mean(axis=0) for batch in np.array_split(np.stack(positions), NUM_BATCHES)]
+    error = np.std(batches, axis=0, ddof=1) / np.sqrt(NUM_BATCHES)
+    return float(np.sqrt(np.mean((error / stds[-1]) ** 2)))
 
 
-def _symmetrised_divergence(stepper: Stepper, one: Params, other: Params) -> float:
-    """Return KL(one, other) + KL(other, one) of the marginals, a mean over the elements."""
-    guide = stepper.recipe.guide
-    means = [np.asarray(guide.mean(params)) for params in (one, other)]
-    variances = [np.asarray(guide.std(params)) ** 2 for params in (one, other)]
-    ratio = variances[0] / variances[1]
-    apart = (means[0] - means[1]) ** 2
+def _change(stepper: Stepper, one: Params, other: Params) -> float:
+    """Return the root of KL(one, other) + KL(other, one) of the marginals, mean over elements."""
+    (mean, std), (other_mean, other_std) = (_moments(stepper, params) for params in (one, other))
+    ratio = (std / other_std) ** 2
     spread = 0.5 * (ratio + 1 / ratio) - 1
-    shift = 0.5 * apart * (1 / variances[0] + 1 / variances[1])
-    return float(np.mean(spread + shift))
+    shift = 0.5 * (mean - other_mean) ** 2 * (1 / std**2 + 1 / other_std**2)
+    return float(np.sqrt(np.mean(spread + shift)))
+
+
+def _moments(stepper: Stepper, params: Params) -> tuple[Array, Array]:
+    """Return the means and standard deviations of the position, shapes (size,)."""
+    guide, frame = stepper.recipe.guide, stepper.frame
+    mean, std = np.asarray(guide.mean(params)), np.asarray(guide.std(params))
+    return frame.positions(mean), frame.stds(std)

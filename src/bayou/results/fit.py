@@ -53,7 +53,7 @@ class Fit:
 
     @property
     def correction(self) -> str | None:
-        """ "linear_response" if the standard deviations are corrected, else None."""
+        """What corrected the standard deviations: "linear_response", or None."""
         return self.approximation.correction
 
     @property
@@ -66,8 +66,7 @@ class Fit:
     def std(self) -> xr.Dataset:
         """The standard deviations of the free variables, transformed to the real line."""
         guide, params, frame = self._distribution
-        factor = frame.factor * np.asarray(guide.std(params))
-        return self._dataset(factor if factor.ndim == 1 else np.sqrt((factor**2).sum(axis=1)))
+        return self._dataset(frame.stds(np.asarray(guide.std(params))))
 
     @property
     def _distribution(self) -> tuple[Guide, Params, Frame]:
