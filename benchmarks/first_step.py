@@ -20,7 +20,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from peers import serve, start_worker
+from peers import load, serve, start_worker
 from step_time import Problem, bayou, pymc_model
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def first_step(name: str, rows: int) -> float:
     with TemporaryDirectory() as folder:
         worker = start_worker(name, Path(sys.executable), command, cold_caches(Path(folder)))
         worker.wait()
-        seconds = worker.seconds(1)
+        seconds = worker.run(1).wall
         worker.close()
     return seconds
 
@@ -100,7 +100,6 @@ def report(seconds: dict[str, list[float]]) -> bool:
     from rich.console import Console
     from rich.table import Table
 
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     table = Table("tool")
     for column in ("seconds", "fastest", "slowest", "times bayou"):
         table.add_column(column, justify="right")
@@ -109,7 +108,7 @@ def report(seconds: dict[str, list[float]]) -> bool:
         relative = median(a / b for a, b in zip(values, seconds["bayou"], strict=True))
         table.add_row(name, *(f"{value:.2f}" for value in row), f"{relative:.1f}")
     met = median(seconds["bayou"]) <= SECONDS
-    print(f"\nseconds to the first step; load average {load} on {os.cpu_count()} cores")
+    print(f"\nseconds to the first step; {load()}", flush=True)
     Console().print(table)
     print(f"at most {SECONDS:.0f} s: {'met' if met else 'missed'}")
     return met

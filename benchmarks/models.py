@@ -48,44 +48,42 @@ def radon_homes() -> pd.DataFrame:
     )
 
 
-def contextual_radon() -> pm.Model:
+def contextual_radon(*, centred: bool = True) -> pm.Model:
     """Return inference-gym's "radon contextual effects", Minnesota, half-normal priors."""
     with _radon_model() as model:
         mean = pm.Normal("county_effect_mean", 0, 1)
         scale = pm.HalfNormal("county_effect_scale", 1)
-        effect = pm.Normal("county_effect", mean, scale, dims="county")
+        effect = _county_effect("county_effect", mean, scale, centred)
         weight = pm.Normal("weight", 0, 1, shape=3)
         noise = pm.HalfNormal("log_radon_scale", 1)
         predictors = ["log_uranium", "floor", "mean_floor"]
         slopes = sum(weight[i] * model[name] for i, name in enumerate(predictors))
-        expected = effect[model["county_index"]] + slopes
-        pm.Normal("log_radon", expected, noise, observed=radon_homes()["log_radon"], dims="home")
+        _observe_radon(model, effect, slopes, noise)
     return model
 
 
-def centred_radon() -> pm.Model:
-    """Return the varying-intercept model, its county effects around their mean."""
-    return _varying_radon(lambda mean, scale: pm.Normal("a", mean, scale, dims="county"))
-
-
-def noncentred_radon() -> pm.Model:
-    """Return the varying-intercept model, its county effects as multiples of their scale."""
-
-    def effect(mean: Any, scale: Any) -> Any:
-        standard = pm.Normal("z", 0, 1, dims="county")
-        return pm.Deterministic("a", mean + scale * standard, dims="county")
-
-    return _varying_radon(effect)
-
-
-def _varying_radon(effect: Callable[[Any, Any], Any]) -> pm.Model:
+def varying_radon(*, centred: bool = True) -> pm.Model:
+    """Return the model whose intercept varies by county."""
     with _radon_model() as model:
         mean, scale = pm.Normal("mu_a", 0, 10), pm.HalfNormal("sigma_a", 5)
-        a, b = effect(mean, scale), pm.Normal("b", 0, 10)
-        expected = a[model["county_index"]] + b * model["floor"]
+        effect = _county_effect("a", mean, scale, centred)
+        slope = pm.Normal("b", 0, 10)
         noise = pm.HalfNormal("sigma", 5)
-        pm.Normal("log_radon", expected, noise, observed=radon_homes()["log_radon"], dims="home")
+        _observe_radon(model, effect, slope * model["floor"], noise)
     return model
+
+
+def _county_effect(name: str, mean: Any, scale: Any, centred: bool) -> Any:
+    """Return the effects of the counties, free themselves or as multiples of their scale."""
+    if centred:
+        return pm.Normal(name, mean, scale, dims="county")
+    standard = pm.Normal("z", 0, 1, dims="county")
+    return pm.Deterministic(name, mean + scale * standard, dims="county")
+
+
+def _observe_radon(model: pm.Model, effect: Any, slopes: Any, noise: Any) -> None:
+    expected = effect[model["county_index"]] + slopes
+    pm.Normal("log_radon", expected, noise, observed=radon_homes()["log_radon"], dims="home")
 
 
 def _radon_model() -> pm.Model:

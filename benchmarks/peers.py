@@ -16,16 +16,23 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 type Advance = Callable[[int], object]
-type Times = dict[str, list[float]]
+type Times = dict[str, list[Cost]]
 
 # pymc-extras 0.15 holds PyMC below 6.4; the JAX is the one that bayou is tested with.
 PINS = ("jax==0.12.0.1", "numpyro==0.22.0", "pymc==6.3.2", "pymc-extras==0.15.1")
+
+
+class Cost(NamedTuple):
+    """Seconds on the clock, and seconds of all cores of the worker's process."""
+
+    wall: float
+    cpu: float
 
 
 class WorkerError(RuntimeError):
@@ -41,7 +48,7 @@ class Worker:
     name : str
         What it is called in tables.
     process : Popen
-        Reads a number of steps a line, writes the seconds that they took.
+        Reads a number of steps a line, writes what they cost.
     log : Path
         What it printed otherwise.
     """
@@ -54,19 +61,19 @@ class Worker:
         """Wait until the worker is set up."""
         self._answer()
 
-    def seconds(self, num_steps: int) -> float:
-        """Have the worker run that many steps; return the seconds that they took."""
+    def run(self, num_steps: int) -> Cost:
+        """Have the worker run that many steps."""
         self.process.stdin.write(f"{num_steps}\n")
         self.process.stdin.flush()
-        return float(self._answer())
+        return Cost(*map(float, self._answer().split()))
 
-    def pace(self, grain: int, seconds: float) -> float:
-        """Return about how many seconds a step takes, for planning; compiles what is not yet."""
-        short = min(self.seconds(grain), self.seconds(grain))
-        num_steps = 2 * grain
-        while (long := self.seconds(num_steps)) - short < seconds / 4:
+    def steps_in(self, seconds: float, grain: int) -> int:
+        """Return a number of steps that takes so long at least, and longer than a run of none."""
+        short = min(self.run(grain).wall for _ in range(3))
+        num_steps = grain
+        while min(self.run(grain + num_steps).wall for _ in range(2)) < short + max(seconds, short):
             num_steps *= 2
-        return (long - short) / (num_steps - grain)
+        return num_steps
 
     def close(self) -> None:
         """Let the worker end."""
@@ -125,7 +132,7 @@ def ready(workers: Iterable[Worker], required: Collection[str]) -> dict[str, Wor
 def time_in_turns(
     workers: Mapping[str, Worker], grains: Mapping[str, int], num_rounds: int, seconds: float
 ) -> Times:
-    """Return microseconds a step for each worker, one figure a turn, and let the workers end.
+    """Return the cost of a step for each worker, one a turn, and let the workers end.
 
     Parameters
     ----------
@@ -136,18 +143,16 @@ def time_in_turns(
     num_rounds : int
         Turns of each.
     seconds : float
-        About what the additional steps of the long run take.
+        The least that the additional steps of the long run take.
     """
-    steps = {}
-    for name, worker in workers.items():
-        pace = worker.pace(grains[name], seconds)
-        steps[name] = grains[name] * max(1, round(seconds / pace / grains[name]))
+    steps = {name: worker.steps_in(seconds, grains[name]) for name, worker in workers.items()}
     times: Times = {name: [] for name in workers}
     for _ in range(num_rounds):
         for name, worker in workers.items():
-            short = worker.seconds(grains[name])
-            long = worker.seconds(grains[name] + steps[name])
-            times[name].append(1e6 * (long - short) / steps[name])
+            short = worker.run(grains[name])
+            long = worker.run(grains[name] + steps[name])
+            differences = (after - before for before, after in zip(short, long, strict=True))
+            times[name].append(Cost(*(value / steps[name] for value in differences)))
     for worker in workers.values():
         worker.close()
     return times
@@ -155,7 +160,13 @@ def time_in_turns(
 
 def ratio(times: Times, name: str, base: str) -> float:
     """Return the median over the turns of one contender's time over another's."""
-    return median(a / b for a, b in zip(times[name], times[base], strict=True))
+    return median(a.wall / b.wall for a, b in zip(times[name], times[base], strict=True))
+
+
+def load() -> str:
+    """Return how busy the machine is: timings are worth something on an idle one alone."""
+    averages = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    return f"load average {averages} on {os.cpu_count()} cores"
 
 
 def serve(build: Callable[[], Advance]) -> None:
@@ -172,9 +183,10 @@ def serve(build: Callable[[], Advance]) -> None:
     advance = build()
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
-        begin = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         advance(int(line))
-        print(time.perf_counter() - begin, file=answers, flush=True)
+        cost = Cost(time.perf_counter() - wall, time.process_time() - cpu)
+        print(*cost, file=answers, flush=True)
 
 
 def environment_folder(pins: Sequence[str], cache: Path) -> Path:

@@ -59,12 +59,13 @@ def radon_contextual() -> dict[str, Any]:
 
 def radon_contextual_check() -> dict[str, Any]:
     """Return the moments of the same model by NUTS, to see that it is the same model."""
-    return nuts(models.contextual_radon(), chains=8, draws=10_000, target_accept=0.95)
+    model = models.contextual_radon(centred=False)
+    return nuts(model, chains=8, draws=40_000, target_accept=0.95)
 
 
 def radon_varying() -> dict[str, Any]:
     """Return the moments of both forms of the varying-intercept model: `z` is of one of them."""
-    return nuts(models.noncentred_radon(), chains=8, draws=40_000, target_accept=0.95)
+    return nuts(models.varying_radon(centred=False), chains=8, draws=40_000, target_accept=0.95)
 
 
 def flights() -> dict[str, Any]:

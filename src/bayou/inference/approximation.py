@@ -18,6 +18,7 @@ from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.linear_response import linear_response
 from bayou.inference.loop import Feeding, Recipe, init_state
 from bayou.inference.stochastic import (
+    SEARCH_STEPS,
     Progress,
     Stepper,
     Stop,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 ADAM = optax.chain(optax.scale_by_adam(), optax.scale(-1.0))
 START_SCALE = 0.1
 FIXED_DRAWS = 64
+# Fits that are shorter than the search for a rate go without it.
+SHORT_RATE = 0.025
 PILOT_DRAWS = 8
 PILOT_ITERATIONS = 100
 # With more elements than this, dense matrices of size x size are left out.
@@ -171,7 +174,10 @@ def fit_stochastic(
     )
     stepper = Stepper(task.program, recipe, frame, feeding, task.report)
     progress = Progress(init_state(recipe, params))
-    rate = 1.0 if optimiser is not None else search_rate(stepper, progress.state)
+    rate = 1.0
+    if optimiser is None:
+        short = num_steps is not None and num_steps < SEARCH_STEPS
+        rate = SHORT_RATE if short else search_rate(stepper, progress.state)
     if num_steps is None:
         stop = run_until_stable(stepper, progress, rate, tolerance)
     else:

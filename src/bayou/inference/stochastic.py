@@ -8,12 +8,13 @@ nearly a standard normal, rates have a natural size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
+from bayou.feeding.feed import ItemFeed
 from bayou.inference.loop import CHUNK_STEPS, Chunk, Feeding, Recipe, State, run
 
 if TYPE_CHECKING:
@@ -89,7 +90,11 @@ def search_rate(stepper: Stepper, state: State) -> float:
 
     Each rate runs some steps from the same state on the same rows. A loss within half a nat an
     element of the least is as good: iterates of a large rate swing more, and averaging mends that.
+    Items of a generator come once, so that there a middling rate is taken unseen.
     """
+    if any(isinstance(feed, ItemFeed) for feed in stepper.feeding.feeds):
+        return RATES[1]
+    stepper = replace(stepper, report=lambda _: None)
     ends = {}
     for rate in RATES:
         trial = Progress(state)

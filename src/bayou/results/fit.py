@@ -30,6 +30,10 @@ class Fit:
     ----------
     model : pymc.Model
         The model that was fitted.
+    program : Program
+        The model as JAX functions.
+    approximation : Approximation
+        The distribution, and how the fit came to it.
     """
 
     model: pm.Model
