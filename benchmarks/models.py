@@ -12,7 +12,7 @@ import pymc as pm
 import bayou as by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -169,9 +169,13 @@ def normal_rows() -> NDArray[np.float64]:
 
 
 def conjugate_normal() -> pm.Model:
-    """Return a mean under a flat prior, noise of 1, in minibatches; its posterior is exact."""
+    """Return the conjugate model, in minibatches."""
+    return normal_model(by.Minibatch(normal_rows(), NORMAL_BATCH_SIZE, name="rows"))
+
+
+def normal_model(rows: Any) -> pm.Model:
+    """Return a mean under a flat prior, noise of 1, whose posterior is exact."""
     with pm.Model() as model:
         mean = pm.Flat("mean")
-        rows = by.Minibatch(normal_rows(), NORMAL_BATCH_SIZE, name="rows")
         pm.Normal("observed", mean, 1, observed=rows, total_size=NORMAL_ROWS)
     return model

@@ -20,7 +20,6 @@ from zipfile import ZipFile
 import arviz as az
 import numpy as np
 import nutpie
-import pymc as pm
 from pymc.logprob.transforms import LogTransform
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -29,6 +28,7 @@ import models
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pymc as pm
     import xarray as xr
 
 FOLDER = Path(__file__).parent
@@ -74,7 +74,7 @@ def flights() -> dict[str, Any]:
 
 
 def nuts(model: pm.Model, **options: Any) -> dict[str, Any]:
-    """Run NUTS, and return the moments of every variable, and of its logarithm where it is positive.
+    """Run NUTS; return the moments of every variable, and of logarithms where PyMC takes them.
 
     Raises
     ------

@@ -6,12 +6,15 @@ from bayou.containers.data import Data, set_data
 from bayou.containers.generator import GeneratorAdapter, generator
 from bayou.containers.minibatch import Minibatch, align_minibatches
 from bayou.datasets import get_data
-from bayou.inference.fit import fit
+from bayou.inference.faults import DivergenceError
+from bayou.inference.fit import ConvergenceWarning, fit
 from bayou.inference.nuts import sample
 from bayou.results.fit import Fit
 
 __all__ = [
+    "ConvergenceWarning",
     "Data",
+    "DivergenceError",
     "Fit",
     "GeneratorAdapter",
     "Minibatch",

@@ -114,6 +114,11 @@ class ItemFeed:
             )
         return np.stack(items)
 
+    def skip(self, count: int) -> None:
+        """Take items and leave them, one by one."""
+        for _ in self._items(count):
+            pass
+
     def _items(self, count: int) -> Iterator[NDArray[Any]]:
         for _ in range(count):
             try:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from bayou.feeding.feed import ItemFeed
 from bayou.inference.deterministic import Optimum, minimise, opposite_pairs, opposite_signs
 from bayou.inference.evaluate import Evaluator
 from bayou.inference.feeds import pilot_block, program_feeds, whole_blocks
@@ -28,10 +29,14 @@ from bayou.inference.stochastic import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from numpy.typing import NDArray
+
+    from bayou.inference.checkpoint import Checkpoint
     from bayou.inference.evaluate import Array
     from bayou.inference.guides import Guide, Params
+    from bayou.inference.loop import Chunk
     from bayou.inference.program import Program
 
 ADAM = optax.chain(optax.scale_by_adam(), optax.scale(-1.0))
@@ -41,6 +46,9 @@ FIXED_DRAWS = 64
 SHORT_RATE = 0.025
 PILOT_DRAWS = 8
 PILOT_ITERATIONS = 100
+# The path of a fit keeps all elements up to the one number, else as many as the other.
+MAX_PATH = 200
+SHORT_PATH = 20
 # With more elements than this, dense matrices of size x size are left out.
 MAX_DENSE = 512
 # What a correction may cost unless it is asked for: draws times elements times numbers of the data.
@@ -62,7 +70,11 @@ class Task:
     order : str
         One of :data:`bayou.sampling.order.ORDERS`.
     report : callable
-        Told the losses of steps as they are done.
+        Told the losses of steps as they are done; a StopIteration from it ends the fit there.
+    checkpoint : Checkpoint or None
+        Where a stochastic fit is kept.
+    recorded : dict of str to ndarray, or None
+        What an earlier run kept there, to go on from.
     """
 
     program: Program
@@ -71,6 +83,13 @@ class Task:
     row_seed: int
     order: str
     report: Callable[[Array], None]
+    checkpoint: Checkpoint | None = None
+    recorded: dict[str, Array] | None = None
+
+    def keep(self, progress: Progress) -> None:
+        """Write the progress to the checkpoint, if there is one and it is time to."""
+        if self.checkpoint is not None:
+            self.checkpoint.keep(progress)
 
 
 @dataclass(frozen=True)
@@ -93,6 +112,13 @@ class Approximation:
         Why it ended.
     correction : str or None
         "linear_response" where the standard deviations are corrected.
+    path : ndarray, shape (num_chunks, num_elements), or None
+        The mean position in each chunk of a stochastic fit, from the mean that it ended with, in
+        its standard deviations.
+    path_steps : ndarray of int, shape (num_chunks,), or None
+        The number of steps that were done at the end of each chunk.
+    path_elements : ndarray of int, shape (num_elements,), or None
+        The elements in the path: all, or those that moved most where there are many.
     """
 
     guide: Guide
@@ -103,6 +129,9 @@ class Approximation:
     converged: bool
     reason: str
     correction: str | None = None
+    path: Array | None = None
+    path_steps: NDArray[np.int64] | None = None
+    path_elements: NDArray[np.int64] | None = None
 
 
 def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
@@ -172,18 +201,37 @@ def fit_stochastic(
         task.program.data_values(),
         jax.random.key(task.noise_seed),
     )
-    stepper = Stepper(task.program, recipe, frame, feeding, task.report)
     progress = Progress(init_state(recipe, params))
+    recorded: Iterator[Chunk] = iter(())
+    if task.recorded is not None:
+        recorded = progress.recorded(task.recorded)
+        for feed in feeding.feeds:
+            if isinstance(feed, ItemFeed):
+                feed.skip(int(task.recorded["counts"].sum()))
+    stepper = Stepper(
+        task.program, recipe, frame, feeding, task.report,
+        task.keep, recorded,
+    )  # fmt: skip
     rate = 1.0
     if optimiser is None:
         short = num_steps is not None and num_steps < SEARCH_STEPS
         rate = SHORT_RATE if short else search_rate(stepper, progress.state)
-    if num_steps is None:
-        stop = run_until_stable(stepper, progress, rate, tolerance)
-    else:
-        average = run_fixed(stepper, progress, rate, num_steps)
-        stop = Stop(average, True, f"{num_steps} steps were asked for")
+    try:
+        if num_steps is None:
+            stop = run_until_stable(stepper, progress, rate, tolerance)
+        else:
+            average = run_fixed(stepper, progress, rate, num_steps)
+            stop = Stop(average, True, f"{num_steps} steps were asked for")
+    except (KeyboardInterrupt, StopIteration) as interruption:
+        if not progress.means:
+            raise
+        by_whom = "a callback" if isinstance(interruption, StopIteration) else "the keyboard"
+        reason = f"{by_whom} stopped it after {progress.num_steps} steps"
+        stop = Stop(progress.average(len(progress.means) // 2), False, reason)
+    if task.checkpoint is not None:
+        task.checkpoint.keep(progress, now=True)
     constant = frame.log_determinant
+    path, elements = _path(guide, frame, progress.means, stop.params)
     return Approximation(
         guide=guide,
         params=stop.params,
@@ -192,6 +240,9 @@ def fit_stochastic(
         rates=np.concatenate(progress.rates),
         converged=stop.converged,
         reason=stop.reason,
+        path=path,
+        path_steps=np.cumsum(progress.counts),
+        path_elements=elements,
     )
 
 
@@ -209,6 +260,8 @@ def corrected(task: Task, approximation: Approximation, required: bool) -> Appro
     blocks = whole_blocks(task.program)
     size = task.program.layout.size
     obstacle = None
+    if not (required or approximation.converged):
+        return approximation
     if not isinstance(approximation.guide, MeanField):
         obstacle = f"the guide is {approximation.guide}, and it corrects independent normals"
     elif blocks is None:
@@ -250,6 +303,19 @@ def _with_covariance(
     standard = MeanFieldParams(jnp.zeros(len(shift)), jnp.zeros(len(shift)))
     frame = Frame(optimum.mean + shift, np.linalg.cholesky(covariance))
     return replace(approximation, params=standard, frame=frame, correction="linear_response")
+
+
+def _path(
+    guide: Guide, frame: Frame, means: list[Params], final: Params
+) -> tuple[Array, NDArray[np.int64]]:
+    """Return the path of a fit and the elements that it is of."""
+    positions = frame.positions(np.stack([np.asarray(guide.mean(mean)) for mean in means]))
+    end = frame.positions(np.asarray(guide.mean(final)))
+    path = (positions - end) / frame.stds(np.asarray(guide.std(final)))
+    elements = np.arange(path.shape[1])
+    if len(elements) > MAX_PATH:
+        elements = np.sort(np.argsort(-np.ptp(path, axis=0), kind="stable")[:SHORT_PATH])
+    return path[:, elements], elements
 
 
 def _first_frame(task: Task) -> Frame:

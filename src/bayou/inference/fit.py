@@ -16,9 +16,12 @@ from bayou.inference.approximation import (
     fit_fixed_draws,
     fit_stochastic,
 )
+from bayou.inference.checkpoint import open_checkpoint
 from bayou.inference.context import model_of
+from bayou.inference.evaluate import Evaluator
 from bayou.inference.faults import check_start
 from bayou.inference.feeds import first_inputs, whole_blocks
+from bayou.inference.fingerprint import data_fingerprint
 from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
 from bayou.inference.guides.mean_field import MeanField
@@ -28,8 +31,12 @@ from bayou.results.fit import Fit
 from bayou.sampling.order import ORDERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     import optax
     import pymc as pm
+    from numpy.typing import NDArray
 
     from bayou.inference.guides import Guide
     from bayou.inference.program import Program
@@ -58,6 +65,10 @@ def fit(
     order: str = "epoch",
     correction: str | None = "auto",
     tolerance: float = 0.1,
+    callback: Callable[[int, NDArray[Any]], None] | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 60.0,
+    resume: bool = False,
 ) -> Fit:
     """Fit a model by variational inference, in minibatches where the model holds them.
 
@@ -98,6 +109,16 @@ def fit(
     tolerance : float, default 0.1
         With ``n="auto"``: stop when decay of the rate moves the approximation by less than this,
         in standard deviations.
+    callback : callable, optional
+        Called after each chunk of steps, with the number of steps done and the losses of the chunk,
+        in nats; a StopIteration from it ends the fit, as Ctrl-C does, with what is known by then.
+    checkpoint : path, optional
+        A file that the progress of a stochastic fit is kept in.
+    checkpoint_seconds : float, default 60
+        The time between two writes of the checkpoint.
+    resume : bool, default False
+        Go on from the checkpoint, if there is one: the fit ends with the same bits as one that was
+        never stopped. Items of a generator that it took already are taken again and left.
 
     Returns
     -------
@@ -147,18 +168,47 @@ def fit(
             "Hint: 0.1 stands for a tenth of a standard deviation."
         )
     guide = MeanField() if method in ("auto", "dadvi") else _guide(method)
+    if resume and checkpoint is None:
+        raise ValueError(
+            "`resume` must come with `checkpoint`, got resume=True alone.\n"
+            "Hint: pass the path of the checkpoint to go on from."
+        )
+    if random_seed is not None:
+        random_seed = whole_number("random_seed", random_seed, 0, "any whole number will do.")
     model = model_of(model)
     program = compile_program(model)
     deterministic = method == "dadvi" or (method == "auto" and n == "auto" and not program.fed)
     if deterministic:
         _check_fixed_draws(program, num_particles, optimizer)
+    entropy: Any = random_seed
+    kept, recorded = None, None
+    if checkpoint is not None:
+        if deterministic:
+            raise ValueError(
+                "`checkpoint` must be left out with fixed draws, which are fitted at one go.\n"
+                'Hint: pass method="advi" for a fit that goes on where it was.'
+            )
+        identity = {
+            "model": program.fingerprint,
+            "data": data_fingerprint(model, program),
+            "method": method if isinstance(method, str) else repr(guide),
+            "n": n,
+            "num_particles": num_particles,
+            "optimizer": "adam" if optimizer is None else "given",
+            "order": order,
+            "tolerance": tolerance,
+            "random_seed": random_seed,
+        }
+        kept, recorded = open_checkpoint(checkpoint, checkpoint_seconds, resume, identity)
+        entropy = kept.identity["random_seed"]
     start_seed, noise_seed, row_seed = (
-        int(word) for word in np.random.SeedSequence(random_seed).generate_state(3)
+        int(word) for word in np.random.SeedSequence(entropy).generate_state(3)
     )
     start = program.start(start_seed)
     check_start(program, jax.numpy.asarray(start), first_inputs(program, order, row_seed))
-    with step_progress(num_steps, progressbar) as report:
-        task = Task(program, start, noise_seed, row_seed, order, report)
+    with step_progress(num_steps, progressbar) as show:
+        report = show if callback is None else _reporting(show, callback)
+        task = Task(program, start, noise_seed, row_seed, order, report, kept, recorded)
         if deterministic:
             approximation = fit_fixed_draws(task, num_steps)
         else:
@@ -174,7 +224,37 @@ def fit(
             ConvergenceWarning,
             stacklevel=2,
         )
-    return Fit(model, program, approximation)
+    return Fit(model, program, approximation, whole_density(program))
+
+
+def whole_density(program: Program) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
+    """Return log densities of positions on all rows, as they are when asked; None if they are fed.
+
+    Takes positions of shape (num_positions, size).
+    """
+    if whole_blocks(program) is None:
+        return None
+
+    def densities(positions: NDArray[Any]) -> NDArray[Any]:
+        blocks = whole_blocks(program)
+        assert blocks is not None
+        return Evaluator(program, blocks).densities(positions)
+
+    return densities
+
+
+def _reporting(
+    show: Callable[[NDArray[Any]], None], callback: Callable[[int, NDArray[Any]], None]
+) -> Callable[[NDArray[Any]], None]:
+    num_steps = 0
+
+    def report(losses: NDArray[Any]) -> None:
+        nonlocal num_steps
+        num_steps += len(losses)
+        show(losses)
+        callback(num_steps, losses)
+
+    return report
 
 
 def _guide(method: Any) -> Guide:

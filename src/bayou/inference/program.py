@@ -7,6 +7,7 @@ PyMC's internals that this takes are touched in this file alone.
 
 from __future__ import annotations
 
+import hashlib
 import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, walk
 from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.printing import debugprint
 
 from bayou.containers.generator import GeneratorOp
 from bayou.containers.rows import SliceOp
@@ -95,6 +97,8 @@ class Program:
         and the deterministics that depend on no fed rows.
     start : callable
         seed -> a position, shape (size,).
+    fingerprint : str
+        Differs between models, whatever their data.
     compiled : dict
         Functions compiled for this program, kept by those who compile them.
     """
@@ -106,6 +110,7 @@ class Program:
     terms: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
     constrain: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
     start: Callable[[int], NDArray[Any]]
+    fingerprint: str
     compiled: dict[Any, Callable[..., Any]] = field(default_factory=dict, repr=False)
 
     def data_values(self) -> Inputs:
@@ -157,6 +162,12 @@ def _sources(model: pm.Model) -> tuple[Any, ...]:
         if isinstance(variable, SharedVariable)
     )
     return (*variables, *values, *lengths)
+
+
+def _fingerprint(density: Variable, values: Sequence[Variable]) -> str:
+    text = debugprint(density, file="str", print_type=True)
+    names = [value.name for value in values]
+    return hashlib.sha256(f"{names}\n{text}".encode()).hexdigest()[:32]
 
 
 def _is_log(model: pm.Model, value: Variable) -> bool:
@@ -235,6 +246,7 @@ def _build(model: pm.Model) -> Program:
             zip(names, constrain(*layout.split(position), *rows), strict=True)
         ),
         start=start,
+        fingerprint=_fingerprint(total, values),
     )
 
 

@@ -9,16 +9,17 @@ nearly a standard normal, rates have a natural size.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from bayou.feeding.feed import ItemFeed
 from bayou.inference.loop import CHUNK_STEPS, Chunk, Feeding, Recipe, State, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bayou.inference.evaluate import Array
     from bayou.inference.frame import Frame
@@ -54,6 +55,18 @@ class Progress:
         self.means.append(jax.tree.map(np.asarray, chunk.mean))
         self.counts.append(len(chunk.losses))
 
+    def recorded(self, arrays: dict[str, Array]) -> Iterator[Chunk]:
+        """Yield the chunks of a checkpoint, the last one with the state to go on from."""
+        kept = [jnp.asarray(arrays[f"state {n}"]) for n in range(len(jax.tree.leaves(self.state)))]
+        state = jax.tree.unflatten(jax.tree.structure(self.state), kept)
+        params = jax.tree.structure(self.state.params)
+        num_leaves = len(jax.tree.leaves(self.state.params))
+        end = 0
+        for number, count in enumerate(arrays["counts"]):
+            begin, end = end, end + int(count)
+            means = [arrays[f"mean {n}"][number] for n in range(num_leaves)]
+            yield Chunk(state, jax.tree.unflatten(params, means), arrays["losses"][begin:end])
+
     def average(self, since: int) -> Params:
         """Return the mean of the parameters over the chunks from number ``since`` on."""
         weights = np.array(self.counts[since:]) / sum(self.counts[since:])
@@ -64,25 +77,47 @@ class Progress:
 
 @dataclass(frozen=True)
 class Stepper:
-    """Runs steps of one fit."""
+    """Runs steps of one fit.
+
+    Attributes
+    ----------
+    program, recipe, frame, feeding
+        As :func:`bayou.inference.loop.run` takes them.
+    report : callable
+        Told the losses of each chunk.
+    keep : callable
+        Told the progress after each chunk.
+    recorded : iterator of Chunk
+        Chunks that an earlier run has done; they are gone through before new ones.
+    """
 
     program: Program
     recipe: Recipe
     frame: Frame
     feeding: Feeding
     report: Callable[[Array], None]
+    keep: Callable[[Progress], None]
+    recorded: Iterator[Chunk]
 
     def advance(self, progress: Progress, rates: Array) -> None:
-        """Run a step for each rate."""
+        """Run a step for each rate; what a checkpoint recorded is taken from there."""
+        done = 0
+        while done < len(rates) and (chunk := next(self.recorded, None)) is not None:
+            progress.add(chunk, rates[done : done + len(chunk.losses)])
+            done += len(chunk.losses)
         chunks = run(
-            self.program, self.recipe, self.frame, self.feeding, progress.state, rates,
+            self.program, self.recipe, self.frame, self.feeding, progress.state, rates[done:],
             progress.num_steps,
         )  # fmt: skip
-        done = 0
         for chunk in chunks:
             progress.add(chunk, rates[done : done + len(chunk.losses)])
             done += len(chunk.losses)
             self.report(chunk.losses)
+            self.keep(progress)
+
+
+def _ignore(_: Any) -> None:
+    """Take no notice."""
 
 
 def search_rate(stepper: Stepper, state: State) -> float:
@@ -94,12 +129,12 @@ def search_rate(stepper: Stepper, state: State) -> float:
     """
     if any(isinstance(feed, ItemFeed) for feed in stepper.feeding.feeds):
         return RATES[1]
-    stepper = replace(stepper, report=lambda _: None)
+    trial_stepper = replace(stepper, report=_ignore, keep=_ignore, recorded=iter(()))
     ends = {}
     for rate in RATES:
         trial = Progress(state)
         try:
-            stepper.advance(trial, np.full(SEARCH_STEPS, rate))
+            trial_stepper.advance(trial, np.full(SEARCH_STEPS, rate))
         except FloatingPointError:
             continue
         ends[rate] = float(np.mean(np.concatenate(trial.losses)[SEARCH_STEPS // 2 :]))

@@ -1,0 +1,39 @@
+"""The fingerprint of data: a short text that differs if they do."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pytensor.graph.basic import Constant
+from pytensor.graph.traversal import ancestors
+
+from bayou.containers.generator import GeneratorOp
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+    from bayou.inference.program import Program
+
+
+def data_fingerprint(model: pm.Model, program: Program) -> str:
+    """Return the fingerprint of the values that a model is conditioned on.
+
+    Of a generator it is that of the first item. It costs a pass over all of the data.
+    """
+    values = [
+        variable.owner.op.adapter.first
+        if isinstance(variable.owner.op, GeneratorOp)
+        else variable.owner.inputs[0].get_value(borrow=True)
+        for variable in program.fed
+    ]
+    values += [variable.get_value(borrow=True) for variable in program.data]
+    graphs = [model.logp()]
+    constants = [found.data for found in ancestors(graphs) if isinstance(found, Constant)]
+    arrays = [np.asarray(value) for value in [*values, *constants] if np.ndim(value)]
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(str((array.dtype, array.shape)).encode())
+        found.update(np.ascontiguousarray(array))
+    return found.hexdigest()[:32]

@@ -1,0 +1,136 @@
+"""The picture of a fit: its evidence lower bound by step, and the paths of its parameters."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    type Array = NDArray[np.float64]
+    type Counts = NDArray[np.int64]
+
+# Below this share of the first rate a decay along a curve is over, and its halvings crowd.
+LEAST_RATE = 2.0**-6
+# A name of a rate takes about this share of the width.
+NAME_WIDTH = 0.07
+# More names than this are left out.
+MAX_NAMES = 10
+COLOUR = "tab:blue"
+
+
+def plot_fit(
+    elbo: Array,
+    rates: Array,
+    path: Array | None,
+    path_steps: Counts | None,
+    names: Sequence[str],
+) -> Figure:
+    """Draw a fit.
+
+    Parameters
+    ----------
+    elbo, rates : ndarray, shape (num_steps,)
+        What each step estimated, and its rate; nan where a line search chose it.
+    path : ndarray, shape (num_chunks, num_elements), or None
+        Mean positions of chunks of steps: distances from the final mean, in final standard
+        deviations.
+    path_steps : ndarray, shape (num_chunks,), or None
+        The number of steps that were done at the end of each chunk.
+    names : sequence of str
+        Of the elements of the path.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left the ELBO; right the paths, where there are any. Each halving of the rate starts a new
+        shade of the background.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "`fit.plot` must have matplotlib, got none.\nHint: pip install 'bayou[plots]'."
+        ) from error
+
+    num_axes = 1 if path is None else 2
+    figure, (axes,) = plt.subplots(
+        1, num_axes, squeeze=False, figsize=(5.5 * num_axes, 3.6), layout="constrained"
+    )
+    _draw_elbo(axes[0], elbo, path_steps)
+    if path is not None and path_steps is not None:
+        _draw_paths(axes[1], path, _middles(path_steps), names)
+    for one in axes:
+        one.set_xlabel("step")
+        one.spines[["top", "right"]].set_visible(False)
+        _shade_rates(one, rates)
+    return figure
+
+
+def _draw_elbo(axes: Axes, elbo: Array, path_steps: Counts | None) -> None:
+    axes.set_title("evidence lower bound")
+    axes.set_ylabel("nats")
+    steps = np.arange(1, len(elbo) + 1)
+    settled = elbo[len(elbo) // 4 :]
+    if path_steps is None:
+        axes.plot(steps, elbo, color=COLOUR, marker=".")
+    else:
+        starts = np.concatenate([[0], path_steps[:-1]])
+        means = np.add.reduceat(elbo, starts) / np.diff(path_steps, prepend=0)
+        axes.plot(steps, elbo, color=COLOUR, alpha=0.25, linewidth=0.5, label="each step")
+        axes.plot(_middles(path_steps), means, color=COLOUR, marker=".", label="mean of a chunk")
+        axes.legend(loc="lower right")
+        settled = np.concatenate([settled[settled > np.quantile(settled, 0.01)], means[1:]])
+    finite = settled[np.isfinite(settled)]
+    if np.ptp(finite) > 0:
+        # The first steps may lie so low that nothing else would be seen.
+        margin = 0.1 * np.ptp(finite)
+        axes.set_ylim(finite.min() - margin, max(finite.max(), elbo.max()) + margin)
+
+
+def _draw_paths(axes: Axes, path: Array, middles: Array, names: Sequence[str]) -> None:
+    axes.set_title("means of the parameters")
+    axes.set_ylabel("from the final mean, in standard deviations")
+    few = len(names) <= MAX_NAMES
+    for values, name in zip(path.T, names, strict=True):
+        axes.plot(
+            middles, values, label=name, linewidth=1, alpha=0.9 if few else 0.5,
+            marker=".", markersize=3,
+        )  # fmt: skip
+    axes.axhline(0, color="0.3", linewidth=0.8)
+    if few:
+        axes.legend()
+
+
+def _shade_rates(axes: Axes, rates: Array) -> None:
+    """Shade the steps at every second halving of the rate, and name the rates where they fit."""
+    if np.isnan(rates).any():
+        return
+    shares = np.maximum(rates / rates[0], LEAST_RATE)
+    halvings = np.floor(-np.log2(shares) + 1e-9)
+    edges = np.flatnonzero(np.diff(halvings, prepend=-1, append=np.inf))
+    axes.set_xlim(0, len(rates) + 1)
+    for start, stop in pairwise(edges):
+        axes.axvspan(start, stop, color="0.92" if halvings[start] % 2 else "1", zorder=0, lw=0)
+        if stop - start > NAME_WIDTH * len(rates):
+            place = axes.get_xaxis_transform()
+            axes.text(
+                (start + stop) / 2, 0.99, f"{rates[start]:.2g}", transform=place, ha="center",
+                va="top", fontsize="small", color="0.4",
+            )  # fmt: skip
+
+
+def _middles(path_steps: Counts) -> Array:
+    return path_steps - np.diff(path_steps, prepend=0) / 2 + 0.5

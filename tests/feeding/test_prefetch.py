@@ -1,0 +1,101 @@
+"""Prefetching: chunks in order, one ahead and no more; errors arrive and no thread stays."""
+
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from bayou.feeding.prefetch import prefetch
+
+RANGES = [(0, 3), (3, 3), (6, 1), (7, 2)]
+WAIT = 60
+
+
+@dataclass
+class Counting:
+    """A feed of step numbers that records what it was asked for, and fails at a step."""
+
+    fails_at: int = -1
+    step_bytes: int = 8
+    asked: list[int] = field(default_factory=list)
+    threads: set[str] = field(default_factory=set)
+    gathered: dict[int, threading.Event] = field(
+        default_factory=lambda: {first: threading.Event() for first, _ in RANGES}
+    )
+
+    def stack(self, first: int, count: int) -> np.ndarray:
+        self.asked.append(first)
+        self.threads.add(threading.current_thread().name)
+        self.gathered[first].set()
+        if first <= self.fails_at < first + count:
+            raise OSError(f"no step {self.fails_at}")
+        return np.arange(first, first + count)
+
+
+def feed_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("bayou-feed")]
+
+
+def test_chunks_of_all_feeds_in_order() -> None:
+    feeds = [Counting(), Counting()]
+    chunks = list(prefetch(feeds, RANGES))
+    assert [len(chunk) for chunk in chunks] == [2] * 4
+    for (first, count), chunk in zip(RANGES, chunks, strict=True):
+        for stacked in chunk:
+            np.testing.assert_array_equal(stacked, np.arange(first, first + count))
+    assert feeds[0].asked == feeds[1].asked == [0, 3, 6, 7]
+    assert len(feeds[0].threads | feeds[1].threads) == 1
+    assert threading.current_thread().name not in feeds[0].threads
+    assert feed_threads() == []
+
+
+def test_nothing_to_feed() -> None:
+    assert list(prefetch([Counting()], [])) == []
+    assert list(prefetch([], RANGES)) == [()] * 4
+    assert feed_threads() == []
+
+
+def test_one_chunk_is_gathered_ahead_and_no_more() -> None:
+    feed = Counting()
+    chunks = prefetch([feed], iter(RANGES))
+    assert feed.asked == []
+    next(chunks)
+    assert feed.gathered[3].wait(WAIT)
+    assert feed.asked == [0, 3]
+    next(chunks)
+    assert feed.gathered[6].wait(WAIT)
+    assert feed.asked == [0, 3, 6]
+    chunks.close()
+
+
+@pytest.mark.parametrize(("fails_at", "arrived"), [(1, 0), (4, 1), (6, 2), (8, 3)])
+def test_an_error_arrives_at_its_chunk(fails_at: int, arrived: int) -> None:
+    chunks = prefetch([Counting(fails_at)], RANGES)
+    for first, count in RANGES[:arrived]:
+        np.testing.assert_array_equal(next(chunks)[0], np.arange(first, first + count))
+    with pytest.raises(OSError, match=f"no step {fails_at}"):
+        next(chunks)
+    assert feed_threads() == []
+    assert list(chunks) == []
+
+
+@pytest.mark.parametrize("taken", [1, 2, 4])
+def test_the_thread_ends_with_the_iterator(taken: int) -> None:
+    chunks = prefetch([Counting()], RANGES)
+    for _ in range(taken):
+        next(chunks)
+    assert len(feed_threads()) == 1
+    chunks.close()
+    assert feed_threads() == []
+
+
+def test_an_error_of_the_caller_ends_the_thread() -> None:
+    def use() -> None:
+        chunks = prefetch([Counting()], RANGES)
+        next(chunks)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        use()
+    assert feed_threads() == []
