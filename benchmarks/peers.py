@@ -83,9 +83,10 @@ class Worker:
     def _answer(self) -> str:
         line = self.process.stdout.readline()
         if not line:
+            self.process.communicate()
             lines = self.log.read_text(encoding="utf-8").strip().splitlines() or ["no message"]
             raise WorkerError(
-                f"`{self.name}` must answer, got exit code {self.process.wait()}: {lines[-1]}\n"
+                f"`{self.name}` must answer, got exit code {self.process.returncode}: {lines[-1]}\n"
                 f"Hint: all that it printed is in {self.log}."
             )
         return line

@@ -23,13 +23,15 @@ import tempfile
 import time
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import models
 import numpy as np
-import peers
 import pymc as pm
+from first_step import cold_caches
+from peers import WorkerError, peer_python
 
 import bayou as by
 
@@ -43,6 +45,7 @@ type Moments = dict[str, dict[str, Any]]
 
 TRUTH = Path(__file__).parent / "truth"
 DRAWS = 20_000
+LINE = "{:11} {:8} {:>4} {:>8} {:>7} {:>8} {:>7} {:>8}  {}"
 PEER_STEPS = 30_000
 
 
@@ -200,29 +203,33 @@ FITS = {"bayou": fit_bayou, "pymc": fit_pymc}
 
 
 def fit_apart(contender: str, name: str, seed: int) -> dict[str, Any]:
-    """Fit in a process of its own, which finds no compiled code; return its answer."""
-    script = [str(Path(__file__).with_name("quality_numpyro.py")), name]
-    python = str(peers.peer_python()) if contender == "numpyro" else sys.executable
-    with tempfile.TemporaryDirectory() as caches:
+    """Fit in a process of its own, which finds no compiled code; return its answer.
+
+    Raises
+    ------
+    WorkerError
+        If it ended in an error.
+    """
+    with tempfile.TemporaryDirectory() as folder:
         if contender == "numpyro":
-            data = Path(caches) / "data.npz"
+            python = peer_python()
+            data = Path(folder) / "data.npz"
             np.savez(data, **numpyro_data(name))
-            options = [str(seed), str(data), str(PEER_STEPS), str(DRAWS)]
+            script = Path(__file__).with_name("quality_numpyro.py")
+            command = [script, name, seed, data, PEER_STEPS, DRAWS]
         else:
-            script = [__file__, "--answer", contender, name]
-            options = ["--seeds", str(seed)]
-        environment = os.environ | {
-            "PYTENSOR_FLAGS": f"base_compiledir={caches}",
-            "NUMBA_CACHE_DIR": caches,
-        }
-        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+            python = sys.executable
+            command = [__file__, name, "--answer", contender, "--seeds", seed]
         done = subprocess.run(
-            [python, *script, *options],
-            env=environment,
-            stdout=subprocess.PIPE,
+            list(map(str, [python, *command])),
+            env=os.environ | cold_caches(Path(folder)),
+            capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise WorkerError(f"`{contender}` must fit {name}, got: {lines[-1]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -248,27 +255,32 @@ def answer(contender: str, name: str, seed: int) -> None:
 def report(names: Sequence[str], contenders: Sequence[str], seeds: Sequence[int]) -> bool:
     """Print a line a fit, and return whether every fit of bayou reached its target."""
     print(
-        f"{'model':12}{'fit':9}{'seed':>4}{'seconds':>9}  {'means: max, average':22}"
-        f"{'sds: max, average':22}target"
+        LINE.format("model", "fit", "seed", "seconds", "mean", "average", "sd", "average", "target")
     )
     reached = True
-    for name in names:
-        case = CASES[name]
-        for seed in seeds:
-            for contender in contenders:
-                found = fit_apart(contender, name, seed)
-                errors = measure(found["moments"], case.truth())
-                within = errors.within(case.limits, found["seconds"])
-                reached &= within or contender != "bayou"
-                print(
-                    f"{name:12}{contender:9}{seed:4}{found['seconds']:9.1f}  "
-                    f"{errors.mean:7.3f} {errors.average_mean:7.3f}       "
-                    f"{errors.std:7.3f} {errors.average_std:7.3f}       "
-                    f"{'reached' if within else 'missed'}; {found['note']}; largest in "
-                    f"{errors.worst_mean}, {errors.worst_std}",
-                    flush=True,
-                )
+    for name, seed, contender in product(names, seeds, contenders):
+        line, within = judge(contender, name, seed)
+        print(line, flush=True)
+        reached &= within or contender != "bayou"
     return reached
+
+
+def judge(contender: str, name: str, seed: int) -> tuple[str, bool]:
+    """Fit; return the line of the table, and whether the fit is what it must be."""
+    case = CASES[name]
+    try:
+        found = fit_apart(contender, name, seed)
+    except WorkerError as error:
+        return LINE.format(name, contender, seed, *[""] * 5, f"missed: {error}"), False
+    errors = measure(found["moments"], case.truth())
+    within = errors.within(case.limits, found["seconds"])
+    figures = (errors.mean, errors.average_mean, errors.std, errors.average_std)
+    verdict = (
+        f"{'reached' if within else 'missed'}; {found['note']}; "
+        f"largest in {errors.worst_mean}, {errors.worst_std}"
+    )
+    shown = (f"{found['seconds']:.1f}", *(f"{figure:.3f}" for figure in figures))
+    return LINE.format(name, contender, seed, *shown, verdict), within
 
 
 def main() -> None:

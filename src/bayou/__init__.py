@@ -8,6 +8,7 @@ from bayou.containers.minibatch import Minibatch, align_minibatches
 from bayou.datasets import get_data
 from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
+from bayou.inference.load import load
 from bayou.inference.nuts import sample
 from bayou.results.fit import Fit
 
@@ -22,6 +23,7 @@ __all__ = [
     "fit",
     "generator",
     "get_data",
+    "load",
     "sample",
     "set_data",
 ]

@@ -1,4 +1,4 @@
-"""The benchmarks are scripts, not a package: their folder goes on the path while they are tested."""
+"""The benchmarks are scripts, not a package: their folder is on the path while they are tested."""
 
 from __future__ import annotations
 

@@ -88,14 +88,3 @@ def test_the_thread_ends_with_the_iterator(taken: int) -> None:
     assert len(feed_threads()) == 1
     chunks.close()
     assert feed_threads() == []
-
-
-def test_an_error_of_the_caller_ends_the_thread() -> None:
-    def use() -> None:
-        chunks = prefetch([Counting()], RANGES)
-        next(chunks)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        use()
-    assert feed_threads() == []

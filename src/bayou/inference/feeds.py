@@ -9,9 +9,11 @@ import numpy as np
 
 from bayou.containers.generator import GeneratorOp
 from bayou.feeding.feed import Feed, ItemFeed, SliceFeed
-from bayou.inference.evaluate import Block
+from bayou.inference.evaluate import Block, Evaluator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from pytensor.tensor.variable import TensorVariable
 
@@ -72,6 +74,22 @@ def whole_blocks(program: Program) -> list[Block] | None:
         )
         for cut in cuts
     ]
+
+
+def whole_density(program: Program) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
+    """Return log densities of positions on all rows, as they are when asked; None if they are fed.
+
+    Takes positions of shape (num_positions, size).
+    """
+    if whole_blocks(program) is None:
+        return None
+
+    def densities(positions: NDArray[Any]) -> NDArray[Any]:
+        blocks = whole_blocks(program)
+        assert blocks is not None
+        return Evaluator(program, blocks).densities(positions)
+
+    return densities
 
 
 def _feed(variable: TensorVariable, order: str, seed: int) -> Feed:

@@ -18,9 +18,8 @@ from bayou.inference.approximation import (
 )
 from bayou.inference.checkpoint import open_checkpoint
 from bayou.inference.context import model_of
-from bayou.inference.evaluate import Evaluator
 from bayou.inference.faults import check_start
-from bayou.inference.feeds import first_inputs, whole_blocks
+from bayou.inference.feeds import first_inputs, whole_blocks, whole_density
 from bayou.inference.fingerprint import data_fingerprint
 from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
@@ -225,22 +224,6 @@ def fit(
             stacklevel=2,
         )
     return Fit(model, program, approximation, whole_density(program))
-
-
-def whole_density(program: Program) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
-    """Return log densities of positions on all rows, as they are when asked; None if they are fed.
-
-    Takes positions of shape (num_positions, size).
-    """
-    if whole_blocks(program) is None:
-        return None
-
-    def densities(positions: NDArray[Any]) -> NDArray[Any]:
-        blocks = whole_blocks(program)
-        assert blocks is not None
-        return Evaluator(program, blocks).densities(positions)
-
-    return densities
 
 
 def _reporting(

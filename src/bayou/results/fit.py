@@ -12,10 +12,12 @@ import xarray as xr
 from bayou.arguments import whole_number
 from bayou.results.diagnostics import Estimate, evidence_lower_bound, log_densities, pareto_khat
 from bayou.results.plot import plot_fit
+from bayou.results.store import write_arrays
 from bayou.results.tree import posterior_tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pandas as pd
     import pymc as pm
@@ -286,6 +288,49 @@ class Fit:
         found = self.approximation
         names = [] if found.path_elements is None else self._element_names(found.path_elements)
         return plot_fit(found.elbo, found.rates, found.path, found.path_steps, names)
+
+    def save(self, path: str | Path) -> None:
+        """Write the approximation to a file that :func:`bayou.load` reads.
+
+        The file holds arrays and text, nothing that could run. The model and its data are not in
+        it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; what was there is replaced, whole or not at all.
+
+        Raises
+        ------
+        TypeError
+            If the guide is none of bayou's own, which could not be made again.
+        """
+        found = self.approximation
+        if type(found.guide).__module__.partition(".")[0] != "bayou":
+            raise TypeError(
+                f"`save` must be of a guide of bayou's own, got {found.guide!r}.\n"
+                "Hint: keep draws of it instead: fit.sample().to_netcdf(path)."
+            )
+        leaves = jax.tree.leaves(found.params)
+        names = ("path", "path_steps", "path_elements")
+        optional = {name: getattr(found, name) for name in names}
+        arrays = {f"params {index}": np.asarray(leaf) for index, leaf in enumerate(leaves)} | {
+            "origin": np.asarray(found.frame.origin),
+            "factor": np.asarray(found.frame.factor),
+            "elbo": found.elbo,
+            "rates": found.rates,
+        }
+        description = {
+            "kind": "fit",
+            "model": self.program.fingerprint,
+            "guide": type(found.guide).__name__,
+            "guide options": vars(found.guide),
+            "converged": found.converged,
+            "reason": found.reason,
+            "correction": found.correction,
+        }
+        present = {name: array for name, array in optional.items() if array is not None}
+        write_arrays(path, arrays | present, description)
 
     def _noise(self, draws: int, random_seed: int | None) -> Any:
         seed = np.random.SeedSequence(random_seed).generate_state(1)[0]

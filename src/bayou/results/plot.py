@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LEAST_RATE = 2.0**-6
 # A name of a rate takes about this share of the width.
 NAME_WIDTH = 0.07
+# More points than this are drawn as a line alone.
+MAX_MARKERS = 50
 # More names than this are left out.
 MAX_NAMES = 10
 COLOUR = "tab:blue"
@@ -83,35 +85,40 @@ def _draw_elbo(axes: Axes, elbo: Array, path_steps: Counts | None) -> None:
     axes.set_title("evidence lower bound")
     axes.set_ylabel("nats")
     steps = np.arange(1, len(elbo) + 1)
-    settled = elbo[len(elbo) // 4 :]
+    # The first steps, and those of unlucky draws, may lie so low that nothing else would be seen.
+    shown = elbo[len(elbo) // 4 :]
     if path_steps is None:
         axes.plot(steps, elbo, color=COLOUR, marker=".")
     else:
         starts = np.concatenate([[0], path_steps[:-1]])
         means = np.add.reduceat(elbo, starts) / np.diff(path_steps, prepend=0)
         axes.plot(steps, elbo, color=COLOUR, alpha=0.25, linewidth=0.5, label="each step")
-        axes.plot(_middles(path_steps), means, color=COLOUR, marker=".", label="mean of a chunk")
+        axes.plot(
+            _middles(path_steps),
+            means,
+            color=COLOUR,
+            marker=_marker(means),
+            label="mean of a chunk",
+        )
         axes.legend(loc="lower right")
-        settled = np.concatenate([settled[settled > np.quantile(settled, 0.01)], means[1:]])
-    finite = settled[np.isfinite(settled)]
-    if np.ptp(finite) > 0:
-        # The first steps may lie so low that nothing else would be seen.
-        margin = 0.1 * np.ptp(finite)
-        axes.set_ylim(finite.min() - margin, max(finite.max(), elbo.max()) + margin)
+        shown = np.concatenate([np.quantile(shown, [0.1, 0.9]), means[len(means) // 4 :]])
+    margin = 0.1 * np.ptp(shown)
+    if margin > 0:
+        axes.set_ylim(shown.min() - margin, shown.max() + margin)
 
 
 def _draw_paths(axes: Axes, path: Array, middles: Array, names: Sequence[str]) -> None:
     axes.set_title("means of the parameters")
-    axes.set_ylabel("from the final mean, in standard deviations")
+    axes.set_ylabel("distance to the final mean, sd")
     few = len(names) <= MAX_NAMES
     for values, name in zip(path.T, names, strict=True):
         axes.plot(
             middles, values, label=name, linewidth=1, alpha=0.9 if few else 0.5,
-            marker=".", markersize=3,
+            marker=_marker(values),
         )  # fmt: skip
     axes.axhline(0, color="0.3", linewidth=0.8)
     if few:
-        axes.legend()
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
 
 def _shade_rates(axes: Axes, rates: Array) -> None:
@@ -120,7 +127,7 @@ def _shade_rates(axes: Axes, rates: Array) -> None:
         return
     shares = np.maximum(rates / rates[0], LEAST_RATE)
     halvings = np.floor(-np.log2(shares) + 1e-9)
-    edges = np.flatnonzero(np.diff(halvings, prepend=-1, append=np.inf))
+    edges = np.flatnonzero(np.diff(halvings, prepend=-1, append=np.inf)).tolist()
     axes.set_xlim(0, len(rates) + 1)
     for start, stop in pairwise(edges):
         axes.axvspan(start, stop, color="0.92" if halvings[start] % 2 else "1", zorder=0, lw=0)
@@ -130,6 +137,10 @@ def _shade_rates(axes: Axes, rates: Array) -> None:
                 (start + stop) / 2, 0.99, f"{rates[start]:.2g}", transform=place, ha="center",
                 va="top", fontsize="small", color="0.4",
             )  # fmt: skip
+
+
+def _marker(values: Array) -> str:
+    return "." if len(values) <= MAX_MARKERS else ""
 
 
 def _middles(path_steps: Counts) -> Array:
