@@ -22,6 +22,7 @@ def program_of(density: Density, size: int) -> Program:
         terms=lambda position, inputs: {"x": density(position)},
         constrain=lambda position, inputs: {"x": position},
         start=lambda seed: np.zeros(size),
+        fingerprint="of a density alone",
     )
 
 

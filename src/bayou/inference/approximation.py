@@ -20,6 +20,7 @@ from bayou.inference.linear_response import linear_response
 from bayou.inference.loop import Feeding, Recipe, init_state
 from bayou.inference.stochastic import (
     SEARCH_STEPS,
+    UNSEARCHED_RATE,
     Progress,
     Stepper,
     Stop,
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 ADAM = optax.chain(optax.scale_by_adam(), optax.scale(-1.0))
 START_SCALE = 0.1
 FIXED_DRAWS = 64
-# Fits that are shorter than the search for a rate go without it.
-SHORT_RATE = 0.025
 PILOT_DRAWS = 8
 PILOT_ITERATIONS = 100
 # The path of a fit keeps all elements up to the one number, else as many as the other.
@@ -215,7 +214,7 @@ def fit_stochastic(
     rate = 1.0
     if optimiser is None:
         short = num_steps is not None and num_steps < SEARCH_STEPS
-        rate = SHORT_RATE if short else search_rate(stepper, progress.state)
+        rate = UNSEARCHED_RATE if short else search_rate(stepper, progress.state)
     try:
         if num_steps is None:
             stop = run_until_stable(stepper, progress, rate, tolerance)

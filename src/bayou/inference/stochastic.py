@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from bayou.inference.program import Program
 
 # The rates that the search tries, the largest first (Agrawal, Sheldon and Domke 2020).
-RATES = (0.1, 0.025, 0.00625, 0.0015625)
+RATES = (0.05, 0.0125, 0.003125)
+# Where there is no search, for want of steps or of rows that come again.
+UNSEARCHED_RATE = 0.025
 SEARCH_STEPS = 2 * CHUNK_STEPS
 FIRST_STEPS = 32 * CHUNK_STEPS
 RATE_STEPS = 64 * CHUNK_STEPS
@@ -128,7 +130,7 @@ def search_rate(stepper: Stepper, state: State) -> float:
     Items of a generator come once, so that there a middling rate is taken unseen.
     """
     if any(isinstance(feed, ItemFeed) for feed in stepper.feeding.feeds):
-        return RATES[1]
+        return UNSEARCHED_RATE
     trial_stepper = replace(stepper, report=_ignore, keep=_ignore, recorded=iter(()))
     ends = {}
     for rate in RATES:
