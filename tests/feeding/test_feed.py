@@ -1,4 +1,4 @@
-"""Feeds: stacked batches are the single ones, aligned feeds agree, and streams say what is wrong."""
+"""Feeds: stacked batches are the single ones, aligned feeds agree, streams say what is wrong."""
 
 from collections.abc import Callable, Iterator
 from itertools import product

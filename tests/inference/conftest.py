@@ -1,40 +1,39 @@
 """Programs made of a JAX density alone, for tests of the parts that stand on a program."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
-import numpy as np
+import pymc as pm
 import pytest
 
 from bayou.inference.evaluate import Block, Evaluator
-from bayou.inference.program import Layout, Program
+from bayou.inference.program import Layout, Program, compile_program
 
 type Density = Callable[[jax.Array], jax.Array]
+type ProgramOf = Callable[[Density, int], Program]
 
 
-def program_of(density: Density, size: int) -> Program:
-    return Program(
-        layout=Layout(("x",), ((size,),), (False,)),
-        fed=(),
-        data=(),
-        density=lambda position, inputs: density(position),
-        terms=lambda position, inputs: {"x": density(position)},
-        constrain=lambda position, inputs: {"x": position},
-        start=lambda seed: np.zeros(size),
-        fingerprint="of a density alone",
-    )
+@pytest.fixture(scope="session")
+def program_of() -> ProgramOf:
+    """Return a program of one variable without data, with another density in its place."""
+    with pm.Model() as model:
+        pm.Flat("x")
+    plain = compile_program(model)
+
+    def of(density: Density, size: int) -> Program:
+        return replace(
+            plain,
+            layout=Layout(("x",), ((size,),), (False,)),
+            density=lambda position, inputs: density(position),
+            compiled={},
+        )
+
+    return of
 
 
-def evaluator_of(density: Density, size: int) -> Evaluator:
-    return Evaluator(program_of(density, size), [Block((), 1.0, 1)])
-
-
-@pytest.fixture(name="program_of")
-def _program_of() -> Any:
-    return program_of
-
-
-@pytest.fixture(name="evaluator_of")
-def _evaluator_of() -> Any:
-    return evaluator_of
+@pytest.fixture(scope="session")
+def evaluator_of(program_of: ProgramOf) -> Any:
+    """Return an evaluator of a density."""
+    return lambda density, size: Evaluator(program_of(density, size), [Block((), 1.0, 1)])

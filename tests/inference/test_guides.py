@@ -176,9 +176,7 @@ def model() -> pm.Model:
 @pytest.mark.parametrize("name", NAMED)
 def test_a_fit_reaches_the_gaussian_posterior(name: str, model: pm.Model) -> None:
     case = CASES[name]
-    fit = by.fit(
-        method=case.method, model=model, random_seed=1, progressbar=False, correction=None
-    )
+    fit = by.fit(method=case.method, model=model, random_seed=1, progressbar=False, correction=None)
     assert fit.converged
     assert fit.correction is None
     assert fit.approximation.guide == case.guide

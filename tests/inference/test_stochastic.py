@@ -49,9 +49,7 @@ def start() -> State:
 @pytest.fixture
 def stepper(program_of: Any) -> Stepper:
     """A fit of independent normals of known moments."""
-    return stepper_of(
-        program_of(lambda x: jnp.sum(jax.scipy.stats.norm.logpdf(x, CENTER, STD)), 2)
-    )
+    return stepper_of(program_of(lambda x: jnp.sum(jax.scipy.stats.norm.logpdf(x, CENTER, STD)), 2))
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 7, 1000])
@@ -160,9 +158,7 @@ def test_a_fit_stops_when_halving_the_rate_changes_nothing(stepper: Stepper) -> 
     np.testing.assert_allclose(np.unique(rates), 0.05 * 0.5 ** np.arange(2)[::-1])
 
 
-def test_a_fit_that_never_settles_says_so(
-    program_of: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fit_that_never_settles_says_so(program_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stochastic, "FIRST_STEPS", 2048)
     monkeypatch.setattr(stochastic, "RATE_STEPS", 2048)
     # An improper density, along which the location drifts for ever.

@@ -11,7 +11,13 @@ import numpy as np
 import optax
 
 from bayou.feeding.feed import ItemFeed
-from bayou.inference.deterministic import Optimum, minimise, opposite_pairs, opposite_signs
+from bayou.inference.deterministic import (
+    MAX_LOG_SCALE,
+    Optimum,
+    minimise,
+    opposite_pairs,
+    opposite_signs,
+)
 from bayou.inference.evaluate import Evaluator
 from bayou.inference.feeds import pilot_block, program_feeds, whole_blocks
 from bayou.inference.frame import Frame
@@ -328,6 +334,9 @@ def _pilot(task: Task, rotated: bool) -> tuple[Frame, Array, Array]:
     size = task.program.layout.size
     noise = opposite_pairs(task.noise_seed, PILOT_DRAWS, size)
     optimum = minimise(evaluator, _first_frame(task), noise, PILOT_ITERATIONS, lambda _: None)
+    if not (np.isfinite(optimum.mean).all() and np.abs(optimum.log_scale).max() < MAX_LOG_SCALE):
+        identity = Frame(np.zeros(size), np.ones(size))
+        return identity, task.start, np.full(size, START_SCALE)
     if rotated and size <= MAX_DENSE:
         covariance = linear_response(evaluator, optimum, noise)
         if covariance is not None:

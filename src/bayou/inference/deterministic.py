@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAX_ITERATIONS = 2000
 # In nats, for a step of one standard deviation of the approximation.
 GRADIENT_TOLERANCE = 1e-3
+# Scales of the coordinates stay within a factor of exp(15) of 1.
+MAX_LOG_SCALE = 15.0
 
 
 @dataclass(frozen=True)
@@ -109,28 +111,38 @@ def minimise(
         losses.append(float(intermediate_result.fun))
         report(np.array(losses[-1:]))
 
-    found = minimize(
-        loss_and_gradient,
-        np.zeros(2 * size),
-        jac=True,
-        method="L-BFGS-B",
-        callback=callback,
-        options={
-            "maxiter": bound,
-            "maxfun": 10 * bound,
-            "maxcor": 30,
-            "ftol": 1e-14,
-            "gtol": GRADIENT_TOLERANCE,
-        },
-    )
+    def search(begin: Array, widest: float) -> Any:
+        return minimize(
+            loss_and_gradient,
+            begin,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(None, None)] * size + [(-widest, widest)] * size,
+            callback=callback,
+            options={
+                "maxiter": max(1, bound - len(losses)),
+                "maxfun": 10 * bound,
+                "maxcor": 30,
+                "ftol": 1e-14,
+                "gtol": GRADIENT_TOLERANCE,
+            },
+        )
+
+    # Far from the mode, where curvature misleads, the location is found before the scales are free.
+    found = search(search(np.zeros(2 * size), 0.0).x, MAX_LOG_SCALE)
     location, log_scale = found.x[:size], found.x[size:]
-    reason = _reason(found, bound)
-    return Optimum(frame, location, log_scale, np.array(losses), bool(found.success), reason)
+    converged = bool(found.success)
+    reason = _reason(found, len(losses), bound)
+    if not losses or not np.isfinite(found.fun):
+        converged, reason = False, "the loss is not finite around the start"
+    elif np.abs(log_scale).max() >= MAX_LOG_SCALE:
+        converged, reason = False, "a scale left all bounds, so the posterior may be improper"
+    return Optimum(frame, location, log_scale, np.array(losses), converged, reason)
 
 
-def _reason(found: Any, bound: int) -> str:
+def _reason(found: Any, num_iterations: int, bound: int) -> str:
     if found.success:
-        return f"the gradient vanished after {found.nit} iterations"
-    if found.nit >= bound:
-        return f"{found.nit} iterations did not suffice"
-    return f"the line search failed after {found.nit} iterations: {found.message.lower()}"
+        return f"the gradient vanished after {num_iterations} iterations"
+    if num_iterations >= bound:
+        return f"{num_iterations} iterations did not suffice"
+    return f"the line search failed after {num_iterations} iterations: {found.message.lower()}"

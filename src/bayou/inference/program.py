@@ -95,8 +95,10 @@ class Program:
     constrain : callable
         (position, data) -> dict of name -> value, in the space of the model, for the free variables
         and the deterministics that depend on no fed rows.
-    start : callable
-        seed -> a position, shape (size,).
+    point : callable
+        seed -> name of a free variable -> its value at the start.
+    lengths : tuple of (SharedVariable, int)
+        The whole numbers that are held as constants.
     fingerprint : str
         Differs between models, whatever their data.
     compiled : dict
@@ -109,9 +111,24 @@ class Program:
     density: Callable[[jax.Array, Inputs], jax.Array]
     terms: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
     constrain: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
-    start: Callable[[int], NDArray[Any]]
+    point: Callable[[int], dict[str, NDArray[Any]]]
+    lengths: tuple[tuple[SharedVariable, int], ...]
     fingerprint: str
     compiled: dict[Any, Callable[..., Any]] = field(default_factory=dict, repr=False)
+
+    def is_current(self) -> bool:
+        """Tell whether the lengths that it was built with are still those of the model."""
+        lengths = all(int(variable.get_value()) == value for variable, value in self.lengths)
+        if not lengths:
+            return False
+        point = self.point(0)
+        shapes = tuple(np.shape(point[name]) for name in self.layout.names)
+        return shapes == self.layout.shapes
+
+    def start(self, seed: int) -> NDArray[Any]:
+        """Return a position to start from, shape (size,)."""
+        found = self.point(seed)
+        return np.concatenate([np.ravel(found[name]) for name in self.layout.names])
 
     def data_values(self) -> Inputs:
         """Return the present values of the data containers."""
@@ -144,7 +161,12 @@ def compile_program(model: pm.Model) -> Program:
     """
     sources = _sources(model)
     known = _programs.get(model)
-    if known is not None and len(known[0]) == len(sources) and all(map(_same, known[0], sources)):
+    if (
+        known is not None
+        and len(known[0]) == len(sources)
+        and all(map(_same, known[0], sources))
+        and known[1].is_current()
+    ):
         return known[1]
     _check_free_variables(model)
     program = _build(model)
@@ -153,15 +175,18 @@ def compile_program(model: pm.Model) -> Program:
 
 
 def _sources(model: pm.Model) -> tuple[Any, ...]:
-    """List what a program is made from: variables, and whole numbers that it holds as constants."""
+    """List what a program is made from."""
     variables = (*model.basic_RVs, *model.potentials, *model.deterministics)
-    values = (model.rvs_to_values.get(variable) for variable in variables)
-    lengths = (
-        int(variable.get_value())
-        for variable in model.dim_lengths.values()
-        if isinstance(variable, SharedVariable)
+    values = (
+        part
+        for variable in variables
+        for part in (
+            model.rvs_to_values.get(variable),
+            model.rvs_to_transforms.get(variable),
+            model.rvs_to_initial_values.get(variable),
+        )
     )
-    return (*variables, *values, *lengths)
+    return (*variables, *values)
 
 
 def _fingerprint(density: Variable, values: Sequence[Variable]) -> str:
@@ -176,7 +201,7 @@ def _is_log(model: pm.Model, value: Variable) -> bool:
 
 
 def _same(old: Any, new: Any) -> bool:
-    return old is new or (isinstance(old, int) and old == new)
+    return old is new or (isinstance(old, float | int | str) and old == new)
 
 
 def _check_free_variables(model: pm.Model) -> None:
@@ -230,10 +255,6 @@ def _build(model: pm.Model) -> Program:
     )
     term_names = [variable.name for variable in (*model.basic_RVs, *model.potentials)]
 
-    def start(seed: int) -> NDArray[Any]:
-        found = point(seed)
-        return np.concatenate([np.ravel(found[name]) for name in layout.names])
-
     return Program(
         layout=layout,
         fed=fed,
@@ -245,7 +266,8 @@ def _build(model: pm.Model) -> Program:
         constrain=lambda position, rows: dict(
             zip(names, constrain(*layout.split(position), *rows), strict=True)
         ),
-        start=start,
+        point=point,
+        lengths=tuple((root, int(root.get_value())) for root in fixed),
         fingerprint=_fingerprint(total, values),
     )
 

@@ -100,6 +100,8 @@ class Fit:
     def sample(self, draws: int = 1000, *, random_seed: int | None = None) -> xr.DataTree:
         """Draw from the approximation.
 
+        Deterministics and the data groups are of the data that the model holds now.
+
         Parameters
         ----------
         draws : int, default 1000
