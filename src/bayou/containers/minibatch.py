@@ -6,6 +6,7 @@ An evaluation costs the gather of the rows drawn; the data stay where they are.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from bayou.containers.rows import random_slice, step_variable
 from bayou.sampling.axes import axis_samples, memory_slices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
     from pytensor.tensor.sharedvar import TensorSharedVariable
@@ -232,6 +233,11 @@ def align_minibatches(batches: Iterable[Minibatch] | None = None) -> None:
     >>> bool((x.eval() == y.eval()).all())
     True
     """
+    if isinstance(batches, TensorVariable) or not isinstance(batches, Iterable | None):
+        raise TypeError(
+            f"`batches` must be a list of Minibatch variables, got {batches!r}.\n"
+            "Hint: write by.align_minibatches([x, y]), or pass nothing to align all of them."
+        )
     chosen = list(_alive) if batches is None else list(batches)
     for batch in chosen:
         if not isinstance(batch, Minibatch):
@@ -248,7 +254,10 @@ def _numbers(data: ArrayLike, dtype: DTypeLike | None, name: str) -> NDArray[Any
     array = to_array(data, f"`data` of minibatch {name!r}").array
     if dtype is None:
         return array
-    target = np.dtype(dtype)
+    try:
+        target = np.dtype(dtype)
+    except TypeError:
+        target = np.dtype(object)
     if target.kind not in "biuf":
         raise TypeError(
             f"`dtype` must be a boolean, integer or float dtype, got {dtype!r}.\n"

@@ -262,42 +262,62 @@ def corrected(task: Task, approximation: Approximation, required: bool) -> Appro
     ValueError
         If the correction is required and cannot be had.
     """
-    blocks = whole_blocks(task.program)
-    size = task.program.layout.size
-    obstacle = None
-    if not (required or approximation.converged):
+    program = task.program
+    if not required and (not approximation.converged or _obstacle(program, approximation.guide)):
         return approximation
-    if not isinstance(approximation.guide, MeanField):
-        obstacle = f"the guide is {approximation.guide}, and it corrects independent normals"
-    elif blocks is None:
-        obstacle = "the rows come from a generator, and it needs all of them"
-    elif required and size > 10 * MAX_DENSE:
-        obstacle = f"the model has {size} elements, and it takes matrices of {size} x {size}"
-    if obstacle is None and blocks is not None:
-        numbers = sum(block.num_rows for block in blocks)
-        draws = int(min(FIXED_DRAWS, CORRECTION_WORK // (size * numbers) // 2 * 2))
-        if draws < 2 and not required:
-            return approximation
-        optimum = Optimum(
-            approximation.frame,
-            np.asarray(approximation.params.location, dtype=np.float64),
-            np.asarray(approximation.params.log_scale, dtype=np.float64),
-            -approximation.elbo,
-            approximation.converged,
-            approximation.reason,
-        )
-        draw = opposite_pairs if draws == FIXED_DRAWS else opposite_signs
-        noise = draw(task.noise_seed, max(draws, 2), size)
-        covariance = linear_response(Evaluator(task.program, blocks), optimum, noise)
-        if covariance is not None:
-            return _with_covariance(task.program, approximation, optimum, covariance)
-        obstacle = "the loss has no minimum where the fit ended"
+    blocks = whole_blocks(program)
+    assert blocks is not None
+    size = program.layout.size
+    numbers = sum(block.num_rows for block in blocks)
+    draws = int(min(FIXED_DRAWS, CORRECTION_WORK // (size * numbers) // 2 * 2))
+    if draws < 2 and not required:
+        return approximation
+    optimum = Optimum(
+        approximation.frame,
+        np.asarray(approximation.params.location, dtype=np.float64),
+        np.asarray(approximation.params.log_scale, dtype=np.float64),
+        -approximation.elbo,
+        approximation.converged,
+        approximation.reason,
+    )
+    draw = opposite_pairs if draws == FIXED_DRAWS else opposite_signs
+    noise = draw(task.noise_seed, max(draws, 2), size)
+    covariance = linear_response(Evaluator(program, blocks), optimum, noise)
+    if covariance is not None:
+        return _with_covariance(program, approximation, optimum, covariance)
     if required:
+        raise ValueError(
+            '`correction="linear_response"` cannot be had: the loss has no minimum where the fit '
+            'ended.\nHint: leave `correction="auto"`, which corrects where it can.'
+        )
+    return approximation
+
+
+def check_correctable(program: Program, guide: Guide) -> None:
+    """Refuse a correction that cannot be had, before the fit.
+
+    Raises
+    ------
+    ValueError
+        Says what stands against it.
+    """
+    obstacle = _obstacle(program, guide)
+    if obstacle:
         raise ValueError(
             f'`correction="linear_response"` cannot be had: {obstacle}.\n'
             'Hint: leave `correction="auto"`, which corrects where it can.'
         )
-    return approximation
+
+
+def _obstacle(program: Program, guide: Guide) -> str | None:
+    size = program.layout.size
+    if not isinstance(guide, MeanField):
+        return f"the guide is {guide}, and it corrects independent normals"
+    if whole_blocks(program) is None:
+        return "the rows come from a generator, and it needs all of them"
+    if size > 10 * MAX_DENSE:
+        return f"the model has {size} elements, and it takes matrices of {size} x {size}"
+    return None
 
 
 def _with_covariance(

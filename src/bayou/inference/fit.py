@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
+from pymc.variational.minibatch_rv import MinibatchRandomVariable
 
 from bayou.arguments import whole_number
 from bayou.inference.approximation import (
     FIXED_DRAWS,
     Task,
+    check_correctable,
     corrected,
     fit_fixed_draws,
     fit_stochastic,
@@ -24,10 +26,10 @@ from bayou.inference.fingerprint import data_fingerprint
 from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
 from bayou.inference.guides.mean_field import MeanField
-from bayou.inference.program import compile_program
+from bayou.inference.options import check_options
+from bayou.inference.program import compile_program, is_fed
 from bayou.inference.progress import step_progress
 from bayou.results.fit import Fit
-from bayou.sampling.order import ORDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
+    from bayou.inference.approximation import Approximation
     from bayou.inference.guides import Guide
     from bayou.inference.program import Program
 
@@ -156,26 +159,23 @@ def fit(
     3
     """
     num_steps = None if n == "auto" else whole_number("n", n, 1, 'it counts steps; or pass "auto".')
-    whole_number("num_particles", num_particles, 1, "it counts draws of the guide in a step.")
-    _check_choice("order", order, tuple(ORDERS), "an epoch takes every row once.")
-    _check_choice(
-        "correction", correction, ("auto", "linear_response", None), "None leaves it out."
+    check_options(
+        num_particles=num_particles,
+        optimizer=optimizer,
+        order=order,
+        correction=correction,
+        tolerance=tolerance,
+        callback=callback,
+        checkpoint=checkpoint,
+        resume=resume,
+        random_seed=random_seed,
     )
-    if not 0 < tolerance < np.inf:
-        raise ValueError(
-            f"`tolerance` must be positive, got {tolerance!r}.\n"
-            "Hint: 0.1 stands for a tenth of a standard deviation."
-        )
     guide = MeanField() if method in ("auto", "dadvi") else _guide(method)
-    if resume and checkpoint is None:
-        raise ValueError(
-            "`resume` must come with `checkpoint`, got resume=True alone.\n"
-            "Hint: pass the path of the checkpoint to go on from."
-        )
-    if random_seed is not None:
-        random_seed = whole_number("random_seed", random_seed, 0, "any whole number will do.")
     model = model_of(model)
     program = compile_program(model)
+    _check_batches(model, program)
+    if correction == "linear_response":
+        check_correctable(program, guide)
     deterministic = method == "dadvi" or (method == "auto" and n == "auto" and not program.fed)
     if deterministic:
         _check_fixed_draws(program, num_particles, optimizer)
@@ -216,14 +216,18 @@ def fit(
             )
         if correction is not None:
             approximation = corrected(task, approximation, correction == "linear_response")
+    _warn_unless_converged(approximation)
+    return Fit(model, program, approximation, whole_density(program))
+
+
+def _warn_unless_converged(approximation: Approximation) -> None:
     if not approximation.converged:
         warnings.warn(
             f"The fit did not converge: {approximation.reason}.\n"
             'Hint: leave `n="auto"`, or look at fit.elbo.',
             ConvergenceWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return Fit(model, program, approximation, whole_density(program))
 
 
 def _reporting(
@@ -252,9 +256,26 @@ def _guide(method: Any) -> Guide:
     return guide
 
 
-def _check_choice(name: str, value: Any, choices: tuple[Any, ...], hint: str) -> None:
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {choices}, got {value!r}.\nHint: {hint}")
+def _check_batches(model: pm.Model, program: Program) -> None:
+    """Refuse minibatches whose likelihood is not scaled, or whose rows cannot be those of one."""
+    for variable in model.observed_RVs:
+        value = model.rvs_to_values[variable]
+        if is_fed(value) and not isinstance(variable.owner.op, MinibatchRandomVariable):
+            raise ValueError(
+                f"`total_size` must be given for {variable.name!r}, which observes a minibatch.\n"
+                "Hint: pass total_size=len(data), or the fit would be of one batch alone."
+            )
+    lengths: dict[Any, int] = {}
+    for variable in program.fed:
+        for sample in getattr(variable.owner.op, "samples", ()):
+            length = variable.owner.inputs[0].get_value(borrow=True).shape[sample.axis]
+            stream = (sample.size, sample.seed, sample.stream)
+            if lengths.setdefault(stream, length) != length:
+                raise ValueError(
+                    f"Minibatches of one size and seed must be of data of one length, got "
+                    f"{lengths[stream]} and {length} rows ({variable.name!r}).\n"
+                    "Hint: set the values of all of them, or give them seeds of their own."
+                )
 
 
 def _check_fixed_draws(program: Program, num_particles: int, optimizer: Any) -> None:

@@ -26,6 +26,7 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, walk
 from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.printing import debugprint
+from pytensor.tensor.elemwise import Elemwise
 
 from bayou.containers.generator import GeneratorOp
 from bayou.containers.rows import SliceOp
@@ -298,6 +299,13 @@ def _placeholders(roots: Sequence[Variable]) -> dict[Variable, Variable]:
         node = (root.owner.op, *root.owner.inputs) if root.owner else root
         places[root] = by_node.setdefault(node, root.type(name=root.name))
     return places
+
+
+def is_fed(variable: Variable) -> bool:
+    """Tell whether a variable, or what it is a cast of, is a minibatch or a generator of bayou."""
+    while variable.owner is not None and isinstance(variable.owner.op, Elemwise):
+        variable = variable.owner.inputs[0]
+    return _is_fed(variable)
 
 
 def _is_fed(variable: Variable) -> bool:

@@ -14,6 +14,7 @@ from pymc.data import MinibatchOp
 from pymc.variational.minibatch_rv import MinibatchRandomVariable, get_scaling
 from pytensor.compile.mode import Mode
 from pytensor.graph.traversal import ancestors, toposort
+from pytensor.tensor.type_other import NoneConst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +73,11 @@ def _made_anew(graphs: Sequence[Variable]) -> dict[Variable, Variable]:
     }
     for node in toposort(graphs):
         if made.keys().isdisjoint(node.outputs) and not made.keys().isdisjoint(node.inputs):
-            anew = node.op.make_node(*(made.get(variable, variable) for variable in node.inputs))
+            # The operation of total_size takes None for an axis, and holds it as a variable.
+            inputs = (
+                None if NoneConst.equals(variable) else made.get(variable, variable)
+                for variable in node.inputs
+            )
+            anew = node.op.make_node(*inputs)
             made.update(zip(node.outputs, anew.outputs, strict=True))
     return made

@@ -99,10 +99,19 @@ def memory_slices(in_memory_size: MemorySize, ndim: int) -> tuple[slice, ...]:
     slices = [slice(None)] * ndim
     for axis, entry in _entries(in_memory_size, ndim, "in_memory_size", hint):
         if isinstance(entry, slice):
+            if any(not isinstance(end, Integral | None) for end in _ends(entry)):
+                raise TypeError(
+                    f"`in_memory_size` takes slices of whole numbers, got {entry!r} in "
+                    f"{in_memory_size!r}.\n{hint}"
+                )
             slices[axis] = entry
         elif entry is not None:
             slices[axis] = slice(_size(entry, "in_memory_size", in_memory_size, hint))
     return tuple(slices)
+
+
+def _ends(entry: slice) -> tuple[Any, Any, Any]:
+    return entry.start, entry.stop, entry.step
 
 
 def _entries(value: Any, ndim: int, argument: str, hint: str) -> list[tuple[int, Any]]:
