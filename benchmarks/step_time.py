@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 2**24
 # Runs are whole multiples of these, and so of every chunk.
-GRAIN = 256
+GRAIN = 512
 SLOW_GRAIN = 64
 RATE = 0.01
 

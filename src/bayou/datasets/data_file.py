@@ -43,11 +43,11 @@ def get_data(filename: str) -> BytesIO:
     The PyMC examples publish no checksums, so a first download is trusted: the check finds a cached
     file that was cut short or changed since, not one that was wrong from the start.
 
-    As ``get_data`` of PyMC3 (seed page), which knew the shipped files and the download, unchecked.
+    Brings back the ``get_data`` of PyMC3, with checksums.
 
     Examples
     --------
-    >>> get_data("cty.dat").readline()
+    >>> by.get_data("cty.dat").readline()
     b'stfips,ctfips,st,cty,lon,lat,Uppm\n'
     """
     _check_filename(filename)

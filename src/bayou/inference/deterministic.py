@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 MAX_ITERATIONS = 2000
 # In nats, for a step of one standard deviation of the approximation.
 GRADIENT_TOLERANCE = 1e-3
+# Rounding may bring the search to a halt a little before that.
+HALT_TOLERANCE = 0.05
+WALL = 1e6
+NARROWINGS = 5
 # Scales of the coordinates stay within a factor of exp(15) of 1.
 MAX_LOG_SCALE = 15.0
 
@@ -95,7 +99,9 @@ def minimise(
     bound = max_iterations or MAX_ITERATIONS
     constant = 0.5 * size * (1 + np.log(2 * np.pi)) + frame.log_determinant
     losses: list[float] = []
+    known: list[tuple[Array, float]] = []
 
+    @np.errstate(over="ignore", invalid="ignore")
     def loss_and_gradient(point: Array) -> tuple[float, Array]:
         location, log_scale = point[:size], point[size:]
         steps = np.exp(log_scale) * noise
@@ -103,24 +109,29 @@ def minimise(
         slopes = frame.gradients(gradients)
         loss = -densities.mean() - log_scale.sum() - constant
         slope = -np.concatenate([slopes.mean(0), (slopes * steps).mean(0) + 1])
-        if not (np.isfinite(loss) and np.isfinite(slope).all()):
-            return np.inf, np.zeros_like(slope)  # A wall that the line search steps back from.
-        return float(loss), slope
+        if np.isfinite(loss) and np.isfinite(slope).all():
+            known[:] = [(point.copy(), float(loss))]
+            return float(loss), slope
+        # A wall that rises from the last point that was fine, for the line search to step back.
+        origin, level = known[0] if known else (point, 0.0)
+        away = point - origin
+        return level + WALL * (1 + float(away @ away)), 2 * WALL * away
 
     def callback(intermediate_result: Any) -> None:
         losses.append(float(intermediate_result.fun))
         report(np.array(losses[-1:]))
 
     def search(begin: Array, widest: float) -> Any:
+        scales = [(scale - widest, scale + widest) for scale in begin[size:]]
         return minimize(
             loss_and_gradient,
             begin,
             jac=True,
             method="L-BFGS-B",
-            bounds=[(None, None)] * size + [(-widest, widest)] * size,
+            bounds=[(None, None)] * size + scales,
             callback=callback,
             options={
-                "maxiter": max(1, bound - len(losses)),
+                "maxiter": bound - len(losses),
                 "maxfun": 10 * bound,
                 "maxcor": 30,
                 "ftol": 1e-14,
@@ -128,12 +139,20 @@ def minimise(
             },
         )
 
+    begin = np.zeros(2 * size)
+    for _ in range(NARROWINGS):
+        loss_and_gradient(begin)
+        if known:
+            break
+        begin[size:] += np.log(0.1)  # Wide draws may leave the support where narrow ones do not.
     # Far from the mode, where curvature misleads, the location is found before the scales are free.
-    found = search(search(np.zeros(2 * size), 0.0).x, MAX_LOG_SCALE)
+    found = search(begin, 0.0)
+    if len(losses) < bound:
+        found = search(found.x, MAX_LOG_SCALE)
     location, log_scale = found.x[:size], found.x[size:]
-    converged = bool(found.success)
+    converged = bool(found.success) and np.abs(found.jac).max() < HALT_TOLERANCE
     reason = _reason(found, len(losses), bound)
-    if not losses or not np.isfinite(found.fun):
+    if not known:
         converged, reason = False, "the loss is not finite around the start"
     elif np.abs(log_scale).max() >= MAX_LOG_SCALE:
         converged, reason = False, "a scale left all bounds, so the posterior may be improper"
@@ -141,7 +160,7 @@ def minimise(
 
 
 def _reason(found: Any, num_iterations: int, bound: int) -> str:
-    if found.success:
+    if found.success and np.abs(found.jac).max() < HALT_TOLERANCE:
         return f"the gradient vanished after {num_iterations} iterations"
     if num_iterations >= bound:
         return f"{num_iterations} iterations did not suffice"

@@ -52,6 +52,8 @@ def linear_response(evaluator: Evaluator, optimum: Optimum, noise: Array) -> Arr
     if len(noise) < MANY_DRAWS:
         # Few draws leave this block to chance; it is close to what a quadratic density has there.
         log_scale = np.diag(2 * np.exp(2 * optimum.log_scale) * np.diag(location))
+    if not all(np.isfinite(block).all() for block in (location, cross, log_scale)):
+        return None
     try:
         np.linalg.cholesky(log_scale)
         precision = location - cross @ np.linalg.solve(log_scale, cross.T)
