@@ -1,19 +1,15 @@
-"""Fail today; to be moved into the suite with the repairs (the wall test into test_deterministic.py)."""
+"""Infinite regions are walls for a deterministic fit, and a bound on iterations holds."""
 
-import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pymc as pm
 import pytest
 from scipy import optimize
 
-import bayou as by
 from bayou.inference.deterministic import minimise, opposite_signs
 from bayou.inference.frame import Frame
-from bayou.inference.program import compile_program
 
 
 @pytest.mark.parametrize("outside", [-np.inf, np.nan])
