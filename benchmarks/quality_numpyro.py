@@ -9,12 +9,13 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-import optax
 from numpyro.infer import SVI, Trace_ELBO
 from numpyro.infer.autoguide import AutoNormal
+from numpyro.optim import Adam
 
 RATE = 0.05
 LEVELS = {"destination": 104, "carrier": 16, "month": 12, "period": 7}
@@ -74,10 +75,10 @@ MODELS = {
 def main(name: str, seed: int, data: str, num_steps: int, num_draws: int) -> None:
     """Fit with a rate that falls along a cosine; print what quality.py reads."""
     numpyro.enable_x64()
-    columns = {column: jax.numpy.asarray(values) for column, values in np.load(data).items()}
+    columns = {column: jnp.asarray(values) for column, values in np.load(data).items()}
     begin = time.perf_counter()
     guide = AutoNormal(MODELS[name])
-    adam = optax.adam(optax.cosine_decay_schedule(RATE, num_steps))
+    adam = Adam(lambda step: RATE * (1 + jnp.cos(jnp.pi * step / num_steps)) / 2)
     svi = SVI(MODELS[name], guide, adam, Trace_ELBO())
     found = svi.run(jax.random.key(seed), num_steps, progress_bar=False, **columns)
     found.losses.block_until_ready()

@@ -172,6 +172,8 @@ def public_callables() -> Iterator[tuple[str, Any]]:
 def test_public_callable_is_documented(name: str, value: Any) -> None:
     doc = inspect.getdoc(value)
     assert doc, f"{name} has no docstring"
+    if inspect.isclass(value) and issubclass(value, Exception):
+        return  # Raised by bayou alone, and built with a message.
     signature = inspect.signature(value)
     described = _names(_section(doc, "Parameters")) | _names(_section(doc, "Attributes"))
     missing = signature.parameters.keys() - {"self"} - described

@@ -150,7 +150,7 @@ def minimise(
     if len(losses) < bound:
         found = search(found.x, MAX_LOG_SCALE)
     location, log_scale = found.x[:size], found.x[size:]
-    converged = bool(found.success) and np.abs(found.jac).max() < HALT_TOLERANCE
+    converged = bool(found.success and np.abs(found.jac).max() < HALT_TOLERANCE)
     reason = _reason(found, len(losses), bound)
     if not known:
         converged, reason = False, "the loss is not finite around the start"
