@@ -9,6 +9,7 @@ import pytest
 from bayou.feeding.prefetch import prefetch
 
 RANGES = [(0, 3), (3, 3), (6, 1), (7, 2)]
+LENGTH = 3
 WAIT = 60
 
 
@@ -17,20 +18,23 @@ class Counting:
     """A feed of step numbers that records what it was asked for, and fails at a step."""
 
     fails_at: int = -1
-    step_bytes: int = 8
+    shapes: tuple[tuple[int, ...], ...] = ((),)
+    dtypes: tuple[np.dtype, ...] = (np.dtype(np.int64),)
     asked: list[int] = field(default_factory=list)
     threads: set[str] = field(default_factory=set)
     gathered: dict[int, threading.Event] = field(
         default_factory=lambda: {first: threading.Event() for first, _ in RANGES}
     )
 
-    def stack(self, first: int, count: int) -> np.ndarray:
+    def fill(self, first: int, slots: list[np.ndarray]) -> None:
+        [slot] = slots
+        count = len(slot)
         self.asked.append(first)
         self.threads.add(threading.current_thread().name)
         self.gathered[first].set()
         if first <= self.fails_at < first + count:
             raise OSError(f"no step {self.fails_at}")
-        return np.arange(first, first + count)
+        slot[...] = np.arange(first, first + count)
 
 
 def feed_threads() -> list[threading.Thread]:
@@ -39,11 +43,11 @@ def feed_threads() -> list[threading.Thread]:
 
 def test_chunks_of_all_feeds_in_order() -> None:
     feeds = [Counting(), Counting()]
-    chunks = list(prefetch(feeds, RANGES))
-    assert [len(chunk) for chunk in chunks] == [2] * 4
-    for (first, count), chunk in zip(RANGES, chunks, strict=True):
+    for (first, count), chunk in zip(RANGES, prefetch(feeds, RANGES, LENGTH), strict=True):
+        assert len(chunk) == 2
         for stacked in chunk:
-            np.testing.assert_array_equal(stacked, np.arange(first, first + count))
+            assert len(stacked) == LENGTH
+            np.testing.assert_array_equal(stacked[:count], np.arange(first, first + count))
     assert feeds[0].asked == feeds[1].asked == [0, 3, 6, 7]
     assert len(feeds[0].threads | feeds[1].threads) == 1
     assert threading.current_thread().name not in feeds[0].threads
@@ -51,14 +55,23 @@ def test_chunks_of_all_feeds_in_order() -> None:
 
 
 def test_nothing_to_feed() -> None:
-    assert list(prefetch([Counting()], [])) == []
-    assert list(prefetch([], RANGES)) == [()] * 4
+    assert list(prefetch([Counting()], [], LENGTH)) == []
+    assert list(prefetch([], RANGES, LENGTH)) == [()] * 4
     assert feed_threads() == []
+
+
+def test_a_chunk_stays_as_it_is_until_the_next_is_asked_for() -> None:
+    feed = Counting()
+    chunks = prefetch([feed], RANGES, LENGTH)
+    (slot,) = next(chunks)
+    assert feed.gathered[3].wait(WAIT)
+    np.testing.assert_array_equal(slot, np.arange(3))
+    chunks.close()
 
 
 def test_one_chunk_is_gathered_ahead_and_no_more() -> None:
     feed = Counting()
-    chunks = prefetch([feed], iter(RANGES))
+    chunks = prefetch([feed], RANGES, LENGTH)
     assert feed.asked == []
     next(chunks)
     assert feed.gathered[3].wait(WAIT)
@@ -71,9 +84,9 @@ def test_one_chunk_is_gathered_ahead_and_no_more() -> None:
 
 @pytest.mark.parametrize(("fails_at", "arrived"), [(1, 0), (4, 1), (6, 2), (8, 3)])
 def test_an_error_arrives_at_its_chunk(fails_at: int, arrived: int) -> None:
-    chunks = prefetch([Counting(fails_at)], RANGES)
+    chunks = prefetch([Counting(fails_at)], RANGES, LENGTH)
     for first, count in RANGES[:arrived]:
-        np.testing.assert_array_equal(next(chunks)[0], np.arange(first, first + count))
+        np.testing.assert_array_equal(next(chunks)[0][:count], np.arange(first, first + count))
     with pytest.raises(OSError, match=f"no step {fails_at}"):
         next(chunks)
     assert feed_threads() == []
@@ -82,7 +95,7 @@ def test_an_error_arrives_at_its_chunk(fails_at: int, arrived: int) -> None:
 
 @pytest.mark.parametrize("taken", [1, 2, 4])
 def test_the_thread_ends_with_the_iterator(taken: int) -> None:
-    chunks = prefetch([Counting()], RANGES)
+    chunks = prefetch([Counting()], RANGES, LENGTH)
     for _ in range(taken):
         next(chunks)
     assert len(feed_threads()) == 1

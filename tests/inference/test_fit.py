@@ -231,7 +231,7 @@ def test_items_of_several_shapes_are_refused() -> None:
     steps = iter([np.ones(3), np.ones(4)])
     model = normal_model(by.generator(steps), total_size=NUM_ROWS)
     with pytest.raises(
-        ValueError, match=r"items of one shape to be fitted, got \[\(3,\), \(4,\)\]"
+        ValueError, match=r"items of one shape to be fitted, got \(4,\) after \(3,\)"
     ):
         by.fit(2, model=model, progressbar=False)
 

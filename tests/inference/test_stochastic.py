@@ -159,8 +159,8 @@ def test_a_fit_stops_when_halving_the_rate_changes_nothing(stepper: Stepper) -> 
 
 
 def test_a_fit_that_never_settles_says_so(program_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stochastic, "FIRST_STEPS", 2048)
-    monkeypatch.setattr(stochastic, "RATE_STEPS", 2048)
+    monkeypatch.setattr(stochastic, "FIRST_STEPS", 4096)
+    monkeypatch.setattr(stochastic, "RATE_STEPS", 4096)
     # An improper density, along which the location drifts for ever.
     drifting = stepper_of(program_of(lambda x: jnp.sum(5 * x - 0.5 * jnp.sin(x) ** 2), 2))
     progress = Progress(start())

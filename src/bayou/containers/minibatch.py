@@ -115,7 +115,7 @@ class Minibatch(TensorVariable):
                 f"`update_shared_f` must be callable, got {update_shared_f!r}.\n"
                 "Hint: pass a function that returns the new data."
             )
-        self.shared: TensorSharedVariable = pytensor.shared(array, name=f"{name}_data")
+        self.shared: TensorSharedVariable = pytensor.shared(np.asarray(array, order="C"), name=f"{name}_data")
         self.step = step_variable(f"{name}_step")
         self.update_shared_f = update_shared_f
         batch = random_slice(self.shared, self.step, samples, flags)
@@ -155,7 +155,7 @@ class Minibatch(TensorVariable):
                 f"{array.shape}.\nHint: make a new Minibatch for data of another rank."
             )
         _check_rows(array.shape)
-        self.shared.set_value(array)
+        self.shared.set_value(np.asarray(array, order="C"))
 
     def update_shared(self) -> None:
         """Draw from what ``update_shared_f`` returns from now on.

@@ -1,12 +1,12 @@
-"""What one input of a model is fed: for a range of steps, the stacked batches of those steps.
+"""What the inputs of a model are fed: for a range of steps, the stacked batches of those steps.
 
-Gathering a chunk costs one pass over its rows; nothing else is held.
+Gathering a chunk costs one pass over its rows, into arrays that the caller keeps; nothing else is
+held.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -20,32 +20,73 @@ if TYPE_CHECKING:
 
     from bayou.sampling.axes import AxisSample
 
+type Arrays = tuple[NDArray[Any], ...]
+
+# XLA reads an array where it lies if it starts at a multiple of this, and copies it otherwise.
+ALIGNMENT = 64
+
 
 class Feed(Protocol):
-    """Stacked batches of consecutive steps.
-
-    ``stack(first, count)`` returns an array of shape (count, *batch). It is called from one thread
-    at a time, with steps that rise without a gap.
-    """
+    """Batches of consecutive steps, for one input or for several that take the same rows."""
 
     @property
-    def step_bytes(self) -> int:
-        """The size of one batch."""
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of one batch, for each input."""
         ...
 
-    def stack(self, first: int, count: int) -> NDArray[Any]:
-        """Return the batches of steps first, ..., first + count - 1."""
+    @property
+    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The dtype of each input."""
         ...
+
+    def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
+        """Write the batches of steps first, first + 1, ... into arrays of shape (count, *batch).
+
+        It is called from one thread at a time. Steps rise without a gap within a fit; another fit
+        begins at any step.
+        """
+        ...
+
+
+def step_bytes(feeds: Sequence[Feed]) -> int:
+    """Return the size of one step's batches of all feeds."""
+    return sum(
+        int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        for feed in feeds
+        for shape, dtype in zip(feed.shapes, feed.dtypes, strict=True)
+    )
+
+
+def empty_slots(feed: Feed, count: int) -> Arrays:
+    """Return arrays for ``count`` steps of a feed, aligned so that XLA need not copy them."""
+    return tuple(
+        _aligned((count, *shape), dtype)
+        for shape, dtype in zip(feed.shapes, feed.dtypes, strict=True)
+    )
+
+
+def gather(feed: Feed, first: int, count: int) -> Arrays:
+    """Return the batches of some steps in arrays of their own, shapes (count, *batch)."""
+    slots = empty_slots(feed, count)
+    feed.fill(first, slots)
+    return slots
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    space = np.zeros(size + ALIGNMENT, dtype=np.uint8)
+    start = -space.ctypes.data % ALIGNMENT
+    return space[start : start + size].view(dtype).reshape(shape)
 
 
 @dataclass(frozen=True)
 class SliceFeed:
-    """Random slices of an array that is in memory.
+    """Random slices of arrays that are in memory, of the same rows in all of them.
 
     Parameters
     ----------
-    array : ndarray
-        The data.
+    arrays : tuple of ndarray
+        The data, one array an input, of one length along each sampled axis.
     samples : sequence of AxisSample
         The sampled axes.
     order : str
@@ -54,65 +95,107 @@ class SliceFeed:
         Decides the rows, together with the seeds of the axes.
     """
 
-    array: NDArray[Any]
+    arrays: Arrays
     samples: Sequence[AxisSample]
     order: str
     seed: int
 
     @property
-    def step_bytes(self) -> int:
-        """The size of one batch."""
-        shape = list(self.array.shape)
-        for sample in self.samples:
-            shape[sample.axis] = sample.size
-        return int(np.prod(shape)) * self.array.itemsize
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of one batch, for each array."""
+        sizes = {sample.axis: sample.size for sample in self.samples}
+        return tuple(
+            tuple(sizes.get(axis, length) for axis, length in enumerate(array.shape))
+            for array in self.arrays
+        )
 
-    def stack(self, first: int, count: int) -> NDArray[Any]:
-        """Gather the slices of ``count`` steps."""
-        rows = [self._rows(sample, first, count) for sample in self.samples]
-        if not rows:
-            return np.broadcast_to(self.array, (count, *self.array.shape))
-        if len(rows) == 1 and self.samples[0].axis == 0:
-            return np.take(self.array, rows[0], axis=0)
-        return np.stack([self._slice([numbers[step] for numbers in rows]) for step in range(count)])
+    @property
+    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The dtype of each array."""
+        return tuple(array.dtype for array in self.arrays)
 
-    def _rows(self, sample: AxisSample, first: int, count: int) -> NDArray[np.int64]:
-        num_rows = self.array.shape[sample.axis]
-        return _rows(self.order, sample.key(self.seed), first, count, num_rows, sample.size)
+    def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
+        """Gather the slices of as many steps as the slots have room for."""
+        count = len(slots[0])
+        rows = [
+            ORDERS[self.order](
+                sample.key(self.seed),
+                first,
+                count,
+                self.arrays[0].shape[sample.axis],
+                sample.size,
+            )
+            for sample in self.samples
+        ]
+        leading = [sample.axis for sample in self.samples] == [0]
+        for array, slot in zip(self.arrays, slots, strict=True):
+            if leading:
+                # The rows are valid, so "clip" changes none; unlike "raise", it needs no copy.
+                np.take(array, rows[0], axis=0, out=slot, mode="clip")
+            else:
+                for step in range(count):
+                    slot[step] = self._slice(array, [numbers[step] for numbers in rows])
 
-    def _slice(self, rows: list[NDArray[np.int64]]) -> NDArray[Any]:
-        batch = self.array
+    def sample(self, seed: int, num_steps: int) -> Arrays:
+        """Return the rows of several steps at once, without replacement as far as there are enough.
+
+        The first sampled axis is longer by that factor; nothing that a step draws is used up.
+        """
+        rows = []
+        for place, sample in enumerate(self.samples):
+            size = sample.size * (num_steps if place == 0 else 1)
+            length = self.arrays[0].shape[sample.axis]
+            generator = np.random.default_rng((seed, sample.seed, sample.stream))
+            whole = np.tile(np.arange(length), size // length)
+            part = generator.choice(length, size % length, replace=False, shuffle=False)
+            rows.append(np.concatenate([whole, np.sort(part)]))
+        return tuple(self._slice(array, rows) for array in self.arrays)
+
+    def _slice(self, array: NDArray[Any], rows: list[NDArray[np.int64]]) -> NDArray[Any]:
         for sample, numbers in zip(self.samples, rows, strict=True):
-            batch = np.take(batch, numbers, axis=sample.axis)
-        return batch
-
-
-@lru_cache(maxsize=4)
-def _rows(
-    order: str, key: np.uint64, first: int, count: int, num_rows: int, batch_size: int
-) -> NDArray[np.int64]:
-    """Draw the rows of a chunk once for all the slices that are aligned."""
-    return ORDERS[order](key, first, count, num_rows, batch_size)
+            array = np.take(array, numbers, axis=sample.axis)
+        return array
 
 
 @dataclass(frozen=True)
 class ItemFeed:
-    """Items of an iterator, in order; all of the items of a chunk have one shape."""
+    """Items of an iterator, in order, all of the shape of the first.
+
+    Parameters
+    ----------
+    take : callable
+        Returns the next item; raises StopIteration at the end.
+    name : str
+        Of the generator, for errors.
+    first : ndarray
+        An item, whose shape and dtype are those of all.
+    """
 
     take: Callable[[], NDArray[Any]]
     name: str
-    step_bytes: int
+    first: NDArray[Any]
 
-    def stack(self, first: int, count: int) -> NDArray[Any]:
-        """Take the next ``count`` items."""
-        items = list(self._items(count))
-        shapes = {item.shape for item in items}
-        if len(shapes) > 1:
-            raise ValueError(
-                f"`{self.name}` must yield items of one shape to be fitted, got {sorted(shapes)}.\n"
-                "Hint: cut the stream into batches of equal size."
-            )
-        return np.stack(items)
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of an item."""
+        return (self.first.shape,)
+
+    @property
+    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The dtype of an item."""
+        return (self.first.dtype,)
+
+    def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
+        """Take as many items as the slot has room for."""
+        [slot] = slots
+        for place, item in zip(slot, self._items(len(slot)), strict=True):
+            if item.shape != self.first.shape:
+                raise ValueError(
+                    f"`{self.name}` must yield items of one shape to be fitted, got "
+                    f"{item.shape} after {self.first.shape}.\n"
+                    "Hint: cut the stream into batches of equal size."
+                )
+            place[...] = item
 
     def skip(self, count: int) -> None:
         """Take items and leave them, one by one."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -24,6 +23,7 @@ from bayou.inference.frame import Frame
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.linear_response import linear_response
 from bayou.inference.loop import Feeding, Recipe, init_state
+from bayou.inference.noise import noise_key
 from bayou.inference.stochastic import (
     SEARCH_STEPS,
     UNSEARCHED_RATE,
@@ -204,7 +204,7 @@ def fit_stochastic(
     feeding = Feeding(
         program_feeds(task.program, task.order, task.row_seed),
         task.program.data_values(),
-        jax.random.key(task.noise_seed),
+        noise_key(task.noise_seed),
     )
     progress = Progress(init_state(recipe, params))
     recorded: Iterator[Chunk] = iter(())
@@ -349,7 +349,7 @@ def _first_frame(task: Task) -> Frame:
 
 def _pilot(task: Task, rotated: bool) -> tuple[Frame, Array, Array]:
     """Return the coordinates to fit in, and where in them to start: location and scale."""
-    block = pilot_block(task.program, task.order, task.row_seed)
+    block = pilot_block(task.program, task.row_seed)
     evaluator = Evaluator(task.program, [block])
     size = task.program.layout.size
     noise = opposite_pairs(task.noise_seed, PILOT_DRAWS, size)

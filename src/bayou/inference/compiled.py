@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import operator
-import threading
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,17 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 import pymc as pm
-import pytensor
 import pytensor.tensor as pt
 from numba import types
-from pymc.initial_point import make_initial_point_expression
-from pymc.pytensorf import find_rng_nodes, replace_rng_nodes, reseed_rngs
-from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
 
+from bayou.inference.start import interpreted, start_function
 from bayou.inference.whole import whole_model
 
 if TYPE_CHECKING:
@@ -187,10 +183,10 @@ def compile_density(model: pm.Model) -> CompiledDensity:
     return CompiledDensity(
         sources=_sources(model),
         arguments=tuple(arguments.values()),
-        start=_start_function(whole),
+        start=start_function(whole, jitter=True),
         output_names=tuple(variable.name for variable in outputs),
         output_dtypes=tuple(variable.dtype for variable in outputs),
-        output_shapes=_interpreted(whole, values, shapes),
+        output_shapes=interpreted(whole, values, shapes),
         logp=_logp_code(_numba_function(whole, inputs, [logp, gradient]), load),
         expand=_expand_code(_numba_function(whole, inputs, [draw]), load),
     )
@@ -202,7 +198,7 @@ def term_densities(model: pm.Model, values: Sequence[NDArray[Any]]) -> dict[str,
     variables = [*whole.basic_RVs, *whole.potentials]
     terms = [term.sum() for term in whole.logp(variables, sum=False)]
     inputs = [whole.rvs_to_values[variable] for variable in whole.free_RVs]
-    evaluate = _interpreted(whole, inputs, terms)
+    evaluate = interpreted(whole, inputs, terms)
     return {
         variable.name: float(term)
         for variable, term in zip(variables, evaluate(*values), strict=True)
@@ -276,34 +272,6 @@ def _split_position(
         parts.append(value.type.filter_variable(part.astype(value.dtype)))
         begin, axis = end, axis + value.type.ndim
     return position, parts
-
-
-def _start_function(model: pm.Model) -> Callable[[int], list[NDArray[Any]]]:
-    """Return PyMC's own starting points with its jitter; nutpie asks for them from its threads."""
-    expressions = make_initial_point_expression(
-        free_rvs=model.free_RVs,
-        rvs_to_transforms=model.rvs_to_transforms,
-        initval_strategies=model.rvs_to_initial_values,
-        jitter_rvs=set(model.free_RVs),
-        return_transformed=True,
-    )
-    evaluate = _interpreted(model, [], replace_rng_nodes(expressions))
-    generators = find_rng_nodes(evaluate.maker.fgraph.outputs)
-    lock = threading.Lock()
-
-    def start(seed: int) -> list[NDArray[Any]]:
-        with lock:
-            reseed_rngs(generators, seed)
-            return [np.asarray(value) for value in evaluate()]
-
-    return start
-
-
-def _interpreted(model: pm.Model, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Any:
-    """Return a function for work that is too little to pay a compiler for, even inside a loop."""
-    mode = Mode("py", "fast_compile")
-    with model, pytensor.config.change_flags(cxx=""):
-        return pm.compile(inputs, outputs, mode=mode, on_unused_input="ignore")
 
 
 def _numba_function(

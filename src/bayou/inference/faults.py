@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 if TYPE_CHECKING:
@@ -43,11 +44,17 @@ def divergence(program: Program, step: int, position: Any, inputs: Inputs) -> Ex
 
 def faulty_terms(program: Program, position: Any, inputs: Inputs) -> dict[str, Any]:
     """Return the variables whose log density is not finite, each with its first such value."""
-    terms = program.terms(position, inputs)
-    values = {name: np.asarray(value) for name, value in terms.items()}
+    names: list[str] = []
+
+    def evaluate(position: Any, inputs: Inputs) -> list[Any]:
+        terms = program.terms(position, inputs)
+        names.extend(terms)
+        return list(terms.values())
+
+    values = [np.asarray(value) for value in jax.jit(evaluate)(position, inputs)]
     return {
         name: value[~np.isfinite(value)][0]
-        for name, value in values.items()
+        for name, value in zip(names, values, strict=True)
         if not np.isfinite(value).all()
     }
 

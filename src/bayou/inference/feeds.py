@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from bayou.containers.generator import GeneratorOp
 from bayou.feeding.feed import Feed, ItemFeed, SliceFeed
 from bayou.inference.evaluate import Block, Evaluator
+from bayou.inference.program import sampling_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from pytensor.tensor.variable import TensorVariable
@@ -24,27 +26,40 @@ PILOT_ROWS = 2**14
 
 
 def program_feeds(program: Program, order: str, seed: int) -> tuple[Feed, ...]:
-    """Return a feed for each of ``program.fed``, over the data as they are now."""
-    return tuple(_feed(variable, order, seed) for variable in program.fed)
+    """Return feeds that together fill ``program.fed``, over the data as they are now.
 
-
-def first_inputs(program: Program, order: str, seed: int) -> Inputs:
-    """Return the inputs of the first step; nothing is taken from a generator."""
-    return tuple(_peek(variable, order, seed, 1) for variable in program.fed) + (
-        program.data_values()
-    )
-
-
-def pilot_block(program: Program, order: str, seed: int) -> Block:
-    """Return some thousands of rows at once, drawn as the first steps draw them.
-
-    Where an input is no plain sample of leading rows, it is the batch of the first step.
+    Neighbours that are sampled alike share one, and so the numbers of its rows.
     """
-    feeds = program_feeds(program, order, seed)
+    groups = groupby(program.fed, key=lambda variable: sampling_of(variable) or id(variable))
+    return tuple(_feed(list(variables), order, seed) for _, variables in groups)
+
+
+def first_inputs(program: Program) -> Inputs:
+    """Return inputs like those of a step; nothing is taken from a generator."""
+    return _some(program_feeds(program, "epoch", 0), 0, 1) + program.data_values()
+
+
+def pilot_block(program: Program, seed: int) -> Block:
+    """Return some thousands of rows at once, a random sample of them all.
+
+    Where an input is no plain sample of leading rows, it is of the size of one batch.
+    """
+    feeds = program_feeds(program, "epoch", seed)
     sizes = {_leading_rows(feed) for feed in feeds}
     steps = 1 if None in sizes or not sizes else math.ceil(PILOT_ROWS / max(filter(None, sizes)))
-    fed = tuple(_peek(variable, order, seed, steps) for variable in program.fed)
+    fed = _some(feeds, seed, steps)
     return Block(fed + program.data_values(), 1.0, _num_rows(program, fed))
+
+
+def _some(feeds: Sequence[Feed], seed: int, num_steps: int) -> Inputs:
+    """Return as many rows as ``num_steps`` steps would take, at once."""
+    found: list[Any] = []
+    for feed in feeds:
+        if isinstance(feed, ItemFeed):
+            found.append(feed.first)
+        elif isinstance(feed, SliceFeed):
+            found.extend(feed.sample(seed, num_steps))
+    return tuple(found)
 
 
 def whole_blocks(program: Program) -> list[Block] | None:
@@ -92,21 +107,13 @@ def whole_density(program: Program) -> Callable[[NDArray[Any]], NDArray[Any]] | 
     return densities
 
 
-def _feed(variable: TensorVariable, order: str, seed: int) -> Feed:
-    operation = variable.owner.op
+def _feed(variables: list[TensorVariable], order: str, seed: int) -> Feed:
+    operation = variables[0].owner.op
     if isinstance(operation, GeneratorOp):
-        first = operation.adapter.first
-        return ItemFeed(operation.next_item.take, variable.name or "generator", first.nbytes)
-    storage = variable.owner.inputs[0]
-    return SliceFeed(storage.get_value(borrow=True), operation.samples, order, seed)
-
-
-def _peek(variable: TensorVariable, order: str, seed: int, num_steps: int) -> NDArray[Any]:
-    operation: Any = variable.owner.op
-    if isinstance(operation, GeneratorOp):
-        return np.asarray(operation.adapter.first)
-    stacked = _feed(variable, order, seed).stack(0, num_steps)
-    return stacked[0] if num_steps == 1 else stacked.reshape(-1, *stacked.shape[2:])
+        name = variables[0].name or "generator"
+        return ItemFeed(operation.next_item.take, name, np.asarray(operation.adapter.first))
+    arrays = tuple(variable.owner.inputs[0].get_value(borrow=True) for variable in variables)
+    return SliceFeed(arrays, operation.samples, order, seed)
 
 
 def _leading_rows(feed: Feed) -> int | None:

@@ -27,9 +27,10 @@ from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
 from bayou.inference.guides.mean_field import MeanField
 from bayou.inference.options import check_options
-from bayou.inference.program import compile_program, is_fed
+from bayou.inference.program import compile_program, is_fed, sampling_of
 from bayou.inference.progress import step_progress
 from bayou.results.fit import Fit
+from bayou.sampling.order import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,7 +205,9 @@ def fit(
         int(word) for word in np.random.SeedSequence(entropy).generate_state(3)
     )
     start = program.start(start_seed)
-    check_start(program, jax.numpy.asarray(start), first_inputs(program, order, row_seed))
+    if not deterministic:
+        prepare(order)
+    check_start(program, jax.numpy.asarray(start), first_inputs(program))
     with step_progress(num_steps, progressbar) as show:
         report = show if callback is None else _reporting(show, callback)
         task = Task(program, start, noise_seed, row_seed, order, report, kept, recorded)
@@ -267,7 +270,7 @@ def _check_batches(model: pm.Model, program: Program) -> None:
             )
     lengths: dict[Any, int] = {}
     for variable in program.fed:
-        for sample in getattr(variable.owner.op, "samples", ()):
+        for sample in sampling_of(variable):
             length = variable.owner.inputs[0].get_value(borrow=True).shape[sample.axis]
             stream = (sample.size, sample.seed, sample.stream)
             if lengths.setdefault(stream, length) != length:

@@ -14,12 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from pymc.data import MinibatchOp
-from pymc.initial_point import make_initial_point_fn
 from pytensor.compile.mode import JAX as JAX_MODE
-from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
@@ -30,6 +27,7 @@ from pytensor.tensor.elemwise import Elemwise
 
 from bayou.containers.generator import GeneratorOp
 from bayou.containers.rows import SliceOp
+from bayou.inference.start import start_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,10 +37,10 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
+    from bayou.sampling.axes import AxisSample
+
 # Arrays of NumPy or JAX, in the order of a program's inputs.
 type Inputs = tuple[Any, ...]
-
-_QUICK = Mode(linker="py", optimizer="fast_compile")
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,8 @@ class Program:
     layout : Layout
         The free variables, transformed to the real line, within the flat position.
     fed : tuple of TensorVariable
-        What changes from step to step: minibatches and generators.
+        What changes from step to step: minibatches, those sampled alike side by side, and
+        generators.
     data : tuple of SharedVariable
         What stays through a fit: the values of the containers.
     density : callable
@@ -97,7 +96,7 @@ class Program:
         (position, data) -> dict of name -> value, in the space of the model, for the free variables
         and the deterministics that depend on no fed rows.
     point : callable
-        seed -> name of a free variable -> its value at the start.
+        seed -> the values of the free variables at the start, in the order of the layout.
     lengths : tuple of (SharedVariable, int)
         The whole numbers that are held as constants.
     fingerprint : str
@@ -112,7 +111,7 @@ class Program:
     density: Callable[[jax.Array, Inputs], jax.Array]
     terms: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
     constrain: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
-    point: Callable[[int], dict[str, NDArray[Any]]]
+    point: Callable[[int], list[NDArray[Any]]]
     lengths: tuple[tuple[SharedVariable, int], ...]
     fingerprint: str
     compiled: dict[Any, Callable[..., Any]] = field(default_factory=dict, repr=False)
@@ -122,14 +121,11 @@ class Program:
         lengths = all(int(variable.get_value()) == value for variable, value in self.lengths)
         if not lengths:
             return False
-        point = self.point(0)
-        shapes = tuple(np.shape(point[name]) for name in self.layout.names)
-        return shapes == self.layout.shapes
+        return tuple(value.shape for value in self.point(0)) == self.layout.shapes
 
     def start(self, seed: int) -> NDArray[Any]:
         """Return a position to start from, shape (size,)."""
-        found = self.point(seed)
-        return np.concatenate([np.ravel(found[name]) for name in self.layout.names])
+        return np.concatenate([np.ravel(value) for value in self.point(seed)])
 
     def data_values(self) -> Inputs:
         """Return the present values of the data containers."""
@@ -232,16 +228,15 @@ def _build(model: pm.Model) -> Program:
     fixed = {root: pt.constant(root.get_value()) for root in roots if _fixed(root)}
     places = _placeholders([root for root in roots if root not in fixed])
     firsts = {place: root for root, place in reversed(places.items())}
-    fed = tuple(root for root in reversed(firsts.values()) if _is_fed(root))
-    data = tuple(root for root in reversed(firsts.values()) if not _is_fed(root))
+    fed = _grouped([root for root in reversed(firsts.values()) if _changes(root)])
+    data = tuple(root for root in reversed(firsts.values()) if not _changes(root))
     replacements = places | fixed
     values = list(model.value_vars)
     inputs = [places[root] for root in (*fed, *data)]
-    point = _start_function(model)
-    first = point(0)
+    point = start_function(model, jitter=False)
     layout = Layout(
         tuple(value.name for value in values),
-        tuple(np.shape(first[value.name]) for value in values),
+        tuple(value.shape for value in point(0)),
         tuple(_is_log(model, value) for value in values),
     )
     names = [
@@ -259,7 +254,7 @@ def _build(model: pm.Model) -> Program:
     return Program(
         layout=layout,
         fed=fed,
-        data=data,
+        data=tuple(root.owner.inputs[0] if root.owner else root for root in data),
         density=lambda position, rows: density(*layout.split(position), *rows)[0],
         terms=lambda position, rows: dict(
             zip(term_names, terms(*layout.split(position), *rows), strict=True)
@@ -301,6 +296,19 @@ def _placeholders(roots: Sequence[Variable]) -> dict[Variable, Variable]:
     return places
 
 
+def _grouped(roots: list[TensorVariable]) -> tuple[TensorVariable, ...]:
+    """Bring the roots that are sampled alike together, each group where its first root was."""
+    groups: dict[Any, list[TensorVariable]] = {}
+    for root in roots:
+        groups.setdefault(sampling_of(root) or root, []).append(root)
+    return tuple(root for group in groups.values() for root in group)
+
+
+def sampling_of(variable: TensorVariable) -> tuple[AxisSample, ...]:
+    """Return how the axes of a minibatch are sampled; nothing for a generator."""
+    return getattr(variable.owner.op, "samples", ())
+
+
 def is_fed(variable: Variable) -> bool:
     """Tell whether a variable, or what it is a cast of, is a minibatch or a generator of bayou."""
     while variable.owner is not None and isinstance(variable.owner.op, Elemwise):
@@ -310,6 +318,11 @@ def is_fed(variable: Variable) -> bool:
 
 def _is_fed(variable: Variable) -> bool:
     return variable.owner is not None and isinstance(variable.owner.op, SliceOp | GeneratorOp)
+
+
+def _changes(variable: Variable) -> bool:
+    """Tell whether a root changes from step to step; a slice of no axis is all of its data."""
+    return _is_fed(variable) and getattr(variable.owner.op, "samples", None) != ()
 
 
 def _fixed(variable: Variable) -> bool:
@@ -335,8 +348,3 @@ def _jax_function(
     graph = FunctionGraph(inputs=list(inputs), outputs=replaced, clone=True)
     JAX_MODE.including("local_remove_check_parameter").optimizer.rewrite(graph)
     return jax_funcify(graph)  # type: ignore[no-any-return]
-
-
-def _start_function(model: pm.Model) -> Callable[[int], dict[str, NDArray[Any]]]:
-    with pytensor.config.change_flags(mode=_QUICK):
-        return make_initial_point_fn(model=model, return_transformed=True)  # type: ignore[no-any-return]

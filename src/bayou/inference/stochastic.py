@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayou.feeding.feed import ItemFeed
-from bayou.inference.loop import CHUNK_STEPS, Chunk, Feeding, Recipe, State, run
+from bayou.inference.loop import Chunk, Feeding, Recipe, State, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 RATES = (0.05, 0.0125, 0.003125)
 # Where there is no search, for want of steps or of rows that come again.
 UNSEARCHED_RATE = 0.025
-SEARCH_STEPS = 2 * CHUNK_STEPS
-FIRST_STEPS = 32 * CHUNK_STEPS
-RATE_STEPS = 64 * CHUNK_STEPS
+SEARCH_STEPS = 512
+FIRST_STEPS = 8192
+RATE_STEPS = 16384
 NUM_BATCHES = 4
 MAX_HALVINGS = 10
 
@@ -154,10 +154,12 @@ def fixed_rates(num_steps: int, rate: float) -> Array:
 
 def run_fixed(stepper: Stepper, progress: Progress, rate: float, num_steps: int) -> Params:
     """Run a known number of steps, and return the average of the last quarter."""
-    stepper.advance(progress, fixed_rates(num_steps, rate))
-    counts = np.cumsum(progress.counts)
-    tail = int(np.searchsorted(counts, 0.75 * num_steps, side="right"))
-    return progress.average(min(tail, len(counts) - 1))
+    rates = fixed_rates(num_steps, rate)
+    tail = 3 * num_steps // 4
+    stepper.advance(progress, rates[:tail])
+    since = len(progress.means)
+    stepper.advance(progress, rates[tail:])
+    return progress.average(since)
 
 
 @dataclass(frozen=True)
