@@ -11,7 +11,6 @@ import optax
 
 from bayou.feeding.feed import ItemFeed
 from bayou.inference.deterministic import (
-    MAX_LOG_SCALE,
     Optimum,
     minimise,
     opposite_pairs,
@@ -48,7 +47,9 @@ if TYPE_CHECKING:
 
 ADAM = optax.chain(optax.scale_by_adam(), optax.scale(-1.0))
 START_SCALE = 0.1
-FIXED_DRAWS = 64
+# The first fit on fixed draws finds coordinates, and the second one the approximation.
+FIRST_DRAWS = 16
+FIXED_DRAWS = 128
 PILOT_DRAWS = 8
 PILOT_ITERATIONS = 100
 # The path of a fit keeps all elements up to the one number, else as many as the other.
@@ -142,24 +143,25 @@ class Approximation:
 def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
     """Fit on fixed draws: first in the model's own coordinates, then in those that this finds.
 
-    The linear-response covariance of the first fit gives coordinates in which the posterior has
-    little correlation left, so that the second one loses little by independence.
+    The linear-response covariance of the first fit, on few draws, gives coordinates in which the
+    posterior has little correlation left, so that the second one loses little by independence.
     """
     blocks = whole_blocks(task.program)
     assert blocks is not None
     evaluator = Evaluator(task.program, blocks)
     size = task.program.layout.size
     noise = opposite_pairs(task.noise_seed, FIXED_DRAWS, size)
-    frame = _first_frame(task)
-    optimum = minimise(evaluator, frame, noise, max_iterations, task.report)
+    few = opposite_pairs(task.noise_seed, FIRST_DRAWS, size)
+    optimum = minimise(evaluator, _first_frame(task), few, max_iterations, task.report)
     losses = optimum.losses
     left = None if max_iterations is None else max_iterations - len(losses)
-    if size <= MAX_DENSE and left != 0:
-        covariance = linear_response(evaluator, optimum, noise)
-        if covariance is not None:
-            frame = Frame(optimum.mean, np.linalg.cholesky(covariance))
-            optimum = minimise(evaluator, frame, noise, left, task.report)
-            losses = np.concatenate([losses, optimum.losses])
+    if left != 0 and optimum.is_finite:
+        covariance = linear_response(evaluator, optimum, few) if size <= MAX_DENSE else None
+        factor = (
+            np.sqrt(optimum.variances) if covariance is None else np.linalg.cholesky(covariance)
+        )
+        optimum = minimise(evaluator, Frame(optimum.mean, factor), noise, left, task.report)
+        losses = np.concatenate([losses, optimum.losses])
     return Approximation(
         guide=MeanField(),
         params=MeanFieldParams(jnp.asarray(optimum.location), jnp.asarray(optimum.log_scale)),
@@ -354,7 +356,7 @@ def _pilot(task: Task, rotated: bool) -> tuple[Frame, Array, Array]:
     size = task.program.layout.size
     noise = opposite_pairs(task.noise_seed, PILOT_DRAWS, size)
     optimum = minimise(evaluator, _first_frame(task), noise, PILOT_ITERATIONS, lambda _: None)
-    if not (np.isfinite(optimum.mean).all() and np.abs(optimum.log_scale).max() < MAX_LOG_SCALE):
+    if not optimum.is_finite:
         identity = Frame(np.zeros(size), np.ones(size))
         return identity, task.start, np.full(size, START_SCALE)
     if rotated and size <= MAX_DENSE:

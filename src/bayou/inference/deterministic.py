@@ -42,6 +42,11 @@ class Optimum:
     reason: str
 
     @property
+    def is_finite(self) -> bool:
+        """Whether a normal was found, and not a scale without bounds."""
+        return bool(np.isfinite(self.mean).all() and np.abs(self.log_scale).max() < MAX_LOG_SCALE)
+
+    @property
     def mean(self) -> Array:
         """The mean of the position, shape (size,)."""
         mean: Array = self.frame.positions(self.location)

@@ -100,7 +100,7 @@ def fit(
     progressbar : bool, default True
         Show the step, the rate of steps and the ELBO.
     num_particles : int, default 1
-        Draws of the guide in a step; of no meaning to "dadvi", which takes 64 fixed ones.
+        Draws of the guide in a step; of no meaning to "dadvi", which takes 128 fixed ones.
     optimizer : optax.GradientTransformation, optional
         By default Adam, at a rate that is searched for. Steps are in units of the guide's own
         standard deviations.
