@@ -1,0 +1,311 @@
+"""Which files hold a source's rows: paths, globs, folders and lists, on any filesystem.
+
+Files are listed once; their size and time of change then are compared whenever they are read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import chain
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from pyarrow import fs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+type Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+# The formats that are read, and how the names of their files end.
+SUFFIXES = {
+    "parquet": (".parquet", ".pq"),
+    "ipc": (".arrow", ".feather", ".ipc"),
+    "csv": (".csv",),
+}
+# What Hive calls the folder of rows without a value.
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+class SourceError(OSError):
+    """Rows cannot be read, or are no longer what they were when their source was opened."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it was when it was listed.
+
+    Attributes
+    ----------
+    filesystem : pyarrow.fs.FileSystem
+        Where it is.
+    path : str
+        Its path there.
+    size : int
+        Its bytes.
+    modified : int or None
+        When it was changed last, in nanoseconds, where the filesystem knows.
+    keys : tuple of (str, str or None)
+        The columns that its folders name (``year=2013``), with its value of each.
+    """
+
+    filesystem: Any
+    path: str
+    size: int
+    modified: int | None
+    keys: tuple[tuple[str, str | None], ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on a filesystem of this machine."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    def open(self) -> Any:
+        """Open it for reading; use it in a ``with`` statement."""
+        return self.filesystem.open_input_file(self.path)
+
+    def check(self) -> None:
+        """Raise if it is not the file that was listed.
+
+        Raises
+        ------
+        SourceError
+            If it is gone, or its size or time of change is another.
+        """
+        info = self.filesystem.get_file_info(self.path)
+        if info.type != fs.FileType.File:
+            raise SourceError(
+                f"`{self.path}` must stay while it is read, got no such file any more.\n"
+                "Hint: put it back, or open the source again."
+            )
+        if (info.size, info.mtime_ns) != (self.size, self.modified):
+            raise SourceError(
+                f"`{self.path}` must not change while it is read, got {info.size} bytes changed "
+                f"at {info.mtime}; it was opened with {self.size}.\n"
+                "Hint: open the source again, and write new files beside the old ones."
+            )
+
+
+@contextmanager
+def reading(file: File, place: str) -> Iterator[None]:
+    """Say where it was, if reading fails.
+
+    Parameters
+    ----------
+    file : File
+        The file that is read.
+    place : str
+        What of it: "row group 3 (rows 300 to 399)".
+
+    Raises
+    ------
+    SourceError
+        In place of what Arrow or the operating system raises.
+    """
+    try:
+        yield
+    except SourceError:
+        raise
+    except (pa.ArrowException, OSError, EOFError) as error:
+        file.check()
+        raise SourceError(
+            f"`{file.path}` must be whole, got a fault in its {place}: "
+            f"{' '.join(str(error).split()).rstrip(' .')}.\n"
+            "Hint: the file is damaged, or no file of this format; write it anew."
+        ) from error
+
+
+def find_files(
+    what: Paths, format_name: str | None = None, filesystem: Any = None
+) -> tuple[str, tuple[File, ...]]:
+    """List the files that hold the rows, and say in which format.
+
+    Parameters
+    ----------
+    what : str, path, or sequence of them
+        Files, folders (with all their files, below too) or globs (``*``, ``?``, ``[a-c]``, and
+        ``**`` for any folders between), local or as URLs, where ``?`` begins the filesystem's
+        options. Several are read in the order given; those of one folder or glob in the order of
+        their names.
+    format_name : {"parquet", "ipc", "csv"}, optional
+        By default it is told by how the files' names end.
+    filesystem : pyarrow or fsspec filesystem, optional
+        Where paths are; by default this machine, or what a URL says.
+
+    Returns
+    -------
+    str
+        The format.
+    tuple of File
+        At least one.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file.
+    ValueError
+        If the format is unknown, or there are several.
+    """
+    if format_name is not None and format_name not in SUFFIXES:
+        raise ValueError(
+            f"`format` must be one of {', '.join(SUFFIXES)}, got {format_name!r}.\n"
+            "Hint: leave it out where the names of the files end in what they are."
+        )
+    singles = [what] if isinstance(what, str | os.PathLike) else list(what)
+    files = [
+        file for single in singles for file in _expand(os.fspath(single), format_name, filesystem)
+    ]
+    if not files:
+        raise FileNotFoundError(
+            f"`what` must name a file at least, got {what!r}, which matches none.\n"
+            "Hint: check the pattern; in a folder, files count whose names end in one of "
+            f"{_endings(format_name)} and begin with neither . nor _."
+        )
+    return format_name or _format_of(files), tuple(files)
+
+
+def _format_of(files: Sequence[File]) -> str:
+    """Tell the format by the names of the files."""
+    found = {_known_format(file.path): file.path for file in files}
+    if None in found:
+        raise ValueError(
+            f"`format` must be given where a file's name does not tell it, got {found[None]!r}.\n"
+            f"Hint: names end in one of {_endings(None)}; or say format='parquet', 'ipc' or 'csv'."
+        )
+    if len(found) > 1:
+        raise ValueError(
+            f"`what` must hold files of one format, got {' and '.join(map(repr, found.values()))}."
+            f"\nHint: choose one with `format`, or with a glob such as '*.parquet'."
+        )
+    return next(name for name in found if name is not None)
+
+
+def _known_format(path: str) -> str | None:
+    ending = PurePosixPath(path).suffix.lower()
+    return next((name for name, endings in SUFFIXES.items() if ending in endings), None)
+
+
+def _endings(format_name: str | None) -> str:
+    chosen = [SUFFIXES[format_name]] if format_name else SUFFIXES.values()
+    return ", ".join(chain.from_iterable(chosen))
+
+
+def _expand(single: str, format_name: str | None, filesystem: Any) -> Iterator[File]:
+    """List the files of one path, folder or glob."""
+    where, path = locate(single, filesystem)
+    info = where.get_file_info(path)
+    if info.type == fs.FileType.File:
+        yield _file(where, info, ())
+    elif info.type == fs.FileType.Directory:
+        for info, segments in _below(where, path, recursive=True):
+            # A name without an ending may be of any format, and is of the one that is said.
+            known = _known_format(info.path) if info.extension else format_name
+            if known is not None and known == (format_name or known):
+                yield _file(where, info, segments)
+    elif is_glob(path):
+        segments = path.split("/")
+        first = next(index for index, segment in enumerate(segments) if is_glob(segment))
+        pattern = segments[first:]
+        base = "/".join(segments[:first]) or "/"
+        for info, below in _below(where, base, recursive=len(pattern) > 1 or "**" in pattern):
+            if _matches(below, pattern):
+                yield _file(where, info, below)
+    else:
+        raise FileNotFoundError(
+            f"`what` must name files that are there, got {single!r}.\n"
+            "Hint: check the path; relative ones start from the working directory."
+        )
+
+
+def _below(where: Any, base: str, recursive: bool) -> Iterator[tuple[Any, list[str]]]:
+    """List files below a folder that are not hidden, in the order of their names."""
+    selector = fs.FileSelector(base, allow_not_found=True, recursive=recursive)
+    for info in sorted(where.get_file_info(selector), key=lambda info: str(info.path)):
+        segments = info.path[len(base) :].strip("/").split("/")
+        if info.type == fs.FileType.File and not any(name[0] in "._" for name in segments):
+            yield info, segments
+
+
+def _file(where: Any, info: Any, segments: Sequence[str]) -> File:
+    pairs = (segment.split("=", 1) for segment in segments[:-1] if "=" in segment)
+    keys = ((unquote(name), None if text == HIVE_NULL else unquote(text)) for name, text in pairs)
+    return File(where, info.path, info.size, info.mtime_ns, tuple(keys))
+
+
+def is_glob(path: str) -> bool:
+    """Whether a path has wildcards."""
+    return re.search(r"[*?\[]", path) is not None
+
+
+def _matches(segments: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether folders and a name match the segments of a glob."""
+    if not pattern:
+        return not segments
+    if pattern[0] == "**":
+        return any(_matches(segments[skip:], pattern[1:]) for skip in range(len(segments) + 1))
+    if not segments:
+        return False
+    return fnmatchcase(segments[0], pattern[0]) and _matches(segments[1:], pattern[1:])
+
+
+def locate(path: str, filesystem: Any = None) -> tuple[Any, str]:
+    """Return the pyarrow filesystem of a path, and the path there.
+
+    Raises
+    ------
+    ValueError
+        If nothing is known that opens such a URL.
+    TypeError
+        If the filesystem is neither of pyarrow nor of fsspec.
+    """
+    if filesystem is not None:
+        return _arrow_filesystem(filesystem), path.rstrip("/") or "/"
+    if "://" not in path:
+        return fs.LocalFileSystem(), Path(path).expanduser().absolute().as_posix()
+    # Wildcards are no part of a URL: what comes before them says where it is.
+    plain, rest = _split_glob(path)
+    try:
+        where, base = fs.FileSystem.from_uri(plain)
+    except pa.ArrowException as error:
+        where, base = _fsspec_location(plain, error)
+    return where, "/".join([base.rstrip("/"), *rest]) or "/"
+
+
+def _split_glob(url: str) -> tuple[str, list[str]]:
+    """Return a URL up to the first segment with a wildcard, and the segments from there on."""
+    path, question, options = url.partition("?")
+    scheme, _, path = path.partition("://")
+    segments = path.rstrip("/").split("/")
+    first = next((at for at, segment in enumerate(segments) if is_glob(segment)), len(segments))
+    return f"{scheme}://{'/'.join(segments[:first])}{question}{options}", segments[first:]
+
+
+def _fsspec_location(url: str, error: Exception) -> tuple[Any, str]:
+    try:
+        from fsspec.core import url_to_fs
+
+        filesystem, path = url_to_fs(url)
+    except (ImportError, ValueError) as cause:
+        raise ValueError(
+            f"`what` must be a URL that pyarrow or fsspec opens, got {url!r}: {error}; {cause}.\n"
+            "Hint: install fsspec and its package for this scheme, or pass `filesystem`."
+        ) from cause
+    return _arrow_filesystem(filesystem), path
+
+
+def _arrow_filesystem(filesystem: Any) -> Any:
+    if isinstance(filesystem, fs.FileSystem):
+        return filesystem
+    # A filesystem of fsspec has these; fsspec need not be there to tell.
+    if hasattr(filesystem, "protocol") and hasattr(filesystem, "cat_file"):
+        return fs.PyFileSystem(fs.FSSpecHandler(filesystem))
+    raise TypeError(
+        f"`filesystem` must be one of pyarrow or fsspec, got {type(filesystem).__name__}.\n"
+        "Hint: pyarrow.fs.S3FileSystem(...), or fsspec.filesystem('memory')."
+    )

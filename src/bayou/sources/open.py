@@ -1,0 +1,302 @@
+"""Picks the source for what holds the rows: an object in memory, or paths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, cast
+
+import narwhals as nw
+import numpy as np
+import pyarrow as pa
+import xarray as xr
+
+from bayou.sources.array import (
+    VALUE,
+    array_column,
+    check_names,
+    from_arrays,
+    from_columns,
+    named_arrays,
+)
+from bayou.sources.arrow import ArrowSource
+from bayou.sources.chain import ChainSource
+from bayou.sources.files import SUFFIXES, is_glob
+from bayou.sources.frame import from_frame, series_column
+from bayou.sources.generator import GeneratorSource
+from bayou.sources.lazy import from_lazy
+from bayou.sources.npy import NpySource
+from bayou.sources.nulls import check_nulls
+from bayou.sources.source import Source
+from bayou.sources.store import is_store, open_store
+from bayou.sources.wrapped import WrappedSource
+from bayou.sources.xarray import from_xarray
+from bayou.sources.zarr import ZarrSource, is_zarr, is_zarr_object
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bayou.sources.files import Paths
+    from bayou.sources.nulls import Masked, Nulls
+    from bayou.sources.source import Field
+
+# What a file or folder is, by the ending of its name, and how formats may be called.
+_FORMATS = {ending: name for name, endings in SUFFIXES.items() for ending in endings} | {
+    ".npy": "npy",
+    ".npz": "npz",
+    ".zarr": "zarr",
+}
+_CALLED = {name: name for name in (*_FORMATS.values(), "store")} | {
+    "arrow": "ipc",
+    "feather": "ipc",
+}
+
+
+def source(obj: Any, *, nulls: Nulls = "refuse", num_rows: int | None = None) -> Source:
+    """Return a source of the rows of an object.
+
+    Parameters
+    ----------
+    obj : array_like, frame, dataset, callable or object
+        An array (its field is "value"), a structured or masked array, or a dict of arrays, each
+        with the rows on its first axis; a frame of pandas, Polars (also lazy) or PyArrow, or a
+        DuckDB relation; a Dataset or DataArray of xarray; an array or group of Zarr; a function
+        that returns a new iterator of dicts, each a row or a block of rows; or an object with the
+        members ``fields``, ``blocks`` and ``read`` of a :class:`Source`.
+    nulls : {"refuse", "drop"}, optional
+        Make a null an error when it is met (the default), or leave out the rows that have one and
+        count them in ``num_dropped``. Null, None and masked are nulls; NaN is a value.
+    num_rows : int, optional
+        How many rows there are, for a function, of which only a pass tells. It is checked against
+        what there is, for other objects too.
+
+    Returns
+    -------
+    Source
+        Nothing is copied that does not have to be.
+
+    Raises
+    ------
+    TypeError
+        If there is no source of such an object.
+    ValueError
+        If there are no fields or rows, if names or lengths do not fit, if there are nulls that are
+        refused, or if `num_rows` is wrong.
+
+    Examples
+    --------
+    >>> rows = by.source({"x": np.arange(4.0), "late": np.array([True, False, False, True])})
+    >>> rows.num_rows, list(rows.fields)
+    (4, ['x', 'late'])
+    >>> rows.take(np.array([3, 0]), ["x"])
+    {'x': array([3., 0.])}
+    """
+    check_nulls(nulls)
+    if callable(obj) and not _is_like_source(obj):
+        return GeneratorSource(obj, num_rows=num_rows, nulls=nulls)
+    made = _source(obj, nulls)
+    if num_rows is not None and num_rows != made.num_rows:
+        raise ValueError(
+            f"`num_rows` must be the number of rows, {made.num_rows}, got {num_rows}.\n"
+            "Hint: leave it out, unless `obj` is a function that yields rows."
+        )
+    return made
+
+
+def scan(
+    what: Paths,
+    *,
+    format: str | None = None,  # noqa: A002 - what readers of files call it
+    columns: Sequence[str] | None = None,
+    nulls: Nulls = "refuse",
+    filesystem: Any = None,
+) -> Source:
+    """Return a source of the rows in files.
+
+    Parameters
+    ----------
+    what : str, path, or sequence of them
+        Files, folders or globs: Parquet, Arrow IPC (Feather), CSV, .npy, .npz, Zarr, or a store
+        that :func:`bayou.shuffle` wrote. Several are one table, in the order given.
+    format : {"parquet", "ipc", "arrow", "feather", "csv", "npy", "npz", "zarr", "store"}, optional
+        By default it is told by the names, or by what is in the folder.
+    columns : sequence of str, optional
+        The fields to offer; by default all.
+    nulls : {"refuse", "drop"}, optional
+        Make a null an error when it is read (the default), or leave out the rows that have one in
+        the columns and count them in ``num_dropped``. Formats of arrays have no nulls.
+    filesystem : pyarrow.fs.FileSystem or fsspec filesystem, optional
+        Where the paths are, for the formats of Arrow, and Zarr (fsspec). URLs say it themselves.
+
+    Returns
+    -------
+    Source
+        Rows stay in the files until they are read.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no file matches.
+    ValueError
+        If the format is unknown or not one, if files do not fit each other, or if there are no
+        fields or rows.
+    ImportError
+        If a package that reads the format is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> np.save(folder.name + "/x.npy", np.arange(6.0).reshape(3, 2))
+    >>> rows = by.scan(folder.name + "/x.npy")
+    >>> rows.num_rows, rows["value"].shape
+    (3, (2,))
+    >>> folder.cleanup()
+    """
+    check_nulls(nulls)
+    if format is not None and format not in _CALLED:
+        raise ValueError(
+            f"`format` must be one of {', '.join(_CALLED)}, got {format!r}.\n"
+            "Hint: leave it out where the names of the files end in what they are."
+        )
+    paths = [what] if isinstance(what, str | os.PathLike) else list(what)
+    found = _CALLED[format] if format is not None else _format(paths, filesystem)
+    if found is None or found in SUFFIXES:
+        known = cast("Any", found)
+        return ArrowSource(what, format=known, columns=columns, filesystem=filesystem, nulls=nulls)
+    if filesystem is not None and found != "zarr":
+        raise ValueError(
+            f"`filesystem` must be left out for the format {found}, got {filesystem!r}.\n"
+            "Hint: such files are mapped into memory, which takes files of this machine."
+        )
+    opened = {
+        str(path): _open(os.fspath(path), found, columns, filesystem)
+        for single in paths
+        for path in ([single] if filesystem is not None else _expand(single, found))
+    }
+    return next(iter(opened.values())) if len(opened) == 1 else ChainSource(opened)
+
+
+def _source(obj: Any, nulls: Nulls) -> Source:
+    obj = _of_arrow(obj)
+    if isinstance(obj, Source) or _is_like_source(obj):
+        return _as_it_is(obj, nulls)
+    if isinstance(obj, xr.Dataset | xr.DataArray):
+        return from_xarray(obj, nulls)
+    if isinstance(obj, Mapping):
+        return _from_mapping(obj, nulls)
+    if is_zarr_object(obj):
+        return ZarrSource(obj)
+    if nw.dependencies.is_into_dataframe(obj):
+        return from_frame(obj, nulls)
+    wrapped = nw.from_native(obj, pass_through=True, allow_series=True)
+    if isinstance(wrapped, nw.LazyFrame):
+        return from_lazy(wrapped, nulls)
+    if isinstance(wrapped, nw.Series):
+        return _from_mapping({wrapped.name or VALUE: obj}, nulls)
+    if hasattr(obj, "__array__"):
+        array = obj if isinstance(obj, np.ndarray) else np.asarray(obj)
+        return from_arrays(named_arrays(array), nulls)
+    hint = "for files, call bayou.scan; a list of rows is a frame by pandas.DataFrame(rows)."
+    raise TypeError(
+        "`obj` must be arrays, a frame, a dataset, a function that returns an iterator, or an "
+        f"object with `fields`, `blocks` and `read`, got {type(obj).__name__}.\nHint: {hint}"
+    )
+
+
+def _is_like_source(obj: Any) -> bool:
+    members = ("fields", "blocks", "read")
+    return all(hasattr(obj, name) for name in members) and not hasattr(obj, "columns")
+
+
+def _as_it_is(obj: Any, nulls: Nulls) -> Source:
+    if nulls != "refuse":
+        raise ValueError(
+            f'`nulls` must be "refuse" for what is a source already, got {nulls!r}.\n'
+            "Hint: say so where the source is made, in bayou.source or bayou.scan."
+        )
+    return obj if isinstance(obj, Source) else WrappedSource(obj)
+
+
+def _from_mapping(obj: Mapping[str, Any], nulls: Nulls) -> Source:
+    check_names(list(obj))
+    return from_columns({name: _column(name, values) for name, values in obj.items()}, nulls)
+
+
+def _column(name: str, values: Any) -> tuple[Field, Masked]:
+    wrapped = nw.from_native(_of_arrow(values), pass_through=True, allow_series=True)
+    if isinstance(wrapped, nw.Series):
+        return series_column(wrapped.alias(name))
+    return array_column(name, values)
+
+
+def _of_arrow(obj: Any) -> Any:
+    """Return what narwhals knows of Arrow: NumPy would make NaN of the nulls in the others."""
+    if isinstance(obj, pa.RecordBatch):
+        return pa.Table.from_batches([obj])
+    return pa.chunked_array([obj]) if isinstance(obj, pa.Array) else obj
+
+
+def _format(paths: Sequence[str | os.PathLike[str]], filesystem: Any) -> str | None:
+    """Return the one format of all paths; None where Arrow's formats are to be looked for."""
+    found = {_format_of(os.fspath(path), filesystem) for path in paths}
+    if len(found) > 1:
+        names = ", ".join(sorted("a format of Arrow" if name is None else name for name in found))
+        raise ValueError(
+            f"`what` must be files of one format, got {names}.\n"
+            "Hint: scan the files of each format by themselves."
+        )
+    return next(iter(found), None)
+
+
+def _format_of(path: str, filesystem: Any) -> str | None:
+    ending = _FORMATS.get(PurePosixPath(path).suffix.lower())
+    folder = Path(path).expanduser()
+    if "://" not in path and filesystem is None and folder.is_dir():
+        if is_store(folder):
+            return "store"
+        if is_zarr(folder):
+            return "zarr"
+        inside = {_FORMATS.get(file.suffix.lower()) for file in folder.iterdir()}
+        if inside & {"npy", "npz"}:
+            return _only(inside, path)
+    return None if ending in SUFFIXES else ending
+
+
+def _only(found: set[str | None], path: str) -> str | None:
+    known = sorted(name for name in found if name is not None)
+    if len(known) > 1:
+        raise ValueError(
+            f"`what` must be files of one format, got {path!r} with {', '.join(known)}.\n"
+            "Hint: choose one with `format`, or with a glob such as '*.npy'."
+        )
+    return known[0]
+
+
+def _expand(single: str | os.PathLike[str], found: str) -> list[str]:
+    """Return the paths of a glob or of a folder of NumPy's files, in the order of their names."""
+    path = os.fspath(single)
+    folder = Path(path).expanduser()
+    if is_glob(path) and not folder.exists():
+        whole = folder.absolute()
+        root = Path(whole.anchor)
+        paths = sorted(map(str, root.glob(str(whole.relative_to(root)))))
+    elif found in {"npy", "npz"} and folder.is_dir():
+        paths = sorted(str(file) for file in folder.glob(f"*.{found}"))
+    else:
+        paths = [path] if "://" in path else [str(folder)] if folder.exists() else []
+    if not paths:
+        raise FileNotFoundError(
+            f"`what` must name a file at least, got {path!r}, which matches none.\n"
+            "Hint: check the path; relative ones start from the working directory."
+        )
+    return paths
+
+
+def _open(path: str, found: str, columns: Sequence[str] | None, filesystem: Any) -> Source:
+    if found == "zarr":
+        return ZarrSource(path, columns, filesystem)
+    if found == "store":
+        return open_store(path) if columns is None else WrappedSource(open_store(path), columns)
+    return NpySource(path, columns)

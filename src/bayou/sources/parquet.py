@@ -1,0 +1,79 @@
+"""Parquet files: a block is a row group, decoded a few MiB at a time, its columns side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from bayou.sources.data_file import DataFile
+from bayou.sources.files import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bayou.sources.files import File
+
+# Column chunks of a local file are read in steps of this size, so that no chunk is held whole.
+BUFFER_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class ParquetData(DataFile):
+    """A Parquet file, with its metadata."""
+
+    file: File
+    metadata: Any
+
+    @cached_property
+    def schema(self) -> Any:
+        """The columns, as Arrow reads them."""
+        return self.metadata.schema.to_arrow_schema()
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The rows of each row group."""
+        groups = range(self.metadata.num_row_groups)
+        return tuple(self.metadata.row_group(group).num_rows for group in groups)
+
+    def batches(self, block: int, names: Sequence[str], num_rows: int) -> Iterator[Any]:
+        """Decode a row group, its columns on pyarrow's threads."""
+        with self.file.open() as handle:
+            # Far away, few large requests count; here, memory does.
+            options = {"buffer_size": BUFFER_BYTES} if self.file.is_local else {"pre_buffer": True}
+            parquet = pq.ParquetFile(
+                handle, metadata=self.metadata, page_checksum_verification=True, **options
+            )
+            yield from parquet.iter_batches(num_rows, row_groups=[block], columns=list(names))
+
+    def may_hold_nulls(self, block: int, name: str) -> bool:
+        """Look at the statistics of all leaves of a column."""
+        group = self.metadata.row_group(block)
+        chunks = (group.column(leaf) for leaf in self._leaves[name])
+        statistics = (chunk.statistics for chunk in chunks)
+        return any(
+            known is None or not known.has_null_count or known.null_count > 0
+            for known in statistics
+        )
+
+    @cached_property
+    def _leaves(self) -> dict[str, list[int]]:
+        """The numbers of the column chunks of each column."""
+        leaves: dict[str, list[int]] = {name: [] for name in self.schema.names}
+        for number in range(self.metadata.num_columns):
+            path = self.metadata.schema.column(number).path
+            name = path if path in leaves else path.partition(".")[0]
+            leaves[name].append(number)
+        return leaves
+
+    def place(self, block: int) -> str:
+        """Name the row group."""
+        return f"row group {block}"
+
+
+def open_parquet(file: File) -> ParquetData:
+    """Read the metadata of a file."""
+    with reading(file, "metadata"), file.open() as handle:
+        return ParquetData(file, pq.read_metadata(handle))

@@ -1,0 +1,387 @@
+"""What a source is: fields, blocks and rows; and the columns of it that a container takes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+# Name of a field -> its values, shape (rows, *field.shape). It may be a view: never write to it.
+type Table = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A named column of a source.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    dtype : numpy.dtype
+        Of its values, in the byte order of the machine; object for text and for all that is
+        neither number, boolean, date nor category.
+    shape : tuple of int
+        Of one row: () for a number a row.
+    categories : tuple of str, optional
+        What the codes stand for, where values are codes (int32) of categories.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...] = ()
+    categories: tuple[str, ...] | None = None
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of one row."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+class Source(ABC):
+    """A table of rows: subclass it, or have the same attributes, to bring rows of your own.
+
+    Three members are needed: ``fields``, ``blocks`` and ``read``. Rows are numbered from 0 through
+    the blocks, in their order. Reading must not change what a later read returns, several threads
+    may read at once, and a source can be pickled where what holds its rows can.
+    """
+
+    @property
+    @abstractmethod
+    def fields(self) -> Mapping[str, Field]:
+        """The fields by name, in the order of the storage."""
+
+    @property
+    @abstractmethod
+    def blocks(self) -> Sequence[int | None]:
+        """The number of rows of each block; None where only reading tells it."""
+
+    @abstractmethod
+    def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
+        """Yield the rows of a block, in order, as one table or several smaller ones.
+
+        Parameters
+        ----------
+        block : int
+            Its place in ``blocks``.
+        names : sequence of str
+            The fields that are wanted; the tables hold these, in this order.
+
+        Yields
+        ------
+        dict of str to ndarray, shapes (rows, *field.shape)
+        """
+
+    @property
+    def num_rows(self) -> int | None:
+        """The rows of all blocks; None if unknown."""
+        sizes = [size for size in self.blocks if size is not None]
+        return sum(sizes) if len(sizes) == len(self.blocks) else None
+
+    @property
+    def num_dropped(self) -> int | None:
+        """The rows left out for their nulls, which no number counts; None if not yet known."""
+        return 0
+
+    @property
+    def random_access(self) -> bool:
+        """Whether ``take`` costs what the rows cost that it returns, and no whole blocks."""
+        return False
+
+    def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
+        """Return some rows, in the order asked for; a row may be asked for several times.
+
+        Unless a source has its own way, this reads the blocks that hold the rows, and all blocks
+        before them whose size is unknown.
+
+        Parameters
+        ----------
+        rows : ndarray of int64, shape (count,)
+            Their numbers, from 0.
+        names : sequence of str
+            The fields that are wanted.
+
+        Returns
+        -------
+        dict of str to ndarray, shapes (count, *field.shape)
+
+        Raises
+        ------
+        IndexError
+            If there is no such row.
+        """
+        check_rows(rows, self.num_rows)
+        fields = choose(self.fields, names)
+        taken = {
+            field.name: np.empty((len(rows), *field.shape), dtype=field.dtype) for field in fields
+        }
+        order = np.argsort(rows, kind="stable")
+        ranked = rows[order]
+        start = done = 0
+        if not taken or not len(rows):
+            return taken
+        for block, size in enumerate(self.blocks):
+            if size is not None and ranked[done] >= start + size:
+                start += size
+                continue
+            for table in self.read(block, names):
+                stop = start + len(table[names[0]])
+                end = int(np.searchsorted(ranked, stop))
+                for name, values in taken.items():
+                    values[order[done:end]] = table[name][ranked[done:end] - start]
+                start, done = stop, end
+                if done == len(rows):
+                    return taken
+        check_rows(rows, start)
+        return taken
+
+    @overload
+    def __getitem__(self, name: str) -> Column: ...
+    @overload
+    def __getitem__(self, name: list[str]) -> Column: ...
+    def __getitem__(self, name: str | list[str]) -> Column:
+        """Return one field, or several as a matrix, still on the rows of this source."""
+        if not isinstance(name, str | list | tuple):
+            raise TypeError(
+                f"`name` must be the name of a field or a list of names, got {name!r}.\n"
+                'Hint: write source["y"] or source[["x1", "x2"]]; for rows, call take.'
+            )
+        return Column(self, name if isinstance(name, str) else tuple(name))
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A field of a source, or several side by side as a matrix: ``source["y"]``.
+
+    Attributes
+    ----------
+    source : Source
+        Where its rows are.
+    name : str or tuple of str
+        The field, or the fields of the matrix in their order.
+
+    Raises
+    ------
+    ValueError
+        If the source has no such field, or a name comes twice or not at all.
+    TypeError
+        If fields have no common dtype that holds the values of each, or are of several numbers a
+        row.
+    """
+
+    source: Source
+    name: str | tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check the names, and that the fields go side by side."""
+        choose(self.source.fields, self.names)
+        if isinstance(self.name, str):
+            return
+        if not self.name:
+            raise ValueError(
+                "`name` must name at least one field, got an empty list.\n"
+                f"Hint: the fields are {listed(self.source.fields)}."
+            )
+        for field in self.fields:
+            _check_matrix(field, self.fields[0])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the fields that it takes."""
+        return (self.name,) if isinstance(self.name, str) else self.name
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields that it takes."""
+        return tuple(self.source.fields[name] for name in self.names)
+
+    @property
+    def categories(self) -> tuple[str, ...] | None:
+        """What its codes stand for, where it is one field of categories."""
+        return self.fields[0].categories
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of its values: the common one of its fields."""
+        return np.result_type(*(field.dtype for field in self.fields))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one row: that of the field, or (k,) for a matrix of k fields."""
+        return self.fields[0].shape if isinstance(self.name, str) else (len(self.name),)
+
+    @property
+    def num_rows(self) -> int | None:
+        """The rows of the source; None if unknown."""
+        return self.source.num_rows
+
+    def array(self, table: Table, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the rows of a table that was read from the source as one array.
+
+        Parameters
+        ----------
+        table : dict of str to ndarray
+            At least the fields of this column, of as many rows each.
+        out : ndarray of ``dtype``, shape (rows, *shape), optional
+            Where to write; without it, one field is returned as it is.
+
+        Returns
+        -------
+        ndarray of ``dtype``, shape (rows, *shape)
+
+        Raises
+        ------
+        TypeError
+            If the column is text, or what else has no values to compute with.
+        ValueError
+            If the common dtype of the fields does not hold a value of one of them.
+        """
+        refuse_text(self.fields)
+        if isinstance(self.name, str):
+            if out is None:
+                return table[self.name]
+            out[...] = table[self.name]
+            return out
+        if out is None:
+            out = np.empty((len(table[self.name[0]]), len(self.name)), dtype=self.dtype)
+        for place, field in enumerate(self.fields):
+            values = table[field.name]
+            out[:, place] = values
+            if _may_lose(field.dtype, self.dtype):
+                _check_kept(field, values, self.dtype)
+        return out
+
+
+def choose(fields: Mapping[str, Field], names: Sequence[str]) -> tuple[Field, ...]:
+    """Return the fields of some names.
+
+    Raises
+    ------
+    ValueError
+        If there is no such field, or a name comes twice.
+    """
+    for place, name in enumerate(names):
+        if name not in fields:
+            close = get_close_matches(str(name), fields, n=3)
+            hint = f"did you mean {listed(close)}? " if close else ""
+            raise ValueError(
+                f"`name` must be a field of the source, got {name!r}.\n"
+                f"Hint: {hint}The fields are {listed(fields)}."
+            )
+        if name in names[:place]:
+            raise ValueError(
+                f"`name` must name a field once, got {name!r} twice.\nHint: leave one of them out."
+            )
+    return tuple(fields[name] for name in names)
+
+
+def refuse_text(fields: Sequence[Field]) -> None:
+    """Refuse fields whose values are no numbers, booleans, dates or codes of categories.
+
+    Raises
+    ------
+    TypeError
+        If there is one.
+    """
+    for field in fields:
+        if field.dtype == object:
+            raise TypeError(
+                "The fields of a batch or a container must be numbers, booleans, dates or "
+                f"categories, got `{field.name}` of text.\n"
+                "Hint: choose other fields, or make it categorical where the data are kept "
+                "(a pandas Categorical, a Polars Enum, an Arrow dictionary)."
+            )
+
+
+def check_rows(rows: NDArray[np.int64], num_rows: int | None) -> None:
+    """Check that there are rows of these numbers; num_rows is None where it is unknown.
+
+    Raises
+    ------
+    TypeError
+        If `rows` is no array of int64.
+    IndexError
+        If there is no such row.
+    """
+    dtype = getattr(rows, "dtype", None)
+    if dtype != np.int64:
+        got = dtype or type(rows).__name__
+        raise TypeError(
+            f"`rows` must be an array of int64, got {got}.\n"
+            "Hint: convert it with numpy.asarray(rows, dtype=numpy.int64)."
+        )
+    limit = np.iinfo(np.int64).max if num_rows is None else num_rows
+    # Read without a sign, a negative number is beyond every number of rows.
+    if rows.size and rows.view(np.uint64).max() >= limit:
+        wrong = rows[(rows < 0) | (rows >= limit)][0]
+        below = "" if num_rows is None else f" and below the number of rows, {num_rows}"
+        raise IndexError(
+            f"`rows` must be at least 0{below}, got {wrong}.\nHint: rows are numbered from 0."
+        )
+
+
+def even_blocks(num_rows: int, size: int = 2**16) -> tuple[int, ...]:
+    """Cut rows into blocks of one size, the last one smaller where it must be.
+
+    Examples
+    --------
+    >>> even_blocks(10, 4)
+    (4, 4, 2)
+    """
+    whole, rest = divmod(num_rows, size)
+    return (size,) * whole + ((rest,) if rest else ())
+
+
+def listed(names: Mapping[str, Any] | Sequence[str]) -> str:
+    """Write names in a row, not all of them where there are many."""
+    shown = [repr(name) for name in list(names)[:20]]
+    more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
+    return ", ".join(shown + more)
+
+
+def _check_matrix(field: Field, first: Field) -> None:
+    """Refuse a field that does not go side by side with the first one of a matrix."""
+    if field.shape != ():
+        got, hint = f"shape {field.shape} a row", "take such a field by itself"
+    elif field.dtype == object:
+        got, hint = "text", "take such a field by itself, or leave it out"
+    elif field.categories is not None:
+        got, hint = "categories", "their codes are no quantities: take such a field by itself"
+    elif field.dtype != first.dtype and not {field.dtype.kind, first.dtype.kind} <= set("biufc"):
+        got = f"{field.dtype} beside `{first.name}` of {first.dtype}"
+        hint = "take the dates by themselves, or make numbers of them"
+    else:
+        return
+    raise TypeError(
+        f"The fields of a matrix must be numbers, one a row each, got `{field.name}` of {got}.\n"
+        f"Hint: {hint}."
+    )
+
+
+def _may_lose(dtype: np.dtype[Any], common: np.dtype[Any]) -> bool:
+    """Whether the common dtype has fewer digits than some value of a dtype."""
+    if dtype.kind not in "iu" or common.kind not in "fc":
+        return False
+    return np.iinfo(dtype).bits - (dtype.kind == "i") > np.finfo(common).nmant + 1
+
+
+def _check_kept(field: Field, values: NDArray[Any], common: np.dtype[Any]) -> None:
+    limit = 2 ** (np.finfo(common).nmant + 1)
+    beyond = values[(values > limit) | (values < -limit)]
+    # Compared as Python numbers, which are exact, and rarely needed.
+    lost = [value for value in beyond.tolist() if int(common.type(value).real) != value]
+    if lost:
+        raise ValueError(
+            f"The values of `{field.name}` must keep their value as {common}, the common dtype of "
+            f"the matrix, got {lost[0]} ({field.dtype}).\n"
+            "Hint: take the field by itself, or convert it where the data are kept."
+        )

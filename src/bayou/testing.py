@@ -1,0 +1,199 @@
+"""Tells whether a source keeps the contract that all of bayou relies on."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayou.sources import Field
+from bayou.sources import source as as_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bayou.sources import Source, Table
+
+THREADS = 2
+
+
+def check_source(source: Any, *, pickles: bool = True) -> None:
+    """Check that a source keeps the rules of :class:`bayou.Source`.
+
+    All rows are held in memory a few times over, so check a source of few of them: some blocks, the
+    last one smaller, are enough.
+
+    Parameters
+    ----------
+    source : Source or object
+        A source, or an object with ``fields``, ``blocks`` and ``read``.
+    pickles : bool, optional
+        Whether it must survive pickling, as it must to be sent to other processes.
+
+    Raises
+    ------
+    AssertionError
+        If it breaks a rule; the error says which.
+
+    Examples
+    --------
+    >>> check_source(by.source({"x": np.arange(10.0)}))
+    """
+    checked = as_source(source)
+    names = list(checked.fields)
+    _check_fields(checked)
+    table = _read_blocks(checked, names)
+    _check_equal(_read_blocks(checked, names), table, "`read` must return the same rows each time")
+    for some in (names[::-1], names[:1], names[-1:]):
+        _check_equal(
+            _read_blocks(checked, some), _chosen(table, some), f"`read` must honour names {some}"
+        )
+    _check_take(checked, table)
+    _check_threads(checked, table)
+    if pickles:
+        _check_pickle(checked, table)
+
+
+def _check_fields(source: Source) -> None:
+    _require(len(source.fields) > 0, "`fields` must have at least one field, got none")
+    fields: dict[str, Any] = dict(source.fields)
+    for name, field in fields.items():
+        _require(
+            isinstance(field, Field) and field.name == name,
+            f"`fields` must map names to fields of that name, got {field!r} for {name!r}",
+        )
+        _require(
+            isinstance(field.dtype, np.dtype) and field.dtype.isnative,
+            f"`{name}` must have a numpy.dtype in the byte order of the machine, "
+            f"got {field.dtype!r}",
+        )
+        _require(
+            field.categories is None or field.dtype == np.int32,
+            f"`{name}` has categories, so its dtype must be int32, got {field.dtype}",
+        )
+    sizes = list(source.blocks)
+    _require(len(sizes) > 0, "`blocks` must have at least one block, got none")
+    known = [size for size in sizes if size is not None]
+    if len(known) == len(sizes):
+        _require(
+            source.num_rows == sum(known),
+            f"`num_rows` must be the sum of `blocks`, {sum(known)}, got {source.num_rows}",
+        )
+
+
+def _read_blocks(source: Source, names: Sequence[str]) -> Table:
+    """Read all rows, each table checked."""
+    pieces: list[Table] = []
+    for block, size in enumerate(source.blocks):
+        rows = 0
+        for table in source.read(block, names):
+            _check_table(source, table, names, f"block {block}")
+            pieces.append(table)
+            rows += len(table[names[0]])
+        _require(
+            size is None or rows == size,
+            f"`read` must yield the {size} rows that `blocks` says of block {block}, got {rows}",
+        )
+    total = sum(len(piece[names[0]]) for piece in pieces)
+    _require(
+        source.num_rows is None or total == source.num_rows,
+        f"the blocks must hold the {source.num_rows} rows of `num_rows`, got {total}",
+    )
+    _require(total > 0, "the blocks must hold at least one row, got none")
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
+
+
+def _check_table(source: Source, table: dict[str, Any], names: Sequence[str], where: str) -> None:
+    _require(
+        list(table) == list(names),
+        f"the tables of {where} must hold the fields {list(names)} in this order, "
+        f"got {list(table)}",
+    )
+    rows = len(table[names[0]])
+    for name, values in table.items():
+        field = source.fields[name]
+        _require(
+            isinstance(values, np.ndarray) and values.dtype == field.dtype,
+            f"`{name}` must be an array of {field.dtype} in {where}, as `fields` says, "
+            f"got {getattr(values, 'dtype', type(values).__name__)}",
+        )
+        _require(
+            values.shape == (rows, *field.shape),
+            f"`{name}` must be of shape {(rows, *field.shape)} in {where}, got {values.shape}",
+        )
+
+
+def _check_take(source: Source, table: Table) -> None:
+    """Compare rows that are taken with those that were read."""
+    total = len(next(iter(table.values())))
+    names = list(table)
+    generator = np.random.default_rng(0)
+    drawn = generator.integers(0, total, size=min(3 * total, 1000))
+    whole = np.arange(total)
+    for rows, what in [
+        (np.array([], dtype=np.int64), "no rows"),
+        (np.array([0, total - 1, 0]), "the first row, the last and the first again"),
+        (drawn, "rows that are unsorted and repeated"),
+        (whole[::-1], "all rows, backwards"),
+    ]:
+        for some in (names, names[-1:]):
+            taken = source.take(rows, some)
+            _check_table(source, taken, some, f"`take` of {what}")
+            expected = {name: table[name][rows] for name in some}
+            _check_equal(taken, expected, f"`take` must equal what `read` yields, for {what}")
+    for wrong in (-1, total):
+        try:
+            source.take(np.array([wrong]), names)
+        except IndexError:
+            continue
+        raise AssertionError(
+            f"`take` must raise IndexError for row {wrong} of {total}, got no error.\n"
+            "Hint: bayou.sources.source.check_rows does so."
+        )
+
+
+def _check_threads(source: Source, table: Table) -> None:
+    names = list(table)
+    with ThreadPoolExecutor(THREADS) as threads:
+        reads = [threads.submit(_read_blocks, source, names) for _ in range(THREADS)]
+        for read in reads:
+            _check_equal(
+                read.result(), table, "`read` must return the same rows to two threads at once"
+            )
+
+
+def _check_pickle(source: Source, table: Table) -> None:
+    try:
+        # A user's own class, wrapped, is pickled by itself.
+        unpickled = pickle.loads(pickle.dumps(source))
+    except Exception as error:
+        raise AssertionError(
+            f"a source must survive pickling, got {type(error).__name__}: {error}\n"
+            "Hint: keep paths and open files in `read`; or pass pickles=False."
+        ) from error
+    _require(
+        dict(unpickled.fields) == dict(source.fields), "pickling must keep `fields`, got others"
+    )
+    _check_equal(_read_blocks(unpickled, list(table)), table, "pickling must keep the rows")
+
+
+def _chosen(table: Table, names: Sequence[str]) -> Table:
+    return {name: table[name] for name in names}
+
+
+def _check_equal(table: Table, expected: Table, rule: str) -> None:
+    for name, values in expected.items():
+        try:
+            np.testing.assert_array_equal(table[name], values, strict=True)
+        except AssertionError as error:
+            raise AssertionError(
+                f"{rule}, got other values of `{name}`: {error}\n"
+                "Hint: see the contract in bayou.Source."
+            ) from None
+
+
+def _require(holds: bool, rule: str) -> None:
+    if not holds:
+        raise AssertionError(f"{rule}.\nHint: see the contract in bayou.Source.")
