@@ -196,18 +196,18 @@ def environment_folder(pins: Sequence[str], cache: Path) -> Path:
     return cache / "benchmarks" / f"peers-{digest}"
 
 
-def peer_python() -> Path:
+def peer_python(pins: Sequence[str] = PINS) -> Path:
     """Return the Python of the environment that holds the peers; make it where it is missing."""
     from platformdirs import user_cache_path
 
-    folder = environment_folder(PINS, user_cache_path("bayou"))
+    folder = environment_folder(pins, user_cache_path("bayou"))
     python = folder / "bin" / "python"
     complete = folder / ".complete"
     if not complete.exists():
-        print(f"Making an environment for {', '.join(PINS)}, once: {folder}", flush=True)
+        print(f"Making an environment for {', '.join(pins)}, once: {folder}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINS],
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pins],
             check=True,
         )
         complete.touch()

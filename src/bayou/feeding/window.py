@@ -1,0 +1,173 @@
+"""The reader of windowed epochs: one half of its memory is read while a thread fills the other.
+
+The thread decodes block after block and puts each row into its place in the window, so that a batch
+is a slice. Memory is that of two windows and of one piece of a block.
+"""
+
+from __future__ import annotations
+
+import weakref
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bayou.feeding.feed import Arrays
+    from bayou.feeding.layout import Layout
+    from bayou.sampling.window import Windows
+    from bayou.sources.source import Source, Table
+
+
+def count_blocks(source: Source, name: str) -> tuple[int, ...]:
+    """Return the rows of each block; those that only reading tells are read, by one field."""
+    return tuple(
+        sum(len(table[name]) for table in source.read(block, [name])) if size is None else size
+        for block, size in enumerate(source.blocks)
+    )
+
+
+class WindowStream:
+    """The rows of window after window, decoded and put into place.
+
+    Parameters
+    ----------
+    layout : Layout
+        The columns that are wanted.
+    windows : Windows
+        The order of the rows.
+    key : uint64
+        Of the stream of rows.
+    """
+
+    def __init__(self, layout: Layout, windows: Windows, key: np.uint64) -> None:
+        self.windows = windows
+        # Another window than the one that is being filled makes the thread give up.
+        self.wanted: int | None = None
+        self._layout = layout
+        self._key = key
+        self._next: int | None = None
+        self._pieces: Iterator[tuple[Table, int, int]] = iter(())
+        self._rest: tuple[Table, int, int] | None = None
+        self._stage = layout.stage()
+
+    def stop(self) -> None:
+        """Have the thread give up."""
+        self.wanted = None
+
+    def release(self) -> None:
+        """Let go of what is being read; the next window begins anew."""
+        self._next, self._pieces, self._rest = None, iter(()), None
+
+    def empty(self) -> Arrays:
+        """Return arrays for the rows of a window."""
+        return self._layout.empty(self.windows.size(0))
+
+    def fill(self, window: int, arrays: Arrays) -> None:
+        """Write the rows of a window; one that follows the last one goes on where that ended."""
+        if window != self._next or window % self.windows.num_windows == 0:
+            self._pieces, self._rest = self._read(window), None
+        # After an error, the next call begins anew.
+        self._next = None
+        filled, size = 0, self.windows.size(window)
+        while filled < size:
+            if self.wanted != window:
+                self.release()
+                raise CancelledError
+            table, start, stop = self._rest or next(self._pieces)
+            count = min(stop - start, size - filled)
+            places = self.windows.places(self._key, window, filled, count)
+            self._layout.scatter(table, start, places, arrays, self._stage)
+            filled += count
+            self._rest = (table, start + count, stop) if start + count < stop else None
+        self._next = window + 1
+
+    def _read(self, window: int) -> Iterator[tuple[Table, int, int]]:
+        """Yield tables from the start of a window to the end of its epoch, and which rows count."""
+        source, names = self._layout.source, self._layout.names
+        blocks, skipped = self.windows.begin(self._key, window)
+        for block in map(int, blocks):
+            expected, found = self.windows.block_rows[block], 0
+            for table in source.read(block, names) if expected else ():
+                begin, found = found, found + self._layout.check(table)
+                if found > expected:
+                    break
+                if found > skipped:
+                    yield table, max(0, skipped - begin), found - begin
+            if found != expected:
+                raise ValueError(
+                    f"`source` must yield {expected} rows for block {block}, got "
+                    f"{'more' if found > expected else found}.\n"
+                    "Hint: the data changed since the source was opened; open it again."
+                )
+            skipped = 0
+
+
+class WindowReader:
+    """Rows of windowed epochs, by their position in the endless stream.
+
+    Parameters
+    ----------
+    stream : WindowStream
+        Fills the windows.
+    end : int, optional
+        The position at which the stream is of no more use; by default there is none.
+
+    Notes
+    -----
+    Reading on is what it is made for; a jump costs a window. The thread ends when the reader is
+    closed or collected.
+    """
+
+    def __init__(self, stream: WindowStream, end: int | None = None) -> None:
+        self._stream = stream
+        self._end = None if end is None else stream.windows.locate(end - 1)[0] + 1
+        self._halves: list[Arrays | None] = [None, None]
+        self._current: int | None = None
+        self._pending: tuple[int, Future[None]] | None = None
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bayou-window")
+        weakref.finalize(self, stream.stop)
+
+    def read(self, position: int, slots: Sequence[NDArray[Any]]) -> None:
+        """Write the rows from a position on into arrays of shape (count, *row)."""
+        filled = 0
+        while filled < len(slots[0]):
+            window, place = self._stream.windows.locate(position + filled)
+            count = min(len(slots[0]) - filled, self._stream.windows.size(window) - place)
+            for array, slot in zip(self._window(window), slots, strict=True):
+                slot[filled : filled + count] = array[place : place + count]
+            filled += count
+
+    def close(self) -> None:
+        """End the thread, and let go of the rows and of what they are read from."""
+        self._stream.stop()
+        self._executor.shutdown(cancel_futures=True)
+        self._stream.release()
+        self._halves, self._current = [None, None], None
+
+    def _window(self, window: int) -> Arrays:
+        if window != self._current:
+            if self._pending is None or self._pending[0] != window:
+                self._fill(window)
+            assert self._pending is not None
+            future, self._pending = self._pending[1], None
+            future.result()
+            self._current = window
+            if window + 1 != self._end:
+                self._fill(window + 1)
+        arrays = self._halves[window % 2]
+        assert arrays is not None
+        return arrays
+
+    def _fill(self, window: int) -> None:
+        if self._current is not None and (window - self._current) % 2 == 0:
+            # A jump writes over the half that is being read.
+            self._current = None
+        half = self._halves[window % 2]
+        if half is None:
+            half = self._halves[window % 2] = self._stream.empty()
+        self._stream.wanted = window
+        self._pending = window, self._executor.submit(self._stream.fill, window, half)

@@ -1,0 +1,41 @@
+"""Rows in the order of their numbers, again and again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def sequential_rows(
+    key: np.uint64, first: int, count: int, num_rows: int, batch_size: int
+) -> NDArray[np.int64]:
+    """Return the rows of consecutive steps, in order; batches run on across the last row.
+
+    Parameters
+    ----------
+    key : uint64
+        Of no effect: the order is the same for every key. All orders take one.
+    first, count : int
+        The steps first, ..., first + count - 1.
+    num_rows : int
+        Rows to go through; at least 1.
+    batch_size : int
+        Rows of a step.
+
+    Returns
+    -------
+    ndarray of int64, shape (count, batch_size)
+
+    Examples
+    --------
+    >>> sequential_rows(np.uint64(0), 1, 2, 5, 2)
+    array([[2, 3],
+           [4, 0]])
+    """
+    start = first * batch_size
+    places = np.arange(count * batch_size, dtype=np.int64) + start % num_rows
+    return (places % num_rows).reshape(count, batch_size)

@@ -1,0 +1,79 @@
+"""Free memory, as the machine and its control groups say it, and the window that follows."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bayou.feeding import memory
+from bayou.feeding.memory import default_window, free_memory
+
+MIB = 2**20
+
+
+def system(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return root
+
+
+MACHINE = {"proc/meminfo": "MemTotal: 99999 kB\nMemAvailable:   40960 kB\nCached: 5 kB\n"}
+SECOND = "sys/fs/cgroup"
+FIRST = "sys/fs/cgroup/memory"
+
+
+def second(folder: str, limit: str) -> dict[str, str]:
+    return {
+        f"{SECOND}{folder}/memory.max": f"{limit}\n",
+        f"{SECOND}{folder}/memory.current": f"{20 * MIB}\n",
+        f"{SECOND}{folder}/memory.stat": f"anon 7\ninactive_file {4 * MIB}\n",
+    }
+
+
+def test_the_machine_by_itself(tmp_path: Path) -> None:
+    assert free_memory(system(tmp_path, MACHINE)) == 40 * MIB
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"proc/self/cgroup": "0::/a/b\n", **second("/a/b", f"{30 * MIB}")}, 14 * MIB),
+        ({"proc/self/cgroup": "0::/a/b\n", **second("/a", f"{25 * MIB}")}, 9 * MIB),
+        ({"proc/self/cgroup": "0::/a/b\n", **second("", f"{25 * MIB}")}, 9 * MIB),
+        ({"proc/self/cgroup": "0::/a/b\n", **second("/a", f"{10 * MIB}")}, 0),
+        ({"proc/self/cgroup": "0::/a/b\n", **second("/a/b", "max")}, 40 * MIB),
+        ({"proc/self/cgroup": "0::/\n", **second("", f"{10**15}")}, 40 * MIB),
+        (
+            {
+                "proc/self/cgroup": "5:cpu:/x\n4:memory:/c\n",
+                f"{FIRST}/c/memory.limit_in_bytes": f"{30 * MIB}\n",
+                f"{FIRST}/c/memory.usage_in_bytes": f"{9 * MIB}\n",
+                f"{FIRST}/c/memory.stat": f"cache 3\ntotal_inactive_file {MIB}\n",
+            },
+            22 * MIB,
+        ),
+    ],
+)
+def test_the_least_that_a_group_leaves(
+    tmp_path: Path, files: dict[str, str], expected: int
+) -> None:
+    assert free_memory(system(tmp_path, MACHINE | files)) == expected
+
+
+def test_this_machine_has_some(tmp_path: Path) -> None:
+    assert free_memory() > 0
+    # Where there is no /proc.
+    assert free_memory(tmp_path) > 0
+
+
+def test_a_quarter_of_it_at_most(row_source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: 8000)
+    source = row_source([100, 150])
+    assert default_window(source, ["row", "x"]) == 2000 // 16
+    assert default_window(source, ["row"]) == 250
+    assert default_window(source) == 2000 // (8 * 3 + 24 + 1 + 8 + 4)
+    assert default_window(row_source([100, 150], known=False), ["flag"]) == 2000
+    monkeypatch.setattr(memory, "free_memory", lambda: 0)
+    assert default_window(source) == 2
