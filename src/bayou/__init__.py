@@ -6,26 +6,50 @@ from bayou.containers.data import Data, set_data
 from bayou.containers.generator import GeneratorAdapter, generator
 from bayou.containers.minibatch import Minibatch, align_minibatches
 from bayou.datasets import get_data
+from bayou.feeding.batches import Batches
+from bayou.feeding.inspect import Inspection, inspect
+from bayou.feeding.shuffle import shuffle
 from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
 from bayou.inference.load import load
 from bayou.inference.nuts import sample
 from bayou.results.fit import Fit
+from bayou.sampling.shard import Shard
+from bayou.sampling.stratified import Stratified
+from bayou.sampling.weighted import Weighted
+from bayou.sources.files import SourceError
+from bayou.sources.open import scan, source
+from bayou.sources.source import Column, Field, Source
+from bayou.sources.sql import sql
 
 __all__ = [
+    "Batches",
+    "Column",
     "ConvergenceWarning",
     "Data",
     "DivergenceError",
+    "Field",
     "Fit",
     "GeneratorAdapter",
+    "Inspection",
     "Minibatch",
+    "Shard",
+    "Source",
+    "SourceError",
+    "Stratified",
+    "Weighted",
     "align_minibatches",
     "fit",
     "generator",
     "get_data",
+    "inspect",
     "load",
     "sample",
+    "scan",
     "set_data",
+    "shuffle",
+    "source",
+    "sql",
 ]
 
 __version__ = _version("bayou")

@@ -115,7 +115,9 @@ class Minibatch(TensorVariable):
                 f"`update_shared_f` must be callable, got {update_shared_f!r}.\n"
                 "Hint: pass a function that returns the new data."
             )
-        self.shared: TensorSharedVariable = pytensor.shared(np.asarray(array, order="C"), name=f"{name}_data")
+        self.shared: TensorSharedVariable = pytensor.shared(
+            np.asarray(array, order="C"), name=f"{name}_data"
+        )
         self.step = step_variable(f"{name}_step")
         self.update_shared_f = update_shared_f
         batch = random_slice(self.shared, self.step, samples, flags)

@@ -1,0 +1,109 @@
+"""The command: what it prints, what it writes, and how it says what is wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+import bayou as by
+from bayou.cli import app
+from bayou.sources.store import open_store
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.parquet"
+    frame = pd.DataFrame({"day": np.arange(5000), "late": np.arange(5000) * 7919 % 5000 < 100})
+    frame["name"] = [f"row {row}" for row in range(5000)]
+    frame.to_parquet(path, row_group_size=100)
+    return path
+
+
+@pytest.fixture
+def with_nulls(tmp_path: Path) -> Path:
+    path = tmp_path / "nulls.parquet"
+    pd.DataFrame({"x": pd.array([1, None, 3], dtype="Int64")}).to_parquet(path)
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def refused(*arguments: object) -> str:
+    """Return the error of a call that fails as it should."""
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    return result.stderr
+
+
+def test_the_version() -> None:
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.stdout == f"{by.__version__}\n"
+
+
+def test_help_lists_the_commands() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "inspect" in result.stdout
+    assert "shuffle" in result.stdout
+
+
+def test_inspect_prints_a_table(rows: Path) -> None:
+    result = run("inspect", rows)
+    assert result.exit_code == 0
+    assert "5,000 rows" in result.stdout
+    assert "50 blocks of 100 to 100 rows" in result.stdout
+    assert "The rows look sorted by `day` (rising," in result.stdout
+    assert "text" in result.stdout
+
+
+def test_inspect_keeps_columns(rows: Path) -> None:
+    result = run("inspect", rows, "--columns", "late", "--columns", "name", "--format", "parquet")
+    assert result.exit_code == 0
+    assert "day" not in result.stdout
+    assert "The rows show no order." in result.stdout
+
+
+def test_shuffle_writes_a_store(rows: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ["--seed", 3, "--memory", "64 KiB", "--columns", "day", "--columns", "late"]
+    result = run("shuffle", rows, out, *options)
+    assert result.exit_code == 0
+    assert "5,000 rows, fields ['day', 'late']" in result.stdout.replace("\n", "")
+    store = open_store(out, verify=True)
+    days = store.take(np.arange(5000), ["day"])["day"]
+    np.testing.assert_array_equal(np.sort(days), np.arange(5000))
+    assert store.manifest["made"]["random_seed"] == 3
+    assert store.manifest["made"]["memory"] == 2**16
+    assert run("inspect", out).exit_code == 0
+
+
+def test_shuffle_drops_nulls_where_asked(with_nulls: Path, tmp_path: Path) -> None:
+    assert "`x` must have no nulls, got one in row 1" in refused(
+        "shuffle", with_nulls, tmp_path / "out"
+    )
+    assert run("shuffle", with_nulls, tmp_path / "out", "--drop-nulls").exit_code == 0
+    assert open_store(tmp_path / "out").num_rows == 2
+    assert "dropped for their nulls: 1 row" in run("inspect", with_nulls, "--drop-nulls").stdout
+
+
+def test_errors_are_their_message_alone(rows: Path, tmp_path: Path) -> None:
+    assert "Hint: " in refused("inspect", tmp_path / "none.parquet")
+    assert "`format` must be one of" in refused("inspect", rows, "--format", "doc")
+    assert "must have fields of numbers" in refused("shuffle", rows, tmp_path / "out")
+    assert refused("shuffle", rows, tmp_path / "out", "--memory", "much").startswith(
+        "`memory` must"
+    )
+    assert refused("shuffle", rows, tmp_path / "out", "--seed", -1).startswith("`random_seed` must")
+    assert refused("shuffle", rows, tmp_path).startswith("`path` must not exist yet, got")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["rows.parquet"]
+
+
+def test_unknown_options_and_commands_are_refused(rows: Path) -> None:
+    assert "No such option" in refused("inspect", rows, "--colums", "x")
+    assert "No such command" in refused("inspects", rows)
