@@ -112,6 +112,18 @@ def test_blocks_are_row_groups_in_pieces(tmp_path: Path, monkeypatch: Any) -> No
     assert [table["y"].tolist() for table in source.read(2, ["y"])] == [[8, 9]]
 
 
+def test_a_large_row_group_is_not_held_whole(tmp_path: Path, monkeypatch: Any) -> None:
+    table = pa.table({"x": np.random.default_rng(0).normal(size=10**6)})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=10**6, use_dictionary=False)
+    monkeypatch.setattr(arrow, "PIECE_BYTES", 2**16)
+    before = pa.total_allocated_bytes()
+    most = max(
+        pa.total_allocated_bytes() - before
+        for _ in ArrowSource(tmp_path / "a.parquet").read(0, ["x"])
+    )
+    assert most < table.nbytes / 2
+
+
 def test_small_record_batches_are_one_block(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(ipc, "BLOCK_ROWS", 6)
     assert ArrowSource(write(tmp_path / "a.arrow", NUMBERS, 3)).blocks == (6, 4)

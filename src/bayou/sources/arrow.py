@@ -1,7 +1,7 @@
 """Rows in Parquet, Arrow IPC and CSV files: decoded by pyarrow, a piece of a block at a time.
 
 The metadata of all files are read once, when the source is opened. Reading holds one piece of some
-MiB and, of compressed IPC files, one record batch.
+MiB and, of compressed IPC files, one record batch; of files far away, what is stored of a block.
 """
 
 from __future__ import annotations

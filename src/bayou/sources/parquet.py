@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from bayou.sources.files import File
 
-# Column chunks of a local file are read in steps of this size, so that no chunk is held whole.
-BUFFER_BYTES = 2**20
+# Column chunks of a local file are read in steps of this size, so that none is held whole.
+BUFFER_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,9 @@ class ParquetData(DataFile):
     def batches(self, block: int, names: Sequence[str], num_rows: int) -> Iterator[Any]:
         """Decode a row group, its columns on pyarrow's threads."""
         with self.file.open() as handle:
-            # Far away, few large requests count; here, memory does.
-            options = {"buffer_size": BUFFER_BYTES} if self.file.is_local else {"pre_buffer": True}
+            # Far away, few large requests count, and a row group is fetched whole.
+            near = self.file.is_local
+            options = {"pre_buffer": not near, "buffer_size": BUFFER_BYTES if near else 0}
             parquet = pq.ParquetFile(
                 handle, metadata=self.metadata, page_checksum_verification=True, **options
             )
