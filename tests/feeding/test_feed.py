@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bayou.feeding.feed import ALIGNMENT, Feed, ItemFeed, SliceFeed, empty_slots, gather, step_bytes
+from bayou.feeding.feed import ALIGNMENT, Feed, ItemFeed, SliceFeed, empty_slots, step_bytes
 from bayou.sampling.axes import BatchSize, axis_samples
 from bayou.sampling.order import ORDERS
 
@@ -29,6 +29,13 @@ CASES = list(product(SLICES, ORDERS))
 
 def slice_feed(name: str, order: str, seed: int = 1) -> SliceFeed:
     return SliceFeed((ARRAY,), axis_samples(SLICES[name][0], 42, ARRAY.ndim), order, seed)
+
+
+def gather(feed: Feed, first: int, count: int) -> tuple[np.ndarray, ...]:
+    """Return the batches of some steps in arrays of their own."""
+    slots = empty_slots(feed, count)
+    feed.fill(first, slots)
+    return slots
 
 
 def stack(feed: Feed, first: int, count: int) -> np.ndarray:

@@ -8,13 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayou.feeding.feed import gather
+from bayou.feeding.feed import empty_slots
 from bayou.feeding.source_feed import NAMED_ORDERS, SourceFeed
 from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.uniform import stream_key
 from bayou.sampling.weighted import Weighted
 from bayou.sampling.window import Windows
+
+
+def gather(feed: SourceFeed, first: int, count: int) -> tuple[np.ndarray, ...]:
+    """Return the batches of some steps in arrays of their own."""
+    slots = empty_slots(feed, count)
+    feed.fill(first, slots)
+    return slots
+
 
 KEY = stream_key(42)
 blocks = st.lists(st.integers(0, 30), min_size=1, max_size=8).filter(lambda sizes: sum(sizes) > 5)

@@ -65,11 +65,10 @@ def empty_slots(feed: Feed, count: int) -> Arrays:
     )
 
 
-def gather(feed: Feed, first: int, count: int) -> Arrays:
-    """Return the batches of some steps in arrays of their own, shapes (count, *batch)."""
-    slots = empty_slots(feed, count)
-    feed.fill(first, slots)
-    return slots
+def take_rows(array: NDArray[Any], rows: NDArray[np.int64], slot: NDArray[Any]) -> None:
+    """Write rows of an array, which are known to be valid, into a slot of their shape and dtype."""
+    # "clip" changes no valid number; unlike "raise", it writes to the slot without a copy.
+    np.take(array, rows, axis=0, out=slot, mode="clip")
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -130,8 +129,7 @@ class SliceFeed:
         leading = [sample.axis for sample in self.samples] == [0]
         for array, slot in zip(self.arrays, slots, strict=True):
             if leading:
-                # The rows are valid, so "clip" changes none; unlike "raise", it needs no copy.
-                np.take(array, rows[0], axis=0, out=slot, mode="clip")
+                take_rows(array, rows[0], slot)
             else:
                 for step in range(count):
                     slot[step] = self._slice(array, [numbers[step] for numbers in rows])

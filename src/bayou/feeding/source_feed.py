@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bayou.arguments import whole_number
+from bayou.feeding.feed import take_rows
 from bayou.feeding.layout import Layout
 from bayou.feeding.memory import default_window
 from bayou.feeding.window import WindowReader, WindowStream, count_blocks
@@ -272,8 +273,7 @@ class _FromMemory:
         if self._arrays is None:
             self._arrays = self._load()
         for array, slot in zip(self._arrays, slots, strict=True):
-            # The rows are valid, so "clip" changes none; unlike "raise", it needs no copy.
-            np.take(array, rows, axis=0, out=slot, mode="clip")
+            take_rows(array, rows, slot)
 
     def _load(self) -> Arrays:
         windows = Windows(self._blocks, sum(self._blocks), shuffled=False)

@@ -9,7 +9,8 @@ import numba
 import numpy as np
 
 from bayou.sampling.epoch import epoch_rows
-from bayou.sampling.uniform import GOLDEN, mix, scale
+from bayou.sampling.permutation import mix
+from bayou.sampling.uniform import GOLDEN, scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     # (key, first step, number of steps, num_rows, batch_size) -> rows, shape (steps, batch_size)
     type Order = Callable[[np.uint64, int, int, int, int], NDArray[np.int64]]
 
-_mix, _scale = numba.njit(mix), numba.njit(scale)
+_scale = numba.njit(scale)
 
 
 def _uniform(
@@ -34,9 +35,9 @@ def _uniform(
 def _fill(rows: Any, key: Any, first: Any, num_rows: Any) -> None:
     """Write what :func:`bayou.sampling.uniform.uniform_rows` returns, in one pass."""
     for step in range(rows.shape[0]):
-        start = _mix(key + _mix(first + np.uint64(step) + GOLDEN))
+        start = mix(key + mix(first + np.uint64(step) + GOLDEN))
         for index in range(rows.shape[1]):
-            bits = _mix(start + np.uint64(index + 1) * GOLDEN)
+            bits = mix(start + np.uint64(index + 1) * GOLDEN)
             rows[step, index] = np.int64(_scale(bits, num_rows))
 
 
