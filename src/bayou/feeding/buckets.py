@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.sampling.permutation import permutation
-from bayou.sources.store import PIECE_BYTES, array_header, field_entry, sync
+from bayou.sources.durable import sync
+from bayou.sources.store import PIECE_BYTES, array_header, field_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -34,6 +34,7 @@ from bayou.feeding.buckets import (
     told_of_a_full_disk,
 )
 from bayou.sampling.uniform import stream_key
+from bayou.sources.durable import sync
 from bayou.sources.open import source as as_source
 from bayou.sources.store import (
     FORMAT,
@@ -42,7 +43,6 @@ from bayou.sources.store import (
     Store,
     field_entry,
     open_store,
-    sync,
     write_json,
 )
 

@@ -7,13 +7,14 @@ renamed.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+
+from bayou.sources.durable import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,20 +39,7 @@ def write_arrays(
     place = Path(path)
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     content = save(plain, metadata={"bayou": json.dumps(dict(description))})
-    beside = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(place)
-    finally:
-        beside.unlink(missing_ok=True)
-    folder = os.open(place.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # Or the new name could be lost with the power.
-    finally:
-        os.close(folder)
+    write_whole(place, content)
 
 
 def read_arrays(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

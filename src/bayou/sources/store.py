@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import zlib
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.sources.durable import write_whole
 from bayou.sources.files import SourceError
 from bayou.sources.source import Field, Source, check_rows, choose, even_blocks
 
@@ -220,22 +220,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file whole or not at all, and see it onto the disk."""
-    beside = file.with_name(f"{file.name}.new")
-    with beside.open("w", encoding="utf-8") as opened:
-        json.dump(content, opened, indent=1)
-        opened.flush()
-        os.fsync(opened.fileno())
-    beside.replace(file)
-    sync(file.parent)
-
-
-def sync(path: Path) -> None:
-    """See a file or the names in a folder onto the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_whole(file, json.dumps(content, indent=1).encode())
 
 
 def _partial(folder: Path) -> Path:
