@@ -52,6 +52,7 @@ FIRST_DRAWS = 16
 FIXED_DRAWS = 128
 PILOT_DRAWS = 8
 PILOT_ITERATIONS = 100
+APPROACH_STEPS = 4096
 # The path of a fit keeps all elements up to the one number, else as many as the other.
 MAX_PATH = 200
 SHORT_PATH = 20
@@ -208,7 +209,7 @@ def fit_stochastic(
         task.program.data_values(),
         noise_key(task.noise_seed),
     )
-    progress = Progress(init_state(recipe, params))
+    progress = Progress(frame, init_state(recipe, params))
     recorded: Iterator[Chunk] = iter(())
     if task.recorded is not None:
         recorded = progress.recorded(task.recorded)
@@ -216,34 +217,37 @@ def fit_stochastic(
             if isinstance(feed, ItemFeed):
                 feed.skip(int(task.recorded["counts"].sum()))
     stepper = Stepper(
-        task.program, recipe, frame, feeding, task.report,
-        task.keep, recorded,
+        task.program, recipe, feeding, task.report, task.keep, recorded,
     )  # fmt: skip
     rate = 1.0
     if optimiser is None:
         short = num_steps is not None and num_steps < SEARCH_STEPS
-        rate = UNSEARCHED_RATE if short else search_rate(stepper, progress.state)
+        rate = UNSEARCHED_RATE if short else search_rate(stepper, progress)
+    approach = APPROACH_STEPS if num_steps is None else min(APPROACH_STEPS, num_steps // 4)
     try:
+        if frame.factor.ndim == 2 and approach >= SEARCH_STEPS:
+            stepper.advance(progress, np.full(approach, rate))
+            _turn(task, recipe, progress)
         if num_steps is None:
             stop = run_until_stable(stepper, progress, rate, tolerance)
         else:
-            average = run_fixed(stepper, progress, rate, num_steps)
+            average = run_fixed(stepper, progress, rate, num_steps - progress.num_steps)
             stop = Stop(average, True, f"{num_steps} steps were asked for")
     except (KeyboardInterrupt, StopIteration) as interruption:
         if not progress.means:
             raise
         by_whom = "a callback" if isinstance(interruption, StopIteration) else "the keyboard"
         reason = f"{by_whom} stopped it after {progress.num_steps} steps"
-        stop = Stop(progress.average(len(progress.means) // 2), False, reason)
+        stop = Stop(progress.settled(), False, reason)
     if task.checkpoint is not None:
         task.checkpoint.keep(progress, now=True)
-    constant = frame.log_determinant
-    path, elements = _path(guide, frame, progress.means, stop.params)
+    frame = progress.frame
+    path, elements = _path(guide, frame, progress.path, stop.params)
     return Approximation(
         guide=guide,
         params=stop.params,
         frame=frame,
-        elbo=constant - np.concatenate(progress.losses),
+        elbo=np.concatenate(progress.elbo),
         rates=np.concatenate(progress.rates),
         converged=stop.converged,
         reason=stop.reason,
@@ -333,16 +337,37 @@ def _with_covariance(
 
 
 def _path(
-    guide: Guide, frame: Frame, means: list[Params], final: Params
+    guide: Guide, frame: Frame, positions: list[Array], final: Params
 ) -> tuple[Array, NDArray[np.int64]]:
     """Return the path of a fit and the elements that it is of."""
-    positions = frame.positions(np.stack([np.asarray(guide.mean(mean)) for mean in means]))
     end = frame.positions(np.asarray(guide.mean(final)))
-    path = (positions - end) / frame.stds(np.asarray(guide.std(final)))
+    path = (np.stack(positions) - end) / frame.stds(np.asarray(guide.std(final)))
     elements = np.arange(path.shape[1])
     if len(elements) > MAX_PATH:
         elements = np.sort(np.argsort(-np.ptp(path, axis=0), kind="stable")[:SHORT_PATH])
     return path[:, elements], elements
+
+
+def _turn(task: Task, recipe: Recipe, progress: Progress) -> None:
+    """Go on in the coordinates that other rows have where the steps have come to.
+
+    Those of the pilot come from its own optimum, where some thousands of rows counted as all: their
+    noise is taken for structure, and the scales of a hierarchy are too wide there.
+    """
+    params, frame = progress.settled(), progress.frame
+    size = task.program.layout.size
+    here = Optimum(
+        frame, np.asarray(recipe.guide.mean(params)), np.log(np.asarray(recipe.guide.std(params))),
+        np.zeros(0), True, "",
+    )  # fmt: skip
+    block = pilot_block(task.program, task.row_seed + 1)
+    noise = opposite_pairs(task.noise_seed, PILOT_DRAWS, size)
+    covariance = linear_response(Evaluator(task.program, [block]), here, noise)
+    if covariance is None:
+        return
+    turned = Frame(here.mean, np.linalg.cholesky(covariance))
+    params = recipe.guide.init(jnp.zeros(size), jnp.ones(size))
+    progress.restart(turned, init_state(recipe, params))
 
 
 def _first_frame(task: Task) -> Frame:

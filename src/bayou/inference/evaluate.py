@@ -6,6 +6,7 @@ of one block for one group. The sums over blocks are done in NumPy.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,17 +24,32 @@ if TYPE_CHECKING:
     type Array = NDArray[np.float64]
 
 # A group of positions times a block of rows makes intermediate arrays of about this many numbers.
-GROUP_NUMBERS = 2**17
-MAX_GROUP = 64
+GROUP_NUMBERS = 2**19
+MAX_POSITIONS = 16
+MAX_DIRECTIONS = 64
+GROUP_STEP = 8
 
 
 @dataclass(frozen=True)
 class Block:
-    """A part of the rows: the inputs of the program, the share of all rows and their number."""
+    """A part of the rows.
+
+    Attributes
+    ----------
+    inputs : tuple of array
+        The inputs of the program.
+    share : float
+        The share of all rows.
+    num_rows : int
+        The number of rows, those that only fill it up included.
+    weights : ndarray, shape (num_rows,), or None
+        How much each row counts, with a mean of one; None where each counts alike.
+    """
 
     inputs: Inputs
     share: float
     num_rows: int
+    weights: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -49,34 +65,45 @@ class Evaluator:
 
     def densities(self, positions: Array) -> Array:
         """Return log densities, shape (num_positions,), of positions (num_positions, size)."""
-        (values,) = self._sum("densities", _densities, positions)
+        (values,) = self._sum("densities", _densities, MAX_POSITIONS, positions)
         return values
 
     def gradients(self, positions: Array) -> tuple[Array, Array]:
         """Return log densities and their gradients, shapes (num_positions,) and as positions."""
-        values, gradients = self._sum("gradients", _gradients, positions)
+        values, gradients = self._sum("gradients", _gradients, MAX_POSITIONS, positions)
         return values, gradients
 
-    def hessian_products(self, positions: Array, directions: Array) -> Array:
-        """Return the Hessian at each position times the direction for it, shaped as both."""
-        (products,) = self._sum("hessian products", _hessian_products, positions, directions)
-        return products
+    def hessian_products(self, position: Array, directions: Array) -> tuple[Array, Array]:
+        """Return the gradient at a position, and the Hessian there times each direction.
 
-    def _sum(self, name: str, function: Callable[..., Any], *arrays: Array) -> list[Array]:
+        Shapes (size,) and (num_directions, size), from directions (num_directions, size).
+        """
+        gradients, products = self._sum(
+            "hessian products", _hessian_products, MAX_DIRECTIONS, directions, position
+        )
+        return gradients[0], products
+
+    def _sum(
+        self, name: str, function: Callable[..., Any], most: int, many: Array, *others: Array
+    ) -> list[Array]:
+        """Sum over the blocks what a function gives for each of many, in groups of up to most."""
         compiled = self.program.compiled
         if name not in compiled:
             compiled[name] = jax.jit(partial(function, self.program))
         rows = max(block.num_rows for block in self.blocks)
-        group = int(np.clip(GROUP_NUMBERS // rows, 1, MAX_GROUP))
+        most = max(1, min(most, GROUP_NUMBERS // rows))
+        # Groups alike, so that little is filled up, of few lengths, since each is compiled.
+        even = math.ceil(len(many) / math.ceil(len(many) / most))
+        group = min(most, math.ceil(even / GROUP_STEP) * GROUP_STEP)
         parts = []
-        for start in range(0, len(arrays[0]), group):
-            some = [array[start : start + group] for array in arrays]
-            count = len(some[0])
-            filled = [_filled(array, group) for array in some]
+        for start in range(0, len(many), group):
+            some = many[start : start + group]
+            count = len(some)
+            filled = _filled(some, group)
             sums = [
                 [block.share * np.asarray(value, dtype=np.float64) for value in values]
                 for block in self.blocks
-                for values in [compiled[name](block.inputs, *filled)]
+                for values in [compiled[name](block.inputs, block.weights, filled, *others)]
             ]
             totals = [np.sum(values, axis=0) for values in zip(*sums, strict=True)]
             parts.append([total[:count] for total in totals])
@@ -90,24 +117,39 @@ def _filled(array: Array, length: int) -> Array:
     return np.concatenate([array, np.repeat(array[-1:], length - len(array), axis=0)])
 
 
-def _densities(program: Program, inputs: Inputs, positions: jax.Array) -> tuple[jax.Array]:
-    return (jax.vmap(lambda position: program.density(position, inputs))(positions),)
+def _density(
+    program: Program, inputs: Inputs, weights: jax.Array | None, position: jax.Array
+) -> jax.Array:
+    if weights is None:
+        return program.density(position, inputs)
+    assert program.weighted_density is not None
+    return program.weighted_density(position, inputs, weights)
+
+
+def _densities(
+    program: Program, inputs: Inputs, weights: jax.Array | None, positions: jax.Array
+) -> tuple[jax.Array]:
+    return (jax.vmap(partial(_density, program, inputs, weights))(positions),)
 
 
 def _gradients(
-    program: Program, inputs: Inputs, positions: jax.Array
+    program: Program, inputs: Inputs, weights: jax.Array | None, positions: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    density = jax.value_and_grad(lambda position: program.density(position, inputs))
+    density = jax.value_and_grad(partial(_density, program, inputs, weights))
     values, gradients = jax.vmap(density)(positions)
     return values, gradients
 
 
 def _hessian_products(
-    program: Program, inputs: Inputs, positions: jax.Array, directions: jax.Array
-) -> tuple[jax.Array]:
-    gradient = jax.grad(lambda position: program.density(position, inputs))
-
-    def product(position: jax.Array, direction: jax.Array) -> Any:
-        return jax.jvp(gradient, (position,), (direction,))[1]
-
-    return (jax.vmap(product)(positions, directions),)
+    program: Program,
+    inputs: Inputs,
+    weights: jax.Array | None,
+    directions: jax.Array,
+    position: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    gradient = jax.grad(partial(_density, program, inputs, weights))
+    # The position is not mapped over, so what depends on it alone is computed once.
+    values, products = jax.vmap(lambda direction: jax.jvp(gradient, (position,), (direction,)))(
+        directions
+    )
+    return values, products

@@ -80,15 +80,33 @@ def whole_blocks(program: Program) -> list[Block] | None:
     [num_rows] = lengths
     num_blocks = math.ceil(num_rows / BLOCK_ROWS)
     size = math.ceil(num_rows / num_blocks)
-    cuts = [slice(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
+    if program.weighted_density is not None:
+        size = _filled_size(size)
     return [
-        Block(
-            (*(storage[cut] for storage in storages), *data),
-            (cut.stop - cut.start) / num_rows,
-            cut.stop - cut.start,
-        )
-        for cut in cuts
+        _block(storages, data, slice(start, start + size), program.weighted_density is not None)
+        for start in range(0, num_rows, size)
     ]
+
+
+def _block(storages: list[NDArray[Any]], data: Inputs, rows: slice, filled: bool) -> Block:
+    """Return a block of rows, filled up with copies of the last one, which count nothing."""
+    [num_rows] = {len(storage) for storage in storages}
+    size = rows.stop - rows.start
+    parts = [storage[rows] for storage in storages]
+    count = len(parts[0])
+    if not filled:
+        return Block((*parts, *data), count / num_rows, count)
+    missing = size - count
+    if missing:
+        parts = [np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) for part in parts]
+    weights = np.where(np.arange(size) < count, size / count, 0.0)
+    return Block((*parts, *data), count / num_rows, size, weights)
+
+
+def _filled_size(num_rows: int) -> int:
+    """Round a number of rows up to four binary digits, so that few sizes are ever compiled."""
+    step = 1 << max(0, num_rows.bit_length() - 4)
+    return math.ceil(num_rows / step) * step
 
 
 def whole_density(program: Program) -> Callable[[NDArray[Any]], NDArray[Any]] | None:

@@ -39,12 +39,11 @@ def linear_response(evaluator: Evaluator, optimum: Optimum, noise: Array) -> Arr
     frame, size = optimum.frame, noise.shape[1]
     steps = np.exp(optimum.log_scale) * noise
     positions = frame.positions(optimum.location + steps)
-    _, gradients = evaluator.gradients(positions)
-    slopes = -frame.gradients(gradients)
     axes = frame.directions(np.eye(size))
     location, cross, log_scale = (np.zeros((size, size)) for _ in range(3))
-    for position, step, slope in zip(positions, steps, slopes, strict=True):
-        products = evaluator.hessian_products(np.broadcast_to(position, axes.shape), axes)
+    for position, step in zip(positions, steps, strict=True):
+        gradient, products = evaluator.hessian_products(position, axes)
+        slope = -frame.gradients(gradient)
         hessian = -frame.gradients(products) / len(noise)
         location += hessian
         cross += hessian * step

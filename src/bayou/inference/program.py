@@ -90,6 +90,10 @@ class Program:
         What stays through a fit: the values of the containers.
     density : callable
         (position of shape (size,), inputs) -> log density, Jacobians and scaling included.
+    weighted_density : callable or None
+        (position, inputs, weights of shape (num_rows,)) -> log density in which each row counts as
+        its weight says; None where rows enter elsewhere than in the leading axis of what observes
+        them.
     terms : callable
         (position, inputs) -> dict of name -> log density of each variable, unsummed.
     constrain : callable
@@ -109,6 +113,7 @@ class Program:
     fed: tuple[TensorVariable, ...]
     data: tuple[SharedVariable, ...]
     density: Callable[[jax.Array, Inputs], jax.Array]
+    weighted_density: Callable[[jax.Array, Inputs, jax.Array], jax.Array] | None
     terms: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
     constrain: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
     point: Callable[[int], list[NDArray[Any]]]
@@ -250,12 +255,19 @@ def _build(model: pm.Model) -> Program:
         values + inputs[len(fed) :], [constrained[name] for name in names], replacements
     )
     term_names = [variable.name for variable in (*model.basic_RVs, *model.potentials)]
+    of_rows = _terms_of_rows(model, each)
+
+    def weighted_density(position: jax.Array, rows: Inputs, weights: jax.Array) -> jax.Array:
+        found = zip(terms(*layout.split(position), *rows), of_rows or (), strict=True)
+        sums = [jax.numpy.sum(weights @ term if is_of_rows else term) for term, is_of_rows in found]
+        return jax.numpy.sum(jax.numpy.stack(sums))
 
     return Program(
         layout=layout,
         fed=fed,
         data=tuple(root.owner.inputs[0] if root.owner else root for root in data),
         density=lambda position, rows: density(*layout.split(position), *rows)[0],
+        weighted_density=weighted_density if of_rows else None,
         terms=lambda position, rows: dict(
             zip(term_names, terms(*layout.split(position), *rows), strict=True)
         ),
@@ -266,6 +278,17 @@ def _build(model: pm.Model) -> Program:
         lengths=tuple((root, int(root.get_value())) for root in fixed),
         fingerprint=_fingerprint(total, values),
     )
+
+
+def _terms_of_rows(model: pm.Model, terms: Sequence[Variable]) -> list[bool] | None:
+    """Tell which terms have a value for each row fed; None if another one depends on rows too."""
+    variables = (*model.basic_RVs, *model.potentials)
+    fed = [any(map(_changes, _roots([term]))) for term in terms]
+    observing = [
+        variable in model.observed_RVs and term.ndim > 0 and is_fed(model.rvs_to_values[variable])
+        for variable, term in zip(variables, terms, strict=True)
+    ]
+    return observing if fed == observing else None
 
 
 def _roots(graphs: Sequence[Variable]) -> list[Variable]:

@@ -39,23 +39,57 @@ MAX_HALVINGS = 10
 
 @dataclass
 class Progress:
-    """How far a stochastic fit is; grows by a chunk at a time."""
+    """How far a stochastic fit is; grows by a chunk at a time.
 
+    Attributes
+    ----------
+    frame : Frame
+        The coordinates that the parameters are of.
+    state : State
+        The parameters and the memory of the optimiser.
+    first : int
+        The number of the first chunk in these coordinates.
+    num_steps : int
+        How many steps were done.
+    losses, rates, means, counts : list
+        Of each chunk: the loss and the rate of each step, the mean of the parameters, the number of
+        steps.
+    elbo : list
+        Of each chunk: what each step estimated, in nats, whatever the coordinates.
+    path : list of ndarray, shape (size,)
+        Of each chunk, the mean position.
+    """
+
+    frame: Frame
     state: State
+    first: int = 0
     num_steps: int = 0
     losses: list[Array] = field(default_factory=list)
     rates: list[Array] = field(default_factory=list)
     means: list[Params] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
+    elbo: list[Array] = field(default_factory=list)
+    path: list[Array] = field(default_factory=list)
 
-    def add(self, chunk: Chunk, rates: Array) -> None:
-        """Take what a chunk ended with."""
+    def __post_init__(self) -> None:
+        """Know what losses in these coordinates lack."""
+        self._constant = self.frame.log_determinant
+
+    def restart(self, frame: Frame, state: State) -> None:
+        """Go on in other coordinates."""
+        self.frame, self.state, self.first = frame, state, len(self.means)
+        self._constant = frame.log_determinant
+
+    def add(self, chunk: Chunk, rates: Array, coordinates: Array) -> None:
+        """Take what a chunk ended with, and the mean coordinates in it."""
         self.state = chunk.state
         self.num_steps += len(chunk.losses)
         self.losses.append(chunk.losses)
         self.rates.append(rates)
         self.means.append(jax.tree.map(np.asarray, chunk.mean))
         self.counts.append(len(chunk.losses))
+        self.elbo.append(self._constant - chunk.losses)
+        self.path.append(self.frame.positions(coordinates))
 
     def recorded(self, arrays: dict[str, Array]) -> Iterator[Chunk]:
         """Yield the chunks of a checkpoint, the last one with the state to go on from."""
@@ -68,6 +102,11 @@ class Progress:
             begin, end = end, end + int(count)
             means = [arrays[f"mean {n}"][number] for n in range(num_leaves)]
             yield Chunk(state, jax.tree.unflatten(params, means), arrays["losses"][begin:end])
+
+    def settled(self) -> Params:
+        """Return the mean of the parameters over the later half of what is in these coordinates."""
+        count = len(self.means) - self.first
+        return self.average(self.first + count // 2) if count else self.state.params
 
     def average(self, since: int) -> Params:
         """Return the mean of the parameters over the chunks from number ``since`` on."""
@@ -83,7 +122,7 @@ class Stepper:
 
     Attributes
     ----------
-    program, recipe, frame, feeding
+    program, recipe, feeding
         As :func:`bayou.inference.loop.run` takes them.
     report : callable
         Told the losses of each chunk.
@@ -95,7 +134,6 @@ class Stepper:
 
     program: Program
     recipe: Recipe
-    frame: Frame
     feeding: Feeding
     report: Callable[[Array], None]
     keep: Callable[[Progress], None]
@@ -105,24 +143,28 @@ class Stepper:
         """Run a step for each rate; what a checkpoint recorded is taken from there."""
         done = 0
         while done < len(rates) and (chunk := next(self.recorded, None)) is not None:
-            progress.add(chunk, rates[done : done + len(chunk.losses)])
+            self._add(progress, chunk, rates[done:])
             done += len(chunk.losses)
         chunks = run(
-            self.program, self.recipe, self.frame, self.feeding, progress.state, rates[done:],
+            self.program, self.recipe, progress.frame, self.feeding, progress.state, rates[done:],
             progress.num_steps,
         )  # fmt: skip
         for chunk in chunks:
-            progress.add(chunk, rates[done : done + len(chunk.losses)])
+            self._add(progress, chunk, rates[done:])
             done += len(chunk.losses)
             self.report(chunk.losses)
             self.keep(progress)
+
+    def _add(self, progress: Progress, chunk: Chunk, rates: Array) -> None:
+        coordinates = np.asarray(self.recipe.guide.mean(chunk.mean))
+        progress.add(chunk, rates[: len(chunk.losses)], coordinates)
 
 
 def _ignore(_: Any) -> None:
     """Take no notice."""
 
 
-def search_rate(stepper: Stepper, state: State) -> float:
+def search_rate(stepper: Stepper, start: Progress) -> float:
     """Return the largest rate that lowers the loss about as well as any other.
 
     Each rate runs some steps from the same state on the same rows. A loss within half a nat an
@@ -134,7 +176,7 @@ def search_rate(stepper: Stepper, state: State) -> float:
     trial_stepper = replace(stepper, report=_ignore, keep=_ignore, recorded=iter(()))
     ends = {}
     for rate in RATES:
-        trial = Progress(state)
+        trial = Progress(start.frame, start.state)
         try:
             trial_stepper.advance(trial, np.full(SEARCH_STEPS, rate))
         except FloatingPointError:
@@ -196,7 +238,7 @@ def run_until_stable(stepper: Stepper, progress: Progress, rate: float, toleranc
         average, known = _average_at(stepper, progress, rate * 0.5**halving, tolerance)
         if before is None:
             continue
-        change = _change(stepper, before, average)
+        change = _change(stepper, progress.frame, before, average)
         if known and change < tolerance:
             return Stop(average, True, f"halving the rate moved it by {change:.2g} sd")
     return Stop(average, False, f"halving the rate {MAX_HALVINGS} times moved it to the end")
@@ -214,34 +256,36 @@ def _average_at(
     while True:
         stepper.advance(progress, np.full(num_steps, rate))
         since = begin + (len(progress.means) - begin) // 2
-        error = _standard_error(stepper, progress.means[since:])
+        error = _standard_error(stepper, progress.frame, progress.means[since:])
         num_steps = sum(progress.counts[begin:])
         if error < tolerance or 2 * num_steps > RATE_STEPS:
             return progress.average(since), error < tolerance
 
 
-def _standard_error(stepper: Stepper, means: list[Params]) -> float:
+def _standard_error(stepper: Stepper, frame: Frame, means: list[Params]) -> float:
     """Return the Monte Carlo error of the mean position by batch means, in standard deviations.
 
     It is the root mean square over the elements.
     """
-    positions, stds = zip(*(_moments(stepper, mean) for mean in means), strict=True)
+    positions, stds = zip(*(_moments(stepper, frame, mean) for mean in means), strict=True)
     batches = [batch.mean(axis=0) for batch in np.array_split(np.stack(positions), NUM_BATCHES)]
     error = np.std(batches, axis=0, ddof=1) / np.sqrt(NUM_BATCHES)
     return float(np.sqrt(np.mean((error / stds[-1]) ** 2)))
 
 
-def _change(stepper: Stepper, one: Params, other: Params) -> float:
+def _change(stepper: Stepper, frame: Frame, one: Params, other: Params) -> float:
     """Return the root of KL(one, other) + KL(other, one) of the marginals, mean over elements."""
-    (mean, std), (other_mean, other_std) = (_moments(stepper, params) for params in (one, other))
+    (mean, std), (other_mean, other_std) = (
+        _moments(stepper, frame, params) for params in (one, other)
+    )
     ratio = (std / other_std) ** 2
     spread = 0.5 * (ratio + 1 / ratio) - 1
     shift = 0.5 * (mean - other_mean) ** 2 * (1 / std**2 + 1 / other_std**2)
     return float(np.sqrt(np.mean(spread + shift)))
 
 
-def _moments(stepper: Stepper, params: Params) -> tuple[Array, Array]:
+def _moments(stepper: Stepper, frame: Frame, params: Params) -> tuple[Array, Array]:
     """Return the means and standard deviations of the position, shapes (size,)."""
-    guide, frame = stepper.recipe.guide, stepper.frame
+    guide = stepper.recipe.guide
     mean, std = np.asarray(guide.mean(params)), np.asarray(guide.std(params))
     return frame.positions(mean), frame.stds(std)
