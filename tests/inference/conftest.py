@@ -26,7 +26,7 @@ def program_of() -> ProgramOf:
         return replace(
             plain,
             layout=Layout(("x",), ((size,),), (False,)),
-            density=lambda position, inputs: density(position),
+            density=lambda position, inputs, weights=None: density(position),
             compiled={},
         )
 

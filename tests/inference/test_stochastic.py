@@ -37,13 +37,16 @@ def ignore(_: Any) -> None:
 
 
 def stepper_of(program: Any, **changes: Any) -> Stepper:
-    frame = Frame(np.zeros(2), np.ones(2))
     feeding = Feeding((), (), jax.random.key(1))
-    return Stepper(program, RECIPE, frame, feeding, ignore, ignore, iter(()), **changes)
+    return Stepper(program, RECIPE, feeding, ignore, ignore, iter(()), **changes)
 
 
-def start() -> State:
+def state() -> State:
     return init_state(RECIPE, MeanFieldParams(jnp.zeros(2), jnp.zeros(2)))
+
+
+def start() -> Progress:
+    return Progress(Frame(np.zeros(2), np.ones(2)), state())
 
 
 @pytest.fixture
@@ -68,18 +71,33 @@ def test_fixed_rates_are_constant_then_decay_to_zero(num_steps: int) -> None:
 
 def chunk(value: float, num_steps: int) -> Chunk:
     params = MeanFieldParams(np.full(2, value), np.full(2, -value))
-    return Chunk(start(), params, np.full(num_steps, value))
+    return Chunk(state(), params, np.full(num_steps, value))
 
 
 def test_an_average_weighs_chunks_by_their_steps() -> None:
-    progress = Progress(start())
+    progress = start()
     for value, num_steps in ((100.0, 256), (1.0, 256), (4.0, 128)):
-        progress.add(chunk(value, num_steps), np.full(num_steps, 0.1))
+        progress.add(chunk(value, num_steps), np.full(num_steps, 0.1), np.full(2, value))
     assert progress.num_steps == 640
     average = progress.average(1)
     np.testing.assert_allclose(average.location, 2.0)
     np.testing.assert_allclose(average.log_scale, -2.0)
     np.testing.assert_allclose(progress.average(2).location, 4.0)
+
+
+def test_coordinates_may_change_on_the_way() -> None:
+    progress = start()
+    progress.add(chunk(1.0, 4), np.full(4, 0.1), np.array([1.0, 2.0]))
+    turned = Frame(np.array([10.0, 20.0]), np.array([2.0, 4.0]))
+    progress.restart(turned, state())
+    np.testing.assert_array_equal(progress.settled().location, 0)
+    for value in (3.0, 5.0):
+        progress.add(chunk(value, 4), np.full(4, 0.1), np.array([1.0, -1.0]))
+    # The path is of positions, the ELBO is of nats there, and averages are of these coordinates.
+    np.testing.assert_allclose(progress.path, [[1, 2], [12, 16], [12, 16]])
+    np.testing.assert_allclose(progress.elbo[0], -1)
+    np.testing.assert_allclose(progress.elbo[1], np.log(8) - 3)
+    np.testing.assert_allclose(progress.settled().location, 5)
 
 
 @dataclass(frozen=True)
@@ -94,8 +112,8 @@ class Scripted(Stepper):
             raise FloatingPointError
         # The first half is the way there, and does not count.
         half = len(rates) // 2
-        progress.add(chunk(1e6 / rates[0], half), rates[:half])
-        progress.add(chunk(loss, half), rates[half:])
+        progress.add(chunk(1e6 / rates[0], half), rates[:half], np.zeros(2))
+        progress.add(chunk(loss, half), rates[half:], np.zeros(2))
 
 
 @pytest.mark.parametrize(
@@ -131,14 +149,15 @@ def test_the_search_leaves_the_items_of_a_generator(stepper: Stepper) -> None:
 def test_the_search_changes_nothing_and_reports_nothing(stepper: Stepper) -> None:
     told: list[Any] = []
     watched = Stepper(**stepper.__dict__ | {"report": told.append, "keep": told.append})
-    state = start()
-    assert search_rate(watched, state) in RATES
+    progress = start()
+    assert search_rate(watched, progress) in RATES
     assert told == []
-    np.testing.assert_array_equal(state.params.location, 0)
+    assert progress.num_steps == 0
+    np.testing.assert_array_equal(progress.state.params.location, 0)
 
 
 def test_fixed_steps_reach_the_moments(stepper: Stepper) -> None:
-    progress = Progress(start())
+    progress = start()
     params = run_fixed(stepper, progress, 0.05, 4096)
     assert progress.num_steps == 4096
     np.testing.assert_array_equal(np.concatenate(progress.rates), fixed_rates(4096, 0.05))
@@ -147,7 +166,7 @@ def test_fixed_steps_reach_the_moments(stepper: Stepper) -> None:
 
 
 def test_a_fit_stops_when_halving_the_rate_changes_nothing(stepper: Stepper) -> None:
-    progress = Progress(start())
+    progress = start()
     stop = run_until_stable(stepper, progress, 0.05, 0.1)
     assert stop.converged
     assert stop.reason.startswith("halving the rate moved it by 0.0")
@@ -163,7 +182,7 @@ def test_a_fit_that_never_settles_says_so(program_of: Any, monkeypatch: pytest.M
     monkeypatch.setattr(stochastic, "RATE_STEPS", 4096)
     # An improper density, along which the location drifts for ever.
     drifting = stepper_of(program_of(lambda x: jnp.sum(5 * x - 0.5 * jnp.sin(x) ** 2), 2))
-    progress = Progress(start())
+    progress = start()
     stop = run_until_stable(drifting, progress, 0.05, 0.001)
     assert not stop.converged
     assert stop.reason == "halving the rate 10 times moved it to the end"
@@ -172,7 +191,7 @@ def test_a_fit_that_never_settles_says_so(program_of: Any, monkeypatch: pytest.M
 
 def test_a_shorter_tolerance_takes_more_steps(stepper: Stepper) -> None:
     # The noise of rows is what does not vanish: without it one halving suffices for both.
-    loose, tight = Progress(start()), Progress(start())
+    loose, tight = start(), start()
     run_until_stable(stepper, loose, 0.05, 0.1)
     run_until_stable(stepper, tight, 0.05, 1e-9)
     assert tight.num_steps > loose.num_steps
@@ -185,7 +204,7 @@ def test_recorded_chunks_are_gone_through_before_new_ones(stepper: Stepper) -> N
         yield chunk(7.0, 256)
 
     resumed = Stepper(**stepper.__dict__ | {"report": told.append, "recorded": recorded()})
-    progress = Progress(start())
+    progress = start()
     resumed.advance(progress, np.full(512, 0.01))
     assert progress.counts == [256, 256]
     np.testing.assert_array_equal(progress.losses[0], 7.0)

@@ -186,7 +186,7 @@ def compile_density(model: pm.Model) -> CompiledDensity:
         start=start_function(whole, jitter=True),
         output_names=tuple(variable.name for variable in outputs),
         output_dtypes=tuple(variable.dtype for variable in outputs),
-        output_shapes=interpreted(whole, values, shapes),
+        output_shapes=interpreted(values, shapes),
         logp=_logp_code(_numba_function(whole, inputs, [logp, gradient]), load),
         expand=_expand_code(_numba_function(whole, inputs, [draw]), load),
     )
@@ -198,7 +198,7 @@ def term_densities(model: pm.Model, values: Sequence[NDArray[Any]]) -> dict[str,
     variables = [*whole.basic_RVs, *whole.potentials]
     terms = [term.sum() for term in whole.logp(variables, sum=False)]
     inputs = [whole.rvs_to_values[variable] for variable in whole.free_RVs]
-    evaluate = interpreted(whole, inputs, terms)
+    evaluate = interpreted(inputs, terms)
     return {
         variable.name: float(term)
         for variable, term in zip(variables, evaluate(*values), strict=True)

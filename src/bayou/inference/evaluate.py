@@ -117,25 +117,16 @@ def _filled(array: Array, length: int) -> Array:
     return np.concatenate([array, np.repeat(array[-1:], length - len(array), axis=0)])
 
 
-def _density(
-    program: Program, inputs: Inputs, weights: jax.Array | None, position: jax.Array
-) -> jax.Array:
-    if weights is None:
-        return program.density(position, inputs)
-    assert program.weighted_density is not None
-    return program.weighted_density(position, inputs, weights)
-
-
 def _densities(
     program: Program, inputs: Inputs, weights: jax.Array | None, positions: jax.Array
 ) -> tuple[jax.Array]:
-    return (jax.vmap(partial(_density, program, inputs, weights))(positions),)
+    return (jax.vmap(lambda position: program.density(position, inputs, weights))(positions),)
 
 
 def _gradients(
     program: Program, inputs: Inputs, weights: jax.Array | None, positions: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    density = jax.value_and_grad(partial(_density, program, inputs, weights))
+    density = jax.value_and_grad(lambda position: program.density(position, inputs, weights))
     values, gradients = jax.vmap(density)(positions)
     return values, gradients
 
@@ -147,7 +138,7 @@ def _hessian_products(
     directions: jax.Array,
     position: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    gradient = jax.grad(partial(_density, program, inputs, weights))
+    gradient = jax.grad(lambda position: program.density(position, inputs, weights))
     # The position is not mapped over, so what depends on it alone is computed once.
     values, products = jax.vmap(lambda direction: jax.jvp(gradient, (position,), (direction,)))(
         directions

@@ -23,7 +23,7 @@ def check_start(program: Program, position: Any, inputs: Inputs) -> None:
     ValueError
         Names the variables whose log density is not finite.
     """
-    at_fault = faulty_terms(program, position, inputs)
+    at_fault = _not_finite(program.interpreted_terms(position, inputs))
     if at_fault:
         raise ValueError(
             f"The log density must be finite where the fit starts, got {_listed(at_fault)}.\n"
@@ -52,9 +52,13 @@ def faulty_terms(program: Program, position: Any, inputs: Inputs) -> dict[str, A
         return list(terms.values())
 
     values = [np.asarray(value) for value in jax.jit(evaluate)(position, inputs)]
+    return _not_finite(dict(zip(names, values, strict=True)))
+
+
+def _not_finite(terms: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value[~np.isfinite(value)][0]
-        for name, value in zip(names, values, strict=True)
+        for name, value in terms.items()
         if not np.isfinite(value).all()
     }
 

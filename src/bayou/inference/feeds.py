@@ -80,10 +80,10 @@ def whole_blocks(program: Program) -> list[Block] | None:
     [num_rows] = lengths
     num_blocks = math.ceil(num_rows / BLOCK_ROWS)
     size = math.ceil(num_rows / num_blocks)
-    if program.weighted_density is not None:
+    if program.takes_weights:
         size = _filled_size(size)
     return [
-        _block(storages, data, slice(start, start + size), program.weighted_density is not None)
+        _block(storages, data, slice(start, start + size), program.takes_weights)
         for start in range(0, num_rows, size)
     ]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
 
@@ -207,7 +206,7 @@ def fit(
     start = program.start(start_seed)
     if not deterministic:
         prepare(order)
-    check_start(program, jax.numpy.asarray(start), first_inputs(program))
+    check_start(program, start, first_inputs(program))
     with step_progress(num_steps, progressbar) as show:
         report = show if callback is None else _reporting(show, callback)
         task = Task(program, start, noise_seed, row_seed, order, report, kept, recorded)

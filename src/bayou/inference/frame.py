@@ -22,7 +22,10 @@ class Frame(NamedTuple):
 
     def directions(self, steps: Any) -> Any:
         """Return the displacements that steps in the coordinates make, shapes (..., size)."""
-        return steps * self.factor if self.factor.ndim == 1 else (self.factor @ steps.T).T
+        if self.factor.ndim == 1:
+            return steps * self.factor
+        # XLA would transpose the factor anew in each step of a fit.
+        return self.factor @ steps if steps.ndim == 1 else steps @ self.factor.T
 
     def gradients(self, gradients: Any) -> Any:
         """Return gradients with respect to the coordinates, shapes (..., size)."""

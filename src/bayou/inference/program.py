@@ -8,8 +8,10 @@ PyMC's internals that this takes are touched in this file alone.
 from __future__ import annotations
 
 import hashlib
+import operator
 import weakref
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -27,7 +29,7 @@ from pytensor.tensor.elemwise import Elemwise
 
 from bayou.containers.generator import GeneratorOp
 from bayou.containers.rows import SliceOp
-from bayou.inference.start import start_function
+from bayou.inference.start import interpreted, start_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,13 +91,14 @@ class Program:
     data : tuple of SharedVariable
         What stays through a fit: the values of the containers.
     density : callable
-        (position of shape (size,), inputs) -> log density, Jacobians and scaling included.
-    weighted_density : callable or None
-        (position, inputs, weights of shape (num_rows,)) -> log density in which each row counts as
-        its weight says; None where rows enter elsewhere than in the leading axis of what observes
-        them.
+        (position of shape (size,), inputs) -> log density, Jacobians and scaling included; as a
+        third argument takes weights of shape (num_rows,), by which each row counts.
+    takes_weights : bool
+        Whether rows enter in the leading axis of what observes them alone, so that it can do so.
     terms : callable
         (position, inputs) -> dict of name -> log density of each variable, unsummed.
+    interpreted_terms : callable
+        As ``terms``, without a compiler, on arrays of NumPy.
     constrain : callable
         (position, data) -> dict of name -> value, in the space of the model, for the free variables
         and the deterministics that depend on no fed rows.
@@ -112,9 +115,10 @@ class Program:
     layout: Layout
     fed: tuple[TensorVariable, ...]
     data: tuple[SharedVariable, ...]
-    density: Callable[[jax.Array, Inputs], jax.Array]
-    weighted_density: Callable[[jax.Array, Inputs, jax.Array], jax.Array] | None
+    density: Callable[..., jax.Array]
+    takes_weights: bool
     terms: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
+    interpreted_terms: Callable[[NDArray[Any], Inputs], dict[str, NDArray[Any]]]
     constrain: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
     point: Callable[[int], list[NDArray[Any]]]
     lengths: tuple[tuple[SharedVariable, int], ...]
@@ -191,8 +195,8 @@ def _sources(model: pm.Model) -> tuple[Any, ...]:
     return (*variables, *values)
 
 
-def _fingerprint(density: Variable, values: Sequence[Variable]) -> str:
-    text = debugprint(density, file="str", print_type=True)
+def _fingerprint(terms: Sequence[Variable], values: Sequence[Variable]) -> str:
+    text = debugprint(terms, file="str", print_type=True)
     names = [value.name for value in values]
     return hashlib.sha256(f"{names}\n{text}".encode()).hexdigest()[:32]
 
@@ -221,7 +225,6 @@ def _check_free_variables(model: pm.Model) -> None:
 
 
 def _build(model: pm.Model) -> Program:
-    total = model.logp()
     each = model.logp(sum=False)
     constrained = {
         variable.name: variable
@@ -229,7 +232,7 @@ def _build(model: pm.Model) -> Program:
         if variable.name not in {value.name for value in model.value_vars}
         or variable.name in {free.name for free in model.free_RVs}
     }
-    roots = _roots([total, *each, *constrained.values()])
+    roots = _roots([*each, *constrained.values()])
     fixed = {root: pt.constant(root.get_value()) for root in roots if _fixed(root)}
     places = _placeholders([root for root in roots if root not in fixed])
     firsts = {place: root for root, place in reversed(places.items())}
@@ -249,7 +252,6 @@ def _build(model: pm.Model) -> Program:
         for name, variable in constrained.items()
         if not _depends_on(variable, set(places) - set(data))
     ]
-    density = _jax_function(values + inputs, [total], replacements)
     terms = _jax_function(values + inputs, each, replacements)
     constrain = _jax_function(
         values + inputs[len(fed) :], [constrained[name] for name in names], replacements
@@ -257,26 +259,38 @@ def _build(model: pm.Model) -> Program:
     term_names = [variable.name for variable in (*model.basic_RVs, *model.potentials)]
     of_rows = _terms_of_rows(model, each)
 
-    def weighted_density(position: jax.Array, rows: Inputs, weights: jax.Array) -> jax.Array:
-        found = zip(terms(*layout.split(position), *rows), of_rows or (), strict=True)
-        sums = [jax.numpy.sum(weights @ term if is_of_rows else term) for term, is_of_rows in found]
-        return jax.numpy.sum(jax.numpy.stack(sums))
+    def density(position: jax.Array, rows: Inputs, weights: Any = None) -> jax.Array:
+        found = terms(*layout.split(position), *rows)
+        if weights is not None:
+            assert of_rows is not None
+            found = [
+                weights @ term if is_of_rows else term
+                for term, is_of_rows in zip(found, of_rows, strict=True)
+            ]
+        return reduce(operator.add, map(jax.numpy.sum, found))
+
+    def interpreted_terms(position: NDArray[Any], rows: Inputs) -> dict[str, NDArray[Any]]:
+        evaluate = interpreted(values + inputs, _replaced(each, replacements))
+        with np.errstate(all="ignore"):
+            found = evaluate(*layout.split(position), *map(np.asarray, rows))
+        return dict(zip(term_names, found, strict=True))
 
     return Program(
         layout=layout,
         fed=fed,
         data=tuple(root.owner.inputs[0] if root.owner else root for root in data),
-        density=lambda position, rows: density(*layout.split(position), *rows)[0],
-        weighted_density=weighted_density if of_rows else None,
+        density=density,
+        takes_weights=of_rows is not None,
         terms=lambda position, rows: dict(
             zip(term_names, terms(*layout.split(position), *rows), strict=True)
         ),
+        interpreted_terms=interpreted_terms,
         constrain=lambda position, rows: dict(
             zip(names, constrain(*layout.split(position), *rows), strict=True)
         ),
         point=point,
         lengths=tuple((root, int(root.get_value())) for root in fixed),
-        fingerprint=_fingerprint(total, values),
+        fingerprint=_fingerprint(each, values),
     )
 
 
@@ -367,7 +381,12 @@ def _jax_function(
     replacements: dict[Variable, Variable],
 ) -> Callable[..., Sequence[jax.Array]]:
     """Turn graphs into a JAX function; without parameter checks, the impossible is nan or -inf."""
-    replaced = clone_replace(list(outputs), replacements, rebuild_strict=False)
-    graph = FunctionGraph(inputs=list(inputs), outputs=replaced, clone=True)
+    graph = FunctionGraph(list(inputs), _replaced(outputs, replacements), clone=True)
     JAX_MODE.including("local_remove_check_parameter").optimizer.rewrite(graph)
     return jax_funcify(graph)  # type: ignore[no-any-return]
+
+
+def _replaced(
+    outputs: Sequence[Variable], replacements: dict[Variable, Variable]
+) -> list[Variable]:
+    return clone_replace(list(outputs), replacements, rebuild_strict=False)  # type: ignore[no-any-return]

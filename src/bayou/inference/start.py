@@ -9,7 +9,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 import pytensor
 from pymc.initial_point import make_initial_point_expression
 from pymc.pytensorf import find_rng_nodes, replace_rng_nodes, reseed_rngs
@@ -18,6 +17,7 @@ from pytensor.compile.mode import Mode
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pymc as pm
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
@@ -39,7 +39,7 @@ def start_function(model: pm.Model, *, jitter: bool) -> Callable[[int], list[NDA
         jitter_rvs=set(model.free_RVs) if jitter else None,
         return_transformed=True,
     )
-    evaluate = interpreted(model, [], replace_rng_nodes(expressions))
+    evaluate = interpreted([], replace_rng_nodes(expressions))
     generators = find_rng_nodes(evaluate.maker.fgraph.outputs)
     # nutpie asks for starting points from its threads.
     lock = threading.Lock()
@@ -52,8 +52,11 @@ def start_function(model: pm.Model, *, jitter: bool) -> Callable[[int], list[NDA
     return start
 
 
-def interpreted(model: pm.Model, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Any:
-    """Return a function for work that is too little to pay a compiler for, even inside a loop."""
-    mode = Mode("py", "fast_compile")
-    with model, pytensor.config.change_flags(cxx=""):
-        return pm.compile(inputs, outputs, mode=mode, on_unused_input="ignore")
+def interpreted(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Any:
+    """Return a function for work that is too little to pay a compiler for, even inside a loop.
+
+    Without checks of parameters, as in compiled code: what is impossible has a density of zero.
+    """
+    mode = Mode("py", "fast_compile").including("local_remove_check_parameter")
+    with pytensor.config.change_flags(cxx=""):
+        return pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")
