@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -217,3 +218,63 @@ def test_discrete_variables_are_refused() -> None:
         pm.Bernoulli("flag", 0.5)
     with pytest.raises(TypeError, match=r"got discrete \['k', 'flag'\].\nHint: sum discrete"):
         compile_program(model)
+
+
+def weighted(model: pm.Model, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the density of the first rows with weights, and the term of each row alone."""
+    program = compile_program(model)
+    inputs = (DATA[: len(weights)],)
+    position = np.array([0.5])
+    return (
+        float(program.density(position, inputs, weights)),
+        np.asarray(program.terms(position, inputs)["y"]),
+    )
+
+
+def test_rows_count_by_their_weights() -> None:
+    with pm.Model() as model:
+        mu = pm.Normal("mu")
+        pm.Normal("y", mu, 1, observed=by.Minibatch(DATA, 4), total_size=12)
+    assert compile_program(model).takes_weights
+    weights = np.array([0.5, 0.0, 2.0, 1.5])
+    density, terms = weighted(model, weights)
+    prior = -0.5 * 0.25 - 0.5 * np.log(2 * np.pi)
+    assert density == pytest.approx(prior + weights @ terms, rel=1e-12)
+
+
+def with_a_potential() -> pm.Model:
+    with pm.Model() as model:
+        mu, batch = pm.Normal("mu"), by.Minibatch(DATA, 4)
+        pm.Normal("y", mu, 1, observed=batch, total_size=12)
+        pm.Potential("ridge", -((mu - batch) ** 2).sum())
+    return model
+
+
+def with_rows_that_depend_on_each_other() -> pm.Model:
+    with pm.Model() as model:
+        mu = pm.Normal("mu")
+        batch = by.Minibatch(DATA, 4)
+        pm.MvNormal("y", mu * np.ones(4), np.eye(4), observed=batch, total_size=12)
+    return model
+
+
+@pytest.mark.parametrize("make", [with_a_potential, with_rows_that_depend_on_each_other])
+def test_rows_that_enter_otherwise_have_no_weights(make: Callable[[], pm.Model]) -> None:
+    assert not compile_program(make()).takes_weights
+
+
+def test_other_numbers_of_rows_compile_nothing() -> None:
+    data = np.random.default_rng(0).normal(2, 1, size=3000)
+    with pm.Model() as model:
+        mu = pm.Normal("mu")
+        rows = by.Minibatch(data, 50)
+        pm.Normal("y", mu, 1, observed=rows, total_size=3000)
+    options = {"model": model, "n": 1000, "random_seed": 1, "progressbar": False}
+    first = by.fit(**options)
+    compiled = compile_program(model).compiled
+    known = {name: function._cache_size() for name, function in compiled.items()}
+    rows.set_value(np.concatenate([data, data[:60]]) + 1)
+    second = by.fit(**options)
+    assert first.correction == second.correction == "linear_response"
+    assert {name: function._cache_size() for name, function in compiled.items()} == known
+    assert float(second.mean["mu"]) == pytest.approx(float(first.mean["mu"]) + 1, abs=0.05)
