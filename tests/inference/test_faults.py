@@ -51,7 +51,7 @@ def test_a_start_that_is_not_finite(program: Program) -> None:
 
 
 def test_a_divergence_names_the_step_and_the_variables(program: Program) -> None:
-    error = divergence(program, 17, FAR, ())
+    error = divergence(program, 17, [FINE, FAR], ())
     assert isinstance(error, DivergenceError)
     with pytest.raises(
         DivergenceError, match=r"from 'waits', nan from 'ridge' at step 17.\nHint: lower the"
@@ -63,4 +63,4 @@ def test_a_divergence_where_the_density_is_finite(program: Program) -> None:
     with pytest.raises(
         FloatingPointError, match=r"a gradient that is not finite near \[1\.\] at step 3.\nHint"
     ):
-        raise divergence(program, 3, FINE, ())
+        raise divergence(program, 3, [FINE], ())

@@ -262,3 +262,55 @@ def test_densities_of_many_kinds_agree_with_pymc() -> None:
     assert float(jax.jit(program.density)(position, ())) == pytest.approx(
         float(model.compile_logp()(point)), rel=1e-10
     )
+
+
+def test_a_potential_of_a_batch_is_taken_as_the_user_scaled_it() -> None:
+    with pm.Model() as model:
+        mu = pm.Flat("mu")
+        batch = by.Minibatch(DATA, 200)
+        pm.Potential("y", 10 * pm.logp(pm.Normal.dist(mu, 1), batch).sum())
+    fit = by.fit(20_000, model=model, random_seed=1, progressbar=False)
+    assert fit.correction is None
+    assert abs(float(fit.mean["mu"]) - MEAN) < 0.5 * STD
+    assert float(fit.std["mu"]) == pytest.approx(STD, rel=0.05)
+    with pytest.raises(
+        ValueError, match=r"linear_response.* potential 'y' is of the rows of one batch, and it nee"
+    ):
+        by.fit(model=model, correction="linear_response", progressbar=False)
+    with pytest.raises(ValueError, match=r"`khat` must have the density of all rows.*\nHint: obs"):
+        fit.khat()
+
+
+def test_batches_of_more_rows_than_the_data() -> None:
+    model = normal_model(by.Minibatch(DATA[:50], 60), total_size=50)
+    with pytest.raises(
+        ValueError, match=r"`order` must be \"uniform\" .* batches of 60 of 50 rows .*\nHint: a b"
+    ):
+        by.fit(100, model=model, progressbar=False)
+    fit = by.fit(2000, model=model, order="uniform", random_seed=1, progressbar=False)
+    assert float(fit.std["mu"]) == pytest.approx(1 / np.sqrt(50), rel=0.05)
+
+
+def test_variables_of_another_model() -> None:
+    with pm.Model():
+        mu = pm.Normal("mu_of_another")
+    with pm.Model() as model:
+        sigma = pm.HalfNormal("sigma")
+        pm.Normal("y", mu, sigma, observed=by.Minibatch(DATA, 200), total_size=NUM_ROWS)
+    with pytest.raises(
+        ValueError, match=r"`model` must hold all .* got \['mu_of_another'\] of ano.*\nHint: make"
+    ):
+        by.fit(model=model, progressbar=False)
+
+
+def test_integers_that_single_precision_would_wrap_around() -> None:
+    numbers = np.arange(10) + 2**40
+    with pm.Model() as model:
+        mu = pm.Flat("mu")
+        weights = by.Data("weights", numbers)
+        pm.Normal("y", mu * weights, 1, observed=np.zeros(10))
+    with (
+        jax.enable_x64(False),
+        pytest.raises(ValueError, match=r"`floatX` must be float64 .*in 'weights'.\nHint: number"),
+    ):
+        by.fit(model=model, progressbar=False)

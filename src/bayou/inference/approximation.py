@@ -17,7 +17,7 @@ from bayou.inference.deterministic import (
     opposite_signs,
 )
 from bayou.inference.evaluate import Evaluator
-from bayou.inference.feeds import pilot_block, program_feeds, whole_blocks
+from bayou.inference.feeds import pilot_block, program_feeds, whole_blocks, why_not_whole
 from bayou.inference.frame import Frame
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.linear_response import linear_response
@@ -319,8 +319,9 @@ def _obstacle(program: Program, guide: Guide) -> str | None:
     size = program.layout.size
     if not isinstance(guide, MeanField):
         return f"the guide is {guide}, and it corrects independent normals"
-    if whole_blocks(program) is None:
-        return "the rows come from a generator, and it needs all of them"
+    reason = why_not_whole(program)
+    if reason:
+        return f"{reason}, and it needs the density of all rows"
     if size > 10 * MAX_DENSE:
         return f"the model has {size} elements, and it takes matrices of {size} x {size}"
     return None

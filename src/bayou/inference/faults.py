@@ -32,10 +32,13 @@ def check_start(program: Program, position: Any, inputs: Inputs) -> None:
         )
 
 
-def divergence(program: Program, step: int, position: Any, inputs: Inputs) -> Exception:
-    """Return the error for a loss that is not finite at a step, where ``position`` was drawn."""
-    at_fault = faulty_terms(program, position, inputs)
-    found = _listed(at_fault) if at_fault else f"a gradient that is not finite near {position}"
+def divergence(program: Program, step: int, positions: Any, inputs: Inputs) -> Exception:
+    """Return the error for a loss that is not finite at a step, where positions were drawn."""
+    for position in positions:
+        at_fault = faulty_terms(program, position, inputs)
+        if at_fault:
+            break
+    found = _listed(at_fault) if at_fault else f"a gradient that is not finite near {positions[0]}"
     return DivergenceError(
         f"The loss must be finite, got {found} at step {step}.\n"
         "Hint: lower the learning rate, tighten the priors, or check the rows of that step."

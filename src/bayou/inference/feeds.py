@@ -42,11 +42,13 @@ def first_inputs(program: Program) -> Inputs:
 def pilot_block(program: Program, seed: int) -> Block:
     """Return some thousands of rows at once, a random sample of them all.
 
-    Where an input is no plain sample of leading rows, it is of the size of one batch.
+    Where an input is no plain sample of leading rows, or a potential counts on the size of a batch,
+    it is one batch.
     """
     feeds = program_feeds(program, "epoch", seed)
     sizes = {_leading_rows(feed) for feed in feeds}
-    steps = 1 if None in sizes or not sizes else math.ceil(PILOT_ROWS / max(filter(None, sizes)))
+    single = None in sizes or not sizes or program.potentials_of_rows
+    steps = 1 if single else math.ceil(PILOT_ROWS / max(filter(None, sizes)))
     fed = _some(feeds, seed, steps)
     return Block(fed + program.data_values(), 1.0, _num_rows(program, fed))
 
@@ -62,12 +64,21 @@ def _some(feeds: Sequence[Feed], seed: int, num_steps: int) -> Inputs:
     return tuple(found)
 
 
+def why_not_whole(program: Program) -> str | None:
+    """Return what keeps a model from being evaluated on all of its rows, if anything does."""
+    if any(isinstance(variable.owner.op, GeneratorOp) for variable in program.fed):
+        return "the rows come from a generator"
+    if program.potentials_of_rows:
+        return f"the potential {program.potentials_of_rows[0]!r} is of the rows of one batch"
+    return None
+
+
 def whole_blocks(program: Program) -> list[Block] | None:
-    """Return all rows in blocks, or None if they are not all in memory.
+    """Return all rows in blocks, or None if they cannot be had.
 
     Slices of leading rows are cut into blocks; anything else is one block of all the data.
     """
-    if any(isinstance(variable.owner.op, GeneratorOp) for variable in program.fed):
+    if why_not_whole(program):
         return None
     data = program.data_values()
     storages = [variable.owner.inputs[0].get_value(borrow=True) for variable in program.fed]
@@ -110,11 +121,11 @@ def _filled_size(num_rows: int) -> int:
 
 
 def whole_density(program: Program) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
-    """Return log densities of positions on all rows, as they are when asked; None if they are fed.
+    """Return log densities of positions on all rows, as they are when asked, or None.
 
     Takes positions of shape (num_positions, size).
     """
-    if whole_blocks(program) is None:
+    if why_not_whole(program):
         return None
 
     def densities(positions: NDArray[Any]) -> NDArray[Any]:

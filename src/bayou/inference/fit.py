@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
 
@@ -20,7 +21,7 @@ from bayou.inference.approximation import (
 from bayou.inference.checkpoint import open_checkpoint
 from bayou.inference.context import model_of
 from bayou.inference.faults import check_start
-from bayou.inference.feeds import first_inputs, whole_blocks, whole_density
+from bayou.inference.feeds import first_inputs, whole_density, why_not_whole
 from bayou.inference.fingerprint import data_fingerprint
 from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
@@ -173,7 +174,8 @@ def fit(
     guide = MeanField() if method in ("auto", "dadvi") else _guide(method)
     model = model_of(model)
     program = compile_program(model)
-    _check_batches(model, program)
+    _check_batches(model, program, order)
+    _check_integers(program)
     if correction == "linear_response":
         check_correctable(program, guide)
     deterministic = method == "dadvi" or (method == "auto" and n == "auto" and not program.fed)
@@ -258,7 +260,7 @@ def _guide(method: Any) -> Guide:
     return guide
 
 
-def _check_batches(model: pm.Model, program: Program) -> None:
+def _check_batches(model: pm.Model, program: Program, order: str) -> None:
     """Refuse minibatches whose likelihood is not scaled, or whose rows cannot be those of one."""
     for variable in model.observed_RVs:
         value = model.rvs_to_values[variable]
@@ -271,12 +273,37 @@ def _check_batches(model: pm.Model, program: Program) -> None:
     for variable in program.fed:
         for sample in sampling_of(variable):
             length = variable.owner.inputs[0].get_value(borrow=True).shape[sample.axis]
+            if order == "epoch" and sample.size > length:
+                raise ValueError(
+                    f'`order` must be "uniform" where a batch has more rows than the data, got '
+                    f"batches of {sample.size} of {length} rows ({variable.name!r}).\n"
+                    "Hint: a batch of an epoch holds no row twice; take a smaller batch_size, or "
+                    'draw with replacement by order="uniform".'
+                )
             stream = (sample.size, sample.seed, sample.stream)
             if lengths.setdefault(stream, length) != length:
                 raise ValueError(
                     f"Minibatches of one size and seed must be of data of one length, got "
                     f"{lengths[stream]} and {length} rows ({variable.name!r}).\n"
                     "Hint: set the values of all of them, or give them seeds of their own."
+                )
+
+
+def _check_integers(program: Program) -> None:
+    """Refuse integers that JAX would wrap around."""
+    if jax.dtypes.canonicalize_dtype(np.int64) == np.int64:
+        return
+    held = [variable.owner.inputs[0] for variable in program.fed if variable.owner.inputs]
+    for variable in (*held, *program.data):
+        values = variable.get_value(borrow=True)
+        if values.dtype.kind in "iu" and values.size:
+            low, high = int(values.min()), int(values.max())
+            if low < -(2**31) or high >= 2**31:
+                raise ValueError(
+                    f"`floatX` must be float64 for integers that need 64 bits, got {low} to {high} "
+                    f"in {variable.name!r}.\n"
+                    "Hint: number the values from 0, or set pytensor.config.floatX before the "
+                    "model is made."
                 )
 
 
@@ -288,8 +315,9 @@ def _check_fixed_draws(program: Program, num_particles: int, optimizer: Any) -> 
             f"`{argument}` must be left out with fixed draws, which are {FIXED_DRAWS} and are "
             'lowered by L-BFGS.\nHint: pass method="advi" to set it.'
         )
-    if whole_blocks(program) is None:
+    reason = why_not_whole(program)
+    if reason:
         raise ValueError(
-            '`method="dadvi"` must have all rows in memory, got a generator.\n'
+            f'`method="dadvi"` must have the density of all rows, but {reason}.\n'
             'Hint: pass method="advi".'
         )

@@ -169,7 +169,8 @@ def run(
             noise = _noise(program, recipe, feeding.key, np.int64(begin + index))
             coordinates = jax.vmap(partial(recipe.guide.transport, params))(noise)
             inputs = tuple(row[index] for row in rows) + feeding.data
-            raise divergence(program, begin + index, frame.positions(coordinates)[0], inputs)
+            positions = np.asarray(frame.positions(np.asarray(coordinates)))
+            raise divergence(program, begin + index, positions, inputs)
         state = ended
         yield Chunk(state, mean, found)
 

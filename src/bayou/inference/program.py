@@ -26,6 +26,7 @@ from pytensor.graph.traversal import ancestors, walk
 from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.printing import debugprint
 from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.random.op import RandomVariable
 
 from bayou.containers.generator import GeneratorOp
 from bayou.containers.rows import SliceOp
@@ -95,6 +96,8 @@ class Program:
         third argument takes weights of shape (num_rows,), by which each row counts.
     takes_weights : bool
         Whether rows enter in the leading axis of what observes them alone, so that it can do so.
+    potentials_of_rows : tuple of str
+        The potentials that take fed rows: of one batch, scaled by hand if at all.
     terms : callable
         (position, inputs) -> dict of name -> log density of each variable, unsummed.
     interpreted_terms : callable
@@ -117,6 +120,7 @@ class Program:
     data: tuple[SharedVariable, ...]
     density: Callable[..., jax.Array]
     takes_weights: bool
+    potentials_of_rows: tuple[str, ...]
     terms: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
     interpreted_terms: Callable[[NDArray[Any], Inputs], dict[str, NDArray[Any]]]
     constrain: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
@@ -225,7 +229,7 @@ def _check_free_variables(model: pm.Model) -> None:
 
 
 def _build(model: pm.Model) -> Program:
-    each = model.logp(sum=False)
+    each = _terms(model)
     constrained = {
         variable.name: variable
         for variable in model.unobserved_value_vars
@@ -257,7 +261,8 @@ def _build(model: pm.Model) -> Program:
         values + inputs[len(fed) :], [constrained[name] for name in names], replacements
     )
     term_names = [variable.name for variable in (*model.basic_RVs, *model.potentials)]
-    of_rows = _terms_of_rows(model, each)
+    fed_terms = [any(map(_changes, _roots([term]))) for term in each]
+    of_rows = _terms_of_rows(model, each, fed_terms)
 
     def density(position: jax.Array, rows: Inputs, weights: Any = None) -> jax.Array:
         found = terms(*layout.split(position), *rows)
@@ -281,6 +286,11 @@ def _build(model: pm.Model) -> Program:
         data=tuple(root.owner.inputs[0] if root.owner else root for root in data),
         density=density,
         takes_weights=of_rows is not None,
+        potentials_of_rows=tuple(
+            name
+            for name, is_fed in zip(term_names, fed_terms, strict=True)
+            if is_fed and name in {potential.name for potential in model.potentials}
+        ),
         terms=lambda position, rows: dict(
             zip(term_names, terms(*layout.split(position), *rows), strict=True)
         ),
@@ -294,15 +304,40 @@ def _build(model: pm.Model) -> Program:
     )
 
 
-def _terms_of_rows(model: pm.Model, terms: Sequence[Variable]) -> list[bool] | None:
+def _terms_of_rows(
+    model: pm.Model, terms: Sequence[Variable], fed: list[bool]
+) -> list[bool] | None:
     """Tell which terms have a value for each row fed; None if another one depends on rows too."""
     variables = (*model.basic_RVs, *model.potentials)
-    fed = [any(map(_changes, _roots([term]))) for term in terms]
     observing = [
         variable in model.observed_RVs and term.ndim > 0 and is_fed(model.rvs_to_values[variable])
         for variable, term in zip(variables, terms, strict=True)
     ]
     return observing if fed == observing else None
+
+
+def _terms(model: pm.Model) -> list[Variable]:
+    """Return the log density of each variable, or say which of them is not of the model."""
+    try:
+        return model.logp(sum=False)  # type: ignore[no-any-return]
+    except ValueError:
+        graphs = [*model.basic_RVs, *model.potentials]
+        known = {*graphs, *model.deterministics}
+        strange = {
+            variable.name
+            for variable in ancestors(graphs)
+            if variable.owner is not None
+            and isinstance(variable.owner.op, RandomVariable)
+            and variable not in known
+            and variable.name not in (None, *model.named_vars)
+        }
+        if not strange:
+            raise
+        raise ValueError(
+            f"`model` must hold all random variables that it takes, got {sorted(strange)} of "
+            "another model.\nHint: make them inside of this model, or fit the model that they are "
+            "of."
+        ) from None
 
 
 def _roots(graphs: Sequence[Variable]) -> list[Variable]:

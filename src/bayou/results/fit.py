@@ -344,8 +344,9 @@ class Fit:
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         if self.density is None:
             raise ValueError(
-                f"`{asked}` must have all rows in memory, got a generator.\n"
-                "Hint: put rows in by.Minibatch, or judge by scores of data that were held out."
+                f"`{asked}` must have the density of all rows, got rows of a generator, or a "
+                "potential of the rows of one batch.\n"
+                "Hint: observe a by.Minibatch, or judge by scores of data that were held out."
             )
         return log_densities(self.density, *self._distribution, self._noise(draws, random_seed))
 
