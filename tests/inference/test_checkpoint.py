@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optax
 import pymc as pm
 import pytest
 
@@ -124,6 +125,7 @@ def test_resume_without_a_file_begins(tmp_path: Path) -> None:
         ({"num_particles": 2}, "num_particles"),
         ({"tolerance": 0.2}, "tolerance"),
         ({"random_seed": 2}, "random_seed"),
+        ({"optimizer": optax.adam(0.1)}, "optimizer"),
     ],
 )
 def test_another_fit_is_refused_by_name(tmp_path: Path, change: Any, name: str) -> None:
@@ -132,6 +134,28 @@ def test_another_fit_is_refused_by_name(tmp_path: Path, change: Any, name: str) 
         run(path, callback=stop_after(1))
     with pytest.raises(ValueError, match=rf"to resume, got another {name}: .*\nHint: pass"):
         run(path, resume=True, **change)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (optax.adam(0.01), True),
+        (optax.adam(0.02), False),
+        (optax.sgd(0.01), False),
+        (optax.adam(optax.cosine_decay_schedule(0.01, 100)), False),
+    ],
+)
+def test_optimisers_are_told_apart(
+    tmp_path: Path, other: optax.GradientTransformation, same: bool
+) -> None:
+    path = tmp_path / "fit.checkpoint"
+    with pytest.warns(by.ConvergenceWarning):
+        run(path, callback=stop_after(1), optimizer=optax.adam(0.01))
+    if same:
+        assert run(path, resume=True, optimizer=other).elbo.shape == (3000,)
+    else:
+        with pytest.raises(ValueError, match="got another optimizer"):
+            run(path, resume=True, optimizer=other)
 
 
 def test_a_file_is_not_overwritten_unasked(tmp_path: Path) -> None:

@@ -314,3 +314,18 @@ def test_integers_that_single_precision_would_wrap_around() -> None:
         pytest.raises(ValueError, match=r"`floatX` must be float64 .*in 'weights'.\nHint: number"),
     ):
         by.fit(model=model, progressbar=False)
+
+
+@pytest.mark.parametrize("fed", [False, True], ids=["all rows", "minibatches"])
+def test_an_index_out_of_range_anywhere(fed: bool) -> None:
+    index = np.arange(NUM_ROWS) % 3
+    index[1234] = 3
+    with pm.Model() as model:
+        level = pm.Normal("level", shape=3)
+        rows = by.Minibatch(index, 20) if fed else by.Data("index", index)
+        observed = by.Minibatch(DATA, 20) if fed else DATA
+        pm.Normal("y", level[rows], 1, observed=observed, total_size=NUM_ROWS)
+    with pytest.raises(
+        IndexError, match=r"at least 0 and below its length: index 3 is .*size 3\.\nHint: check"
+    ):
+        by.fit(model=model, progressbar=False)

@@ -20,10 +20,20 @@ def check_start(program: Program, position: Any, inputs: Inputs) -> None:
 
     Raises
     ------
+    IndexError
+        If a variable is indexed out of its range.
     ValueError
         Names the variables whose log density is not finite.
     """
-    at_fault = _not_finite(program.interpreted_terms(position, inputs))
+    try:
+        at_fault = _not_finite(program.interpreted_terms(position, inputs))
+    except IndexError as error:
+        raise IndexError(
+            "Whole numbers that index a variable must be at least 0 and below its length: "
+            f"{str(error).splitlines()[0]}.\n"
+            "Hint: check the least and the largest value of the containers that the model indexes "
+            "by."
+        ) from None
     if at_fault:
         raise ValueError(
             f"The log density must be finite where the fit starts, got {_listed(at_fault)}.\n"

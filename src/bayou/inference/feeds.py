@@ -35,8 +35,31 @@ def program_feeds(program: Program, order: str, seed: int) -> tuple[Feed, ...]:
 
 
 def first_inputs(program: Program) -> Inputs:
-    """Return inputs like those of a step; nothing is taken from a generator."""
-    return _some(program_feeds(program, "epoch", 0), 0, 1) + program.data_values()
+    """Return inputs like those of a step; nothing is taken from a generator.
+
+    The rows of the least and the largest whole numbers are among them, so that an index that is out
+    of range is.
+    """
+    feeds = program_feeds(program, "epoch", 0)
+    fed = _some(feeds, 0, 1)
+    for feed in feeds:
+        if isinstance(feed, SliceFeed) and _leading_rows(feed):
+            rows = _extreme_rows(feed)
+            for array, part in zip(feed.arrays, fed[: len(feed.arrays)], strict=True):
+                part[: len(rows)] = array[rows]
+        fed = (*fed[len(feed.shapes) :], *fed[: len(feed.shapes)])
+    return fed + program.data_values()
+
+
+def _extreme_rows(feed: SliceFeed) -> list[int]:
+    """Return the rows with the least and the largest of each array of whole numbers."""
+    rows = [
+        int(find(array))
+        for array in feed.arrays
+        if array.ndim == 1 and array.dtype.kind in "iu"
+        for find in (np.argmin, np.argmax)
+    ]
+    return list(dict.fromkeys(rows))[: feed.samples[0].size]
 
 
 def pilot_block(program: Program, seed: int) -> Block:

@@ -1,10 +1,12 @@
-"""The fingerprint of data: a short text that differs if they do."""
+"""Fingerprints of data and of optimisers: short texts that differ if they do."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
@@ -12,6 +14,7 @@ from pytensor.graph.traversal import ancestors
 from bayou.containers.generator import GeneratorOp
 
 if TYPE_CHECKING:
+    import optax
     import pymc as pm
 
     from bayou.inference.program import Program
@@ -37,3 +40,13 @@ def data_fingerprint(model: pm.Model, program: Program) -> str:
         found.update(str((array.dtype, array.shape)).encode())
         found.update(np.ascontiguousarray(array))
     return found.hexdigest()[:32]
+
+
+def optimiser_fingerprint(optimiser: optax.GradientTransformation | None) -> str:
+    """Return the fingerprint of what an optimiser computes, rates and schedules included."""
+    if optimiser is None:
+        return "adam"
+    params = jnp.zeros(2)
+    computed = jax.make_jaxpr(optimiser.update)(params, optimiser.init(params), params)
+    text = f"{computed}{[np.asarray(constant).tolist() for constant in computed.consts]}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

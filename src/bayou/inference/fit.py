@@ -22,7 +22,7 @@ from bayou.inference.checkpoint import open_checkpoint
 from bayou.inference.context import model_of
 from bayou.inference.faults import check_start
 from bayou.inference.feeds import first_inputs, whole_density, why_not_whole
-from bayou.inference.fingerprint import data_fingerprint
+from bayou.inference.fingerprint import data_fingerprint, optimiser_fingerprint
 from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
 from bayou.inference.guides.mean_field import MeanField
@@ -195,7 +195,7 @@ def fit(
             "method": method if isinstance(method, str) else repr(guide),
             "n": n,
             "num_particles": num_particles,
-            "optimizer": "adam" if optimizer is None else "given",
+            "optimizer": optimiser_fingerprint(optimizer),
             "order": order,
             "tolerance": tolerance,
             "random_seed": random_seed,
