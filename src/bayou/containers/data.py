@@ -22,6 +22,7 @@ from bayou.containers.dims import (
     write,
 )
 from bayou.containers.labelled import LabelledArray, to_array
+from bayou.containers.resident import as_column, hold, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +41,7 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     dims: str | tuple[str | None, ...] | list[str | None] | None = None,
     coords: Mapping[str, Any] | None = None,
     export_index_as_coords: bool = False,
+    in_memory_size: int | None = None,
     model: Any = None,
 ) -> TensorSharedVariable:
     """Register a value in a model, as a shared variable that `set_data` can change.
@@ -51,9 +53,9 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     ----------
     name : str
         The container's name in the model, prefixed in a model that has a name itself.
-    value : array_like, pandas.Series or pandas.DataFrame
+    value : array_like, pandas.Series, pandas.DataFrame, Column or Source
         Booleans, integers or floats of any shape, without missing values. The columns of a frame
-        are cast to one dtype, where that is exact.
+        are cast to one dtype, where that is exact. Of a source, a field or several as a matrix.
     dims : str or tuple of (str or None), optional
         A name for each axis of `value`; None leaves an axis without one.
     coords : mapping of str to sequence, optional
@@ -62,6 +64,9 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
         Whether the index of `value` becomes the coords of its first dim, and the columns those of
         the second. An axis that `dims` does not name gets the name of its index as its dim. The
         index of a value that `set_data` brings later replaces the coords.
+    in_memory_size : int, optional
+        Of a source, the number of rows to hold; by default all if they take a quarter of the free
+        memory at most. The container's ``update_shared()`` goes on to the next ones.
     model : pymc.Model, optional
         The model that holds the container; by default that of the context.
 
@@ -100,7 +105,18 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
             "Hint: create data containers in the `pm.Model`, before it is frozen."
         )
     full_name = _unused_name(owner, name)
-    table = to_array(value, f"`value` of data container {full_name!r}")
+    what = f"`value` of data container {full_name!r}"
+    column = as_column(value)
+    if column is None:
+        if in_memory_size is not None:
+            raise ValueError(
+                f"`in_memory_size` must come with a source, got {in_memory_size} for a "
+                f"{type(value).__name__}.\nHint: leave it out; an array is in memory already."
+            )
+        table = to_array(value, what)
+    else:
+        resident = load(column, in_memory_size, what)
+        table = LabelledArray(resident.array, (None,) * resident.array.ndim)
     shape = table.array.shape
     axis_dims = _read_dims(full_name, shape, dims)
     labels: dict[str, Labels] = {}
@@ -117,7 +133,9 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     labels |= _labels_given(full_name, shape, axis_dims, coords, labels)
     _refuse_conflicts(owner, full_name, shape, axis_dims, labels)
 
-    variable: TensorSharedVariable = pytensor.shared(table.array, full_name)
+    variable: TensorSharedVariable = (
+        pytensor.shared(table.array, full_name) if column is None else hold(resident, full_name)
+    )
     variable.tag.export_index_as_coords = export_index_as_coords
     known = {dim: labels[dim] for dim in labels if dim in owner.coords}
     for axis, dim in enumerate(axis_dims):

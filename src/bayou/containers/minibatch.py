@@ -16,6 +16,7 @@ from pytensor.compile.mode import Mode
 from pytensor.tensor.variable import TensorVariable
 
 from bayou.containers.labelled import to_array
+from bayou.containers.resident import as_column, hold, load, move_on, resident_of
 from bayou.containers.rows import random_slice, step_variable
 from bayou.sampling.axes import axis_samples, memory_slices
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pytensor.tensor.sharedvar import TensorSharedVariable
 
     from bayou.sampling.axes import AxisSample, BatchSize, MemorySize
+    from bayou.sources.source import Column, Source
 
 _INTERPRETED = Mode(linker="py", optimizer="fast_compile")
 _alive: weakref.WeakSet[Minibatch] = weakref.WeakSet()
@@ -40,9 +42,10 @@ class Minibatch(TensorVariable):
 
     Parameters
     ----------
-    data : array_like of numbers, shape (num_rows, ...)
+    data : array_like of numbers, Column or Source, shape (num_rows, ...)
         The data. Floats are cast to ``pytensor.config.floatX``, integers and booleans keep their
-        dtype.
+        dtype. Of a source, one field, ``source["y"]``, or several as a matrix,
+        ``source[["x1", "x2"]]``; those of one source are fed the same rows.
     batch_size : int, None, or list of int, (size, seed), None or Ellipsis, default 128
         Rows of a batch: an int samples the first axis. A list has an entry an axis: an int or a
         (size, seed) samples it, None takes it whole, one Ellipsis takes all the axes that the
@@ -60,7 +63,8 @@ class Minibatch(TensorVariable):
         Returns new data for :meth:`update_shared`.
     in_memory_size : int, None, or list of int, slice, None or Ellipsis, optional
         The part of the data to keep: an int keeps that many leading rows; a list has an entry an
-        axis.
+        axis. Of a source, the number of rows in memory, by default all if they take a quarter of
+        the free memory at most; :func:`bayou.fit` goes through all of them in any case.
 
     Attributes
     ----------
@@ -96,7 +100,7 @@ class Minibatch(TensorVariable):
 
     def __init__(
         self,
-        data: ArrayLike,
+        data: ArrayLike | Column | Source,
         batch_size: BatchSize = 128,
         dtype: DTypeLike | None = None,
         broadcastable: Sequence[bool] | None = None,
@@ -105,18 +109,27 @@ class Minibatch(TensorVariable):
         update_shared_f: Callable[[], ArrayLike] | None = None,
         in_memory_size: MemorySize = None,
     ) -> None:
-        array = _numbers(data, dtype, name)
-        array = array[memory_slices(in_memory_size, array.ndim)]
+        column = as_column(data, None if dtype is None else _number_dtype(dtype))
+        if column is None:
+            array = _numbers(data, dtype, name)
+            array = array[memory_slices(in_memory_size, array.ndim)]
+            _check_rows(array.shape)
+        else:
+            resident = load(column, in_memory_size, f"`data` of minibatch {name!r}")
+            array = resident.array
         samples = axis_samples(batch_size, random_seed, array.ndim)
-        _check_rows(array.shape)
+        if column is not None and not resident.is_whole:
+            _check_streamed(samples, batch_size)
         flags = _broadcast_flags(broadcastable, array.shape, samples)
         if update_shared_f is not None and not callable(update_shared_f):
             raise TypeError(
                 f"`update_shared_f` must be callable, got {update_shared_f!r}.\n"
                 "Hint: pass a function that returns the new data."
             )
-        self.shared: TensorSharedVariable = pytensor.shared(
-            np.asarray(array, order="C"), name=f"{name}_data"
+        self.shared: TensorSharedVariable = (
+            pytensor.shared(np.asarray(array, order="C"), name=f"{name}_data")
+            if column is None
+            else hold(resident, f"{name}_data")
         )
         self.step = step_variable(f"{name}_step")
         self.update_shared_f = update_shared_f
@@ -160,13 +173,20 @@ class Minibatch(TensorVariable):
         self.shared.set_value(np.asarray(array, order="C"))
 
     def update_shared(self) -> None:
-        """Draw from what ``update_shared_f`` returns from now on.
+        """Draw from the next rows of the source, or what ``update_shared_f`` returns, from now on.
+
+        Of a source, as many rows as are in memory, in their order; after its last rows come its
+        first. All containers that hold the same rows of the source go on together. A fit needs no
+        call of this: it goes through all of the source by itself.
 
         Raises
         ------
         NotImplementedError
-            If the minibatch was made without ``update_shared_f``.
+            If the minibatch is of no source and was made without ``update_shared_f``.
         """
+        if self.update_shared_f is None and resident_of(self.shared) is not None:
+            move_on(self.shared)
+            return
         if self.update_shared_f is None:
             raise NotImplementedError(
                 f"The minibatch {self.name!r} has no `update_shared_f`.\n"
@@ -251,11 +271,13 @@ def align_minibatches(batches: Iterable[Minibatch] | None = None) -> None:
         batch.step.set_value(np.array(0))
 
 
-def _numbers(data: ArrayLike, dtype: DTypeLike | None, name: str) -> NDArray[Any]:
+def _numbers(data: Any, dtype: DTypeLike | None, name: str) -> NDArray[Any]:
     """Return data as an array: floats as floatX, the rest as it is, or all as ``dtype``."""
     array = to_array(data, f"`data` of minibatch {name!r}").array
-    if dtype is None:
-        return array
+    return array if dtype is None else array.astype(_number_dtype(dtype))
+
+
+def _number_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     try:
         target = np.dtype(dtype)
     except TypeError:
@@ -265,7 +287,7 @@ def _numbers(data: ArrayLike, dtype: DTypeLike | None, name: str) -> NDArray[Any
             f"`dtype` must be a boolean, integer or float dtype, got {dtype!r}.\n"
             'Hint: use a name such as "int32" or "float64".'
         )
-    return array.astype(target)
+    return target
 
 
 def _check_rows(shape: tuple[int, ...]) -> None:
@@ -273,6 +295,15 @@ def _check_rows(shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"`data` must have at least one row in every axis, got shape {shape}.\n"
             "Hint: check the filter or the `in_memory_size` that left nothing."
+        )
+
+
+def _check_streamed(samples: Sequence[AxisSample], batch_size: BatchSize) -> None:
+    """Refuse batches other than of rows, where the rows come in windows."""
+    if [sample.axis for sample in samples] != [0]:
+        raise ValueError(
+            f"`batch_size` must be a number of rows for a source of which a part is in memory, got "
+            f"{batch_size!r}.\nHint: sample the first axis, or raise `in_memory_size`."
         )
 
 

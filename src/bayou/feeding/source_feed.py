@@ -105,11 +105,16 @@ class SourceFeed:
         self._open(order, blocks, in_memory_size)
 
     @property
+    def weighted(self) -> bool:
+        """Whether the last input is the weights of the rows."""
+        return self._weights is not None
+
+    @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shape of one batch, for each input."""
         part = self.part(0)
         row_shapes = [column.shape for column in self._layout.columns]
-        if self._weights is not None:
+        if self.weighted:
             row_shapes.append(())
         return tuple((part.stop - part.start, *shape) for shape in row_shapes)
 
@@ -117,7 +122,7 @@ class SourceFeed:
     def dtypes(self) -> tuple[np.dtype[Any], ...]:
         """The dtype of each input."""
         dtypes = [column.dtype for column in self._layout.columns]
-        if self._weights is not None:
+        if self.weighted:
             dtypes.append(np.dtype(np.float64))
         return tuple(dtypes)
 

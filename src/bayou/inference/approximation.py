@@ -17,7 +17,7 @@ from bayou.inference.deterministic import (
     opposite_signs,
 )
 from bayou.inference.evaluate import Evaluator
-from bayou.inference.feeds import pilot_block, program_feeds, whole_blocks, why_not_whole
+from bayou.inference.feeds import pilot_block, whole_blocks, whole_size, why_not_whole
 from bayou.inference.frame import Frame
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.linear_response import linear_response
@@ -35,10 +35,11 @@ from bayou.inference.stochastic import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from bayou.feeding.feed import Feed
     from bayou.inference.checkpoint import Checkpoint
     from bayou.inference.evaluate import Array
     from bayou.inference.guides import Guide, Params
@@ -74,8 +75,8 @@ class Task:
         The position to start from.
     noise_seed, row_seed : int
         Decide the noise and the rows.
-    order : str
-        One of :data:`bayou.sampling.order.ORDERS`.
+    feeds : sequence of Feed
+        Together they fill ``program.fed``.
     report : callable
         Told the losses of steps as they are done; a StopIteration from it ends the fit there.
     checkpoint : Checkpoint or None
@@ -88,7 +89,7 @@ class Task:
     start: Array
     noise_seed: int
     row_seed: int
-    order: str
+    feeds: Sequence[Feed]
     report: Callable[[Array], None]
     checkpoint: Checkpoint | None = None
     recorded: dict[str, Array] | None = None
@@ -205,7 +206,7 @@ def fit_stochastic(
     recipe = Recipe(guide, optimiser or ADAM, num_particles)
     params = guide.init(jnp.asarray(position), jnp.asarray(scale))
     feeding = Feeding(
-        program_feeds(task.program, task.order, task.row_seed),
+        task.feeds,
         task.program.data_values(),
         noise_key(task.noise_seed),
     )
@@ -274,8 +275,7 @@ def corrected(task: Task, approximation: Approximation, required: bool) -> Appro
     blocks = whole_blocks(program)
     assert blocks is not None
     size = program.layout.size
-    numbers = sum(block.num_rows for block in blocks)
-    draws = int(min(FIXED_DRAWS, CORRECTION_WORK // (size * numbers) // 2 * 2))
+    draws = int(min(FIXED_DRAWS, CORRECTION_WORK // (size * whole_size(program)) // 2 * 2))
     if draws < 2 and not required:
         return approximation
     optimum = Optimum(
@@ -361,7 +361,7 @@ def _turn(task: Task, recipe: Recipe, progress: Progress) -> None:
         frame, np.asarray(recipe.guide.mean(params)), np.log(np.asarray(recipe.guide.std(params))),
         np.zeros(0), True, "",
     )  # fmt: skip
-    block = pilot_block(task.program, task.row_seed + 1)
+    block = pilot_block(task.program, task.feeds, task.row_seed + 1)
     noise = opposite_pairs(task.noise_seed, PILOT_DRAWS, size)
     covariance = linear_response(Evaluator(task.program, [block]), here, noise)
     if covariance is None:
@@ -377,7 +377,7 @@ def _first_frame(task: Task) -> Frame:
 
 def _pilot(task: Task, rotated: bool) -> tuple[Frame, Array, Array]:
     """Return the coordinates to fit in, and where in them to start: location and scale."""
-    block = pilot_block(task.program, task.row_seed)
+    block = pilot_block(task.program, task.feeds, task.row_seed)
     evaluator = Evaluator(task.program, [block])
     size = task.program.layout.size
     noise = opposite_pairs(task.noise_seed, PILOT_DRAWS, size)

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -61,7 +61,7 @@ class Evaluator:
     """
 
     program: Program
-    blocks: Sequence[Block]
+    blocks: Iterable[Block]
 
     def densities(self, positions: Array) -> Array:
         """Return log densities, shape (num_positions,), of positions (num_positions, size)."""
@@ -90,24 +90,23 @@ class Evaluator:
         compiled = self.program.compiled
         if name not in compiled:
             compiled[name] = jax.jit(partial(function, self.program))
-        rows = max(block.num_rows for block in self.blocks)
-        most = max(1, min(most, GROUP_NUMBERS // rows))
-        # Groups alike, so that little is filled up, of few lengths, since each is compiled.
-        even = math.ceil(len(many) / math.ceil(len(many) / most))
-        group = min(most, math.ceil(even / GROUP_STEP) * GROUP_STEP)
-        parts = []
-        for start in range(0, len(many), group):
-            some = many[start : start + group]
-            count = len(some)
-            filled = _filled(some, group)
-            sums = [
-                [block.share * np.asarray(value, dtype=np.float64) for value in values]
-                for block in self.blocks
-                for values in [compiled[name](block.inputs, block.weights, filled, *others)]
-            ]
-            totals = [np.sum(values, axis=0) for values in zip(*sums, strict=True)]
-            parts.append([total[:count] for total in totals])
-        return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+        sums: list[Array] = []
+        for block in self.blocks:
+            group = _group_size(len(many), max(1, min(most, GROUP_NUMBERS // block.num_rows)))
+            parts = []
+            for start in range(0, len(many), group):
+                some = many[start : start + group]
+                values = compiled[name](block.inputs, block.weights, _filled(some, group), *others)
+                parts.append([np.asarray(value, np.float64)[: len(some)] for value in values])
+            found = [block.share * np.concatenate(each) for each in zip(*parts, strict=True)]
+            sums = [old + new for old, new in zip(sums, found, strict=True)] if sums else found
+        return sums
+
+
+def _group_size(count: int, most: int) -> int:
+    """Cut evenly, so that little is filled up, and in few lengths, since each is compiled."""
+    even = math.ceil(count / math.ceil(count / most))
+    return min(most, math.ceil(even / GROUP_STEP) * GROUP_STEP)
 
 
 def _filled(array: Array, length: int) -> Array:

@@ -3,52 +3,81 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayou.containers.generator import GeneratorOp
-from bayou.feeding.feed import Feed, ItemFeed, SliceFeed
+from bayou.containers.resident import streamed
+from bayou.feeding.feed import Feed, ItemFeed, SliceFeed, empty_slots
+from bayou.feeding.layout import Layout
+from bayou.feeding.read import read_pieces
+from bayou.feeding.source_feed import SourceFeed
+from bayou.feeding.window import count_blocks
 from bayou.inference.evaluate import Block, Evaluator
-from bayou.inference.program import sampling_of
+from bayou.inference.program import sampling_of, storage_of
+from bayou.sources.open import source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from pytensor.tensor.variable import TensorVariable
 
+    from bayou.feeding.feed import Arrays
+    from bayou.feeding.source_feed import AnyOrder
     from bayou.inference.program import Inputs, Program
+    from bayou.sampling.axes import AxisSample
+    from bayou.sources.source import Column
 
 BLOCK_ROWS = 2**16
 PILOT_ROWS = 2**14
 
 
-def program_feeds(program: Program, order: str, seed: int) -> tuple[Feed, ...]:
+def program_feeds(program: Program, order: AnyOrder, seed: int) -> tuple[Feed, ...]:
     """Return feeds that together fill ``program.fed``, over the data as they are now.
 
-    Neighbours that are sampled alike share one, and so the numbers of its rows.
+    Neighbours that are sampled alike share one, and so the numbers of its rows. They are to be
+    closed by :func:`closing_feeds`.
+
+    Raises
+    ------
+    ValueError
+        If the rows cannot be had in that order.
     """
-    groups = groupby(program.fed, key=lambda variable: sampling_of(variable) or id(variable))
+    groups = groupby(program.fed, key=_group_of)
     return tuple(_feed(list(variables), order, seed) for _, variables in groups)
 
 
-def first_inputs(program: Program) -> Inputs:
+@contextmanager
+def closing_feeds(feeds: Sequence[Feed]) -> Iterator[None]:
+    """End the threads that read, at the end of a with block."""
+    try:
+        yield
+    finally:
+        for feed in feeds:
+            if isinstance(feed, SourceFeed):
+                feed.close()
+
+
+def first_inputs(program: Program, feeds: Sequence[Feed]) -> Inputs:
     """Return inputs like those of a step; nothing is taken from a generator.
 
     The rows of the least and the largest whole numbers are among them, so that an index that is out
     of range is.
     """
-    feeds = program_feeds(program, "epoch", 0)
-    fed = _some(feeds, 0, 1)
+    fed: list[Any] = []
     for feed in feeds:
+        parts = _some(feed, 0, 1)
         if isinstance(feed, SliceFeed) and _leading_rows(feed):
             rows = _extreme_rows(feed)
-            for array, part in zip(feed.arrays, fed[: len(feed.arrays)], strict=True):
+            for array, part in zip(feed.arrays, parts, strict=True):
                 part[: len(rows)] = array[rows]
-        fed = (*fed[len(feed.shapes) :], *fed[: len(feed.shapes)])
-    return fed + program.data_values()
+        fed.extend(parts)
+    return (*fed, *program.data_values())
 
 
 def _extreme_rows(feed: SliceFeed) -> list[int]:
@@ -62,29 +91,30 @@ def _extreme_rows(feed: SliceFeed) -> list[int]:
     return list(dict.fromkeys(rows))[: feed.samples[0].size]
 
 
-def pilot_block(program: Program, seed: int) -> Block:
-    """Return some thousands of rows at once, a random sample of them all.
+def pilot_block(program: Program, feeds: Sequence[Feed], seed: int) -> Block:
+    """Return some thousands of rows at once: a random sample of them all, or the first of a stream.
 
     Where an input is no plain sample of leading rows, or a potential counts on the size of a batch,
     it is one batch.
     """
-    feeds = program_feeds(program, "epoch", seed)
     sizes = {_leading_rows(feed) for feed in feeds}
     single = None in sizes or not sizes or program.potentials_of_rows
     steps = 1 if single else math.ceil(PILOT_ROWS / max(filter(None, sizes)))
-    fed = _some(feeds, seed, steps)
-    return Block(fed + program.data_values(), 1.0, _num_rows(program, fed))
+    fed = tuple(part for feed in feeds for part in _some(feed, seed, steps))
+    return Block(fed + program.data_values(), 1.0, _num_numbers(program, fed))
 
 
-def _some(feeds: Sequence[Feed], seed: int, num_steps: int) -> Inputs:
+def _some(feed: Feed, seed: int, num_steps: int) -> Arrays:
     """Return as many rows as ``num_steps`` steps would take, at once."""
-    found: list[Any] = []
-    for feed in feeds:
-        if isinstance(feed, ItemFeed):
-            found.append(feed.first)
-        elif isinstance(feed, SliceFeed):
-            found.extend(feed.sample(seed, num_steps))
-    return tuple(found)
+    if isinstance(feed, ItemFeed):
+        return (feed.first,)
+    if isinstance(feed, SliceFeed):
+        return feed.sample(seed, num_steps)
+    slots = empty_slots(feed, num_steps)
+    feed.fill(0, slots)
+    rows = tuple(slot.reshape(-1, *slot.shape[2:]) for slot in slots)
+    weighted = isinstance(feed, SourceFeed) and feed.weighted
+    return rows[:-1] if weighted else rows
 
 
 def why_not_whole(program: Program) -> str | None:
@@ -93,40 +123,81 @@ def why_not_whole(program: Program) -> str | None:
         return "the rows come from a generator"
     if program.potentials_of_rows:
         return f"the potential {program.potentials_of_rows[0]!r} is of the rows of one batch"
+    if _columns(program) and len(set(map(_group_of, program.fed))) > 1:
+        return "the rows come from a source and from elsewhere"
     return None
 
 
-def whole_blocks(program: Program) -> list[Block] | None:
-    """Return all rows in blocks, or None if they cannot be had.
+def why_not_resident(program: Program) -> str | None:
+    """Return what keeps a model from being evaluated on all rows in memory, if anything does."""
+    return "a part of the rows is in memory" if _columns(program) else why_not_whole(program)
 
-    Slices of leading rows are cut into blocks; anything else is one block of all the data.
+
+def whole_blocks(program: Program) -> Iterable[Block] | None:
+    """Return all rows in blocks, to be gone through any number of times; None if they are not had.
+
+    Slices of leading rows are cut into blocks; anything else is one block of all the data. Rows
+    that are not in memory are read anew each time.
     """
     if why_not_whole(program):
         return None
+    columns = _columns(program)
+    if columns:
+        return SourceBlocks(Layout(columns), program.data_values(), program.takes_weights)
     data = program.data_values()
-    storages = [variable.owner.inputs[0].get_value(borrow=True) for variable in program.fed]
+    storages = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
     lengths = {len(storage) for storage in storages if storage.ndim}
     leading = all(
         [sample.axis for sample in variable.owner.op.samples] == [0] for variable in program.fed
     )
     if not (storages and leading and len(lengths) == 1):
-        return [Block((*storages, *data), 1.0, _num_rows(program, tuple(storages)))]
+        return [Block((*storages, *data), 1.0, _num_numbers(program, tuple(storages)))]
     [num_rows] = lengths
-    num_blocks = math.ceil(num_rows / BLOCK_ROWS)
-    size = math.ceil(num_rows / num_blocks)
-    if program.takes_weights:
-        size = _filled_size(size)
+    size = _block_size(num_rows, program.takes_weights)
     return [
-        _block(storages, data, slice(start, start + size), program.takes_weights)
+        _block(
+            [storage[start : start + size] for storage in storages],
+            data, size, num_rows, program.takes_weights,
+        )
         for start in range(0, num_rows, size)
-    ]
+    ]  # fmt: skip
 
 
-def _block(storages: list[NDArray[Any]], data: Inputs, rows: slice, filled: bool) -> Block:
+@dataclass(frozen=True)
+class SourceBlocks:
+    """All rows of a source, in blocks of one size.
+
+    Attributes
+    ----------
+    layout : Layout
+        The columns that are inputs.
+    data : tuple of array
+        The inputs that are not of rows.
+    filled : bool
+        Whether the last block may be filled up.
+    """
+
+    layout: Layout
+    data: Inputs
+    filled: bool
+
+    def __iter__(self) -> Iterator[Block]:
+        """Read all rows, block after block."""
+        counts = count_blocks(self.layout.source, self.layout.names[0])
+        size = _block_size(sum(counts), self.filled)
+        for rows in read_pieces(self.layout, counts, size):
+            yield _block(rows, self.data, size, sum(counts), self.filled)
+
+
+def _block_size(num_rows: int, filled: bool) -> int:
+    size = math.ceil(num_rows / math.ceil(num_rows / BLOCK_ROWS))
+    return _filled_size(size) if filled else size
+
+
+def _block(
+    parts: Sequence[NDArray[Any]], data: Inputs, size: int, num_rows: int, filled: bool
+) -> Block:
     """Return a block of rows, filled up with copies of the last one, which count nothing."""
-    [num_rows] = {len(storage) for storage in storages}
-    size = rows.stop - rows.start
-    parts = [storage[rows] for storage in storages]
     count = len(parts[0])
     if not filled:
         return Block((*parts, *data), count / num_rows, count)
@@ -159,23 +230,84 @@ def whole_density(program: Program) -> Callable[[NDArray[Any]], NDArray[Any]] | 
     return densities
 
 
-def _feed(variables: list[TensorVariable], order: str, seed: int) -> Feed:
+def whole_size(program: Program) -> int:
+    """Return how many numbers an evaluation on all rows goes through, by its longest input."""
+    columns = _columns(program)
+    if columns:
+        num_rows = sum(count_blocks(columns[0].source, columns[0].names[0]))
+        return num_rows * max(math.prod(column.shape) for column in columns)
+    return _num_numbers(program, tuple(storage_of(v).get_value(borrow=True) for v in program.fed))
+
+
+def _feed(variables: list[TensorVariable], order: AnyOrder, seed: int) -> Feed:
     operation = variables[0].owner.op
     if isinstance(operation, GeneratorOp):
         name = variables[0].name or "generator"
         return ItemFeed(operation.next_item.take, name, np.asarray(operation.adapter.first))
-    arrays = tuple(variable.owner.inputs[0].get_value(borrow=True) for variable in variables)
-    return SliceFeed(arrays, operation.samples, order, seed)
+    samples = operation.samples
+    residents = [streamed(storage_of(variable)) for variable in variables]
+    if residents[0] is not None:
+        columns = [resident.column for resident in residents if resident is not None]
+        sizes = {resident.given for resident in residents if resident is not None}
+        return _source_feed(columns, samples, order, seed, _one_size(variables, sizes))
+    arrays = tuple(storage_of(variable).get_value(borrow=True) for variable in variables)
+    if isinstance(order, str):
+        return SliceFeed(arrays, samples, order, seed)
+    table = source({str(place): array for place, array in enumerate(arrays)})
+    columns = [table[name] for name in table.fields]
+    return _source_feed(columns, samples, order, seed, None)
+
+
+def _source_feed(
+    columns: Sequence[Column],
+    samples: Sequence[AxisSample],
+    order: AnyOrder,
+    seed: int,
+    in_memory_size: int | None,
+) -> SourceFeed:
+    if columns[0].source.random_access:
+        in_memory_size = None
+    return SourceFeed(
+        columns,
+        samples[0].size,
+        key=samples[0].key(seed),
+        order=order,
+        in_memory_size=None if in_memory_size is None else max(2, in_memory_size),
+    )
+
+
+def _one_size(variables: Sequence[TensorVariable], sizes: set[int | None]) -> int | None:
+    if len(sizes) > 1:
+        raise ValueError(
+            f"`in_memory_size` must be one for the minibatches of one source, got {sizes} in "
+            f"{[variable.name for variable in variables]}.\nHint: pass the same to each of them."
+        )
+    return sizes.pop()
+
+
+def _group_of(variable: TensorVariable) -> Any:
+    """Return what the variables that share a feed have in common."""
+    samples = sampling_of(variable)
+    if not samples:
+        return id(variable)
+    resident = streamed(storage_of(variable))
+    return samples, None if resident is None else id(resident.column.source)
+
+
+def _columns(program: Program) -> tuple[Column, ...]:
+    """Return the columns of the inputs whose rows are not all in memory."""
+    residents = [streamed(storage_of(variable)) for variable in program.fed]
+    return tuple(resident.column for resident in residents if resident is not None)
 
 
 def _leading_rows(feed: Feed) -> int | None:
-    """Return the rows of a step, if they are leading rows of an array; a batch may be all of it."""
+    """Return the rows of a step, if they are leading rows of a table; a batch may be all of it."""
     if isinstance(feed, SliceFeed) and [sample.axis for sample in feed.samples] == [0]:
         return feed.samples[0].size
-    return None
+    return feed.batch_size if isinstance(feed, SourceFeed) else None
 
 
-def _num_rows(program: Program, fed: tuple[NDArray[Any], ...]) -> int:
-    """Return the length of the longest input: what an evaluation takes memory in proportion to."""
+def _num_numbers(program: Program, fed: Inputs) -> int:
+    """Return the size of the largest input: what an evaluation takes memory in proportion to."""
     values = [*fed, *program.data_values()]
     return max((value.size for value in values), default=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from typing import TYPE_CHECKING
 
 import jax
@@ -12,11 +13,14 @@ from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.generator import GeneratorOp
+from bayou.containers.resident import streamed
+from bayou.inference.program import storage_of
 
 if TYPE_CHECKING:
     import optax
     import pymc as pm
 
+    from bayou.feeding.source_feed import AnyOrder
     from bayou.inference.program import Program
 
 
@@ -28,9 +32,11 @@ def data_fingerprint(model: pm.Model, program: Program) -> str:
     values = [
         variable.owner.op.adapter.first
         if isinstance(variable.owner.op, GeneratorOp)
-        else variable.owner.inputs[0].get_value(borrow=True)
+        else storage_of(variable).get_value(borrow=True)
         for variable in program.fed
     ]
+    residents = [streamed(storage_of(v)) for v in program.fed if v.owner.inputs]
+    values += [np.array([found.num_rows]) for found in residents if found is not None]
     values += [variable.get_value(borrow=True) for variable in program.data]
     graphs = [model.logp()]
     constants = [found.data for found in ancestors(graphs) if isinstance(found, Constant)]
@@ -40,6 +46,13 @@ def data_fingerprint(model: pm.Model, program: Program) -> str:
         found.update(str((array.dtype, array.shape)).encode())
         found.update(np.ascontiguousarray(array))
     return found.hexdigest()[:32]
+
+
+def order_fingerprint(order: AnyOrder) -> str:
+    """Return the name of an order, or the fingerprint of its probabilities or strata."""
+    if isinstance(order, str):
+        return order
+    return hashlib.sha256(pickle.dumps(order)).hexdigest()[:32]
 
 
 def optimiser_fingerprint(optimiser: optax.GradientTransformation | None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
 
 from bayou.arguments import whole_number
+from bayou.containers.resident import refuse_windows, streamed
 from bayou.inference.approximation import (
     FIXED_DRAWS,
     Task,
@@ -21,13 +22,19 @@ from bayou.inference.approximation import (
 from bayou.inference.checkpoint import open_checkpoint
 from bayou.inference.context import model_of
 from bayou.inference.faults import check_start
-from bayou.inference.feeds import first_inputs, whole_density, why_not_whole
-from bayou.inference.fingerprint import data_fingerprint, optimiser_fingerprint
+from bayou.inference.feeds import (
+    closing_feeds,
+    first_inputs,
+    program_feeds,
+    whole_density,
+    why_not_resident,
+)
+from bayou.inference.fingerprint import data_fingerprint, optimiser_fingerprint, order_fingerprint
 from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
 from bayou.inference.guides.mean_field import MeanField
 from bayou.inference.options import check_options
-from bayou.inference.program import compile_program, is_fed, sampling_of
+from bayou.inference.program import compile_program, is_fed, sampling_of, storage_of
 from bayou.inference.progress import step_progress
 from bayou.results.fit import Fit
 from bayou.sampling.order import prepare
@@ -40,6 +47,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
+    from bayou.feeding.source_feed import AnyOrder
     from bayou.inference.approximation import Approximation
     from bayou.inference.guides import Guide
     from bayou.inference.program import Program
@@ -65,7 +73,7 @@ def fit(
     progressbar: bool = True,
     num_particles: int = 1,
     optimizer: optax.GradientTransformation | None = None,
-    order: str = "epoch",
+    order: AnyOrder = "epoch",
     correction: str | None = "auto",
     tolerance: float = 0.1,
     callback: Callable[[int, NDArray[Any]], None] | None = None,
@@ -104,8 +112,9 @@ def fit(
     optimizer : optax.GradientTransformation, optional
         By default Adam, at a rate that is searched for. Steps are in units of the guide's own
         standard deviations.
-    order : {"epoch", "uniform"}, default "epoch"
-        Rows without replacement within an epoch, or with replacement.
+    order : {"epoch", "uniform"}, Weighted or Stratified, default "epoch"
+        Rows without replacement within an epoch, or with replacement; or by probabilities or strata
+        of one's own, each row weighted so that the likelihood is unbiased.
     correction : {"auto", "linear_response", None}, default "auto"
         "linear_response" corrects the standard deviations of independent normals; "auto" does so
         where it is affordable.
@@ -196,7 +205,7 @@ def fit(
             "n": n,
             "num_particles": num_particles,
             "optimizer": optimiser_fingerprint(optimizer),
-            "order": order,
+            "order": order_fingerprint(order),
             "tolerance": tolerance,
             "random_seed": random_seed,
         }
@@ -206,12 +215,13 @@ def fit(
         int(word) for word in np.random.SeedSequence(entropy).generate_state(3)
     )
     start = program.start(start_seed)
-    if not deterministic:
+    if not deterministic and isinstance(order, str):
         prepare(order)
-    check_start(program, start, first_inputs(program))
-    with step_progress(num_steps, progressbar) as show:
+    feeds = program_feeds(program, order, row_seed)
+    with closing_feeds(feeds), step_progress(num_steps, progressbar) as show:
+        check_start(program, start, first_inputs(program, feeds))
         report = show if callback is None else _reporting(show, callback)
-        task = Task(program, start, noise_seed, row_seed, order, report, kept, recorded)
+        task = Task(program, start, noise_seed, row_seed, feeds, report, kept, recorded)
         if deterministic:
             approximation = fit_fixed_draws(task, num_steps)
         else:
@@ -260,8 +270,15 @@ def _guide(method: Any) -> Guide:
     return guide
 
 
-def _check_batches(model: pm.Model, program: Program, order: str) -> None:
+def _check_batches(model: pm.Model, program: Program, order: AnyOrder) -> None:
     """Refuse minibatches whose likelihood is not scaled, or whose rows cannot be those of one."""
+    refuse_windows(program.data)
+    if not isinstance(order, str) and not program.takes_weights:
+        raise ValueError(
+            f"`order` must be by name where rows enter otherwise than by what observes them, got "
+            f"{type(order).__name__}.\nHint: weights are of the likelihood of each row; observe "
+            "rows, and leave potentials out."
+        )
     for variable in model.observed_RVs:
         value = model.rvs_to_values[variable]
         if is_fed(value) and not isinstance(variable.owner.op, MinibatchRandomVariable):
@@ -272,7 +289,13 @@ def _check_batches(model: pm.Model, program: Program, order: str) -> None:
     lengths: dict[Any, int] = {}
     for variable in program.fed:
         for sample in sampling_of(variable):
-            length = variable.owner.inputs[0].get_value(borrow=True).shape[sample.axis]
+            storage = storage_of(variable)
+            resident = streamed(storage)
+            length = (
+                storage.get_value(borrow=True).shape[sample.axis]
+                if resident is None
+                else resident.num_rows
+            )
             if order == "epoch" and sample.size > length:
                 raise ValueError(
                     f'`order` must be "uniform" where a batch has more rows than the data, got '
@@ -293,7 +316,7 @@ def _check_integers(program: Program) -> None:
     """Refuse integers that JAX would wrap around."""
     if jax.dtypes.canonicalize_dtype(np.int64) == np.int64:
         return
-    held = [variable.owner.inputs[0] for variable in program.fed if variable.owner.inputs]
+    held = [storage_of(variable) for variable in program.fed if variable.owner.inputs]
     for variable in (*held, *program.data):
         values = variable.get_value(borrow=True)
         if values.dtype.kind in "iu" and values.size:
@@ -315,9 +338,9 @@ def _check_fixed_draws(program: Program, num_particles: int, optimizer: Any) -> 
             f"`{argument}` must be left out with fixed draws, which are {FIXED_DRAWS} and are "
             'lowered by L-BFGS.\nHint: pass method="advi" to set it.'
         )
-    reason = why_not_whole(program)
+    reason = why_not_resident(program)
     if reason:
         raise ValueError(
-            f'`method="dadvi"` must have the density of all rows, but {reason}.\n'
+            f'`method="dadvi"` must have all rows in memory, but {reason}.\n'
             'Hint: pass method="advi".'
         )

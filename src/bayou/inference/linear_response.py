@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayou.inference.evaluate import Evaluator
+
 if TYPE_CHECKING:
     from bayou.inference.deterministic import Optimum
-    from bayou.inference.evaluate import Array, Evaluator
+    from bayou.inference.evaluate import Array
 
 MANY_DRAWS = 16
 
@@ -41,13 +43,16 @@ def linear_response(evaluator: Evaluator, optimum: Optimum, noise: Array) -> Arr
     positions = frame.positions(optimum.location + steps)
     axes = frame.directions(np.eye(size))
     location, cross, log_scale = (np.zeros((size, size)) for _ in range(3))
-    for position, step in zip(positions, steps, strict=True):
-        gradient, products = evaluator.hessian_products(position, axes)
-        slope = -frame.gradients(gradient)
-        hessian = -frame.gradients(products) / len(noise)
-        location += hessian
-        cross += hessian * step
-        log_scale += step[:, None] * hessian * step + np.diag(slope * step / len(noise))
+    # All draws of a block, before the next one is read.
+    for block in evaluator.blocks:
+        of_block = Evaluator(evaluator.program, [block])
+        for position, step in zip(positions, steps, strict=True):
+            gradient, products = of_block.hessian_products(position, axes)
+            slope = -frame.gradients(gradient)
+            hessian = -frame.gradients(products) / len(noise)
+            location += hessian
+            cross += hessian * step
+            log_scale += step[:, None] * hessian * step + np.diag(slope * step / len(noise))
     if len(noise) < MANY_DRAWS:
         # Few draws leave this block to chance; it is close to what a quadratic density has there.
         log_scale = np.diag(2 * np.exp(2 * optimum.log_scale) * np.diag(location))

@@ -168,7 +168,7 @@ def run(
             params = steps(index)[0].params
             noise = _noise(program, recipe, feeding.key, np.int64(begin + index))
             coordinates = jax.vmap(partial(recipe.guide.transport, params))(noise)
-            inputs = tuple(row[index] for row in rows) + feeding.data
+            inputs = tuple(row[index] for row in rows[: len(program.fed)]) + feeding.data
             positions = np.asarray(frame.positions(np.asarray(coordinates)))
             raise divergence(program, begin + index, positions, inputs)
         state = ended
@@ -195,17 +195,21 @@ def _steps(
 ) -> tuple[State, Params, jax.Array]:
     """Run ``count`` steps; the arrays hold room for more, so that any count is one program."""
     guide = recipe.guide
+    # Orders of unequal probabilities feed the weights of the rows last.
+    is_weighted = len(rows) > len(program.fed)
     numbers = first + jnp.arange(len(rates))
     # Drawn at once, which takes a third of the time of drawing step by step.
     draws = jax.vmap(partial(_noise, program, recipe, key))(numbers)
 
     def step(index: jax.Array, carry: tuple[State, Params, jax.Array]) -> Any:
         (params, memory), mean, losses = carry
-        inputs = tuple(row[index] for row in rows) + data
+        of_step = tuple(row[index] for row in rows)
+        weights = of_step[-1] if is_weighted else None
+        inputs = of_step[: len(program.fed)] + data
         noise = jax.tree.map(lambda draw: draw[index], draws)
 
         def loss_of(params: Params) -> jax.Array:
-            return negative_elbo(program, guide, frame, params, noise, inputs)
+            return negative_elbo(program, guide, frame, params, noise, inputs, weights)
 
         loss, gradient = jax.value_and_grad(loss_of)(params)
         white = guide.whiten(params, gradient)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from pytensor.graph.traversal import ancestors
 
+from bayou.containers.resident import refuse_windows
 from bayou.inference.compiled import compiled_density, term_densities
 from bayou.inference.context import model_of
 from bayou.inference.whole import minibatch_scales
@@ -216,6 +218,7 @@ def _check_rows(model: pm.Model) -> None:
             f"`model` must hold all of its rows, got {generated}, fed by a generator.\n"
             "Hint: use by.fit, or put the rows into a by.Data."
         )
+    refuse_windows(ancestors([part for graph in graphs.values() for part in graph]))
     for name, scale in minibatch_scales(model).items():
         if not np.isclose(scale, 1):
             raise ValueError(

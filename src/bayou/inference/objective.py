@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def negative_elbo(
-    program: Program, guide: Guide, frame: Frame, params: Params, noise: Any, inputs: Inputs
+    program: Program,
+    guide: Guide,
+    frame: Frame,
+    params: Params,
+    noise: Any,
+    inputs: Inputs,
+    weights: Any = None,
 ) -> jax.Array:
     """Return the loss: minus the ELBO, averaged over the draws of the noise.
 
@@ -36,6 +42,8 @@ def negative_elbo(
         Standard noise, from ``guide.noise``.
     inputs : tuple of array
         What the model is fed, then its data.
+    weights : array, shape (num_rows,), optional
+        How much each row counts; by default alike.
 
     Returns
     -------
@@ -46,7 +54,7 @@ def negative_elbo(
 
     def gap(draw: Any) -> jax.Array:
         coordinates = guide.transport(params, draw)
-        density = program.density(frame.positions(coordinates), inputs)
+        density = program.density(frame.positions(coordinates), inputs, weights)
         return guide.log_density(still, coordinates) - density
 
     return jnp.mean(jax.vmap(gap)(noise))

@@ -8,6 +8,8 @@ import numpy as np
 
 from bayou.arguments import whole_number
 from bayou.sampling.order import ORDERS
+from bayou.sampling.stratified import Stratified
+from bayou.sampling.weighted import Weighted
 
 
 def check_options(
@@ -32,7 +34,8 @@ def check_options(
         If anything else is out of range.
     """
     whole_number("num_particles", num_particles, 1, "it counts draws of the guide in a step.")
-    _check_choice("order", order, tuple(ORDERS), "an epoch takes every row once.")
+    if not isinstance(order, Weighted | Stratified):
+        _check_choice("order", order, tuple(ORDERS), "an epoch takes every row once.")
     _check_choice(
         "correction", correction, ("auto", "linear_response", None), "None leaves it out."
     )

@@ -381,6 +381,11 @@ def sampling_of(variable: TensorVariable) -> tuple[AxisSample, ...]:
     return getattr(variable.owner.op, "samples", ())
 
 
+def storage_of(variable: TensorVariable) -> SharedVariable:
+    """Return the data that a minibatch is a slice of."""
+    return variable.owner.inputs[0]
+
+
 def is_fed(variable: Variable) -> bool:
     """Tell whether a variable, or what it is a cast of, is a minibatch or a generator of bayou."""
     while variable.owner is not None and isinstance(variable.owner.op, Elemwise):

@@ -93,7 +93,7 @@ def source(obj: Any, *, nulls: Nulls = "refuse", num_rows: int | None = None) ->
     {'x': array([3., 0.])}
     """
     check_nulls(nulls)
-    if callable(obj) and not _is_like_source(obj):
+    if callable(obj) and not is_source(obj):
         return GeneratorSource(obj, num_rows=num_rows, nulls=nulls)
     made = _source(obj, nulls)
     if num_rows is not None and num_rows != made.num_rows:
@@ -180,7 +180,7 @@ def scan(
 
 def _source(obj: Any, nulls: Nulls) -> Source:
     obj = _of_arrow(obj)
-    if isinstance(obj, Source) or _is_like_source(obj):
+    if isinstance(obj, Source) or is_source(obj):
         return _as_it_is(obj, nulls)
     if isinstance(obj, xr.Dataset | xr.DataArray):
         return from_xarray(obj, nulls)
@@ -205,7 +205,8 @@ def _source(obj: Any, nulls: Nulls) -> Source:
     )
 
 
-def _is_like_source(obj: Any) -> bool:
+def is_source(obj: Any) -> bool:
+    """Tell whether an object has the members that a source has."""
     members = ("fields", "blocks", "read")
     return all(hasattr(obj, name) for name in members) and not hasattr(obj, "columns")
 

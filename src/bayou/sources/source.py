@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
@@ -168,6 +168,8 @@ class Column:
         Where its rows are.
     name : str or tuple of str
         The field, or the fields of the matrix in their order.
+    cast : numpy.dtype, optional
+        What its values are cast to, by :meth:`astype`.
 
     Raises
     ------
@@ -180,6 +182,7 @@ class Column:
 
     source: Source
     name: str | tuple[str, ...]
+    cast: np.dtype[Any] | None = None
 
     def __post_init__(self) -> None:
         """Check the names, and that the fields go side by side."""
@@ -211,8 +214,26 @@ class Column:
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
-        """The dtype of its values: the common one of its fields."""
+        """The dtype of its values: the common one of its fields, unless they are cast."""
+        return self._common if self.cast is None else self.cast
+
+    @cached_property
+    def _common(self) -> np.dtype[Any]:
         return np.result_type(*(field.dtype for field in self.fields))
+
+    def astype(self, dtype: np.dtype[Any]) -> Column:
+        """Return the same column, whose values are cast to a dtype.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            What is lost by that is asked for.
+
+        Returns
+        -------
+        Column
+        """
+        return replace(self, cast=dtype)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -248,7 +269,7 @@ class Column:
         refuse_text(self.fields)
         if isinstance(self.name, str):
             if out is None:
-                return table[self.name]
+                return table[self.name].astype(self.dtype, copy=False)
             out[...] = table[self.name]
             return out
         if out is None:
@@ -256,8 +277,8 @@ class Column:
         for place, field in enumerate(self.fields):
             values = table[field.name]
             out[:, place] = values
-            if _may_lose(field.dtype, self.dtype):
-                _check_kept(field, values, self.dtype)
+            if _may_lose(field.dtype, self._common):
+                _check_kept(field, values, self._common)
         return out
 
 
