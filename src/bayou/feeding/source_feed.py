@@ -105,6 +105,11 @@ class SourceFeed:
         self._open(order, blocks, in_memory_size)
 
     @property
+    def windowed(self) -> bool:
+        """Whether rows near each other in the source come near each other."""
+        return self._reader is not None
+
+    @property
     def weighted(self) -> bool:
         """Whether the last input is the weights of the rows."""
         return self._weights is not None

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from bayou.feeding.feed import ItemFeed
+from bayou.feeding.source_feed import SourceFeed
 from bayou.inference.deterministic import (
     Optimum,
     minimise,
@@ -23,6 +24,7 @@ from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.linear_response import linear_response
 from bayou.inference.loop import Feeding, Recipe, init_state
 from bayou.inference.noise import noise_key
+from bayou.inference.settle import settled
 from bayou.inference.stochastic import (
     SEARCH_STEPS,
     UNSEARCHED_RATE,
@@ -205,11 +207,7 @@ def fit_stochastic(
     frame, position, scale = _pilot(task, rotated)
     recipe = Recipe(guide, optimiser or ADAM, num_particles)
     params = guide.init(jnp.asarray(position), jnp.asarray(scale))
-    feeding = Feeding(
-        task.feeds,
-        task.program.data_values(),
-        noise_key(task.noise_seed),
-    )
+    feeding = Feeding(task.feeds, task.program.data_values(), noise_key(task.noise_seed))
     progress = Progress(frame, init_state(recipe, params))
     recorded: Iterator[Chunk] = iter(())
     if task.recorded is not None:
@@ -217,37 +215,21 @@ def fit_stochastic(
         for feed in feeding.feeds:
             if isinstance(feed, ItemFeed):
                 feed.skip(int(task.recorded["counts"].sum()))
-    stepper = Stepper(
-        task.program, recipe, feeding, task.report, task.keep, recorded,
-    )  # fmt: skip
+    stepper = Stepper(task.program, recipe, feeding, task.report, task.keep, recorded)
     rate = 1.0
     if optimiser is None:
         short = num_steps is not None and num_steps < SEARCH_STEPS
         rate = UNSEARCHED_RATE if short else search_rate(stepper, progress)
-    approach = APPROACH_STEPS if num_steps is None else min(APPROACH_STEPS, num_steps // 4)
-    try:
-        if frame.factor.ndim == 2 and approach >= SEARCH_STEPS:
-            stepper.advance(progress, np.full(approach, rate))
-            _turn(task, recipe, progress)
-        if num_steps is None:
-            stop = run_until_stable(stepper, progress, rate, tolerance)
-        else:
-            average = run_fixed(stepper, progress, rate, num_steps - progress.num_steps)
-            stop = Stop(average, True, f"{num_steps} steps were asked for")
-    except (KeyboardInterrupt, StopIteration) as interruption:
-        if not progress.means:
-            raise
-        by_whom = "a callback" if isinstance(interruption, StopIteration) else "the keyboard"
-        reason = f"{by_whom} stopped it after {progress.num_steps} steps"
-        stop = Stop(progress.settled(), False, reason)
+    stop = _run(task, stepper, progress, rate, num_steps, tolerance)
     if task.checkpoint is not None:
         task.checkpoint.keep(progress, now=True)
-    frame = progress.frame
-    path, elements = _path(guide, frame, progress.path, stop.params)
+    if stop.converged:
+        stop = _over_windows(task, guide, progress.frame, stop, tolerance)
+    path, elements = _path(guide, progress.frame, progress.path, stop.params)
     return Approximation(
         guide=guide,
         params=stop.params,
-        frame=frame,
+        frame=progress.frame,
         elbo=np.concatenate(progress.elbo),
         rates=np.concatenate(progress.rates),
         converged=stop.converged,
@@ -256,6 +238,46 @@ def fit_stochastic(
         path_steps=np.cumsum(progress.counts),
         path_elements=elements,
     )
+
+
+def _run(
+    task: Task,
+    stepper: Stepper,
+    progress: Progress,
+    rate: float,
+    num_steps: int | None,
+    tolerance: float,
+) -> Stop:
+    """Run all steps, or those up to an interruption."""
+    approach = APPROACH_STEPS if num_steps is None else min(APPROACH_STEPS, num_steps // 4)
+    try:
+        if progress.frame.factor.ndim == 2 and approach >= SEARCH_STEPS:
+            stepper.advance(progress, np.full(approach, rate))
+            _turn(task, stepper.recipe, progress)
+        if num_steps is None:
+            return run_until_stable(stepper, progress, rate, tolerance)
+        average = run_fixed(stepper, progress, rate, num_steps - progress.num_steps)
+        return Stop(average, True, f"{num_steps} steps were asked for")
+    except (KeyboardInterrupt, StopIteration) as interruption:
+        if not progress.means:
+            raise
+        by_whom = "a callback" if isinstance(interruption, StopIteration) else "the keyboard"
+        reason = f"{by_whom} stopped it after {progress.num_steps} steps"
+        return Stop(progress.settled(), False, reason)
+
+
+def _over_windows(task: Task, guide: Guide, frame: Frame, stop: Stop, tolerance: float) -> Stop:
+    """Settle what rows in windows led to, where all rows can be had and the guide is known."""
+    windowed = any(isinstance(feed, SourceFeed) and feed.windowed for feed in task.feeds)
+    blocks = whole_blocks(task.program) if windowed else None
+    if blocks is None or not isinstance(guide, MeanField):
+        return stop
+    evaluator = Evaluator(task.program, blocks)
+    params = settled(evaluator, frame, stop.params, task.noise_seed, tolerance)
+    if params is not None:
+        return replace(stop, params=params)
+    reason = "all rows together do not agree with where their windows led to"
+    return replace(stop, converged=False, reason=reason)
 
 
 def corrected(task: Task, approximation: Approximation, required: bool) -> Approximation:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
-from pymc.variational.minibatch_rv import MinibatchRandomVariable
 
 from bayou.arguments import whole_number
-from bayou.containers.resident import refuse_windows, streamed
 from bayou.inference.approximation import (
     FIXED_DRAWS,
     Task,
@@ -20,6 +17,7 @@ from bayou.inference.approximation import (
     fit_stochastic,
 )
 from bayou.inference.checkpoint import open_checkpoint
+from bayou.inference.checks import check_integers, check_rows
 from bayou.inference.context import model_of
 from bayou.inference.faults import check_start
 from bayou.inference.feeds import (
@@ -34,7 +32,7 @@ from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
 from bayou.inference.guides.mean_field import MeanField
 from bayou.inference.options import check_options
-from bayou.inference.program import compile_program, is_fed, sampling_of, storage_of
+from bayou.inference.program import compile_program
 from bayou.inference.progress import step_progress
 from bayou.results.fit import Fit
 from bayou.sampling.order import prepare
@@ -183,8 +181,8 @@ def fit(
     guide = MeanField() if method in ("auto", "dadvi") else _guide(method)
     model = model_of(model)
     program = compile_program(model)
-    _check_batches(model, program, order)
-    _check_integers(program)
+    check_rows(model, program, order)
+    check_integers(program)
     if correction == "linear_response":
         check_correctable(program, guide)
     deterministic = method == "dadvi" or (method == "auto" and n == "auto" and not program.fed)
@@ -268,66 +266,6 @@ def _guide(method: Any) -> Guide:
         )
     guide: Guide = method
     return guide
-
-
-def _check_batches(model: pm.Model, program: Program, order: AnyOrder) -> None:
-    """Refuse minibatches whose likelihood is not scaled, or whose rows cannot be those of one."""
-    refuse_windows(program.data)
-    if not isinstance(order, str) and not program.takes_weights:
-        raise ValueError(
-            f"`order` must be by name where rows enter otherwise than by what observes them, got "
-            f"{type(order).__name__}.\nHint: weights are of the likelihood of each row; observe "
-            "rows, and leave potentials out."
-        )
-    for variable in model.observed_RVs:
-        value = model.rvs_to_values[variable]
-        if is_fed(value) and not isinstance(variable.owner.op, MinibatchRandomVariable):
-            raise ValueError(
-                f"`total_size` must be given for {variable.name!r}, which observes a minibatch.\n"
-                "Hint: pass total_size=len(data), or the fit would be of one batch alone."
-            )
-    lengths: dict[Any, int] = {}
-    for variable in program.fed:
-        for sample in sampling_of(variable):
-            storage = storage_of(variable)
-            resident = streamed(storage)
-            length = (
-                storage.get_value(borrow=True).shape[sample.axis]
-                if resident is None
-                else resident.num_rows
-            )
-            if order == "epoch" and sample.size > length:
-                raise ValueError(
-                    f'`order` must be "uniform" where a batch has more rows than the data, got '
-                    f"batches of {sample.size} of {length} rows ({variable.name!r}).\n"
-                    "Hint: a batch of an epoch holds no row twice; take a smaller batch_size, or "
-                    'draw with replacement by order="uniform".'
-                )
-            stream = (sample.size, sample.seed, sample.stream)
-            if lengths.setdefault(stream, length) != length:
-                raise ValueError(
-                    f"Minibatches of one size and seed must be of data of one length, got "
-                    f"{lengths[stream]} and {length} rows ({variable.name!r}).\n"
-                    "Hint: set the values of all of them, or give them seeds of their own."
-                )
-
-
-def _check_integers(program: Program) -> None:
-    """Refuse integers that JAX would wrap around."""
-    if jax.dtypes.canonicalize_dtype(np.int64) == np.int64:
-        return
-    held = [storage_of(variable) for variable in program.fed if variable.owner.inputs]
-    for variable in (*held, *program.data):
-        values = variable.get_value(borrow=True)
-        if values.dtype.kind in "iu" and values.size:
-            low, high = int(values.min()), int(values.max())
-            if low < -(2**31) or high >= 2**31:
-                raise ValueError(
-                    f"`floatX` must be float64 for integers that need 64 bits, got {low} to {high} "
-                    f"in {variable.name!r}.\n"
-                    "Hint: number the values from 0, or set pytensor.config.floatX before the "
-                    "model is made."
-                )
 
 
 def _check_fixed_draws(program: Program, num_particles: int, optimizer: Any) -> None:

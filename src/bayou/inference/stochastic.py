@@ -93,7 +93,11 @@ class Progress:
 
     def recorded(self, arrays: dict[str, Array]) -> Iterator[Chunk]:
         """Yield the chunks of a checkpoint, the last one with the state to go on from."""
-        kept = [jnp.asarray(arrays[f"state {n}"]) for n in range(len(jax.tree.leaves(self.state)))]
+        # Files have no arrays without axes, and of another shape the state would be compiled anew.
+        kept = [
+            jnp.asarray(arrays[f"state {n}"]).reshape(leaf.shape)
+            for n, leaf in enumerate(jax.tree.leaves(self.state))
+        ]
         state = jax.tree.unflatten(jax.tree.structure(self.state), kept)
         params = jax.tree.structure(self.state.params)
         num_leaves = len(jax.tree.leaves(self.state.params))
@@ -110,10 +114,12 @@ class Progress:
 
     def average(self, since: int) -> Params:
         """Return the mean of the parameters over the chunks from number ``since`` on."""
-        weights = np.array(self.counts[since:]) / sum(self.counts[since:])
-        return jax.tree.map(
-            lambda *leaves: np.tensordot(weights, np.stack(leaves), 1), *self.means[since:]
-        )
+        counts, total = self.counts[since:], sum(self.counts[since:])
+
+        def average(*leaves: Array) -> Any:
+            return sum(leaf * (count / total) for leaf, count in zip(leaves, counts, strict=True))
+
+        return jax.tree.map(average, *self.means[since:])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,139 @@
+"""Checks of the rows that feed a model, before a fit of it compiles anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from pymc.variational.minibatch_rv import MinibatchRandomVariable
+from pytensor.graph.traversal import ancestors
+
+from bayou.containers.resident import refuse_windows, streamed
+from bayou.inference.program import is_fed, sampling_of, storage_of
+from bayou.inference.whole import minibatch_scales
+
+if TYPE_CHECKING:
+    import pymc as pm
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayou.containers.resident import Resident
+    from bayou.feeding.source_feed import AnyOrder
+    from bayou.inference.program import Program
+    from bayou.sampling.axes import AxisSample
+
+
+def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
+    """Refuse minibatches that are not scaled to all rows, or whose rows cannot be aligned.
+
+    Raises
+    ------
+    ValueError
+        Says which.
+    """
+    refuse_windows(program.data)
+    _check_weights(program, order)
+    _check_scales(model)
+    lengths: dict[Any, tuple[int, bool]] = {}
+    samplings: dict[int, tuple[AxisSample, ...]] = {}
+    for variable in program.fed:
+        resident = streamed(storage_of(variable)) if variable.owner.inputs else None
+        if resident is not None:
+            source = id(resident.column.source)
+            if samplings.setdefault(source, sampling_of(variable)) != sampling_of(variable):
+                raise ValueError(
+                    "Minibatches of one source must have one batch_size and random_seed, got "
+                    f"others for {variable.name!r}.\n"
+                    "Hint: its fields are fed the same rows; open the source twice to have others."
+                )
+        for sample in sampling_of(variable):
+            length = _length(variable, sample, resident)
+            if order == "epoch" and sample.size > length:
+                raise ValueError(
+                    f'`order` must be "uniform" where a batch has more rows than the data, got '
+                    f"batches of {sample.size} of {length} rows ({variable.name!r}).\n"
+                    "Hint: a batch of an epoch holds no row twice; take a smaller batch_size, or "
+                    'draw with replacement by order="uniform".'
+                )
+            windowed = resident is not None and not resident.column.source.random_access
+            stream = (sample.size, sample.seed, sample.stream)
+            known = lengths.setdefault(stream, (length, windowed))
+            if known[0] != length:
+                raise ValueError(
+                    f"Minibatches of one size and seed must be of data of one length, got "
+                    f"{known[0]} and {length} rows ({variable.name!r}).\n"
+                    "Hint: set the values of all of them, or give them seeds of their own."
+                )
+            if known[1] != windowed:
+                raise ValueError(
+                    "Minibatches of one size and seed must be fed the same rows, got an array "
+                    f"beside a source that is read in windows ({variable.name!r}).\n"
+                    "Hint: put the array into the source as a field, or give one of them a seed of "
+                    "its own if its rows need not be those of the other."
+                )
+
+
+def _length(variable: TensorVariable, sample: AxisSample, resident: Resident | None) -> int:
+    if resident is not None:
+        return resident.num_rows
+    length: int = storage_of(variable).get_value(borrow=True).shape[sample.axis]
+    return length
+
+
+def _check_weights(program: Program, order: AnyOrder) -> None:
+    if isinstance(order, str):
+        return
+    if not program.fed or not program.takes_weights or len(set(map(sampling_of, program.fed))) > 1:
+        raise ValueError(
+            "`order` must be by name unless one minibatch, or several that are aligned, feed what "
+            f"observes them alone, got {type(order).__name__}.\n"
+            "Hint: weights are of the likelihood of each row; observe rows, and leave potentials "
+            "out."
+        )
+
+
+def _check_scales(model: pm.Model) -> None:
+    """Refuse observed minibatches without a total_size, and with one that a source contradicts."""
+    scales: dict[str, float] = {}
+    for variable in model.observed_RVs:
+        value = model.rvs_to_values[variable]
+        if not is_fed(value):
+            continue
+        if not isinstance(variable.owner.op, MinibatchRandomVariable):
+            raise ValueError(
+                f"`total_size` must be given for {variable.name!r}, which observes a minibatch.\n"
+                "Hint: pass total_size=len(data), or the fit would be of one batch alone."
+            )
+        for resident in filter(None, map(streamed, ancestors([value]))):
+            scales = scales or minibatch_scales(model)
+            total = scales[variable.name] * resident.size
+            if not np.isclose(total, resident.num_rows, rtol=1e-9):
+                raise ValueError(
+                    f"`total_size` of {variable.name!r} must be the number of rows of its source, "
+                    f"{resident.num_rows}, got {total:.0f}.\n"
+                    "Hint: pass total_size=source.num_rows."
+                )
+
+
+def check_integers(program: Program) -> None:
+    """Refuse integers that JAX would wrap around.
+
+    Raises
+    ------
+    ValueError
+        Names what holds them.
+    """
+    if jax.dtypes.canonicalize_dtype(np.int64) == np.int64:
+        return
+    held = [storage_of(variable) for variable in program.fed if variable.owner.inputs]
+    for variable in (*held, *program.data):
+        values = variable.get_value(borrow=True)
+        if values.dtype.kind in "iu" and values.size:
+            low, high = int(values.min()), int(values.max())
+            if low < -(2**31) or high >= 2**31:
+                raise ValueError(
+                    f"`floatX` must be float64 for integers that need 64 bits, got {low} to {high} "
+                    f"in {variable.name!r}.\n"
+                    "Hint: number the values from 0, or set pytensor.config.floatX before the "
+                    "model is made."
+                )

@@ -1,0 +1,78 @@
+"""The end of a fit whose rows came in windows: where all of the rows together have it.
+
+Rows that are read in windows are no random sample, step by step: where the source is sorted, each
+window pulls its own way, and an optimiser that scales its steps by what it saw does not weigh them
+alike. A few passes over all rows make that good, by Newton steps in coordinates in which the
+curvature is known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+import numpy as np
+
+from bayou.inference.deterministic import opposite_signs
+from bayou.inference.guides.mean_field import MeanFieldParams
+
+if TYPE_CHECKING:
+    from bayou.inference.evaluate import Evaluator
+    from bayou.inference.frame import Frame
+
+NUM_DRAWS = 8
+MAX_PASSES = 8
+
+
+def settled(
+    evaluator: Evaluator, frame: Frame, params: MeanFieldParams, seed: int, tolerance: float
+) -> MeanFieldParams | None:
+    """Move independent normals to where the gradient of all rows vanishes.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        The model on all of its rows.
+    frame : Frame
+        The coordinates.
+    params : MeanFieldParams
+        The normals over them.
+    seed : int
+        Of the draws that the gradient is averaged over.
+    tolerance : float
+        The root mean square of a move, in standard deviations, below which it is the last one;
+        so is one that the draws do not tell from none.
+
+    Returns
+    -------
+    MeanFieldParams or None
+        None if the moves do not shrink so far.
+    """
+    location = np.asarray(params.location, dtype=np.float64)
+    log_scale = np.asarray(params.log_scale, dtype=np.float64)
+    noise = opposite_signs(seed, NUM_DRAWS, len(location))
+    # In coordinates that a covariance gave, the curvature is one.
+    dense = frame.factor.ndim == 2
+    last = np.inf
+    for _ in range(MAX_PASSES):
+        scale = np.exp(log_scale)
+        variance = np.ones_like(scale) if dense else scale**2
+        _, gradients = evaluator.gradients(frame.positions(location + scale * noise))
+        slopes = frame.gradients(gradients)
+        if not np.isfinite(slopes).all():
+            return None
+        pairs = (slopes[: NUM_DRAWS // 2] + slopes[NUM_DRAWS // 2 :]) / 2 * variance**0.5
+        move = pairs.mean(axis=0)
+        error = pairs.std(axis=0, ddof=1) / (NUM_DRAWS // 2) ** 0.5
+        size, known = (float(np.sqrt(np.mean(value**2))) for value in (move, error))
+        if dense:
+            curvature = -(slopes * noise).mean(axis=0) / scale
+            log_scale = np.where(curvature > 0, -0.5 * np.log(np.abs(curvature)), log_scale)
+        if size > last:
+            return None
+        if size > 2 * known:
+            location = location + move * variance**0.5
+        if size < max(tolerance, 2 * known):
+            return MeanFieldParams(jnp.asarray(location), jnp.asarray(log_scale))
+        last = size
+    return None
