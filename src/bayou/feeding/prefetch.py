@@ -9,6 +9,7 @@ from bayou.feeding.feed import empty_slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
 
     from bayou.feeding.feed import Arrays, Feed
 
@@ -54,3 +55,24 @@ def prefetch(
             chunk = pending.result()
             pending = executor.submit(gather, number + 1) if number + 1 < len(ranges) else None
             yield chunk
+
+
+def ahead[Item](items: Iterator[Item], executor: Executor) -> Iterator[Item]:
+    """Yield items, the next of which is made in a background thread while one is used.
+
+    Parameters
+    ----------
+    items : iterator
+        Gone through by the executor alone; an error reaches the caller in its place.
+    executor : Executor
+        Of one thread.
+
+    Yields
+    ------
+    item
+    """
+    end = object()
+    pending = executor.submit(next, items, end)
+    while (item := pending.result()) is not end:
+        pending = executor.submit(next, items, end)
+        yield item  # type: ignore[misc]

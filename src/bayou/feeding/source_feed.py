@@ -290,7 +290,10 @@ class _FromMemory:
         stream = WindowStream(self._layout, windows, np.uint64(0))
         arrays = stream.empty()
         stream.wanted = 0
-        stream.fill(0, arrays)
+        try:
+            stream.fill(0, arrays)
+        finally:
+            stream.close()
         return arrays
 
 

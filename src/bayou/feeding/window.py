@@ -10,6 +10,8 @@ import weakref
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from bayou.feeding.prefetch import ahead
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -53,6 +55,8 @@ class WindowStream:
         self._pieces: Iterator[tuple[Table, int, int]] = iter(())
         self._rest: tuple[Table, int, int] | None = None
         self._stage = layout.stage()
+        # Blocks are decoded here, while the one before is put into place.
+        self._decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bayou-decode")
 
     def stop(self) -> None:
         """Have the thread give up."""
@@ -62,6 +66,11 @@ class WindowStream:
         """Let go of what is being read; the next window begins anew."""
         self._next, self._pieces, self._rest = None, iter(()), None
 
+    def close(self) -> None:
+        """End the thread that decodes."""
+        self.release()
+        self._decoder.shutdown(cancel_futures=True)
+
     def empty(self) -> Arrays:
         """Return arrays for the rows of a window."""
         return self._layout.empty(self.windows.size(0))
@@ -69,7 +78,7 @@ class WindowStream:
     def fill(self, window: int, arrays: Arrays) -> None:
         """Write the rows of a window; one that follows the last one goes on where that ended."""
         if window != self._next or window % self.windows.num_windows == 0:
-            self._pieces, self._rest = self._read(window), None
+            self._pieces, self._rest = ahead(self._read(window), self._decoder), None
         # After an error, the next call begins anew.
         self._next = None
         filled, size = 0, self.windows.size(window)
@@ -145,7 +154,7 @@ class WindowReader:
         """End the thread, and let go of the rows and of what they are read from."""
         self._stream.stop()
         self._executor.shutdown(cancel_futures=True)
-        self._stream.release()
+        self._stream.close()
         self._halves, self._current = [None, None], None
 
     def _window(self, window: int) -> Arrays:

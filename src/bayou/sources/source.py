@@ -69,6 +69,8 @@ class Source(ABC):
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
         """Yield the rows of a block, in order, as one table or several smaller ones.
 
+        A table keeps its values when the next one is asked for, which is while it is still in use.
+
         Parameters
         ----------
         block : int
