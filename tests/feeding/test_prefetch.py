@@ -1,12 +1,14 @@
 """Prefetching: chunks in order, one ahead and no more; errors arrive and no thread stays."""
 
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from bayou.feeding.prefetch import prefetch
+from bayou.feeding.prefetch import ahead, prefetch
 
 RANGES = [(0, 3), (3, 3), (6, 1), (7, 2)]
 LENGTH = 3
@@ -101,3 +103,24 @@ def test_the_thread_ends_with_the_iterator(taken: int) -> None:
     assert len(feed_threads()) == 1
     chunks.close()
     assert feed_threads() == []
+
+
+def test_one_item_is_made_ahead_and_errors_come_in_their_place() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(3):
+            made.append(number)
+            yield number
+        raise OSError("gone")
+
+    with ThreadPoolExecutor(1) as executor:
+        found = ahead(items(), executor)
+        assert next(found) == 0
+        executor.submit(int).result()  # What was asked for before this is done.
+        assert made == [0, 1]
+        assert [next(found), next(found)] == [1, 2]
+        with pytest.raises(OSError, match="gone"):
+            next(found)
+        assert list(ahead(iter("ab"), executor)) == ["a", "b"]
+        assert list(ahead(iter(()), executor)) == []
