@@ -1,9 +1,12 @@
 """by.fit on rows that are not in memory: the posterior of all of them, resumable, refusals."""
 
+import pickle
 import threading
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cloudpickle
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -160,7 +163,7 @@ def test_arrays_are_not_aligned_with_windows(folder: Path) -> None:
         y = by.Minibatch(source["y"], 50, in_memory_size=size)
         pm.Normal("y", mu * x, 1, observed=y, total_size=NUM_ROWS)
     with pytest.raises(
-        ValueError, match=r"must be fed the same rows, got an array beside .*\nHint: put the array"
+        ValueError, match=r"must be fed the same rows, got an array or .*\nHint: bring them"
     ):
         fit(model)
 
@@ -214,3 +217,80 @@ def test_a_fault_in_the_source_reaches_the_caller(folder: Path) -> None:
         pm.Normal("y", mu, 1, observed=y, total_size=NUM_ROWS)
     with pytest.raises(OSError, match="the disk is gone"):
         fit(model)
+
+
+@pytest.mark.parametrize("name", ["store", "in memory"])
+def test_a_start_knows_the_weights(name: str, folder: Path) -> None:
+    source, size = SOURCES[name](folder)
+    if name == "store":
+        source = by.source({"x1": X[:, 0], "x2": X[:, 1], "y": Y})
+    found = fit(model_of(source, size), order=ORDERS["weighted"], n=100, correction=None)
+    np.testing.assert_allclose((found.mean["b"] - MEAN) / STD, 0, atol=8)
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, cloudpickle.dumps, None])
+def test_a_copy_still_knows_its_source(copied: Any, folder: Path) -> None:
+    source, size = SOURCES["windows"](folder)
+    batch = by.Minibatch(source["y"], 200, in_memory_size=size)
+    other = deepcopy(batch) if copied is None else pickle.loads(copied(batch))
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 10)
+        pm.Normal("y", mu, 2, observed=other, total_size=NUM_ROWS)
+    found = fit(model)
+    assert float(found.mean["mu"]) == pytest.approx(Y.mean(), abs=0.2 * 2 / NUM_ROWS**0.5)
+    other.update_shared()
+
+
+def test_two_sources_are_not_read_as_one(folder: Path) -> None:
+    one, size = SOURCES["windows"](folder)
+    other, _ = SOURCES["windows"](folder)
+    with pm.Model() as model:
+        mu = pm.Normal("mu")
+        x = by.Minibatch(one["x1"], 50, in_memory_size=size)
+        y = by.Minibatch(other["y"], 50, in_memory_size=size)
+        pm.Normal("y", mu * x, 1, observed=y, total_size=NUM_ROWS)
+    with pytest.raises(ValueError, match=r"got an array or another source beside one"):
+        fit(model)
+
+
+def test_fields_of_one_source_share_a_seed_in_memory_too(folder: Path) -> None:
+    source, _ = SOURCES["in memory"](folder)
+    with pm.Model() as model:
+        mu = pm.Normal("mu")
+        x = by.Minibatch(source["x1"], 50, random_seed=1)
+        pm.Normal("y", mu * x, 1, observed=by.Minibatch(source["y"], 50), total_size=NUM_ROWS)
+    with pytest.raises(ValueError, match=r"must have one batch_size and random_seed"):
+        fit(model)
+
+
+def test_windows_that_cannot_be_settled_say_so(folder: Path) -> None:
+    model = model_of(*SOURCES["windows"](folder))
+    with pytest.warns(by.ConvergenceWarning, match="no pass over all of them could settle it: the"):
+        found = fit(model, method="fullrank_advi", n=1000)
+    assert not found.converged
+
+
+def test_a_checkpoint_is_of_all_rows_and_of_no_window(tmp_path: Path) -> None:
+    values = np.sort(Y)
+    rows = by.source(lambda: iter([{"y": values[:10_000]}, {"y": values[10_000:]}]))
+    batch = by.Minibatch(rows["y"], 200, in_memory_size=5000)
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 10)
+        pm.Normal("y", mu, 2, observed=batch, total_size=NUM_ROWS)
+    path = tmp_path / "fit.checkpoint"
+    fit(model, n=600, checkpoint=path)
+    batch.update_shared()
+    fit(model, n=600, checkpoint=path, resume=True)
+    values[15_000:] += 1
+    with pytest.raises(ValueError, match="to resume, got another data"):
+        fit(model, n=600, checkpoint=path, resume=True)
+
+
+def test_floats_of_a_source_are_not_cast_to_integers(folder: Path) -> None:
+    with pytest.raises(TypeError, match=r"must be cast from floats where .*\nHint"):
+        by.Minibatch(by.scan(folder / "rows.parquet")["y"], 8, dtype="int32")
+
+
+def test_a_folder_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"`checkpoint` must be a file in a folder .*\nHint: make"):
+        fit(model_of(*SOURCES["in memory"](folder)), checkpoint=folder / "none" / "x")

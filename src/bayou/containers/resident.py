@@ -101,6 +101,11 @@ def load(column: Column, in_memory_size: Any, what: str) -> Resident:
             f"{what} must be numbers or booleans, got {column.dtype} in {column.name!r}.\n"
             "Hint: choose another field, or make numbers of it where the data are kept."
         )
+    if column.dtype.kind != "f" and any(field.dtype.kind == "f" for field in column.fields):
+        raise TypeError(
+            f"{what} must be cast from floats where the data are kept, got {column.dtype} for "
+            f"{column.name!r}.\nHint: leave `dtype` out; a nan among them could not be told."
+        )
     blocks = count_blocks(column.source, column.names[0])
     num_rows = sum(blocks)
     if not num_rows:
@@ -115,7 +120,11 @@ def load(column: Column, in_memory_size: Any, what: str) -> Resident:
         size = WINDOW_BYTES // max(1, layout.row_bytes)
     size = max(1, min(size, num_rows))
     given = None if in_memory_size is None else int(in_memory_size)
-    siblings = [other for other in _held.values() if other.column.source is column.source]
+    siblings = [
+        other
+        for container, other in _held.items()
+        if other.column.source is column.source and container.storage[0] is other.array
+    ]
     start = next((other.start for other in siblings if other.size == size), 0)
     [array] = read_rows(layout, blocks, start, size)
     _refuse_missing(array, column, what)
@@ -124,6 +133,14 @@ def load(column: Column, in_memory_size: Any, what: str) -> Resident:
 
 class SourceVariable(TensorSharedVariable):
     """A shared variable that holds rows of a source."""
+
+    resident: Resident
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled or copied variable, with what it holds rows of."""
+        self.__dict__.update(state)
+        if "resident" in state:
+            _held[self.container] = state["resident"]
 
     def update_shared(self) -> None:
         """Hold the next rows of the source, as many as there are in memory.
@@ -139,7 +156,8 @@ def hold(resident: Resident, name: str) -> SourceVariable:
     array = resident.array
     kind = TensorType(array.dtype, shape=(None,) * array.ndim)
     variable = SourceVariable(type=kind, value=array, strict=True, name=name)
-    _held[variable.container] = resident
+    # Pickled with the variable; clones of it find what it holds by their container.
+    variable.resident = _held[variable.container] = resident
     return variable
 
 

@@ -223,7 +223,7 @@ def fit_stochastic(
     stop = _run(task, stepper, progress, rate, num_steps, tolerance)
     if task.checkpoint is not None:
         task.checkpoint.keep(progress, now=True)
-    if stop.converged:
+    if not stop.interrupted:
         stop = _over_windows(task, guide, progress.frame, stop, tolerance)
     path, elements = _path(guide, progress.frame, progress.path, stop.params)
     return Approximation(
@@ -263,19 +263,27 @@ def _run(
             raise
         by_whom = "a callback" if isinstance(interruption, StopIteration) else "the keyboard"
         reason = f"{by_whom} stopped it after {progress.num_steps} steps"
-        return Stop(progress.settled(), False, reason)
+        return Stop(progress.settled(), False, reason, interrupted=True)
 
 
 def _over_windows(task: Task, guide: Guide, frame: Frame, stop: Stop, tolerance: float) -> Stop:
     """Settle what rows in windows led to, where all rows can be had and the guide is known."""
-    windowed = any(isinstance(feed, SourceFeed) and feed.windowed for feed in task.feeds)
-    blocks = whole_blocks(task.program) if windowed else None
-    if blocks is None or not isinstance(guide, MeanField):
+    if not any(isinstance(feed, SourceFeed) and feed.windowed for feed in task.feeds):
         return stop
+    blocks = whole_blocks(task.program)
+    if blocks is None or not isinstance(guide, MeanField):
+        why = why_not_whole(task.program) or f"the guide is {guide}"
+        reason = f"rows came in windows, and no pass over all of them could settle it: {why}"
+        return replace(stop, converged=False, reason=reason)
     evaluator = Evaluator(task.program, blocks)
-    params = settled(evaluator, frame, stop.params, task.noise_seed, tolerance)
+    try:
+        params = settled(evaluator, frame, stop.params, task.noise_seed, tolerance)
+    except KeyboardInterrupt:
+        reason = "the keyboard stopped it before it was settled on all rows"
+        return replace(stop, converged=False, reason=reason)
     if params is not None:
-        return replace(stop, params=params)
+        reason = stop.reason if stop.converged else "the gradient of all rows vanished"
+        return replace(stop, params=params, converged=True, reason=reason)
     reason = "all rows together do not agree with where their windows led to"
     return replace(stop, converged=False, reason=reason)
 

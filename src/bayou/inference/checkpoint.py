@@ -83,6 +83,11 @@ def open_checkpoint(
         If the file is there and is not to be gone on from, or is of another fit.
     """
     place = Path(path)
+    if not place.parent.is_dir():
+        raise ValueError(
+            f"`checkpoint` must be a file in a folder that is there, got {str(path)!r}.\n"
+            "Hint: make the folder first."
+        )
     if not place.exists():
         if identity["random_seed"] is None:
             identity = identity | {"random_seed": np.random.SeedSequence().entropy}

@@ -9,7 +9,7 @@ import numpy as np
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.graph.traversal import ancestors
 
-from bayou.containers.resident import refuse_windows, streamed
+from bayou.containers.resident import refuse_windows, resident_of, streamed
 from bayou.inference.program import is_fed, sampling_of, storage_of
 from bayou.inference.whole import minibatch_scales
 
@@ -34,10 +34,10 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
     refuse_windows(program.data)
     _check_weights(program, order)
     _check_scales(model)
-    lengths: dict[Any, tuple[int, bool]] = {}
+    lengths: dict[Any, tuple[int, int | None]] = {}
     samplings: dict[int, tuple[AxisSample, ...]] = {}
     for variable in program.fed:
-        resident = streamed(storage_of(variable)) if variable.owner.inputs else None
+        resident = resident_of(storage_of(variable)) if variable.owner.inputs else None
         if resident is not None:
             source = id(resident.column.source)
             if samplings.setdefault(source, sampling_of(variable)) != sampling_of(variable):
@@ -55,7 +55,10 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
                     "Hint: a batch of an epoch holds no row twice; take a smaller batch_size, or "
                     'draw with replacement by order="uniform".'
                 )
-            windowed = resident is not None and not resident.column.source.random_access
+            windowed = None
+            if resident is not None and not resident.is_whole:
+                of = resident.column.source
+                windowed = None if of.random_access else id(of)
             stream = (sample.size, sample.seed, sample.stream)
             known = lengths.setdefault(stream, (length, windowed))
             if known[0] != length:
@@ -66,10 +69,10 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
                 )
             if known[1] != windowed:
                 raise ValueError(
-                    "Minibatches of one size and seed must be fed the same rows, got an array "
-                    f"beside a source that is read in windows ({variable.name!r}).\n"
-                    "Hint: put the array into the source as a field, or give one of them a seed of "
-                    "its own if its rows need not be those of the other."
+                    "Minibatches of one size and seed must be fed the same rows, got an array or "
+                    f"another source beside one that is read in windows ({variable.name!r}).\n"
+                    "Hint: bring them into one source, or give one of them a seed of its own if "
+                    "its rows need not be those of the other."
                 )
 
 
@@ -126,6 +129,14 @@ def check_integers(program: Program) -> None:
     if jax.dtypes.canonicalize_dtype(np.int64) == np.int64:
         return
     held = [storage_of(variable) for variable in program.fed if variable.owner.inputs]
+    for variable in held:
+        resident = streamed(variable)
+        if resident is not None and resident.column.dtype in (np.int64, np.uint64, np.uint32):
+            raise ValueError(
+                f"`floatX` must be float64 for {resident.column.dtype} of which a part is in "
+                f"memory, got {variable.name!r}, whose values may need 64 bits.\n"
+                'Hint: pass dtype="int32" if none does, or set pytensor.config.floatX.'
+            )
     for variable in (*held, *program.data):
         values = variable.get_value(borrow=True)
         if values.dtype.kind in "iu" and values.size:

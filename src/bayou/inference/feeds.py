@@ -18,7 +18,7 @@ from bayou.feeding.read import read_pieces
 from bayou.feeding.source_feed import SourceFeed
 from bayou.feeding.window import count_blocks
 from bayou.inference.evaluate import Block, Evaluator
-from bayou.inference.program import sampling_of, storage_of
+from bayou.inference.program import group_of, storage_of
 from bayou.sources.open import source
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def program_feeds(program: Program, order: AnyOrder, seed: int) -> tuple[Feed, .
     ValueError
         If the rows cannot be had in that order.
     """
-    groups = groupby(program.fed, key=_group_of)
+    groups = groupby(program.fed, key=group_of)
     return tuple(_feed(list(variables), order, seed) for _, variables in groups)
 
 
@@ -77,16 +77,17 @@ def first_inputs(program: Program, feeds: Sequence[Feed]) -> Inputs:
             for array, part in zip(feed.arrays, parts, strict=True):
                 part[: len(rows)] = array[rows]
         fed.extend(parts)
-    return (*fed, *program.data_values())
+    return (*fed[: len(program.fed)], *program.data_values())
 
 
 def _extreme_rows(feed: SliceFeed) -> list[int]:
     """Return the rows with the least and the largest of each array of whole numbers."""
     rows = [
-        int(find(array))
+        int(row)
         for array in feed.arrays
-        if array.ndim == 1 and array.dtype.kind in "iu"
+        if array.dtype.kind in "iu"
         for find in (np.argmin, np.argmax)
+        for row in find(array.reshape(len(array), -1), axis=0)
     ]
     return list(dict.fromkeys(rows))[: feed.samples[0].size]
 
@@ -101,7 +102,10 @@ def pilot_block(program: Program, feeds: Sequence[Feed], seed: int) -> Block:
     single = None in sizes or not sizes or program.potentials_of_rows
     steps = 1 if single else math.ceil(PILOT_ROWS / max(filter(None, sizes)))
     fed = tuple(part for feed in feeds for part in _some(feed, seed, steps))
-    return Block(fed + program.data_values(), 1.0, _num_numbers(program, fed))
+    # Orders of unequal probabilities feed the weights of the rows last.
+    fed, weights = fed[: len(program.fed)], fed[len(program.fed) :]
+    inputs = fed + program.data_values()
+    return Block(inputs, 1.0, _num_numbers(program, fed), *weights)
 
 
 def _some(feed: Feed, seed: int, num_steps: int) -> Arrays:
@@ -112,9 +116,7 @@ def _some(feed: Feed, seed: int, num_steps: int) -> Arrays:
         return feed.sample(seed, num_steps)
     slots = empty_slots(feed, num_steps)
     feed.fill(0, slots)
-    rows = tuple(slot.reshape(-1, *slot.shape[2:]) for slot in slots)
-    weighted = isinstance(feed, SourceFeed) and feed.weighted
-    return rows[:-1] if weighted else rows
+    return tuple(slot.reshape(-1, *slot.shape[2:]) for slot in slots)
 
 
 def why_not_whole(program: Program) -> str | None:
@@ -123,7 +125,7 @@ def why_not_whole(program: Program) -> str | None:
         return "the rows come from a generator"
     if program.potentials_of_rows:
         return f"the potential {program.potentials_of_rows[0]!r} is of the rows of one batch"
-    if _columns(program) and len(set(map(_group_of, program.fed))) > 1:
+    if _columns(program) and len(set(map(group_of, program.fed))) > 1:
         return "the rows come from a source and from elsewhere"
     return None
 
@@ -272,7 +274,7 @@ def _source_feed(
         samples[0].size,
         key=samples[0].key(seed),
         order=order,
-        in_memory_size=None if in_memory_size is None else max(2, in_memory_size),
+        in_memory_size=None if in_memory_size is None else max(2 * samples[0].size, in_memory_size),
     )
 
 
@@ -283,15 +285,6 @@ def _one_size(variables: Sequence[TensorVariable], sizes: set[int | None]) -> in
             f"{[variable.name for variable in variables]}.\nHint: pass the same to each of them."
         )
     return sizes.pop()
-
-
-def _group_of(variable: TensorVariable) -> Any:
-    """Return what the variables that share a feed have in common."""
-    samples = sampling_of(variable)
-    if not samples:
-        return id(variable)
-    resident = streamed(storage_of(variable))
-    return samples, None if resident is None else id(resident.column.source)
 
 
 def _columns(program: Program) -> tuple[Column, ...]:

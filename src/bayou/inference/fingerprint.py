@@ -14,6 +14,8 @@ from pytensor.graph.traversal import ancestors
 
 from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import streamed
+from bayou.feeding.layout import Layout
+from bayou.feeding.read import read_pieces
 from bayou.inference.program import storage_of
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
     from bayou.feeding.source_feed import AnyOrder
     from bayou.inference.program import Program
+
+
+PIECE_ROWS = 2**16
 
 
 def data_fingerprint(model: pm.Model, program: Program) -> str:
@@ -34,14 +39,17 @@ def data_fingerprint(model: pm.Model, program: Program) -> str:
         if isinstance(variable.owner.op, GeneratorOp)
         else storage_of(variable).get_value(borrow=True)
         for variable in program.fed
+        if not variable.owner.inputs or streamed(storage_of(variable)) is None
     ]
     residents = [streamed(storage_of(v)) for v in program.fed if v.owner.inputs]
-    values += [np.array([found.num_rows]) for found in residents if found is not None]
     values += [variable.get_value(borrow=True) for variable in program.data]
     graphs = [model.logp()]
     constants = [found.data for found in ancestors(graphs) if isinstance(found, Constant)]
     arrays = [np.asarray(value) for value in [*values, *constants] if np.ndim(value)]
     found = hashlib.sha256()
+    for resident in filter(None, residents):
+        for pieces in read_pieces(Layout((resident.column,)), resident.blocks, PIECE_ROWS):
+            found.update(np.ascontiguousarray(pieces[0]))
     for array in arrays:
         found.update(str((array.dtype, array.shape)).encode())
         found.update(np.ascontiguousarray(array))

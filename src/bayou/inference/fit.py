@@ -236,7 +236,8 @@ def _warn_unless_converged(approximation: Approximation) -> None:
     if not approximation.converged:
         warnings.warn(
             f"The fit did not converge: {approximation.reason}.\n"
-            'Hint: leave `n="auto"`, or look at fit.elbo.',
+            'Hint: leave `n="auto"`, shuffle a source that is sorted (by.inspect tells, by.shuffle '
+            "does it), or look at fit.elbo.",
             ConvergenceWarning,
             stacklevel=3,
         )

@@ -29,6 +29,7 @@ from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.op import RandomVariable
 
 from bayou.containers.generator import GeneratorOp
+from bayou.containers.resident import resident_of
 from bayou.containers.rows import SliceOp
 from bayou.inference.start import interpreted, start_function
 
@@ -372,13 +373,22 @@ def _grouped(roots: list[TensorVariable]) -> tuple[TensorVariable, ...]:
     """Bring the roots that are sampled alike together, each group where its first root was."""
     groups: dict[Any, list[TensorVariable]] = {}
     for root in roots:
-        groups.setdefault(sampling_of(root) or root, []).append(root)
+        groups.setdefault(group_of(root), []).append(root)
     return tuple(root for group in groups.values() for root in group)
 
 
 def sampling_of(variable: TensorVariable) -> tuple[AxisSample, ...]:
     """Return how the axes of a minibatch are sampled; nothing for a generator."""
     return getattr(variable.owner.op, "samples", ())
+
+
+def group_of(variable: TensorVariable) -> Any:
+    """Return what variables that are fed the same rows by one feed have in common."""
+    samples = sampling_of(variable)
+    if not samples:
+        return id(variable)
+    resident = resident_of(storage_of(variable))
+    return samples, None if resident is None else id(resident.column.source)
 
 
 def storage_of(variable: TensorVariable) -> SharedVariable:

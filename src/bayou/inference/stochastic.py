@@ -217,6 +217,7 @@ class Stop:
     params: Params
     converged: bool
     reason: str
+    interrupted: bool = False
 
 
 def run_until_stable(stepper: Stepper, progress: Progress, rate: float, tolerance: float) -> Stop:
