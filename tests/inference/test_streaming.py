@@ -61,6 +61,8 @@ def fit(model: pm.Model, **kwargs: Any) -> by.Fit:
 def test_the_posterior_is_that_of_all_rows(name: str, folder: Path) -> None:
     found = fit(model_of(*SOURCES[name](folder)))
     assert found.converged
+    # A window is no data that draws could be checked against.
+    assert ("observed_data" in found.sample(10).children) == (name == "in memory")
     assert found.correction == "linear_response"
     np.testing.assert_allclose((found.mean["b"] - MEAN) / STD, 0, atol=0.1)
     np.testing.assert_allclose(found.std["b"], STD, rtol=0.01)

@@ -35,7 +35,7 @@ def check_options(
     """
     whole_number("num_particles", num_particles, 1, "it counts draws of the guide in a step.")
     if not isinstance(order, Weighted | Stratified):
-        _check_choice("order", order, tuple(ORDERS), "an epoch takes every row once.")
+        _check_choice("order", order, tuple(ORDERS), "or pass a by.Weighted or by.Stratified.")
     _check_choice(
         "correction", correction, ("auto", "linear_response", None), "None leaves it out."
     )

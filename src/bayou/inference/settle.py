@@ -53,7 +53,7 @@ def settled(
     noise = opposite_signs(seed, NUM_DRAWS, len(location))
     # In coordinates that a covariance gave, the curvature is one.
     dense = frame.factor.ndim == 2
-    last = np.inf
+    last, damping = np.inf, 1.0
     for _ in range(MAX_PASSES):
         scale = np.exp(log_scale)
         variance = np.ones_like(scale) if dense else scale**2
@@ -68,10 +68,10 @@ def settled(
         if dense:
             curvature = -(slopes * noise).mean(axis=0) / scale
             log_scale = np.where(curvature > 0, -0.5 * np.log(np.abs(curvature)), log_scale)
-        if size > last:
-            return None
+        # Where coordinates are correlated, whole steps may lead too far.
+        damping = damping / 2 if size > last else damping
         if size > 2 * known:
-            location = location + move * variance**0.5
+            location = location + damping * move * variance**0.5
         if size < max(tolerance, 2 * known):
             return MeanFieldParams(jnp.asarray(location), jnp.asarray(log_scale))
         last = size

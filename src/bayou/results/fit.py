@@ -113,7 +113,8 @@ class Fit:
         -------
         xarray.DataTree
             As ArviZ reads it: ``posterior`` in the space of the model, one chain, with the
-            deterministics that depend on no minibatch; ``observed_data``; ``constant_data``.
+            deterministics that depend on no minibatch; ``observed_data``, where all rows are in
+            memory; ``constant_data``.
 
         Raises
         ------

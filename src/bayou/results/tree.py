@@ -12,6 +12,7 @@ from pymc.pytensorf import extract_obs_data
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.generator import GeneratorOp
+from bayou.containers.resident import streamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,7 +69,7 @@ def posterior_tree(
     observed = {
         variable.name: extract_obs_data(model.rvs_to_values[variable])
         for variable in model.observed_RVs
-        if not is_generated(model.rvs_to_values[variable])
+        if not (is_generated(value := model.rvs_to_values[variable]) or _is_window(value))
     }
     groups = {
         "posterior": posterior,
@@ -108,6 +109,11 @@ def _matching_coords(
                 )
                 del matching[dim]
     return matching
+
+
+def _is_window(variable: Variable) -> bool:
+    """Tell whether a variable depends on rows of which a part is in memory."""
+    return any(streamed(ancestor) is not None for ancestor in ancestors([variable]))
 
 
 def is_generated(*variables: Variable) -> bool:
