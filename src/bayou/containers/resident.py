@@ -17,12 +17,13 @@ from bayou.feeding.memory import default_window
 from bayou.feeding.read import read_rows
 from bayou.feeding.window import count_blocks
 from bayou.sources.open import is_source, source
-from bayou.sources.source import Column, Source
+from bayou.sources.source import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import DTypeLike, NDArray
+
 # What a container holds of a source that does not fit in memory, unless it is told otherwise.
 WINDOW_BYTES = 2**26
 
@@ -75,7 +76,7 @@ def as_column(data: Any, dtype: DTypeLike | None = None) -> Column | None:
     None if they are an array of some kind. Floats become ``floatX``, or all becomes ``dtype``.
     """
     if is_source(data):
-        whole = data if isinstance(data, Source) else source(data)
+        whole = source(data)
         names = list(whole.fields)
         data = whole[names[0] if len(names) == 1 else names]
     if not isinstance(data, Column):

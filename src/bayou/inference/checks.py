@@ -37,7 +37,7 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
     lengths: dict[Any, tuple[int, int | None]] = {}
     samplings: dict[int, tuple[AxisSample, ...]] = {}
     for variable in program.fed:
-        resident = resident_of(storage_of(variable)) if variable.owner.inputs else None
+        resident = resident_of(storage_of(variable))
         if resident is not None:
             source = id(resident.column.source)
             if samplings.setdefault(source, sampling_of(variable)) != sampling_of(variable):
@@ -128,7 +128,7 @@ def check_integers(program: Program) -> None:
     """
     if jax.dtypes.canonicalize_dtype(np.int64) == np.int64:
         return
-    held = [storage_of(variable) for variable in program.fed if variable.owner.inputs]
+    held = [storage_of(variable) for variable in program.fed]
     for variable in held:
         resident = streamed(variable)
         if resident is not None and resident.column.dtype in (np.int64, np.uint64, np.uint32):

@@ -16,7 +16,6 @@ from bayou.feeding.feed import Feed, ItemFeed, SliceFeed, empty_slots
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.feeding.source_feed import SourceFeed
-from bayou.feeding.window import count_blocks
 from bayou.inference.evaluate import Block, Evaluator
 from bayou.inference.program import group_of, storage_of
 from bayou.sources.open import source
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.tensor.variable import TensorVariable
 
+    from bayou.containers.resident import Resident
     from bayou.feeding.feed import Arrays
     from bayou.feeding.source_feed import AnyOrder
     from bayou.inference.program import Inputs, Program
@@ -125,14 +125,14 @@ def why_not_whole(program: Program) -> str | None:
         return "the rows come from a generator"
     if program.potentials_of_rows:
         return f"the potential {program.potentials_of_rows[0]!r} is of the rows of one batch"
-    if _columns(program) and len(set(map(group_of, program.fed))) > 1:
+    if _windows(program) and len(set(map(group_of, program.fed))) > 1:
         return "the rows come from a source and from elsewhere"
     return None
 
 
 def why_not_resident(program: Program) -> str | None:
     """Return what keeps a model from being evaluated on all rows in memory, if anything does."""
-    return "a part of the rows is in memory" if _columns(program) else why_not_whole(program)
+    return "a part of the rows is in memory" if _windows(program) else why_not_whole(program)
 
 
 def whole_blocks(program: Program) -> Iterable[Block] | None:
@@ -143,9 +143,11 @@ def whole_blocks(program: Program) -> Iterable[Block] | None:
     """
     if why_not_whole(program):
         return None
-    columns = _columns(program)
-    if columns:
-        return SourceBlocks(Layout(columns), program.data_values(), program.takes_weights)
+    residents = _windows(program)
+    if residents:
+        layout = Layout(tuple(resident.column for resident in residents))
+        counts = residents[0].blocks
+        return SourceBlocks(layout, counts, program.data_values(), program.takes_weights)
     data = program.data_values()
     storages = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
     lengths = {len(storage) for storage in storages if storage.ndim}
@@ -173,6 +175,8 @@ class SourceBlocks:
     ----------
     layout : Layout
         The columns that are inputs.
+    counts : tuple of int
+        The rows of each block of the source.
     data : tuple of array
         The inputs that are not of rows.
     filled : bool
@@ -180,15 +184,16 @@ class SourceBlocks:
     """
 
     layout: Layout
+    counts: tuple[int, ...]
     data: Inputs
     filled: bool
 
     def __iter__(self) -> Iterator[Block]:
         """Read all rows, block after block."""
-        counts = count_blocks(self.layout.source, self.layout.names[0])
-        size = _block_size(sum(counts), self.filled)
-        for rows in read_pieces(self.layout, counts, size):
-            yield _block(rows, self.data, size, sum(counts), self.filled)
+        num_rows = sum(self.counts)
+        size = _block_size(num_rows, self.filled)
+        for rows in read_pieces(self.layout, self.counts, size):
+            yield _block(rows, self.data, size, num_rows, self.filled)
 
 
 def _block_size(num_rows: int, filled: bool) -> int:
@@ -234,10 +239,10 @@ def whole_density(program: Program) -> Callable[[NDArray[Any]], NDArray[Any]] | 
 
 def whole_size(program: Program) -> int:
     """Return how many numbers an evaluation on all rows goes through, by its longest input."""
-    columns = _columns(program)
-    if columns:
-        num_rows = sum(count_blocks(columns[0].source, columns[0].names[0]))
-        return num_rows * max(math.prod(column.shape) for column in columns)
+    residents = _windows(program)
+    if residents:
+        widest = max(math.prod(resident.column.shape) for resident in residents)
+        return residents[0].num_rows * widest
     return _num_numbers(program, tuple(storage_of(v).get_value(borrow=True) for v in program.fed))
 
 
@@ -287,10 +292,10 @@ def _one_size(variables: Sequence[TensorVariable], sizes: set[int | None]) -> in
     return sizes.pop()
 
 
-def _columns(program: Program) -> tuple[Column, ...]:
-    """Return the columns of the inputs whose rows are not all in memory."""
+def _windows(program: Program) -> list[Resident]:
+    """Return what is in memory of the inputs whose rows are not all there."""
     residents = [streamed(storage_of(variable)) for variable in program.fed]
-    return tuple(resident.column for resident in residents if resident is not None)
+    return [resident for resident in residents if resident is not None]
 
 
 def _leading_rows(feed: Feed) -> int | None:

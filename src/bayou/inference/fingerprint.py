@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import jax
@@ -16,7 +17,7 @@ from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import streamed
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
-from bayou.inference.program import storage_of
+from bayou.inference.program import group_of, storage_of
 
 if TYPE_CHECKING:
     import optax
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from bayou.feeding.source_feed import AnyOrder
     from bayou.inference.program import Program
-
 
 PIECE_ROWS = 2**16
 
@@ -39,17 +39,20 @@ def data_fingerprint(model: pm.Model, program: Program) -> str:
         if isinstance(variable.owner.op, GeneratorOp)
         else storage_of(variable).get_value(borrow=True)
         for variable in program.fed
-        if not variable.owner.inputs or streamed(storage_of(variable)) is None
+        if streamed(storage_of(variable)) is None
     ]
-    residents = [streamed(storage_of(v)) for v in program.fed if v.owner.inputs]
     values += [variable.get_value(borrow=True) for variable in program.data]
     graphs = [model.logp()]
     constants = [found.data for found in ancestors(graphs) if isinstance(found, Constant)]
     arrays = [np.asarray(value) for value in [*values, *constants] if np.ndim(value)]
     found = hashlib.sha256()
-    for resident in filter(None, residents):
-        for pieces in read_pieces(Layout((resident.column,)), resident.blocks, PIECE_ROWS):
-            found.update(np.ascontiguousarray(pieces[0]))
+    for _, variables in groupby(program.fed, key=group_of):
+        windows = [window for window in map(streamed, map(storage_of, variables)) if window]
+        if windows:
+            layout = Layout(tuple(window.column for window in windows))
+            for piece in read_pieces(layout, windows[0].blocks, PIECE_ROWS):
+                for array in piece:
+                    found.update(np.ascontiguousarray(array))
     for array in arrays:
         found.update(str((array.dtype, array.shape)).encode())
         found.update(np.ascontiguousarray(array))

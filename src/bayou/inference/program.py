@@ -392,7 +392,7 @@ def group_of(variable: TensorVariable) -> Any:
 
 
 def storage_of(variable: TensorVariable) -> SharedVariable:
-    """Return the data that a minibatch is a slice of."""
+    """Return the data that a minibatch is a slice of; of a generator, its first item."""
     return variable.owner.inputs[0]
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pymc as pm
 from pymc.data import MinibatchOp
 from pymc.variational.minibatch_rv import MinibatchRandomVariable, get_scaling
-from pytensor.compile.mode import Mode
 from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.type_other import NoneConst
+
+from bayou.inference.start import interpreted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ def minibatch_scales(model: pm.Model) -> dict[str, float]:
         rows = _made_anew([model.rvs_to_values[variable]]).get(model.rvs_to_values[variable])
         if rows is not None and isinstance(variable.owner.op, MinibatchRandomVariable):
             scale = get_scaling(variable.owner.inputs[1:], rows.shape)
-            scales[variable.name] = float(scale.eval(mode=Mode("py", "fast_compile")))
+            scales[variable.name] = float(interpreted([], [scale])()[0])
     return scales
 
 
