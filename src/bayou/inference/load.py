@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from bayou.inference.approximation import Approximation
+from bayou.inference.batched import batched_program
 from bayou.inference.context import model_of
 from bayou.inference.feeds import whole_density
 from bayou.inference.frame import Frame
@@ -67,12 +68,15 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
             "Hint: go on from a checkpoint with by.fit(checkpoint=path, resume=True)."
         )
     model = model_of(model)
+    batching = description["batching"]
     program = compile_program(model)
     if description["model"] != program.fingerprint:
         raise ValueError(
             f"`model` must be the one that was fitted, got another than that of {str(path)!r}.\n"
             "Hint: make the model by the same code; only the values of its data may change."
         )
+    if batching is not None:
+        _, program = batched_program(model, *batching, validate=True)
     guide = GUIDES[description["guide"]](**description["guide options"])
     size = jnp.zeros(program.layout.size)
     some = guide.init(size, size + 1)

@@ -11,7 +11,8 @@ import hashlib
 import operator
 import weakref
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cache, cached_property, reduce
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -27,10 +28,13 @@ from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.printing import debugprint
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.op import RandomVariable
+from pytensor.tensor.shape import Shape
 
 from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import resident_of
-from bayou.containers.rows import SliceOp
+from bayou.containers.rows import NumRows, SliceOp
+from bayou.inference.layout import Layout
+from bayou.inference.remake import same_structure, structure_of
 from bayou.inference.start import interpreted, start_function
 
 if TYPE_CHECKING:
@@ -47,41 +51,11 @@ if TYPE_CHECKING:
 type Inputs = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where each free variable lies in the flat position."""
-
-    names: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]
-    logs: tuple[bool, ...]
-
-    @property
-    def is_log(self) -> NDArray[np.bool_]:
-        """Tell which elements are logs of what the model speaks of, shape (size,)."""
-        return np.repeat(np.array(self.logs, dtype=bool), self.sizes)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The number of elements of each variable."""
-        return tuple(int(np.prod(shape)) for shape in self.shapes)
-
-    @property
-    def size(self) -> int:
-        """The length of the position."""
-        return sum(self.sizes)
-
-    def split(self, position: Any) -> list[Any]:
-        """Cut a flat position, shape (..., size), into the variables, shapes (..., *shape)."""
-        edges = np.cumsum(self.sizes)[:-1]
-        return [
-            position[..., end - size : end].reshape((*position.shape[:-1], *shape))
-            for end, size, shape in zip([*edges, self.size], self.sizes, self.shapes, strict=True)
-        ]
-
-
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A model as JAX functions; ``inputs`` are the arrays of ``fed``, then those of ``data``.
+    """A model as JAX functions of a position and inputs.
+
+    Inputs are the arrays of ``fed``, then those of ``data``, then the numbers of rows ``counted``.
 
     Attributes
     ----------
@@ -92,43 +66,70 @@ class Program:
         generators.
     data : tuple of SharedVariable
         What stays through a fit: the values of the containers.
+    counted : tuple of (SharedVariable, int)
+        Data whose number of rows is the one input more, and the axis that they are along.
     density : callable
         (position of shape (size,), inputs) -> log density, Jacobians and scaling included; as a
         third argument takes weights of shape (num_rows,), by which each row counts.
+    term_names : tuple of str
+        The variables and potentials that the density is a sum over.
+    terms_of_rows : tuple of str
+        The variables with a density for each row fed, in its leading axis.
     takes_weights : bool
-        Whether rows enter in the leading axis of what observes them alone, so that it can do so.
-    potentials_of_rows : tuple of str
-        The potentials that take fed rows: of one batch, scaled by hand if at all.
+        Whether rows enter in these alone, so that they can be weighted.
+    potentials_of_batches : tuple of str
+        The potentials that take fed rows otherwise: of one batch, scaled by hand if at all.
     terms : callable
         (position, inputs) -> dict of name -> log density of each variable, unsummed.
     interpreted_terms : callable
-        As ``terms``, without a compiler, on arrays of NumPy.
+        As ``terms``, without a compiler, on arrays of NumPy; of one, where its name is given.
     constrain : callable
-        (position, data) -> dict of name -> value, in the space of the model, for the free variables
-        and the deterministics that depend on no fed rows.
+        (position, inputs) -> dict of name -> value, in the space of the model, for the free
+        variables and deterministics; it takes :meth:`constraining_inputs`.
+    whole : bool
+        Whether what is fed stands for all of its rows: deterministics of rows then are of all.
     point : callable
         seed -> the values of the free variables at the start, in the order of the layout.
     lengths : tuple of (SharedVariable, int)
         The whole numbers that are held as constants.
-    fingerprint : str
-        Differs between models, whatever their data.
+    written : callable
+        Returns the model as it is written, which may be another than the one in minibatches.
+    batching : tuple of int and str, or None
+        The size of the batches and their dim, where the model is written with all of its data.
     compiled : dict
         Functions compiled for this program, kept by those who compile them.
+    block_sizes : set of int
+        The numbers of rows that they were compiled for.
     """
 
     layout: Layout
     fed: tuple[TensorVariable, ...]
     data: tuple[SharedVariable, ...]
+    counted: tuple[tuple[SharedVariable, int], ...]
     density: Callable[..., jax.Array]
+    term_names: tuple[str, ...]
+    terms_of_rows: tuple[str, ...]
     takes_weights: bool
-    potentials_of_rows: tuple[str, ...]
+    potentials_of_batches: tuple[str, ...]
     terms: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
-    interpreted_terms: Callable[[NDArray[Any], Inputs], dict[str, NDArray[Any]]]
+    interpreted_terms: Callable[..., dict[str, NDArray[Any]]]
     constrain: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
+    whole: bool
     point: Callable[[int], list[NDArray[Any]]]
     lengths: tuple[tuple[SharedVariable, int], ...]
-    fingerprint: str
+    written: Callable[[], pm.Model | None]
+    batching: tuple[int, str] | None = None
     compiled: dict[Any, Callable[..., Any]] = field(default_factory=dict, repr=False)
+    block_sizes: set[int] = field(default_factory=set, repr=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A text that differs between models, whatever their data."""
+        model = self.written()
+        assert model is not None
+        text = debugprint(_terms(model), file="str", print_type=True)
+        names = [value.name for value in model.value_vars]
+        return hashlib.sha256(f"{names}\n{text}".encode()).hexdigest()[:32]
 
     def is_current(self) -> bool:
         """Tell whether the lengths that it was built with are still those of the model."""
@@ -142,8 +143,17 @@ class Program:
         return np.concatenate([np.ravel(value) for value in self.point(seed)])
 
     def data_values(self) -> Inputs:
-        """Return the present values of the data containers."""
-        return tuple(jax.numpy.asarray(variable.get_value(borrow=True)) for variable in self.data)
+        """Return the present values of the data containers, and numbers of rows."""
+        values = (variable.get_value(borrow=True) for variable in self.data)
+        counts = (np.array(v.get_value(borrow=True).shape[axis]) for v, axis in self.counted)
+        return tuple(map(jax.numpy.asarray, (*values, *counts)))
+
+    def constraining_inputs(self) -> Inputs:
+        """Return the inputs of ``constrain``: without what is fed, unless that is all of it."""
+        if not self.whole:
+            return self.data_values()
+        held = (storage_of(variable).get_value(borrow=True) for variable in self.fed)
+        return (*map(jax.numpy.asarray, held), *self.data_values())
 
 
 _programs: weakref.WeakKeyDictionary[pm.Model, tuple[tuple[Any, ...], Program]] = (
@@ -151,13 +161,25 @@ _programs: weakref.WeakKeyDictionary[pm.Model, tuple[tuple[Any, ...], Program]] 
 )
 
 
-def compile_program(model: pm.Model) -> Program:
+def compile_program(
+    model: pm.Model,
+    *,
+    whole: bool = False,
+    written: pm.Model | None = None,
+    batching: tuple[int, str] | None = None,
+) -> Program:
     """Return the program of a model; the same one until the model's structure changes.
 
     Parameters
     ----------
     model : pymc.Model
         A model with continuous free variables alone.
+    whole : bool, default False
+        Whether its minibatches stand for all of their data.
+    written : pymc.Model, optional
+        The model that it was made from, if any.
+    batching : tuple of int and str, optional
+        The size of the batches that it was brought into, and their dim.
 
     Returns
     -------
@@ -170,49 +192,19 @@ def compile_program(model: pm.Model) -> Program:
     ValueError
         If the model has no free variable.
     """
-    sources = _sources(model)
+    structure = structure_of(model)
     known = _programs.get(model)
-    if (
-        known is not None
-        and len(known[0]) == len(sources)
-        and all(map(_same, known[0], sources))
-        and known[1].is_current()
-    ):
+    if known is not None and same_structure(known[0], structure) and known[1].is_current():
         return known[1]
     _check_free_variables(model)
-    program = _build(model)
-    _programs[model] = (sources, program)
+    program = _build(model, whole, written or model, batching)
+    _programs[model] = (structure, program)
     return program
-
-
-def _sources(model: pm.Model) -> tuple[Any, ...]:
-    """List what a program is made from."""
-    variables = (*model.basic_RVs, *model.potentials, *model.deterministics)
-    values = (
-        part
-        for variable in variables
-        for part in (
-            model.rvs_to_values.get(variable),
-            model.rvs_to_transforms.get(variable),
-            model.rvs_to_initial_values.get(variable),
-        )
-    )
-    return (*variables, *values)
-
-
-def _fingerprint(terms: Sequence[Variable], values: Sequence[Variable]) -> str:
-    text = debugprint(terms, file="str", print_type=True)
-    names = [value.name for value in values]
-    return hashlib.sha256(f"{names}\n{text}".encode()).hexdigest()[:32]
 
 
 def _is_log(model: pm.Model, value: Variable) -> bool:
     transform = model.rvs_to_transforms[model.values_to_rvs[value]]
     return getattr(transform, "name", None) == "log"
-
-
-def _same(old: Any, new: Any) -> bool:
-    return old is new or (isinstance(old, float | int | str) and old == new)
 
 
 def _check_free_variables(model: pm.Model) -> None:
@@ -229,7 +221,9 @@ def _check_free_variables(model: pm.Model) -> None:
         )
 
 
-def _build(model: pm.Model) -> Program:
+def _build(
+    model: pm.Model, whole: bool, written: pm.Model, batching: tuple[int, str] | None
+) -> Program:
     each = _terms(model)
     constrained = {
         variable.name: variable
@@ -242,10 +236,12 @@ def _build(model: pm.Model) -> Program:
     places = _placeholders([root for root in roots if root not in fixed])
     firsts = {place: root for root, place in reversed(places.items())}
     fed = _grouped([root for root in reversed(firsts.values()) if _changes(root)])
-    data = tuple(root for root in reversed(firsts.values()) if not _changes(root))
+    stays = [root for root in reversed(firsts.values()) if not _changes(root)]
+    counts = [root for root in stays if _counts(root)]
+    data = tuple(root for root in stays if not _counts(root))
     replacements = places | fixed
     values = list(model.value_vars)
-    inputs = [places[root] for root in (*fed, *data)]
+    inputs = [places[root] for root in (*fed, *data, *counts)]
     point = start_function(model, jitter=False)
     layout = Layout(
         tuple(value.name for value in values),
@@ -255,42 +251,58 @@ def _build(model: pm.Model) -> Program:
     names = [
         name
         for name, variable in constrained.items()
-        if not _depends_on(variable, set(places) - set(data))
+        if whole or not _depends_on(variable, {root for root in places if _changes(root)})
     ]
     terms = _jax_function(values + inputs, each, replacements)
     constrain = _jax_function(
-        values + inputs[len(fed) :], [constrained[name] for name in names], replacements
+        values + (inputs if whole else inputs[len(fed) :]),
+        [constrained[name] for name in names],
+        replacements,
     )
     term_names = [variable.name for variable in (*model.basic_RVs, *model.potentials)]
-    fed_terms = [any(map(_changes, _roots([term]))) for term in each]
-    of_rows = _terms_of_rows(model, each, fed_terms)
+    are_fed = [takes_rows(term) for term in each]
+    of_rows = [
+        takes_rows and term.ndim > 0 and _is_of_rows(model, variable)
+        for variable, term, takes_rows in zip(
+            (*model.basic_RVs, *model.potentials), each, are_fed, strict=True
+        )
+    ]
+    potentials = {potential.name for potential in model.potentials}
 
     def density(position: jax.Array, rows: Inputs, weights: Any = None) -> jax.Array:
         found = terms(*layout.split(position), *rows)
         if weights is not None:
-            assert of_rows is not None
             found = [
-                weights @ term if is_of_rows else term
+                jax.numpy.tensordot(weights, term, 1) if is_of_rows else term
                 for term, is_of_rows in zip(found, of_rows, strict=True)
             ]
         return reduce(operator.add, map(jax.numpy.sum, found))
 
-    def interpreted_terms(position: NDArray[Any], rows: Inputs) -> dict[str, NDArray[Any]]:
-        evaluate = interpreted(values + inputs, _replaced(each, replacements))
+    @cache
+    def interpreter(name: str | None) -> Any:
+        asked = each if name is None else [each[term_names.index(name)]]
+        return interpreted(values + inputs, _replaced(asked, replacements))
+
+    def interpreted_terms(
+        position: NDArray[Any], rows: Inputs, name: str | None = None
+    ) -> dict[str, NDArray[Any]]:
         with np.errstate(all="ignore"):
-            found = evaluate(*layout.split(position), *map(np.asarray, rows))
-        return dict(zip(term_names, found, strict=True))
+            found = interpreter(name)(*layout.split(position), *map(np.asarray, rows))
+        return dict(zip(term_names if name is None else [name], found, strict=True))
 
     return Program(
         layout=layout,
         fed=fed,
         data=tuple(root.owner.inputs[0] if root.owner else root for root in data),
+        counted=tuple((root.owner.inputs[0], root.owner.op.axis) for root in counts),
         density=density,
-        takes_weights=of_rows is not None,
-        potentials_of_rows=tuple(
+        term_names=tuple(term_names),
+        terms_of_rows=tuple(compress(term_names, of_rows)),
+        takes_weights=of_rows == are_fed,
+        potentials_of_batches=tuple(
             name
-            for name, is_fed in zip(term_names, fed_terms, strict=True)
-            if is_fed and name in {potential.name for potential in model.potentials}
+            for name, takes_rows, is_of_rows in zip(term_names, are_fed, of_rows, strict=True)
+            if takes_rows and not is_of_rows and name in potentials
         ),
         terms=lambda position, rows: dict(
             zip(term_names, terms(*layout.split(position), *rows), strict=True)
@@ -299,22 +311,35 @@ def _build(model: pm.Model) -> Program:
         constrain=lambda position, rows: dict(
             zip(names, constrain(*layout.split(position), *rows), strict=True)
         ),
+        whole=whole,
         point=point,
         lengths=tuple((root, int(root.get_value())) for root in fixed),
-        fingerprint=_fingerprint(each, values),
+        written=weakref.ref(written),
+        batching=batching,
     )
 
 
-def _terms_of_rows(
-    model: pm.Model, terms: Sequence[Variable], fed: list[bool]
-) -> list[bool] | None:
-    """Tell which terms have a value for each row fed; None if another one depends on rows too."""
-    variables = (*model.basic_RVs, *model.potentials)
-    observing = [
-        variable in model.observed_RVs and term.ndim > 0 and is_fed(model.rvs_to_values[variable])
-        for variable, term in zip(variables, terms, strict=True)
-    ]
-    return observing if fed == observing else None
+def _is_of_rows(model: pm.Model, variable: Any) -> bool:
+    """Tell whether a variable that takes rows has a density for each of them."""
+    if variable in model.observed_RVs:
+        return is_fed(model.rvs_to_values[variable])
+    return bool(getattr(variable.tag, "is_of_rows", False))
+
+
+def mark_rows(potential: Any) -> None:
+    """Have a potential taken for one with a density for each row, scaled to all of them."""
+    potential.tag.is_of_rows = True
+
+
+def takes_rows(term: Variable) -> bool:
+    """Tell whether a variable depends on rows that are fed, and not only on their shapes."""
+
+    def inputs_of(variable: Variable) -> list[Variable]:
+        if variable.owner is None or _is_root(variable) or isinstance(variable.owner.op, Shape):
+            return []
+        return list(variable.owner.inputs)
+
+    return any(_changes(variable) for variable in walk([term], inputs_of))
 
 
 def _terms(model: pm.Model) -> list[Variable]:
@@ -345,11 +370,11 @@ def _roots(graphs: Sequence[Variable]) -> list[Variable]:
     """Find what feeds the graphs: slices, generators and shared values, clones of each included."""
 
     def inputs_of(variable: Variable) -> list[Variable]:
-        return [] if variable.owner is None or _is_fed(variable) else variable.owner.inputs
+        return [] if variable.owner is None or _is_root(variable) else variable.owner.inputs
 
     roots = []
     for variable in walk(list(graphs), inputs_of, bfs=False):
-        if _is_fed(variable) or isinstance(variable, SharedVariable):
+        if _is_root(variable) or isinstance(variable, SharedVariable):
             roots.append(variable)
         elif variable.owner is not None and isinstance(variable.owner.op, MinibatchOp):
             raise TypeError(
@@ -405,6 +430,14 @@ def is_fed(variable: Variable) -> bool:
 
 def _is_fed(variable: Variable) -> bool:
     return variable.owner is not None and isinstance(variable.owner.op, SliceOp | GeneratorOp)
+
+
+def _counts(variable: Variable) -> bool:
+    return variable.owner is not None and isinstance(variable.owner.op, NumRows)
+
+
+def _is_root(variable: Variable) -> bool:
+    return _is_fed(variable) or _counts(variable)
 
 
 def _changes(variable: Variable) -> bool:

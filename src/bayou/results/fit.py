@@ -124,7 +124,7 @@ class Fit:
         draws = whole_number("draws", draws, 1, "1000 give means to 3% of a standard deviation.")
         guide, params, frame = self._distribution
         noise = self._noise(draws, random_seed)
-        data = self.program.data_values()
+        data = self.program.constraining_inputs()
 
         def value(draw: Any) -> dict[str, jax.Array]:
             position = frame.positions(guide.transport(params, draw))
@@ -326,6 +326,7 @@ class Fit:
         description = {
             "kind": "fit",
             "model": self.program.fingerprint,
+            "batching": self.program.batching,
             "guide": type(found.guide).__name__,
             "guide options": vars(found.guide),
             "converged": found.converged,
