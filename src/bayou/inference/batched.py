@@ -17,25 +17,23 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
-from pytensor.tensor.elemwise import Elemwise
 
 from bayou.arguments import whole_number
 from bayou.containers.dims import dims_of
-from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import streamed
-from bayou.containers.rows import NumRows, SliceOp, random_slice, step_variable
-from bayou.inference.program import compile_program, mark_rows
+from bayou.containers.rows import NumRows, random_slice, step_variable
+from bayou.inference.batch_dim import check_total_sizes, rows_of
+from bayou.inference.program import LatentRows, compile_program
 from bayou.inference.remake import (
     KINDS,
     graphs_of,
-    is_scaled,
     made_anew,
     remade_model,
     same_structure,
-    scale_at,
     scaled,
     structure_of,
 )
+from bayou.inference.roots import mark_rows
 from bayou.inference.validity import HINT, check_joint, check_validity, is_valid
 from bayou.sampling.axes import AxisSample
 
@@ -45,39 +43,13 @@ if TYPE_CHECKING:
     import pymc as pm
     from pytensor.graph.basic import Variable
 
+    from bayou.containers.rows import StepVariable
+    from bayou.inference.batch_dim import Rows
     from bayou.inference.program import Program
 
 DEFAULT_SEED = 42
 # The size of batches that are never drawn.
 ALL_ROWS = 1
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What has a row for each entry of the batched dim.
-
-    Attributes
-    ----------
-    dim : str
-        The dim.
-    storages : dict of variable to (SharedVariable, int)
-        What is replaced, each with the container that holds its rows, and the axis that they are
-        along.
-    observed : tuple of str
-        The observed variables whose first axis the dim is.
-    latent : tuple of str
-        The free variables whose first axis the dim is.
-    """
-
-    dim: str
-    storages: Mapping[Any, tuple[SharedVariable, int]]
-    observed: tuple[str, ...]
-    latent: tuple[str, ...]
-
-    @property
-    def num_rows(self) -> int:
-        """How many there are now."""
-        return min(_length(*storage) for storage in self.storages.values())
 
 
 def batched(
@@ -137,8 +109,8 @@ def batched(
     """
     whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
     rows = rows_of(model, batch_dim)
-    _check_total_sizes(model, rows)
-    made = _batched_model(model, rows, int(batch_size), random_seed)
+    check_total_sizes(model, rows)
+    made = _batched_model(model, rows, int(batch_size), random_seed, apart=False)
     check_validity(made.model, compile_program(made.model), validate=validate, hint=made.hint)
     return _named(model, made)
 
@@ -155,6 +127,8 @@ class Batched:
         What is replaced in it.
     slices : dict of str to TensorVariable
         The random rows, by the names of what holds them.
+    latent : LatentRows or None
+        The free variables with a value for each row.
     hint : str
         What to do where a batch cannot be evaluated.
     """
@@ -162,6 +136,7 @@ class Batched:
     model: pm.Model
     rows: Rows
     slices: Mapping[str, Any]
+    latent: LatentRows | None
     hint: str
 
 
@@ -177,9 +152,10 @@ def batched_program(
     """
     size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
     rows = rows_of(model, batch_dim)
-    _check_total_sizes(model, rows)
+    check_total_sizes(model, rows)
     made = batched_model(model, rows, size, DEFAULT_SEED)
-    program = compile_program(made.model, written=model, batching=(size, rows.dim))
+    batching = (size, rows.dim)
+    program = compile_program(made.model, written=model, batching=batching, latent=made.latent)
     check_validity(made.model, program, validate=validate, hint=made.hint)
     return made.model, program
 
@@ -191,20 +167,14 @@ def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
     """
     try:
         rows = rows_of(model)
-        _check_total_sizes(model, rows)
+        if rows.latent:
+            return None
+        check_total_sizes(model, rows)
         made = batched_model(model, rows, ALL_ROWS, DEFAULT_SEED)
     except ValueError:
         return None
     program = compile_program(made.model, whole=True, written=model)
     return (made.model, program) if is_valid(made.model, program) else None
-
-
-def holds_batches(model: pm.Model) -> bool:
-    """Tell whether a model holds minibatches or generators itself."""
-    return any(
-        variable.owner is not None and isinstance(variable.owner.op, SliceOp | GeneratorOp)
-        for variable in ancestors(graphs_of(model))
-    )
 
 
 _known: weakref.WeakKeyDictionary[pm.Model, dict[Any, tuple[tuple[Any, ...], Batched]]] = (
@@ -216,121 +186,21 @@ def batched_model(model: pm.Model, rows: Rows, batch_size: int, random_seed: int
     """Return a model in minibatches; the same one until the model's structure changes."""
     structure = structure_of(model)
     known = _known.setdefault(model, {})
-    key = (rows.dim, batch_size, random_seed)
+    key = (rows.dim, batch_size, random_seed, rows.num_rows if rows.latent else None)
     if key not in known or not same_structure(known[key][0], structure):
-        known[key] = (structure, _batched_model(model, rows, batch_size, random_seed))
+        made = _batched_model(model, rows, batch_size, random_seed, apart=True)
+        known[key] = (structure, made)
     return known[key][1]
 
 
-def rows_of(model: pm.Model, batch_dim: str | None = None) -> Rows:
-    """Find what has a row for each entry of the batched dim.
+def _batched_model(
+    model: pm.Model, rows: Rows, batch_size: int, random_seed: int, *, apart: bool
+) -> Batched:
+    """Make a model in minibatches.
 
-    Parameters
-    ----------
-    model : pymc.Model
-        A model that is written with all of its data.
-    batch_dim : str, optional
-        The dim; by default the first one of what is observed.
-
-    Returns
-    -------
-    Rows
-
-    Raises
-    ------
-    ValueError
-        If there is no such dim, or more than one, or what has it differs in the number of rows.
+    Latent variables of rows are of the batch alone where they are kept `apart`; else the model has
+    them whole, and takes those of the batch.
     """
-    if holds_batches(model):
-        raise ValueError(
-            "`batch_size` must be left out where the model holds minibatches or generators itself."
-            "\nHint: write the model with by.Data."
-        )
-    leading = {variable.name: _leading_dim(model, variable) for variable in model.observed_RVs}
-    dim = _dim(model, leading, batch_dim)
-    storages: dict[Any, tuple[SharedVariable, int]] = {}
-    for variable in model.data_vars:
-        if dim in (dims := dims_of(model, variable)):
-            storages[variable] = (variable, dims.index(dim))
-    observed = [variable for variable in model.observed_RVs if leading[variable.name] == dim]
-    for variable in observed:
-        value = _uncast(model.rvs_to_values[variable])
-        if isinstance(value, Constant):
-            storages[value] = (pytensor.shared(value.data, name=variable.name), 0)
-        elif isinstance(value, SharedVariable):
-            storages.setdefault(value, (value, 0))
-    lengths = {storage.name: _length(storage, axis) for storage, axis in storages.values()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(
-            f"Containers that share the dim {dim!r} must have one number of rows, got {lengths}.\n"
-            "Hint: change them together, by.set_data({...})."
-        )
-    latent = [
-        variable.name for variable in model.free_RVs if dims_of(model, variable)[:1] == (dim,)
-    ]
-    names = tuple(variable.name for variable in observed)
-    return Rows(dim, storages, names, tuple(latent))
-
-
-def _dim(model: pm.Model, leading: Mapping[str, str | None], batch_dim: str | None) -> str:
-    known = {dim for dim in leading.values() if dim is not None}
-    if batch_dim is None and len(known) == 1:
-        return known.pop()
-    if batch_dim is not None and batch_dim in known:
-        return batch_dim
-    if not known:
-        raise ValueError(
-            "`batch_size` must be of rows that have a dim, got no first dim of what is observed, "
-            f"{sorted(leading)}.\n"
-            'Hint: name the rows: by.Data("y", values, dims="row"), and so all that has a row each.'
-        )
-    got = "none" if batch_dim is None else repr(batch_dim)
-    raise ValueError(
-        f"`batch_dim` must be the first dim of what is observed, one of {sorted(known)}, got {got}."
-        "\nHint: the rows of that dim are drawn in batches, the others are taken whole."
-    )
-
-
-def _leading_dim(model: pm.Model, variable: Any) -> str | None:
-    """Return the first dim of an observed variable, or of the container that it is observed at."""
-    value = _uncast(model.rvs_to_values[variable])
-    for named in (variable, value):
-        dims = dims_of(model, named)[:1]
-        if dims and dims[0] is not None:
-            return dims[0]
-    return None
-
-
-def _uncast(variable: Any) -> Any:
-    while variable.owner is not None and isinstance(variable.owner.op, Elemwise):
-        variable = variable.owner.inputs[0]
-    return variable
-
-
-def _length(storage: SharedVariable, axis: int) -> int:
-    resident = streamed(storage)
-    length: int = storage.get_value(borrow=True).shape[axis]
-    return length if resident is None else resident.num_rows
-
-
-def _check_total_sizes(model: pm.Model, rows: Rows) -> None:
-    """Refuse a total_size that the rows contradict."""
-    num_rows = rows.num_rows
-    for variable in model.observed_RVs:
-        if variable.name not in rows.observed or not is_scaled(variable):
-            continue
-        value = model.rvs_to_values[variable]
-        storage, axis = rows.storages[_uncast(value)]
-        held = storage.get_value(borrow=True).shape[axis]
-        total = scale_at(variable, value.shape) * held
-        if not np.isclose(total, num_rows, rtol=1e-9):
-            raise ValueError(
-                f"`total_size` of {variable.name!r} must be the number of its rows, {num_rows}, "
-                f"got {total:.0f}.\nHint: leave it out; the rows are counted."
-            )
-
-
-def _batched_model(model: pm.Model, rows: Rows, batch_size: int, random_seed: int) -> Batched:
     check_joint([model[name] for name in (*rows.observed, *rows.latent)])
     graphs = graphs_of(model)
     slices: dict[str, Any] = {}
@@ -346,13 +216,36 @@ def _batched_model(model: pm.Model, rows: Rows, batch_size: int, random_seed: in
     resident = streamed(first)
     num_rows: Any = NumRows(axis)(first) if resident is None else pt.constant(resident.num_rows)
 
-    replacements: dict[Any, Any] = {model.dim_lengths[rows.dim]: length}
-    replacements |= {value: slices[held.name] for value, (held, _) in rows.storages.items()}
-    for variable in ancestors([*graphs, *model.dim_lengths.values()]):
-        # PyMC clones shared variables, not what holds their values.
-        if isinstance(variable, SharedVariable) and id(variable.container) in of_container:
-            replacements[variable] = of_container[id(variable.container)]
+    replacements = {model.dim_lengths[rows.dim]: length} | {
+        value: slices[held.name] for value, (held, _) in rows.storages.items()
+    }
+    replacements |= _clones([*graphs, *model.dim_lengths.values()], of_container)
+    latent = _latent_rows(rows, step, batch_size, random_seed)
+    if latent is not None and not apart:
+        replacements |= {model[name]: model[name][latent.numbers] for name in latent.names}
     made = made_anew(graphs, replacements)
+    if latent is not None:
+        for variable in (model[name] for name in latent.names):
+            if apart:
+                _put_apart(model, variable, made)
+            else:
+                del made[variable]
+    _scale(model, rows, made, num_rows)
+    hint = _hint(model, rows, graphs)
+    return Batched(remade_model(model, made), rows, slices, latent, hint)
+
+
+def _clones(graphs: Sequence[Variable], of_container: dict[int, Any]) -> dict[Variable, Any]:
+    """Map shared variables by what holds their values: PyMC clones variables, not that."""
+    return {
+        variable: of_container[id(variable.container)]
+        for variable in ancestors(graphs)
+        if isinstance(variable, SharedVariable) and id(variable.container) in of_container
+    }
+
+
+def _scale(model: pm.Model, rows: Rows, made: dict[Any, Any], num_rows: Any) -> None:
+    """Scale what observes a batch, and potentials with a value a row, to all rows."""
     for variable in model.observed_RVs:
         if variable.name in rows.observed:
             made[variable] = scaled(made.get(variable, variable), num_rows)
@@ -361,7 +254,35 @@ def _batched_model(model: pm.Model, rows: Rows, batch_size: int, random_seed: in
         if anew is not None and anew.type.ndim:
             made[potential] = anew * (num_rows / anew.shape[0]).astype(anew.dtype)
             mark_rows(made[potential])
-    return Batched(remade_model(model, made), rows, slices, _hint(model, rows, graphs))
+
+
+def _latent_rows(
+    rows: Rows, step: StepVariable, batch_size: int, random_seed: int
+) -> LatentRows | None:
+    """Return the latent variables of rows, and the numbers of those of a batch."""
+    if not rows.latent:
+        return None
+    for storage, _ in rows.storages.values():
+        if streamed(storage) is not None:
+            raise ValueError(
+                f"`batch_size` must be left out where {rows.latent[0]!r} has a value for each row "
+                f"and a part of the rows is in memory, got {batch_size}.\n"
+                "Hint: raise `in_memory_size`."
+            )
+    held = pytensor.shared(np.arange(rows.num_rows), name=f"{rows.dim}_number")
+    numbers = random_slice(held, step, [AxisSample(0, batch_size, random_seed, 0)], [False])
+    return LatentRows(rows.latent, numbers)
+
+
+def _put_apart(model: pm.Model, variable: Any, made: dict[Any, Any]) -> None:
+    """Have a latent variable of rows observed at values of the rows of a batch."""
+    if variable not in made:
+        raise ValueError(
+            f"{variable.name!r} must have the length of its dim to be fitted in batches, got a "
+            "length of its own.\nHint: leave `shape` out, and pass `dims` alone."
+        )
+    value = model.rvs_to_values[variable]
+    made[value] = made[variable].type(name=value.name)
 
 
 def _hint(model: pm.Model, rows: Rows, graphs: Sequence[Variable]) -> str:

@@ -17,7 +17,7 @@ from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.feeding.source_feed import SourceFeed
 from bayou.inference.evaluate import Block, Evaluator
-from bayou.inference.program import group_of, storage_of
+from bayou.inference.roots import group_of, storage_of
 from bayou.sources.open import source
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def first_inputs(program: Program, feeds: Sequence[Feed]) -> Inputs:
             for array, part in zip(feed.arrays, parts, strict=True):
                 part[: len(rows)] = array[rows]
         fed.extend(parts)
-    return (*fed[: len(program.fed)], *program.data_values())
+    fed = fed[: len(program.fed)]
+    return (*fed, *program.data_values(), *program.latent_start(len(fed[0]) if fed else 0))
 
 
 def _extreme_rows(feed: SliceFeed) -> list[int]:
@@ -129,6 +130,8 @@ def why_not_whole(program: Program) -> str | None:
     """Return what keeps a model from being evaluated on all of its rows, if anything does."""
     if any(isinstance(variable.owner.op, GeneratorOp) for variable in program.fed):
         return "the rows come from a generator"
+    if program.latent is not None:
+        return f"{program.latent.names[0]!r} has a value for each row"
     if program.potentials_of_batches:
         return f"the potential {program.potentials_of_batches[0]!r} is of the rows of one batch"
     if _windows(program) and len(set(map(group_of, program.fed))) > 1:

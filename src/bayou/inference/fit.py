@@ -16,7 +16,8 @@ from bayou.inference.approximation import (
     fit_fixed_draws,
     fit_stochastic,
 )
-from bayou.inference.batched import batched_program, holds_batches, program_of_rows
+from bayou.inference.batch_dim import holds_batches
+from bayou.inference.batched import batched_program, program_of_rows
 from bayou.inference.checkpoint import open_checkpoint
 from bayou.inference.checks import check_integers, check_rows
 from bayou.inference.context import model_of

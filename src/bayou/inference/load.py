@@ -14,7 +14,7 @@ from bayou.inference.feeds import whole_density
 from bayou.inference.frame import Frame
 from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
-from bayou.inference.guides.mean_field import MeanField
+from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.program import compile_program
 from bayou.results.fit import Fit
 from bayou.results.store import read_arrays
@@ -93,5 +93,10 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
         path=arrays.get("path"),
         path_steps=arrays.get("path_steps"),
         path_elements=arrays.get("path_elements"),
+        latent=(
+            MeanFieldParams(jnp.asarray(arrays["latent 0"]), jnp.asarray(arrays["latent 1"]))
+            if "latent 0" in arrays
+            else None
+        ),
     )
     return Fit(model, program, approximation, whole_density(program))

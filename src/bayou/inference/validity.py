@@ -19,8 +19,8 @@ from pytensor.tensor.special import LogSoftmax, Softmax
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayou.inference.faults import check_start
-from bayou.inference.program import sampling_of, storage_of, takes_rows
 from bayou.inference.remake import unscaled
+from bayou.inference.roots import sampling_of, storage_of, takes_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,8 +138,9 @@ def _compare(model: pm.Model, program: Program) -> str | None:
     batch = generator.permutation(len(rows))[: max(1, min(BATCH_ROWS, len(rows) // 2))]
     for _ in range(NUM_POSITIONS):
         direction = generator.uniform(-1, 1, size=program.layout.size)
-        position, whole = _finite_terms(program, direction, rows)
-        part = _terms(program, position, rows[batch])
+        latent = _latent(program, generator, len(rows))
+        position, whole = _finite_terms(program, direction, rows, latent)
+        part = _terms(program, position, rows[batch], tuple(values[batch] for values in latent))
         for name, term in whole.items():
             fault = _fault(model, program, name, term, part[name], batch)
             if fault:
@@ -147,13 +148,21 @@ def _compare(model: pm.Model, program: Program) -> str | None:
     return None
 
 
+def _latent(program: Program, generator: np.random.Generator, num_rows: int) -> Inputs:
+    """Return values of the latent variables of rows, each row with its own."""
+    return tuple(
+        start + generator.uniform(-0.5, 0.5, size=start.shape)
+        for start in program.latent_start(num_rows)
+    )
+
+
 def _finite_terms(
-    program: Program, direction: NDArray[Any], rows: NDArray[np.int64]
+    program: Program, direction: NDArray[Any], rows: NDArray[np.int64], latent: Inputs
 ) -> tuple[NDArray[Any], Terms]:
     """Return a position away from the start, and the densities there, finite if it can be."""
     for jitter in JITTERS:
         position = program.start(0) + jitter * direction
-        terms = _terms(program, position, rows)
+        terms = _terms(program, position, rows, latent)
         if all(np.isfinite(term).all() for term in terms.values()):
             break
     return position, terms
@@ -165,9 +174,11 @@ def _length(variable: Any) -> int:
     return length
 
 
-def _terms(program: Program, position: NDArray[Any], rows: NDArray[np.int64]) -> Terms:
+def _terms(
+    program: Program, position: NDArray[Any], rows: NDArray[np.int64], latent: Inputs
+) -> Terms:
     """Return the densities on some rows."""
-    inputs = _fed(program, rows) + program.data_values()
+    inputs = _fed(program, rows) + program.data_values() + latent
     try:
         return program.interpreted_terms(position, inputs)
     except (ValueError, IndexError, TypeError, AssertionError):
@@ -176,7 +187,8 @@ def _terms(program: Program, position: NDArray[Any], rows: NDArray[np.int64]) ->
                 program.interpreted_terms(position, inputs, name)
             except IndexError as error:
                 every = np.arange(min(map(_length, program.fed)))
-                check_start(program, position, _fed(program, every) + program.data_values())
+                inputs = _fed(program, every) + program.data_values()
+                check_start(program, position, inputs + program.latent_start(len(every)))
                 raise _EvaluationError(
                     f"an index in {name!r} points at other rows: with some of them alone, "
                     f"{_first_line(error)}"
