@@ -9,7 +9,8 @@ import pymc as pm
 import pytest
 
 from bayou.inference.evaluate import Block, Evaluator
-from bayou.inference.program import Layout, Program, compile_program
+from bayou.inference.layout import Layout
+from bayou.inference.program import Program, compile_program
 
 type Density = Callable[[jax.Array], jax.Array]
 type ProgramOf = Callable[[Density, int], Program]

@@ -116,16 +116,9 @@ class SliceFeed:
     def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
         """Gather the slices of as many steps as the slots have room for."""
         count = len(slots[0])
-        rows = [
-            ORDERS[self.order](
-                sample.key(self.seed),
-                first,
-                count,
-                self.arrays[0].shape[sample.axis],
-                sample.size,
-            )
-            for sample in self.samples
-        ]
+        rows = [np.empty((count, sample.size), dtype=np.int64) for sample in self.samples]
+        for numbers, feed in zip(rows, self.numbers, strict=True):
+            feed.fill(first, [numbers])
         leading = [sample.axis for sample in self.samples] == [0]
         for array, slot in zip(self.arrays, slots, strict=True):
             if leading:
@@ -133,6 +126,14 @@ class SliceFeed:
             else:
                 for step in range(count):
                     slot[step] = self._slice(array, [numbers[step] for numbers in rows])
+
+    @property
+    def numbers(self) -> tuple[NumberFeed, ...]:
+        """What feeds the numbers of the rows along each sampled axis."""
+        shape = self.arrays[0].shape
+        return tuple(
+            NumberFeed(sample, shape[sample.axis], self.order, self.seed) for sample in self.samples
+        )
 
     def sample(self, seed: int, num_steps: int) -> Arrays:
         """Return the rows of several steps at once, without replacement as far as there are enough.
@@ -153,6 +154,45 @@ class SliceFeed:
         for sample, numbers in zip(self.samples, rows, strict=True):
             array = np.take(array, numbers, axis=sample.axis)
         return array
+
+
+@dataclass(frozen=True)
+class NumberFeed:
+    """The numbers of random rows, where the rows themselves are elsewhere.
+
+    Parameters
+    ----------
+    sample : AxisSample
+        The sampled axis.
+    num_rows : int
+        Its length.
+    order : str
+        One of :data:`bayou.sampling.order.ORDERS`.
+    seed : int
+        Decides the rows, together with the seed of the axis.
+    """
+
+    sample: AxisSample
+    num_rows: int
+    order: str
+    seed: int
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of the numbers of one batch."""
+        return ((self.sample.size,),)
+
+    @property
+    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The dtype of numbers of rows."""
+        return (np.dtype(np.int64),)
+
+    def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
+        """Write the numbers of as many steps as the slot has room for."""
+        [slot] = slots
+        key = self.sample.key(self.seed)
+        size = self.sample.size
+        slot[...] = ORDERS[self.order](key, first, len(slot), self.num_rows, size)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from bayou.inference.deterministic import (
     opposite_signs,
 )
 from bayou.inference.evaluate import Evaluator
-from bayou.inference.feeds import pilot_block, whole_blocks, whole_size, why_not_whole
+from bayou.inference.feeds import on_device, pilot_block, whole_blocks, whole_size, why_not_whole
 from bayou.inference.frame import Frame
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.latent import latent_start
@@ -219,7 +219,7 @@ def fit_stochastic(
         for feed in feeding.feeds:
             if isinstance(feed, ItemFeed):
                 feed.skip(int(task.recorded["counts"].sum()))
-    stepper = Stepper(task.program, recipe, feeding, task.report, task.keep, recorded)
+    stepper = Stepper(task.program, recipe, on_device(feeding), task.report, task.keep, recorded)
     rate = 1.0
     if optimiser is None:
         short = num_steps is not None and num_steps < SEARCH_STEPS

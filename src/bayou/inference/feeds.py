@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from bayou.containers.generator import GeneratorOp
@@ -17,6 +18,7 @@ from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.feeding.source_feed import SourceFeed
 from bayou.inference.evaluate import Block, Evaluator
+from bayou.inference.loop import Held
 from bayou.inference.roots import group_of, storage_of
 from bayou.sources.open import source
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from bayou.containers.resident import Resident
     from bayou.feeding.feed import Arrays
     from bayou.feeding.source_feed import AnyOrder
+    from bayou.inference.loop import Feeding
     from bayou.inference.program import Inputs, Program
     from bayou.sampling.axes import AxisSample
     from bayou.sources.source import Column
@@ -85,6 +88,32 @@ def first_inputs(program: Program, feeds: Sequence[Feed]) -> Inputs:
         fed.extend(parts)
     fed = fed[: len(program.fed)]
     return (*fed, *program.data_values(), *program.latent_start(len(fed[0]) if fed else 0))
+
+
+def on_device(feeding: Feeding) -> Feeding:
+    """Have an accelerator hold the data, where it has memory for them, and gather rows itself."""
+    feeds = [feed for feed in feeding.feeds if isinstance(feed, SliceFeed)]
+    if len(feeds) < len(feeding.feeds) or not feeds:
+        return feeding
+    if sum(array.nbytes for feed in feeds for array in feed.arrays) > device_memory() / 2:
+        return feeding
+    numbers: list[Feed] = []
+    held: list[Held] = []
+    for feed in feeds:
+        places = range(len(numbers), len(numbers) + len(feed.samples))
+        axes = tuple(
+            (sample.axis, place) for sample, place in zip(feed.samples, places, strict=True)
+        )
+        held += [Held(jax.device_put(array), axes) for array in feed.arrays]
+        numbers += feed.numbers
+    return replace(feeding, feeds=numbers, held=tuple(held))
+
+
+def device_memory() -> int:
+    """Return the memory of the accelerator, in bytes; 0 without one."""
+    device = jax.local_devices()[0]
+    statistics = None if device.platform == "cpu" else device.memory_stats()
+    return 0 if statistics is None else int(statistics["bytes_limit"])
 
 
 def _extreme_rows(feed: SliceFeed) -> list[int]:

@@ -121,6 +121,29 @@ class Recipe:
     num_particles: int = 1
 
 
+class Held(NamedTuple):
+    """Data that the device holds.
+
+    Attributes
+    ----------
+    array : array
+        All of it.
+    axes : tuple of (int, int)
+        Of each sampled axis, which one it is, and the place of the numbers of its rows among what
+        is fed.
+    """
+
+    array: jax.Array
+    axes: tuple[tuple[int, int], ...]
+
+    def rows(self, numbers: Sequence[jax.Array]) -> jax.Array:
+        """Return the rows of a step."""
+        array = self.array
+        for axis, place in self.axes:
+            array = jnp.take(array, numbers[place], axis=axis)
+        return array
+
+
 @dataclass(frozen=True)
 class Feeding:
     """Where the rows of each step come from, and the noise.
@@ -133,11 +156,15 @@ class Feeding:
         The values of ``program.data``.
     key : array
         The noise of a step is a function of this key and of the number of the step.
+    held : tuple of Held
+        Data that the device holds, for all of ``program.fed``: the feeds then are of the numbers of
+        rows alone, and the rows are gathered there.
     """
 
     feeds: Sequence[Feed]
     data: Inputs
     key: jax.Array
+    held: tuple[Held, ...] = ()
 
 
 def chunk_steps(program: Program, recipe: Recipe, feeding: Feeding) -> int:
@@ -208,7 +235,8 @@ def run(
         If a loss is not finite; names the step and the variables at fault.
     """
     length = chunk_steps(program, recipe, feeding)
-    function = _compile(program, recipe)
+    function = _compile(program, recipe, feeding)
+    held = tuple(each.array for each in feeding.held)
     starts = range(0, len(rates), length)
     ranges = [(first + start, min(length, len(rates) - start)) for start in starts]
     chunks = prefetch(feeding.feeds, ranges, length)
@@ -217,7 +245,7 @@ def run(
         rate[:count] = rates[start : start + count]
 
         def steps(num_steps: int, state: State = state, begin: int = begin) -> Any:
-            arguments = (rows, feeding.data, feeding.key, begin, rate, num_steps)  # noqa: B023
+            arguments = (rows, held, feeding.data, feeding.key, begin, rate, num_steps)  # noqa: B023
             return function(frame, state._replace(latent=None), state.latent, *arguments)
 
         ended, mean, losses = steps(count)
@@ -231,7 +259,7 @@ def run(
             params = state.params if program.latent is not None else steps(index)[0].params
             noise = _noise(program, recipe, feeding.key, np.int64(begin + index))
             coordinates = jax.vmap(partial(recipe.guide.transport, params))(noise)
-            fed = tuple(row[index] for row in rows[: len(program.fed)])
+            fed = _fed(program, tuple(row[index] for row in rows), feeding.held)
             inputs = fed + feeding.data + program.latent_start(len(fed[0]))
             positions = np.asarray(frame.positions(np.asarray(coordinates)))
             raise divergence(program, begin + index, positions, inputs)
@@ -239,20 +267,34 @@ def run(
         yield Chunk(state, mean, found)
 
 
-def _compile(program: Program, recipe: Recipe) -> Callable[..., Any]:
-    if recipe not in program.compiled:
+def _compile(program: Program, recipe: Recipe, feeding: Feeding) -> Callable[..., Any]:
+    axes = tuple(held.axes for held in feeding.held)
+    if (recipe, axes) not in program.compiled:
         # The arrays of all rows are changed where they lie, or each chunk would copy them.
-        program.compiled[recipe] = jax.jit(partial(_steps, program, recipe), donate_argnums=2)
-    return program.compiled[recipe]
+        steps = partial(_steps, program, recipe, axes)
+        program.compiled[recipe, axes] = jax.jit(steps, donate_argnums=2)
+    return program.compiled[recipe, axes]
+
+
+def _fed(
+    program: Program, of_step: tuple[jax.Array, ...], held: Sequence[Held]
+) -> tuple[jax.Array, ...]:
+    """Return the inputs that are fed in a step."""
+    if held:
+        return tuple(each.rows(of_step) for each in held)
+    # Orders of unequal probabilities feed the weights of the rows last.
+    return of_step[: len(program.fed)]
 
 
 def _steps(
     program: Program,
     recipe: Recipe,
+    axes: tuple[tuple[tuple[int, int], ...], ...],
     frame: Frame,
     state: State,
     latent: jax.Array | None,
     rows: Inputs,
+    held: tuple[jax.Array, ...],
     data: Inputs,
     key: jax.Array,
     first: jax.Array,
@@ -261,8 +303,8 @@ def _steps(
 ) -> tuple[State, Params, jax.Array]:
     """Run ``count`` steps; the arrays hold room for more, so that any count is one program."""
     guide = recipe.guide
-    # Orders of unequal probabilities feed the weights of the rows last.
-    is_weighted = len(rows) > len(program.fed)
+    is_weighted = not held and len(rows) > len(program.fed)
+    on_device = [Held(array, of_array) for array, of_array in zip(held, axes, strict=True)]
     numbers = first + jnp.arange(len(rates))
     # Drawn at once, which takes a third of the time of drawing step by step.
     draws = jax.vmap(partial(_noise, program, recipe, key))(numbers)
@@ -272,12 +314,13 @@ def _steps(
         (params, memory, every), mean, losses = carry
         of_step = tuple(row[index] for row in rows)
         weights = of_step[-1] if is_weighted else None
-        inputs = of_step[: len(program.fed)] + data
+        fed = _fed(program, of_step, on_device)
+        inputs = fed + data
         noise = jax.tree.map(lambda draw: draw[index], draws)
 
         visited, of_visited = None, None
         if every is not None:
-            visited = of_step[program.latent_place]
+            visited = fed[program.latent_place]
             of_visited = jax.vmap(_unpacking(recipe, program.latent_layout.size))(every[visited])
 
         def loss_of(params: Params, latent: MeanFieldParams | None) -> jax.Array:

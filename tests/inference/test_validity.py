@@ -1,0 +1,322 @@
+"""Which likelihoods may be fitted in batches of rows: not one false verdict."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+
+import bayou as by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+random = np.random.default_rng(1)
+NUM_ROWS = 300
+X = random.normal(size=(NUM_ROWS, 3))
+Z = random.normal(size=NUM_ROWS)
+PAIRS = random.normal(size=(NUM_ROWS, 2))
+LATE = random.random(NUM_ROWS) < 0.5
+COUNTS = random.poisson(3, NUM_ROWS)
+GROUPS = random.integers(0, 7, NUM_ROWS)
+KINDS = random.integers(0, 3, NUM_ROWS)
+SPLITS = random.multinomial(10, [0.2, 0.3, 0.5], NUM_ROWS)
+
+VALID: dict[str, Callable[[], object]] = {}
+REFUSED: dict[str, tuple[str, Callable[[], object]]] = {}
+
+
+def valid(model: Callable[[], object]) -> None:
+    VALID[model.__name__] = model
+
+
+def refused(reason: str) -> Callable[[Callable[[], object]], None]:
+    def keep(model: Callable[[], object]) -> None:
+        REFUSED[model.__name__] = (reason, model)
+
+    return keep
+
+
+def rows(name: str, values: np.ndarray) -> pt.TensorVariable:
+    return by.Data(name, values, dims="row" if values.ndim == 1 else ("row", f"of_{name}"))
+
+
+@valid
+def logistic() -> None:
+    slopes = pm.Normal("slopes", shape=3)
+    pm.Bernoulli("y", logit_p=rows("x", X) @ slopes, observed=rows("late", LATE), dims="row")
+
+
+@valid
+def observed_array() -> None:
+    slopes = pm.Normal("slopes", shape=3)
+    pm.Normal("y", rows("x", X) @ slopes, 1, observed=Z, dims="row")
+
+
+@valid
+def shape_of_data() -> None:
+    x = rows("x", X)
+    pm.Normal("y", x @ pm.Normal("slopes", shape=x.shape[1]), 1, observed=rows("z", Z))
+
+
+@valid
+def groups() -> None:
+    effect = pm.Normal("effect", 0, pm.HalfNormal("spread"), shape=7)
+    pm.Poisson("y", pt.exp(effect[rows("group", GROUPS)]), observed=rows("count", COUNTS))
+
+
+@valid
+def several_numbers_a_row() -> None:
+    pm.MvNormal("y", pm.Normal("mu", shape=2), cov=np.eye(2), observed=rows("pair", PAIRS))
+
+
+@valid
+def matrix_of_independent_numbers() -> None:
+    pm.Normal("y", pm.Normal("mu", shape=2), 1, observed=rows("pair", PAIRS))
+
+
+@valid
+def ordered_outcomes() -> None:
+    cuts = pm.Normal(
+        "cuts", [-1, 1], 1, transform=pm.distributions.transforms.ordered, initval=[-1.0, 1.0]
+    )
+    eta = rows("x", X) @ pm.Normal("slopes", shape=3)
+    pm.OrderedLogistic("y", eta=eta, cutpoints=cuts, observed=rows("kind", KINDS))
+
+
+@valid
+def softmax_of_each_row() -> None:
+    logits = rows("x", X) @ pm.Normal("slopes", shape=(3, 3))
+    pm.Categorical("y", p=pm.math.softmax(logits, axis=1), observed=rows("kind", KINDS))
+
+
+@valid
+def mixture() -> None:
+    mu = pm.Normal("mu", [-1, 1], 1, shape=2)
+    pm.Mixture("y", w=[0.5, 0.5], comp_dists=pm.Normal.dist(mu, 1), observed=rows("z", Z))
+
+
+@valid
+def censored() -> None:
+    within = pm.Normal.dist(pm.Normal("mu"), 1)
+    pm.Censored("y", within, lower=-1, upper=1, observed=rows("z", np.clip(Z, -1, 1)))
+
+
+@valid
+def zero_inflated() -> None:
+    pm.ZeroInflatedPoisson("y", 0.7, pm.HalfNormal("mu") + 1, observed=rows("count", COUNTS))
+
+
+@valid
+def two_outcomes() -> None:
+    mu = pm.Normal("mu")
+    pm.Normal("y", mu, pm.HalfNormal("sigma"), observed=rows("z", Z))
+    pm.StudentT("other", nu=4, mu=mu, sigma=1, observed=rows("shifted", Z + 1))
+
+
+@valid
+def potential_of_each_row() -> None:
+    mu, z = pm.Normal("mu"), rows("z", Z)
+    pm.Potential("weight", -((z - mu) ** 2))
+    pm.Normal("y", mu, 1, observed=z)
+
+
+@valid
+def length_from_coords() -> None:
+    pm.modelcontext(None).add_coord("row", np.arange(NUM_ROWS))
+    z = rows("z", Z)
+    mean = pm.Deterministic("mean", pm.Normal("slope") * z, dims="row")
+    pm.Normal("y", mean, 1, observed=z, dims="row")
+
+
+@valid
+def another_outcome_without_rows() -> None:
+    mu = pm.Normal("mu")
+    pm.Normal("y", mu, 1, observed=rows("z", Z))
+    pm.Normal("summary", mu, 1, observed=np.arange(5.0))
+
+
+@valid
+def right_total_size() -> None:
+    pm.Normal("y", pm.Normal("mu"), 1, observed=rows("z", Z), total_size=NUM_ROWS)
+
+
+@valid
+def counts_of_each_row() -> None:
+    pm.Multinomial("y", n=10, p=pm.Dirichlet("p", np.ones(3)), observed=rows("split", SPLITS))
+
+
+@valid
+def latent_value_of_each_row() -> None:
+    z = rows("z", Z)
+    effect = pm.Normal("effect", z, pm.HalfNormal("spread"), dims="row")
+    pm.Poisson("y", pt.exp(effect), observed=rows("count", COUNTS))
+
+
+@refused("'y' has one distribution over all rows, AR")
+def autoregression() -> None:
+    rho = pm.Normal("rho", 0, 0.3)
+    start = pm.Normal.dist(0, 10)
+    pm.AR("y", rho, sigma=1, ar_order=1, init_dist=start, observed=rows("z", Z))
+
+
+@refused("'y' has one distribution over all rows, MultivariateNormal")
+def correlated_rows() -> None:
+    mu = pm.Normal("mu") * np.ones(NUM_ROWS)
+    pm.MvNormal("y", mu, cov=np.eye(NUM_ROWS), observed=rows("z", Z))
+
+
+@refused("'y' has one distribution over all rows, MultivariateNormal")
+def gaussian_process() -> None:
+    covariance = pm.gp.cov.ExpQuad(1, pm.HalfNormal("length") + 0.1)
+    process = pm.gp.Marginal(cov_func=covariance)
+    process.marginal_likelihood("y", rows("t", Z[:, None]), rows("z", Z), sigma=1.0)
+
+
+@refused("'walk' has one distribution over all rows, RandomWalk")
+def random_walk() -> None:
+    z = rows("z", Z)
+    start = pm.Normal.dist()
+    walk = pm.GaussianRandomWalk("walk", init_dist=start, steps=NUM_ROWS - 1, dims="row")
+    pm.Normal("y", walk, 1, observed=z)
+
+
+@refused("'effect' has one distribution over all rows, ZeroSumNormal")
+def zero_sum() -> None:
+    z = rows("z", Z)
+    pm.Normal("y", pm.ZeroSumNormal("effect", dims="row"), 1, observed=z)
+
+
+@refused("'y' gives 100% of the rows another density in a batch than among all rows: by a cumul")
+def cumulative_sum() -> None:
+    pm.Normal("y", pm.Normal("slope") * pt.cumsum(rows("z", Z)), 1, observed=rows("w", Z))
+
+
+@refused("by a sum, mean or other reduction over rows")
+def centred_in_the_model() -> None:
+    z = rows("z", Z)
+    pm.Normal("y", pm.Normal("slope") * (z - z.mean()), 1, observed=rows("w", Z))
+
+
+@refused("by a sum, mean or other reduction over rows")
+def scaled_in_the_model() -> None:
+    z = rows("z", Z)
+    pm.Normal("y", pm.Normal("slope") * z / z.std(), 1, observed=rows("w", Z))
+
+
+@refused("by a softmax")
+def softmax_over_rows() -> None:
+    mean = pm.math.softmax(pm.Normal("slope") * rows("z", Z), axis=0)
+    pm.Normal("y", mean, 0.001, observed=rows("w", Z))
+
+
+@refused("by a sort")
+def ranks() -> None:
+    ranks = pt.argsort(pt.argsort(rows("z", Z)))
+    pm.Normal("y", pm.Normal("slope") * ranks, 1, observed=rows("w", Z))
+
+
+@refused("by a shift of rows")
+def lag() -> None:
+    z = rows("z", Z)
+    lagged = pt.concatenate([z[:1], z[:-1]])
+    pm.Normal("y", pm.Normal("slope") * lagged, 1, observed=rows("w", Z))
+
+
+@refused("the potential 'sum' is one number for all rows")
+def potential_of_all_rows() -> None:
+    mu = pm.Normal("mu")
+    pm.Potential("sum", -((mu * rows("z", Z)).sum() ** 2))
+    pm.Normal("y", mu, 1, observed=rows("w", Z))
+
+
+@refused("'mixed' gives 100% of the rows another density")
+def potential_that_mixes_rows() -> None:
+    mu, z = pm.Normal("mu"), rows("z", Z)
+    pm.Potential("mixed", -((mu * z - z.mean()) ** 2))
+    pm.Normal("y", mu, 1, observed=rows("w", Z))
+
+
+@refused("an index in 'y' points at other rows")
+def neighbours() -> None:
+    z, neighbour = rows("z", Z), rows("neighbour", np.roll(np.arange(NUM_ROWS), 1))
+    pm.Normal("y", pm.Normal("slope") * z[neighbour], 1, observed=rows("w", Z))
+
+
+@refused("by an index into the rows")
+def first_row_for_all() -> None:
+    z, first = rows("z", Z), rows("first", np.zeros(NUM_ROWS, dtype=int))
+    pm.Normal("y", pm.Normal("slope") * z[first], 1, observed=rows("w", Z))
+
+
+@refused("the density of 'mu' depends on which rows are there")
+def prior_from_rows() -> None:
+    z = rows("z", Z)
+    pm.Normal("y", pm.Normal("mu", 0, 10 * z.std()), 1, observed=z)
+
+
+@refused("the density of 'total' depends on which rows are there")
+def outcome_of_all_rows() -> None:
+    mu, z = pm.Normal("mu"), rows("z", Z)
+    pm.Normal("y", mu, 1, observed=z)
+    pm.Normal("total", mu * z.sum(), 1, observed=3.0)
+
+
+@refused("put the array of 300 rows into by.Data, with the dim 'row'")
+def array_in_no_container() -> None:
+    pm.Normal("y", pm.Normal("slope") * Z, 1, observed=rows("z", Z))
+
+
+@refused("give 'x' the dim 'row'")
+def container_without_the_dim() -> None:
+    x = by.Data("x", Z)
+    pm.Normal("y", pm.Normal("slope") * x, 1, observed=rows("z", Z))
+
+
+def build(content: Callable[[], object]) -> pm.Model:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pm.Model() as model:
+            content()
+    return model
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_likelihoods_of_rows_pass(name: str) -> None:
+    model = build(VALID[name])
+    assert by.batched(model, batch_size=32).observed_RVs
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_likelihoods_of_other_kinds_are_refused(name: str) -> None:
+    reason, content = REFUSED[name]
+    model = build(content)
+    with pytest.raises(ValueError, match=r"(?s)must be a product over rows.*\nHint: ") as caught:
+        by.fit(batch_size=32, model=model)
+    assert reason in str(caught.value)
+
+
+def test_what_is_not_checked_is_said() -> None:
+    with pytest.warns(UserWarning, match="`validate=False`: it is not checked"):
+        by.batched(build(REFUSED["centred_in_the_model"][1]), batch_size=32, validate=False)
+
+
+def test_minibatches_by_hand_are_checked() -> None:
+    with pm.Model() as model:
+        z = by.Minibatch(Z, 32)
+        mean = pm.Normal("slope") * (z - z.mean())
+        pm.Normal("y", mean, 1, observed=by.Minibatch(Z, 32), total_size=NUM_ROWS)
+    with pytest.raises(ValueError, match="by a sum, mean or other reduction over rows"):
+        by.fit(model=model)
+
+
+def test_an_index_out_of_range_is_called_so() -> None:
+    with pm.Model() as model:
+        effect = pm.Normal("effect", shape=6)
+        pm.Normal("y", effect[rows("group", GROUPS)], 1, observed=rows("z", Z))
+    with pytest.raises(IndexError, match="below its length"):
+        by.fit(batch_size=32, model=model)
