@@ -21,7 +21,7 @@ from bayou.inference.evaluate import Evaluator
 from bayou.inference.feeds import on_device, pilot_block, whole_blocks, whole_size, why_not_whole
 from bayou.inference.frame import Frame
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
-from bayou.inference.latent import latent_start
+from bayou.inference.latent import latent_response, latent_start
 from bayou.inference.linear_response import linear_response
 from bayou.inference.loop import Feeding, Recipe, init_state, latent_average
 from bayou.inference.noise import noise_key
@@ -307,6 +307,8 @@ def corrected(task: Task, approximation: Approximation, required: bool) -> Appro
     program = task.program
     if not required and (not approximation.converged or _obstacle(program, approximation.guide)):
         return approximation
+    if approximation.latent is not None:
+        return _corrected_latent(task, approximation, approximation.latent, required)
     blocks = whole_blocks(program)
     assert blocks is not None
     size = program.layout.size
@@ -326,12 +328,38 @@ def corrected(task: Task, approximation: Approximation, required: bool) -> Appro
     covariance = linear_response(Evaluator(program, blocks), optimum, noise)
     if covariance is not None:
         return _with_covariance(program, approximation, optimum, covariance)
+    return _uncorrected(approximation, required)
+
+
+def _uncorrected(approximation: Approximation, required: bool) -> Approximation:
     if required:
         raise ValueError(
             '`correction="linear_response"` cannot be had: the loss has no minimum where the fit '
             'ended.\nHint: leave `correction="auto"`, which corrects where it can.'
         )
     return approximation
+
+
+def _corrected_latent(
+    task: Task, approximation: Approximation, latent: MeanFieldParams, required: bool
+) -> Approximation:
+    """Correct the normals of the position and of the rows."""
+    program, frame, params = task.program, approximation.frame, approximation.params
+    work = 2 * FIRST_DRAWS * program.layout.size * latent.location.size
+    if work > CORRECTION_WORK and not required:
+        return approximation
+    found = latent_response(program, frame, params, latent, task.noise_seed)
+    if found is None:
+        return _uncorrected(approximation, required)
+    covariance, variances = found
+    optimum = Optimum(
+        frame, np.asarray(params.location), np.asarray(params.log_scale), np.zeros(0), True, ""
+    )
+    log_scale = np.asarray(latent.log_scale)
+    shift = np.where(program.latent_layout.is_log, (np.exp(2 * log_scale) - variances) / 2, 0.0)
+    of_rows = MeanFieldParams(latent.location + shift, jnp.log(jnp.asarray(variances)) / 2)
+    corrected_one = _with_covariance(program, approximation, optimum, covariance)
+    return replace(corrected_one, latent=of_rows)
 
 
 def check_correctable(program: Program, guide: Guide) -> None:
@@ -354,7 +382,7 @@ def _obstacle(program: Program, guide: Guide) -> str | None:
     size = program.layout.size
     if not isinstance(guide, MeanField):
         return f"the guide is {guide}, and it corrects independent normals"
-    reason = why_not_whole(program)
+    reason = None if program.latent is not None else why_not_whole(program)
     if reason:
         return f"{reason}, and it needs the density of all rows"
     if size > 10 * MAX_DENSE:
