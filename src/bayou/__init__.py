@@ -9,11 +9,16 @@ from bayou.datasets import get_data
 from bayou.feeding.batches import Batches
 from bayou.feeding.inspect import Inspection, inspect
 from bayou.feeding.shuffle import shuffle
+from bayou.inference.describe import describe
 from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
 from bayou.inference.load import load
 from bayou.inference.nuts import sample
+from bayou.inference.provenance import verify
+from bayou.results.description import Description
+from bayou.results.diagram import Diagram
 from bayou.results.fit import Fit
+from bayou.results.provenance import Verification
 from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.weighted import Weighted
@@ -27,6 +32,8 @@ __all__ = [
     "Column",
     "ConvergenceWarning",
     "Data",
+    "Description",
+    "Diagram",
     "DivergenceError",
     "Field",
     "Fit",
@@ -37,8 +44,10 @@ __all__ = [
     "Source",
     "SourceError",
     "Stratified",
+    "Verification",
     "Weighted",
     "align_minibatches",
+    "describe",
     "fit",
     "generator",
     "get_data",
@@ -50,6 +59,7 @@ __all__ = [
     "shuffle",
     "source",
     "sql",
+    "verify",
 ]
 
 __version__ = _version("bayou")

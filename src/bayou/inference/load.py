@@ -16,6 +16,7 @@ from bayou.inference.guides.low_rank import LowRank
 from bayou.inference.guides.mean_field import MeanField
 from bayou.inference.program import compile_program
 from bayou.results.fit import Fit
+from bayou.results.provenance import Provenance
 from bayou.results.store import read_arrays
 
 if TYPE_CHECKING:
@@ -90,4 +91,9 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
         path_steps=arrays.get("path_steps"),
         path_elements=arrays.get("path_elements"),
     )
-    return Fit(model, program, approximation, whole_density(program))
+    provenance = _provenance(description.get("provenance"))
+    return Fit(model, program, approximation, whole_density(program), provenance)
+
+
+def _provenance(text: str | None) -> Provenance | None:
+    return None if text is None else Provenance.from_json(text)

@@ -1,0 +1,173 @@
+"""What a model is fed with and what it makes of that: its containers, their rows and values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+from pymc.variational.minibatch_rv import MinibatchRandomVariable
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.tensor.type_other import NoneConst
+
+from bayou.containers.dims import dims_of, evaluate_length
+from bayou.containers.resident import resident_of
+from bayou.inference.fingerprint import array_fingerprint
+from bayou.inference.inputs import model_inputs, names_of, parents_of, variables_of
+from bayou.results.description import ContainerSummary, Description, VariableSummary
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
+
+    from bayou.containers.resident import Resident
+    from bayou.inference.inputs import ModelInput
+
+
+def describe(model: pm.Model) -> Description:
+    """Describe what a model is fed with: its containers, their columns, rows and values.
+
+    Listed are the data containers, of PyMC too, minibatches, generators, and arrays that are
+    observed as they are. Nothing is compiled, and no generator is advanced. It costs a pass over
+    the values in memory, for their fingerprints; sources are not read.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+
+    Returns
+    -------
+    Description
+        Prints as a table, also in a notebook; ``to_frame()`` has all of it, and ``diagram()``
+        shows what feeds what.
+
+    Raises
+    ------
+    TypeError
+        If ``model`` is no model.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     x = by.Data("x", np.ones((100, 2)), dims=("row", "feature"))
+    ...     b = pm.Normal("b", dims="feature")
+    ...     y = pm.Normal("y", x @ b, 1, observed=np.zeros(100), dims="row")
+    >>> description = by.describe(model)
+    >>> description.to_frame()[["role", "shape", "dtype", "num_rows"]]
+              role     shape    dtype  num_rows
+    name
+    x        input  (100, 2)  float64       100
+    y     observed    (100,)  float64       100
+    >>> print(description.diagram())
+    x  input
+    y  observed
+    b  free
+    y  observed  <- x, b
+    """
+    if not isinstance(model, pm.Model):
+        raise TypeError(
+            f"`model` must be a PyMC model, got a {type(model).__name__}.\n"
+            "Hint: pass the model itself, as in by.describe(model)."
+        )
+    inputs = model_inputs(model)
+    names = names_of(model, inputs)
+    variables = tuple(
+        VariableSummary(
+            name=variable.name,
+            kind=_kind(model, variable),
+            dims=dims_of(model, variable),
+            parents=tuple(dict.fromkeys(names[key] for key in parents_of(variable, names))),
+        )
+        for variable in variables_of(model)
+    )
+    containers = tuple(
+        _summary(model, found, [one.name for one in variables if found.name in one.parents])
+        for found in inputs
+    )
+    return Description(containers, variables)
+
+
+def _summary(model: pm.Model, found: ModelInput, feeds: list[str]) -> ContainerSummary:
+    values = held_values(found.storage)
+    resident = resident_of(found.storage)
+    rows = values.shape[0] if values.ndim and found.role != "generator" else None
+    dims = _dims(model, found)
+    return ContainerSummary(
+        name=found.name,
+        role=found.role,
+        columns=_columns(resident),
+        dims=dims,
+        coords={
+            dim: tuple(model.coords[dim])
+            for dim in dims
+            if dim is not None and model.coords.get(dim) is not None
+        },
+        shape=_shape(found, values.shape),
+        dtype=str(found.variable.type.dtype),
+        source=_source(found, resident),
+        num_rows=rows if resident is None else resident.num_rows,
+        num_in_memory=rows,
+        num_dropped=0,
+        total_size=_total_size(model, found),
+        fingerprint=None
+        if resident is not None and not resident.is_whole
+        else array_fingerprint(values),
+        observed_by=found.observed_by,
+        feeds=tuple(feeds),
+    )
+
+
+def held_values(storage: Variable) -> NDArray[Any]:
+    """Return what is in memory of what feeds a model; of a generator, the first item."""
+    if isinstance(storage, SharedVariable):
+        return np.asanyarray(storage.get_value(borrow=True))
+    return np.asanyarray(storage.data)
+
+
+def _kind(model: pm.Model, variable: Variable) -> str:
+    kinds = ("free", "observed", "deterministic", "potential")
+    groups = (model.free_RVs, model.observed_RVs, model.deterministics, model.potentials)
+    return next(kind for kind, group in zip(kinds, groups, strict=True) if variable in group)
+
+
+def _dims(model: pm.Model, found: ModelInput) -> tuple[str | None, ...]:
+    """Return the dims of a container; else those of what observes it, which has the same axes."""
+    if found.storage in model.data_vars or not found.observed_by:
+        return dims_of(model, found.storage)
+    return dims_of(model, model[found.observed_by[0]])
+
+
+def _shape(found: ModelInput, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of what the model sees: of a minibatch, that of a batch."""
+    lengths = list(shape)
+    if found.role == "minibatch":
+        static = found.variable.type.shape
+        lengths = [known or length for known, length in zip(static, shape, strict=True)]
+        for sample in getattr(found.variable.owner.op, "samples", ()):
+            lengths[sample.axis] = sample.size
+    return tuple(lengths)
+
+
+def _columns(resident: Resident | None) -> tuple[str, ...] | None:
+    return None if resident is None else resident.column.names
+
+
+def _source(found: ModelInput, resident: Resident | None) -> str:
+    if found.role == "generator":
+        return type(found.variable.owner.op.adapter.generator).__name__
+    if resident is not None:
+        return type(resident.column.source).__name__
+    return "array" if isinstance(found.storage, SharedVariable) else "array, observed as it is"
+
+
+def _total_size(model: pm.Model, found: ModelInput) -> int | tuple[int | None, ...] | None:
+    if not found.observed_by:
+        return None
+    node = model[found.observed_by[0]].owner
+    if not isinstance(node.op, MinibatchRandomVariable):
+        return None
+    first, *rest = (
+        None if NoneConst.equals(size) else evaluate_length(size, {}) for size in node.inputs[1:]
+    )
+    return first if not any(rest) else (first, *rest)
