@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import graph_inputs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
 type Dims = tuple[str | None, ...]
@@ -23,6 +26,17 @@ type Labels = tuple[Any, ...]
 type Arrays = dict[Any, npt.NDArray[Any]]  # by shared variable
 
 _WITHOUT_COMPILING = Mode(linker="py", optimizer=None)
+
+
+def model_of_context(model: Any) -> Any:
+    """Return the model, or that of the context if it is None."""
+    try:
+        return pm.modelcontext(model)
+    except TypeError:
+        raise TypeError(
+            "`model` must be given outside of a model's context, got None.\n"
+            "Hint: write the call inside `with pm.Model() as model:`, or pass `model=model`."
+        ) from None
 
 
 def dims_of(model: Any, variable: Any) -> Dims:
@@ -61,6 +75,12 @@ def read_coords(coords: Mapping[str, Any] | None) -> dict[str, Labels]:
     return {
         dim: read_labels(labels, f"`coords[{dim!r}]`") for dim, labels in (coords or {}).items()
     }
+
+
+def by_dim(dims: Dims, labels_by_axis: Iterable[Labels | None]) -> dict[str, Labels]:
+    """Return the labels of each axis by its dim, where it has both."""
+    pairs = zip(dims, labels_by_axis, strict=True)
+    return {dim: labels for dim, labels in pairs if dim is not None and labels is not None}
 
 
 def refuse_other_labels(dim: str, labels: Labels, others: Labels) -> None:
