@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pymc as pm
 import pytensor
@@ -18,15 +18,19 @@ from bayou.containers.dims import (
     refuse_other_labels,
     write,
 )
+from bayou.containers.impute import imputed
 from bayou.containers.labelled import LabelledArray, to_array
+from bayou.containers.new_columns import read_new, read_options
 from bayou.containers.resident import as_column, hold, load
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytensor.tensor.sharedvar import TensorSharedVariable
 
     from bayou.containers.dims import Dims, Labels
+    from bayou.containers.new_columns import NewColumns
+    from bayou.containers.resident import Resident
 
 RESERVED_DIMS = ("chain", "draw", "__sample__")
 
@@ -35,8 +39,12 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     name: str,
     value: Any,
     *,
+    columns: str | list[str] | tuple[str, ...] | None = None,
     dims: str | tuple[str | None, ...] | list[str | None] | None = None,
     coords: Mapping[str, Any] | None = None,
+    categories: str | None = None,
+    unknown: str | None = None,
+    missing: Literal["refuse", "impute", "drop"] = "refuse",
     export_index_as_coords: bool = False,
     in_memory_size: int | None = None,
     model: Any = None,
@@ -50,13 +58,32 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     ----------
     name : str
         The container's name in the model, prefixed in a model that has a name itself.
-    value : array_like, pandas.Series, pandas.DataFrame, Column or Source
-        Booleans, integers or floats of any shape, without missing values. The columns of a frame
-        are cast to one dtype, where that is exact. Of a source, a field or several as a matrix.
+    value : array_like, frame, dataset, mapping of str to array_like, Column or Source
+        Booleans, integers or floats of any shape, without missing values. The columns of a pandas
+        frame are cast to one dtype, where that is exact. Of a source, a field or several as a
+        matrix. With `columns`, anything that has named ones: what :func:`bayou.source` takes.
+    columns : str or list of str, optional
+        Which columns of `value` to hold, and to take again from the data that `set_data` brings: a
+        name for a vector, a list for a matrix, whose last dim gets the names as coords. Booleans
+        stay booleans. Dates become days since 1970-01-01 in UTC, as floats, where these are exact
+        to a microsecond.
     dims : str or tuple of (str or None), optional
         A name for each axis of `value`; None leaves an axis without one.
     coords : mapping of str to sequence, optional
         Labels of some of the `dims`, each as long as its axis.
+    categories : str, optional
+        The dim of the categories of a column of text or categories (a pandas or Polars
+        Categorical, an Enum, an Arrow dictionary), which is held as their codes (int32). Its
+        coords are what the codes stand for: the categories that the column has, or the texts in
+        their order. Containers may share such a dim: the first, or the model's `coords`, decides
+        its categories, and the others must have no more than these.
+    unknown : str, optional
+        The category that all become that are not among them, now or in new data; it joins them if
+        it is none of them. By default unknown categories are an error.
+    missing : {"refuse", "impute", "drop"}, default "refuse"
+        What to do with missing values in the columns: null, None, NaN, NaT and masked are one
+        thing. "impute" hands them to PyMC's imputation where the container is observed; it holds
+        floats then, NaN for them. "drop" leaves out their rows, in all containers of the first dim.
     export_index_as_coords : bool, default False
         Whether the index of `value` becomes the coords of its first dim, and the columns those of
         the second. An axis that `dims` does not name gets the name of its index as its dim. The
@@ -77,10 +104,12 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     pymc.exceptions.ShapeError
         If `dims`, `coords` or the model's dims contradict the shape of `value`.
     TypeError
-        If there is no model, or `value` holds anything else than numbers and booleans.
+        If there is no model, or `value` holds anything else than numbers and booleans, or in named
+        columns dates, text and categories.
     ValueError
-        If `value` is ragged, has missing values or loses some by the cast, if the name or a dim is
-        taken, or if `coords` or the index contradict the coords that the model has.
+        If `value` is ragged, has missing values or loses some by the cast, if it lacks columns or
+        has unknown categories, if the name or a dim is taken, or if `coords` or the index
+        contradict the coords that the model has.
 
     Notes
     -----
@@ -94,6 +123,18 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     ...     distance = by.Data("distance", flights, export_index_as_coords=True)
     >>> model.named_vars_to_dims["distance"], model.coords["flight"]
     (('flight',), ('UA1545', 'UA1714'))
+
+    Columns by name, and text as codes:
+
+    >>> flights = {"hour": [5, 6], "distance": [227.0, 1416.0], "carrier": ["UA", "AA"]}
+    >>> with pm.Model() as model:
+    ...     x = by.Data("x", flights, columns=["distance", "hour"], dims=("flight", "feature"))
+    ...     carrier = by.Data(
+    ...         "carrier", flights, columns="carrier", dims="flight", categories="carriers"
+    ...     )
+    >>> x.get_value(), carrier.get_value(), model.coords["carriers"]
+    (array([[ 227.,    5.],
+           [1416.,    6.]]), array([1, 0], dtype=int32), ('AA', 'UA'))
     """
     owner = model_of_context(model)
     if not isinstance(owner, pm.Model):
@@ -102,18 +143,14 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
             "Hint: create data containers in the `pm.Model`, before it is frozen."
         )
     full_name = _unused_name(owner, name)
-    what = f"`value` of data container {full_name!r}"
-    column = as_column(value)
-    if column is None:
-        if in_memory_size is not None:
-            raise ValueError(
-                f"`in_memory_size` must come with a source, got {in_memory_size} for a "
-                f"{type(value).__name__}.\nHint: leave it out; an array is in memory already."
-            )
-        table = to_array(value, what)
+    options = read_options(full_name, columns, categories, unknown, missing)
+    new = None
+    if columns is None:
+        table, resident = _read_unnamed(full_name, value, in_memory_size)
     else:
-        resident = load(column, in_memory_size, what)
-        table = LabelledArray(resident.array, (None,) * resident.array.ndim)
+        new = read_new(owner, full_name, value, options, in_memory_size)
+        resident = new.resident
+        table = LabelledArray(new.values, (new.labels,) + (None,) * (new.values.ndim - 1))
     shape = table.array.shape
     axis_dims = _read_dims(full_name, shape, dims)
     labels: dict[str, Labels] = {}
@@ -121,19 +158,17 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
         labels_by_axis = _index_labels(full_name, table)
         axis_dims = _named_by_index(full_name, table, axis_dims, explicit=dims is not None)
         labels = by_dim(axis_dims, labels_by_axis)
+    if new is not None and new.columns.is_matrix and axis_dims[1] is not None:
+        labels[axis_dims[1]] = new.columns.names
     named = [dim for dim in axis_dims if dim is not None]
-    if len(set(named)) < len(named):
-        raise ValueError(
-            f"`dims` of data container {full_name!r} must differ, got {axis_dims}.\n"
-            "Hint: give each axis a dim of its own, such as 'row' and 'column'."
-        )
+    _refuse_taken(owner, full_name, [*named, *([] if categories is None else [categories])])
     labels |= _labels_given(full_name, shape, axis_dims, coords, labels)
     _refuse_conflicts(owner, full_name, shape, axis_dims, labels)
 
-    variable: TensorSharedVariable = (
-        pytensor.shared(table.array, full_name) if column is None else hold(resident, full_name)
-    )
+    variable = _variable(full_name, table, new, resident)
     variable.tag.export_index_as_coords = export_index_as_coords
+    if categories is not None and categories not in owner.coords:
+        owner.add_coord(categories, variable.tag.columns.categories)
     known = {dim: labels[dim] for dim in labels if dim in owner.coords}
     for axis, dim in enumerate(axis_dims):
         if dim is not None and dim not in owner.coords:
@@ -141,6 +176,38 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     write(owner, {}, known, {})
     # PyMC cannot copy a model in which a dim is None, so nothing is said where nothing is named.
     owner.register_data_var(variable, dims=axis_dims if named else None)
+    return variable
+
+
+def _read_unnamed(
+    name: str, value: Any, in_memory_size: int | None
+) -> tuple[LabelledArray, Resident | None]:
+    """Read a value without named columns, or a column of a source."""
+    what = f"`value` of data container {name!r}"
+    column = as_column(value)
+    if column is not None:
+        resident = load(column, in_memory_size, what)
+        return LabelledArray(resident.array, (None,) * resident.array.ndim), resident
+    if in_memory_size is not None:
+        raise ValueError(
+            f"`in_memory_size` must come with a source, got {in_memory_size} for a "
+            f"{type(value).__name__}.\nHint: leave it out; an array is in memory already."
+        )
+    return to_array(value, what), None
+
+
+def _variable(
+    name: str, table: LabelledArray, new: NewColumns | None, resident: Resident | None
+) -> TensorSharedVariable:
+    variable: TensorSharedVariable
+    if resident is not None:
+        variable = hold(resident, name)
+    elif new is not None and new.is_imputed:
+        variable = imputed(name, table.array, new.missing)
+    else:
+        variable = pytensor.shared(table.array, name)
+    if new is not None:
+        variable.tag.columns = new.columns
     return variable
 
 
@@ -181,20 +248,20 @@ def _read_dims(
     return axis_dims
 
 
-def _index_labels(name: str, table: LabelledArray) -> list[Labels]:
+def _index_labels(name: str, table: LabelledArray) -> list[Labels | None]:
     """Return the labels of each axis of a value that must have an index."""
-    indices = [index for index in table.labels if index is not None]
-    if not indices:
+    if not table.labels or table.labels[0] is None:
         raise TypeError(
             "`export_index_as_coords` needs a value with an index, got an array for data "
             f"container {name!r}.\nHint: pass a pandas Series or DataFrame, or use `coords=`."
         )
-    return [read_labels(index, f"The index of data container {name!r}") for index in indices]
+    what = f"The index of data container {name!r}"
+    return [None if index is None else read_labels(index, what) for index in table.labels]
 
 
 def _named_by_index(name: str, table: LabelledArray, dims: Dims, *, explicit: bool) -> Dims:
     """Return the dims, the name of an axis's index standing in for one that is missing."""
-    names = [index.name for index in table.labels if index is not None]
+    names = [None if index is None else index.name for index in table.labels]
     axis_dims = tuple(
         dim if dim is not None or not isinstance(own, str) else own
         for dim, own in zip(dims, names, strict=True)
@@ -234,20 +301,28 @@ def _labels_given(
     return given
 
 
-def _refuse_conflicts(
-    owner: Any, name: str, shape: tuple[int, ...], dims: Dims, labels: Mapping[str, Labels]
-) -> None:
-    """Refuse dims that contradict what the model has."""
-    for dim, size in zip(dims, shape, strict=True):
-        if dim is None:
-            continue
+def _refuse_taken(owner: Any, name: str, dims: Sequence[str]) -> None:
+    """Refuse dims that have the name of something else, or come twice."""
+    for dim in dims:
         if dim == name or dim in RESERVED_DIMS or dim in owner.root.named_vars:
             raise ValueError(
                 f"`dims` of data container {name!r} must not be the names of variables, nor any "
                 f"of {', '.join(RESERVED_DIMS)}, got {dim!r}.\n"
                 "Hint: choose another name for the dim."
             )
-        if dim not in owner.coords:
+    if len(set(dims)) < len(dims):
+        raise ValueError(
+            f"`dims` of data container {name!r} must differ, got {tuple(dims)}.\n"
+            "Hint: give each axis a dim of its own, such as 'row' and 'column'."
+        )
+
+
+def _refuse_conflicts(
+    owner: Any, name: str, shape: tuple[int, ...], dims: Dims, labels: Mapping[str, Labels]
+) -> None:
+    """Refuse dims that contradict what the model has."""
+    for dim, size in zip(dims, shape, strict=True):
+        if dim is None or dim not in owner.coords:
             continue
         length = evaluate_length(length_of(owner, dim), {})
         if length != size:

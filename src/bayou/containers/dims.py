@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pymc as pm
+from pymc.exceptions import ShapeError
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.replace import clone_replace
@@ -114,6 +115,24 @@ def evaluate_length(length: Any, arrays: Arrays) -> int:
     constants = {shared: shared.type.make_constant(array) for shared, array in arrays.items()}
     after: Any = clone_replace(length, constants)
     return int(after.eval(mode=_WITHOUT_COMPILING))
+
+
+def resize(model: Any, arrays: Arrays, new_lengths: Mapping[str, int]) -> dict[str, Any]:
+    """Return the length expressions of dims that get new lengths, refusing a fixed length.
+
+    Lengths that are shared variables of their own join the `arrays`.
+    """
+    lengths = {dim: length_of(model, dim) for dim in new_lengths}
+    for dim, length in lengths.items():
+        if isinstance(length, SharedVariable) and length not in arrays:
+            arrays[length] = np.array(new_lengths[dim], dtype=length.type.dtype)
+        elif (fixed := evaluate_length(length, arrays)) != new_lengths[dim]:
+            raise ShapeError(
+                f"The dim {dim!r} has the fixed length {fixed}, "
+                f"got values of length {new_lengths[dim]}.\n"
+                "Hint: let a data container or the model's `coords` bring the dim in."
+            )
+    return lengths
 
 
 def write(

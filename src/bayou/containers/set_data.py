@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from pymc.exceptions import ShapeError
 from pytensor.compile.sharedvalue import SharedVariable
@@ -14,11 +13,11 @@ from bayou.containers.dims import (
     by_dim,
     dims_of,
     evaluate_length,
-    length_of,
     model_of_context,
     read_coords,
     read_labels,
     refuse_other_labels,
+    resize,
     write,
 )
 from bayou.containers.labelled import LabelledArray, to_array
@@ -89,16 +88,7 @@ def set_data(
     arrays: Arrays = {variable: table.array for variable, table in tables.items()}
     new_lengths = _agreed_lengths(owner, arrays)
     labels = _new_labels(owner, new_lengths, given, _exported_labels(owner, tables))
-    lengths = {dim: length_of(owner, dim) for dim in new_lengths}
-    for dim, length in lengths.items():
-        if isinstance(length, SharedVariable) and length not in arrays:
-            arrays[length] = np.array(new_lengths[dim], dtype=length.type.dtype)
-        elif (fixed := evaluate_length(length, arrays)) != new_lengths[dim]:
-            raise ShapeError(
-                f"The dim {dim!r} has the fixed length {fixed}, "
-                f"got values of length {new_lengths[dim]}.\n"
-                "Hint: let a data container or the model's `coords` bring the dim in."
-            )
+    lengths = resize(owner, arrays, new_lengths)
     write(owner, arrays, labels, lengths)
 
 

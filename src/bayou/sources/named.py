@@ -53,7 +53,7 @@ class Named:
         Of the rows, where it has an index.
     """
 
-    names: tuple[str, ...]
+    names: tuple[Any, ...]
     words: str
     held: Any
     labels: pd.Index[Any] | None = None
@@ -101,6 +101,13 @@ class Named:
         dtypes = {name: field.dtype for name, (field, _) in columns.items()}
         return Opened(ArraySource(fields, values, num_rows), dtypes, labels)
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the columns are in memory, outside of a source."""
+        if isinstance(self.held, xr.Dataset):
+            return in_memory(self.held)
+        return not isinstance(self.held, nw.LazyFrame | Source)
+
     def collected(self, names: Sequence[str]) -> Named:
         """Return the same with some of the columns in memory, if they are a query yet."""
         if not isinstance(self.held, nw.LazyFrame):
@@ -141,7 +148,7 @@ def named(obj: Any) -> Named | None:
     if isinstance(obj, pd.DataFrame):
         return Named(tuple(obj.columns), words, obj, obj.index)
     if isinstance(obj, pd.Series):
-        return None if obj.name is None else Named((obj.name,), words, {obj.name: obj}, obj.index)  # type: ignore[arg-type]
+        return None if obj.name is None else Named((obj.name,), words, {obj.name: obj}, obj.index)
     if isinstance(obj, Mapping):
         return Named(tuple(obj), words, obj)
     if isinstance(obj, np.ndarray):

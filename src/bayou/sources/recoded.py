@@ -66,8 +66,9 @@ class Codes:
             return np.where(_missing(texts), np.int32(MISSING_CODE), self._look_up(texts, other))
         codes = self._look_up(pa.array(field.categories, pa.string()), other)
         # The last entry is that of a missing value, -1.
-        table: NDArray[np.int32] = np.append(codes, np.int32(MISSING_CODE))
-        return table[values]
+        table = np.append(codes, np.int32(MISSING_CODE))
+        converted: NDArray[Any] = table[values]
+        return converted
 
     def _look_up(self, texts: Any, other: int) -> NDArray[np.int32]:
         found = pc.index_in(texts, pa.array(self.table, texts.type))
@@ -100,7 +101,7 @@ class Days:
             got = values[~(kept | missing)].ravel()[0]
             raise ValueError(
                 f"`{field.name}` must hold dates that days in float64 keep to a microsecond, got "
-                f"{got}.\nHint: round them, such as with frame[{field.name!r}].dt.floor('s')."
+                f"{got}.\nHint: round them, such as with frame[{field.name!r}].dt.floor('D')."
             )
         days[missing] = np.nan
         return days
