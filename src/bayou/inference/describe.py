@@ -10,10 +10,11 @@ from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.type_other import NoneConst
 
+from bayou.containers.columns import columns_of
 from bayou.containers.dims import dims_of, evaluate_length
 from bayou.containers.resident import resident_of
 from bayou.inference.fingerprint import array_fingerprint
-from bayou.inference.inputs import model_inputs, names_of, parents_of, variables_of
+from bayou.inference.inputs import key_of, model_inputs, names_of, parents_of, variables_of
 from bayou.results.description import ContainerSummary, Description, VariableSummary
 
 if TYPE_CHECKING:
@@ -72,31 +73,35 @@ def describe(model: pm.Model) -> Description:
         )
     inputs = model_inputs(model)
     names = names_of(model, inputs)
+    parents = {variable: list(parents_of(variable, names)) for variable in variables_of(model)}
     variables = tuple(
         VariableSummary(
             name=variable.name,
             kind=_kind(model, variable),
             dims=dims_of(model, variable),
-            parents=tuple(dict.fromkeys(names[key] for key in parents_of(variable, names))),
+            parents=tuple(dict.fromkeys(names[key] for key in keys)),
         )
-        for variable in variables_of(model)
+        for variable, keys in parents.items()
     )
-    containers = tuple(
-        _summary(model, found, [one.name for one in variables if found.name in one.parents])
-        for found in inputs
-    )
-    return Description(containers, variables)
+    containers = []
+    for found in inputs:
+        own = {key_of(found.variable), key_of(found.storage)}
+        feeds = (variable.name for variable, keys in parents.items() if own & set(keys))
+        containers.append(_summary(model, found, tuple(feeds)))
+    return Description(tuple(containers), variables)
 
 
-def _summary(model: pm.Model, found: ModelInput, feeds: list[str]) -> ContainerSummary:
+def _summary(model: pm.Model, found: ModelInput, feeds: tuple[str, ...]) -> ContainerSummary:
     values = held_values(found.storage)
     resident = resident_of(found.storage)
+    columns = columns_of(found.storage)
+    names = None if resident is None else resident.column.names
     rows = values.shape[0] if values.ndim and found.role != "generator" else None
     dims = _dims(model, found)
     return ContainerSummary(
         name=found.name,
         role=found.role,
-        columns=_columns(resident),
+        columns=names if columns is None else columns.names,
         dims=dims,
         coords={
             dim: tuple(model.coords[dim])
@@ -108,13 +113,13 @@ def _summary(model: pm.Model, found: ModelInput, feeds: list[str]) -> ContainerS
         source=_source(found, resident),
         num_rows=rows if resident is None else resident.num_rows,
         num_in_memory=rows,
-        num_dropped=0,
+        num_dropped=0 if columns is None else columns.num_dropped,
         total_size=_total_size(model, found),
         fingerprint=None
         if resident is not None and not resident.is_whole
         else array_fingerprint(values),
         observed_by=found.observed_by,
-        feeds=tuple(feeds),
+        feeds=feeds,
     )
 
 
@@ -149,16 +154,15 @@ def _shape(found: ModelInput, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(lengths)
 
 
-def _columns(resident: Resident | None) -> tuple[str, ...] | None:
-    return None if resident is None else resident.column.names
-
-
 def _source(found: ModelInput, resident: Resident | None) -> str:
+    columns = columns_of(found.storage)
+    if columns is not None:
+        return columns.source
     if found.role == "generator":
         return type(found.variable.owner.op.adapter.generator).__name__
     if resident is not None:
         return type(resident.column.source).__name__
-    return "array" if isinstance(found.storage, SharedVariable) else "array, observed as it is"
+    return "array" if isinstance(found.storage, SharedVariable) else "constant"
 
 
 def _total_size(model: pm.Model, found: ModelInput) -> int | tuple[int | None, ...] | None:

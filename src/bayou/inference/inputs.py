@@ -64,7 +64,9 @@ def model_inputs(model: pm.Model) -> tuple[ModelInput, ...]:
         or not; then what else is in the graph, and the arrays that are observed as they are.
     """
     values = {observed.name: model.rvs_to_values[observed] for observed in model.observed_RVs}
-    found = _roots([*values.values(), *reversed(variables_of(model))])
+    # By name, since the variables of a copy of a model are in another order.
+    graphs = sorted(variables_of(model), key=lambda variable: str(variable.name), reverse=True)
+    found = _roots([*values.values(), *graphs])
     slices = {storage_of(root): root for root in found if is_fed(root)}
     containers = list(model.data_vars)
     roots = [slices.get(container, container) for container in containers]

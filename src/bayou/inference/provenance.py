@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from bayou.containers.columns import columns_of
 from bayou.containers.dims import evaluate_length, length_of
 from bayou.containers.resident import streamed
 from bayou.inference.describe import describe, held_values
@@ -18,7 +19,10 @@ from bayou.results.fit import Fit
 from bayou.results.provenance import ATTRIBUTE, Provenance, compare
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pymc as pm
+    from pytensor.graph.basic import Variable
 
     from bayou.results.provenance import Verification
 
@@ -39,6 +43,7 @@ def provenance_of(model: pm.Model) -> Provenance:
     containers = {
         found.name: {
             "columns": None if found.columns is None else list(found.columns),
+            "categories": _categories(inputs[found.name]),
             "source": found.source,
             "rows": found.num_rows,
             "dtype": found.dtype,
@@ -50,7 +55,7 @@ def provenance_of(model: pm.Model) -> Provenance:
     }
     return Provenance(
         versions={package: version(package) for package in ("pymc", "pytensor")},
-        dims={dim: _labels_fingerprint(model, dim) for dim in _free_dims(model)},
+        dims={dim: _dim_fingerprint(model, dim) for dim in _free_dims(model)},
         variables=variable_fingerprints(model),
         containers=containers,
         unread=unread,
@@ -134,8 +139,21 @@ def _free_dims(model: pm.Model) -> list[str]:
     return [dim for dim in found if dim is not None]
 
 
-def _labels_fingerprint(model: pm.Model, dim: str) -> str:
+def _dim_fingerprint(model: pm.Model, dim: str) -> str:
+    """Return the fingerprint of the labels of a dim; without labels it counts from 0."""
     labels = model.coords.get(dim)
-    if labels is None:
-        labels = range(evaluate_length(length_of(model, dim), {}))
+    return _labels_fingerprint(
+        range(evaluate_length(length_of(model, dim), {})) if labels is None else labels
+    )
+
+
+def _categories(storage: Variable) -> str | None:
+    """Return the fingerprint of what the codes of a container stand for."""
+    columns = columns_of(storage)
+    if columns is None or columns.categories is None:
+        return None
+    return _labels_fingerprint(columns.categories)
+
+
+def _labels_fingerprint(labels: Iterable[Any]) -> str:
     return hashlib.sha256("\n".join(map(str, labels)).encode()).hexdigest()[:32]

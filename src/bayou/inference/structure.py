@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pymc as pm
 from pymc.distributions.custom import CustomDistRV, CustomSymbolicDistRV
+from pymc.distributions.distribution import SymbolicRandomVariable
+from pytensor.compile.ops import ViewOp
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import walk_toposort
@@ -71,9 +73,9 @@ def variable_fingerprints(model: pm.Model) -> dict[str, str]:
                 f"length of {found.name}" if is_length(model, found) else names.get(key_of(found))
             )
 
-        dims = model.named_vars_to_dims.get(variable.name)
+        dims = model.named_vars_to_dims.get(variable.name) or ()
         is_observed = variable in model.observed_RVs
-        return _digest(str(dims), *_graph_digests([variable], leaf, sized=not is_observed))
+        return _digest(str(tuple(dims)), *_graph_digests([variable], leaf, sized=not is_observed))
 
     return {variable.name: fingerprint(variable) for variable in variables_of(model)}
 
@@ -96,10 +98,14 @@ def _graph_digests(outputs: Sequence[Variable], leaf: Leaf, *, sized: bool = Tru
             digests[variable] = _digest("named", name)
         elif variable.owner is None:
             digests[variable] = _digest(_root_text(variable))
+        elif isinstance(variable.owner.op, ViewOp):
+            # PyMC leaves out of a copy of a model what it puts around a deterministic.
+            digests[variable] = digests[variable.owner.inputs[0]]
         else:
             node = variable.owner
-            size = 1 if not sized and isinstance(node.op, RandomVariable) else None
-            inputs = (digests[found] for n, found in enumerate(node.inputs) if n != size)
+            has_size = isinstance(node.op, RandomVariable | SymbolicRandomVariable)
+            size = node.op.size_param(node) if has_size and not sized else None
+            inputs = (digests[found] for found in node.inputs if found is not size)
             digests[variable] = _digest(
                 _operation_text(node.op), _density_text(variable), str(variable.index), *inputs
             )
@@ -139,14 +145,14 @@ def _density_text(variable: Variable) -> str:
     if isinstance(variable.type, RandomType):
         return ""
     value = variable.type("value")
-    known = {value: "value"} | {
-        found: f"input {n}" for n, found in enumerate(variable.owner.inputs)
-    }
+    # Deriving a density copies random variables, which then have no names that are known here.
+    inputs = [found.type(f"input {place}") for place, found in enumerate(variable.owner.inputs)]
+    alone = variable.owner.clone_with_new_inputs(inputs).outputs[variable.index]
     try:
-        density = pm.logp(variable, value)
+        density = pm.logp(alone, value, warn_rvs=False)
     except NotImplementedError:
         return "no density"
-    return _graph_digests([density], known.get)[0]
+    return _graph_digests([density], {value: "value"}.get)[0]
 
 
 def _digest(*texts: str) -> str:

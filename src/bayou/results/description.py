@@ -146,7 +146,12 @@ class Description:
         grid = Grid(box=box.SIMPLE_HEAD)
         for title in _TITLES:
             right = title in {"rows", "total size"}
-            grid.add_column(title, justify="right" if right else "left", overflow="fold")
+            grid.add_column(
+                title,
+                justify="right" if right else "left",
+                overflow="fold",
+                min_width=len(title),
+            )
         for container in self.containers:
             grid.add_row(*(Text(text) for text in _texts(container)))
         return Group(grid, *(Text(line) for line in self._lines()))
@@ -158,11 +163,17 @@ class Description:
         return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
     def _repr_html_(self) -> str:
-        table = pd.DataFrame(map(_texts, self.containers), columns=_TITLES).to_html(index=False)
-        lines = "<br>".join(escape(line) for line in self._lines())
-        return f'<div style="white-space: pre-line">{table}</div><p>{lines}</p>'
+        head = "".join(f"<th>{title}</th>" for title in _TITLES)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{_html(text)}</td>' for text in _texts(container))}</tr>"
+            for container in self.containers
+        )
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"{table}<p>{_html(chr(10).join(self._lines()))}</p>"
 
     def _lines(self) -> Iterator[str]:
+        if not self.containers:
+            yield "Nothing brings values into the model."
         for kind in ("free", "deterministic", "observed", "potential"):
             names = [found.name for found in self.variables if found.kind == kind]
             if names:
@@ -184,7 +195,6 @@ _TITLES = (
 
 
 def _texts(container: ContainerSummary) -> tuple[str, ...]:
-    feeds = [name for name in container.feeds if name not in container.observed_by]
     return (
         container.name,
         container.role,
@@ -194,9 +204,13 @@ def _texts(container: ContainerSummary) -> tuple[str, ...]:
         "\n".join(_rows(container)),
         _total_size(container.total_size),
         container.source,
-        "\n".join([*(f"{name} (observed)" for name in container.observed_by), *feeds]) or "-",
+        ", ".join(dict.fromkeys((*container.observed_by, *container.feeds))) or "-",
         "not read" if container.fingerprint is None else container.fingerprint[:8],
     )
+
+
+def _html(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
 
 
 def _labels(container: ContainerSummary) -> Iterator[tuple[Any, ...]]:
@@ -209,7 +223,7 @@ def _labels(container: ContainerSummary) -> Iterator[tuple[Any, ...]]:
 def _axis(dim: str | None, length: int, labels: tuple[Any, ...]) -> str:
     shown = [str(label) for label in labels[:MAX_LABELS]]
     more = ["..."] if len(labels) > MAX_LABELS else []
-    text = f"{dim or '?'} {length:,}"
+    text = f"{length:,}" if dim is None else f"{dim} {length:,}"
     return f"{text}: {', '.join(shown + more)}" if shown else text
 
 

@@ -27,8 +27,8 @@ class Provenance:
     variables : dict of str to str
         The fingerprint of each variable.
     containers : dict of str to dict
-        Of each container its ``columns``, ``source``, ``rows``, ``dtype``, ``shape``,
-        ``observed_by`` and ``fingerprint``.
+        Of each container its ``columns``, ``categories`` (their fingerprint), ``source``, ``rows``,
+        ``dtype``, ``shape`` (of a row), ``observed_by`` and ``fingerprint``.
     unread : callable
         Returns the fingerprints of the containers of which a part is in memory, by reading their
         sources when they are asked for.
@@ -138,13 +138,25 @@ def _compared(
     )
 
 
+_WORDS = {
+    "columns": "the columns {}",
+    "dtype": "the dtype {}",
+    "rows": "{} rows",
+    "shape": "the shape {} of a row",
+    "observed_by": "the observers {}",
+}
+
+
 def _of_container(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
     """Say the first thing that differs, since the rest follows from it."""
-    for what in ("columns", "dtype", "rows", "shape", "observed_by"):
+    for what, words in _WORDS.items():
         if theirs[what] != ours[what]:
-            noun = what.replace("_", " ")
-            return f"has {noun} {_shown(ours[what])}, the result is of {_shown(theirs[what])}"
-    return "has other values" if theirs["fingerprint"] != ours["fingerprint"] else ""
+            now, then = (words.format(_shown(found[what])) for found in (ours, theirs))
+            return f"has {now}; the result is of {then}"
+    for what, said in (("categories", "categories"), ("fingerprint", "values")):
+        if theirs[what] != ours[what]:
+            return f"has other {said}"
+    return ""
 
 
 def _of_dim(theirs: str, ours: str) -> str:
@@ -170,5 +182,5 @@ def _of_versions(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Iterator
 
 def _shown(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return "none" if value is None else str(value)
+        return f"({', '.join(map(str, value))})"
+    return "(unknown)" if value is None else str(value)
