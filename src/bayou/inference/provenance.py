@@ -33,6 +33,7 @@ def provenance_of(model: pm.Model) -> Provenance:
     It costs a pass over the values in memory. Sources are read, once, when it is asked for more
     than the model.
     """
+    description = describe(model)
     inputs = {found.name: found.storage for found in model_inputs(model)}
     held = {name: streamed(storage) for name, storage in inputs.items()}
     windows = {name: window for name, window in held.items() if window is not None}
@@ -51,7 +52,7 @@ def provenance_of(model: pm.Model) -> Provenance:
             "observed_by": list(found.observed_by),
             "fingerprint": found.fingerprint,
         }
-        for found in describe(model).containers
+        for found in description.containers
     }
     return Provenance(
         versions={package: version(package) for package in ("pymc", "pytensor")},
