@@ -159,9 +159,9 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     axis_dims = _read_dims(full_name, shape, dims)
     labels = {} if new is None else new.feature_labels(axis_dims)
     if export_index_as_coords:
-        axis_dims, labels = _exported(
-            full_name, table, axis_dims, labels, explicit=dims is not None
-        )
+        exported = _index_labels(full_name, table)
+        axis_dims = _named_by_index(full_name, table, axis_dims, explicit=dims is not None)
+        labels |= by_dim(axis_dims, exported)
     named = [dim for dim in axis_dims if dim is not None]
     _refuse_taken(owner, full_name, [*named, *([] if categories is None else [categories])])
     labels |= _labels_given(full_name, shape, axis_dims, coords, labels)
