@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pymc.exceptions import ShapeError
-from pytensor.compile.sharedvalue import SharedVariable
 
+from bayou.containers.columns import columns_of
 from bayou.containers.dims import (
     by_dim,
     dims_of,
@@ -20,15 +19,22 @@ from bayou.containers.dims import (
     resize,
     write,
 )
-from bayou.containers.labelled import LabelledArray, to_array
+from bayou.containers.impute import check_masks
+from bayou.containers.left_out import keep, whole_dim
+from bayou.containers.new_values import exports, read_values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytensor.compile.sharedvalue import SharedVariable
+
     from bayou.containers.dims import Arrays, Labels
+    from bayou.containers.labelled import LabelledArray
+    from bayou.containers.left_out import AllRows, Kept
+    from bayou.containers.new_values import NewValues
 
 
-def set_data(
-    new_data: Mapping[str, Any], *, coords: Mapping[str, Any] | None = None, model: Any = None
-) -> None:
+def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: Any = None) -> None:
     """Exchange the values of data containers, with their lengths and coords, all or none.
 
     Nothing is compiled again: a model with new values of the same rank runs on.
@@ -70,91 +76,48 @@ def set_data(
     (array([4., 5.]), ('d', 'e'))
     """
     owner = model_of_context(model)
-    if not isinstance(new_data, Mapping):
-        raise TypeError(
-            f"`new_data` must map names to values, got a {type(new_data).__name__}.\n"
-            "Hint: call `set_data({'x': values})`."
-        )
     given = read_coords(coords)
-    tables: dict[SharedVariable, LabelledArray] = {}
-    for name, value in new_data.items():
-        variable = _container(owner, name)
-        if variable in tables:
-            raise ValueError(
-                f"`new_data` must name a container once, got {variable.name!r} twice.\n"
-                "Hint: name it with or without the model's prefix, not both."
-            )
-        tables[variable] = _read_new_value(owner, variable, value, given)
-    arrays: Arrays = {variable: table.array for variable, table in tables.items()}
+    fresh = read_values(owner, new_data, given)
+    kept = _kept(owner, fresh)
+    old_labels = {dim: labels for dim, labels in owner.coords.items() if dim not in kept}
+    arrays: Arrays = {variable: new.table.array for variable, new in fresh.items()}
+    for dim, rows in kept.items():
+        whole = whole_dim(owner, dim)
+        old_labels[dim] = owner.coords[dim] if whole is None else whole.labels
+        arrays |= {variable: all_rows.values for variable, all_rows in rows.containers.items()}
     new_lengths = _agreed_lengths(owner, arrays)
-    labels = _new_labels(owner, new_lengths, given, _exported_labels(owner, tables))
+    exported = _exported_labels(owner, {variable: new.table for variable, new in fresh.items()})
+    labels = _new_labels(old_labels, new_lengths, given, exported)
+    whole_labels = {dim: labels.get(dim, old_labels[dim]) for dim in kept}
+    for dim, rows in kept.items():
+        arrays |= rows.arrays()
+        new_lengths[dim] = rows.length
+        if (found := whole_labels[dim]) is not None:
+            labels[dim] = rows.labelled(found)
+    check_masks(arrays)
     lengths = resize(owner, arrays, new_lengths)
     write(owner, arrays, labels, lengths)
+    for dim, rows in kept.items():
+        for variable, all_rows in rows.containers.items():
+            rows.note(variable, all_rows, whole_labels[dim])
+    for variable, new in fresh.items():
+        columns = columns_of(variable)
+        if columns is not None:
+            variable.tag.columns = replace(columns, source=new.source)
 
 
-def _container(owner: Any, name: str) -> SharedVariable:
-    """Return the data container of that name, found as ``model[name]`` finds it."""
-    try:
-        variable = owner[name]
-    except (KeyError, ValueError, AttributeError):
-        names = ", ".join(repr(variable.name) for variable in owner.data_vars)
-        raise ValueError(
-            f"`new_data` must name data containers of the model, got {name!r}.\n"
-            f"Hint: the model has {names or 'none; create one with `Data`'}."
-        ) from None
-    if variable in owner.data_vars and isinstance(variable, SharedVariable):
-        return variable
-    kinds = {
-        "free_RVs": "free random variable",
-        "observed_RVs": "observed random variable",
-        "deterministics": "deterministic",
-        "potentials": "potential",
+def _kept(owner: Any, fresh: Mapping[Any, NewValues]) -> dict[str, Kept]:
+    """Return which rows are left, of each dim in which some are left out, or were."""
+    by_dim: dict[str, dict[Any, AllRows]] = {}
+    for variable, new in fresh.items():
+        dim = next(iter(dims_of(owner, variable)), None)
+        if dim is not None:
+            by_dim.setdefault(dim, {})[variable] = new.rows
+    return {
+        dim: keep(owner, dim, rows)
+        for dim, rows in by_dim.items()
+        if whole_dim(owner, dim) is not None or any(own.lacking.any() for own in rows.values())
     }
-    kind = next((noun for group, noun in kinds.items() if variable in getattr(owner, group)), None)
-    raise TypeError(
-        f"`new_data` must name data containers, got {name!r}, a "
-        f"{kind or type(variable).__name__}.\n"
-        "Hint: put values that change into the model with `Data`."
-    )
-
-
-def _read_new_value(
-    owner: Any, variable: SharedVariable, value: Any, given: Mapping[str, Labels]
-) -> LabelledArray:
-    """Read the new value of a container: of its dtype, rank and static shape."""
-    what = f"`new_data[{variable.name!r}]`"
-    static = variable.type.shape
-    if isinstance(value, pd.DataFrame) and _exports(variable) and len(static) == 2:
-        value = _columns_in_order(owner, dims_of(owner, variable)[1], value, given)
-    table = to_array(value, what, variable.type.dtype)
-    shape = table.array.shape
-    if len(shape) != len(static):
-        raise ShapeError(
-            f"{what} must have {len(static)} axes like its container, "
-            f"got a value of shape {shape}.\n"
-            "Hint: a container keeps its rank; create another one for values of another rank."
-        )
-    if any(fixed not in (None, size) for fixed, size in zip(static, shape, strict=True)):
-        raise ShapeError(
-            f"{what} must fit the static shape {static} of its container, "
-            f"got a value of shape {shape}.\n"
-            "Hint: create the container without a static shape to resize it."
-        )
-    return table
-
-
-def _columns_in_order(
-    owner: Any, dim: str | None, frame: pd.DataFrame, given: Mapping[str, Labels]
-) -> pd.DataFrame:
-    """Put columns back in the order of the coords, where nothing but their order differs."""
-    labels = None if dim is None or dim in given else owner.coords[dim]
-    if labels is None or len(labels) != len(frame.columns) or set(labels) != set(frame.columns):
-        return frame
-    return frame.loc[:, list(labels)]
-
-
-def _exports(variable: SharedVariable) -> bool:
-    return bool(getattr(variable.tag, "export_index_as_coords", False))
 
 
 def _exported_labels(
@@ -163,7 +126,7 @@ def _exported_labels(
     """Return the labels that the indices of the new values give, one set for each dim."""
     exported: dict[str, Labels] = {}
     for variable, table in tables.items():
-        if not _exports(variable):
+        if not exports(variable):
             continue
         what = f"The index of `new_data[{variable.name!r}]`"
         by_axis = [None if index is None else read_labels(index, what) for index in table.labels]
@@ -192,7 +155,7 @@ def _agreed_lengths(owner: Any, arrays: Arrays) -> dict[str, int]:
 
 
 def _new_labels(
-    owner: Any,
+    old_labels: Mapping[str, Labels | None],
     lengths: Mapping[str, int],
     given: dict[str, Labels],
     exported: dict[str, Labels],
@@ -212,7 +175,7 @@ def _new_labels(
             )
     changed = exported | given
     for dim, length in lengths.items():
-        old = owner.coords[dim]
+        old = old_labels[dim]
         if dim in changed or old is None or len(old) == length:
             continue
         if old != tuple(range(len(old))):

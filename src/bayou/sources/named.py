@@ -49,14 +49,23 @@ class Named:
         What it is, in words: "pandas.DataFrame".
     held : Mapping, Dataset, LazyFrame or Source
         Where the columns are: values by name in memory, or what is yet to be read.
-    labels : pandas.Index, optional
-        Of the rows, where it has an index.
+    index : pandas.Index, optional
+        Of the rows, where pandas holds them.
+    is_series : bool
+        Whether it is one column by itself.
     """
 
     names: tuple[Any, ...]
     words: str
     held: Any
-    labels: pd.Index[Any] | None = None
+    index: pd.Index[Any] | None = None
+    is_series: bool = False
+
+    def labels(self, names: Sequence[str]) -> pd.Index[Any] | None:
+        """Return the labels of the rows of some columns, where they have an index."""
+        if isinstance(self.held, xr.Dataset):
+            return self.held.indexes.get(self.held[names[0]].dims[0])
+        return self.index
 
     def open(self, names: Sequence[str]) -> Opened:
         """Return a source of some of the columns.
@@ -80,11 +89,10 @@ class Named:
         """
         chosen = list(dict.fromkeys(names))
         check_names([name for name in self.names if name in chosen])
-        held, labels = self.held, self.labels
+        held = self.held
         if isinstance(held, xr.Dataset):
             dataset = held[chosen]
             check_dims(dataset)
-            labels = dataset.indexes.get(dataset[chosen[0]].dims[0])
             if in_memory(dataset):
                 held = {name: dataset[name].values for name in chosen}
             else:
@@ -92,14 +100,14 @@ class Named:
         elif isinstance(held, nw.LazyFrame):
             held = from_lazy(held.select(chosen), "refuse")
         if isinstance(held, Source):
-            return Opened(held, {name: held.fields[name].dtype for name in chosen}, labels)
+            return Opened(held, {name: held.fields[name].dtype for name in chosen})
         columns = {name: _of_dates(_column(name, held[name])) for name in chosen}
         num_rows = one_length({name: len(masked[0]) for name, (_, masked) in columns.items()})
         told = {name: _told(field, masked) for name, (field, masked) in columns.items()}
         fields = {name: field for name, (field, _) in told.items()}
         values = {name: array for name, (_, array) in told.items()}
         dtypes = {name: field.dtype for name, (field, _) in columns.items()}
-        return Opened(ArraySource(fields, values, num_rows), dtypes, labels)
+        return Opened(ArraySource(fields, values, num_rows), dtypes)
 
     @property
     def is_in_memory(self) -> bool:
@@ -127,33 +135,37 @@ class Opened:
     dtypes : dict of str to numpy.dtype
         What each column is where it is not missing: integers that miss some are floats in the
         source.
-    labels : pandas.Index, optional
-        Of the rows, where they have an index.
     """
 
     source: Source
     dtypes: Mapping[str, np.dtype[Any]]
-    labels: pd.Index[Any] | None = None
 
 
 def named(obj: Any) -> Named | None:
     """Return the named columns of an object; None if it is an array or a list, without names."""
+    if isinstance(obj, Named):
+        return obj
     words = _words(obj)
     if is_source(obj) or is_zarr_object(obj) or (callable(obj) and not isinstance(obj, type)):
         whole = source(obj)
         return Named(tuple(whole.fields), words, whole)
     if isinstance(obj, xr.Dataset | xr.DataArray):
         dataset = with_columns(obj)
-        return Named(tuple(str(name) for name in dataset.data_vars), words, dataset)
+        is_series = isinstance(obj, xr.DataArray) and len(dataset.data_vars) == 1
+        return Named(tuple(map(str, dataset.data_vars)), words, dataset, is_series=is_series)
     if isinstance(obj, pd.DataFrame):
         return Named(tuple(obj.columns), words, obj, obj.index)
     if isinstance(obj, pd.Series):
-        return None if obj.name is None else Named((obj.name,), words, {obj.name: obj}, obj.index)
+        column = {obj.name: obj}
+        return None if obj.name is None else Named((obj.name,), words, column, obj.index, True)
+    if isinstance(obj, np.ndarray) and obj.dtype.names is not None:
+        obj = named_arrays(obj)
     if isinstance(obj, Mapping):
         return Named(tuple(obj), words, obj)
-    if isinstance(obj, np.ndarray):
-        arrays = named_arrays(obj)
-        return None if obj.dtype.names is None else Named(tuple(arrays), words, arrays)
+    return _of_narwhals(obj, words)
+
+
+def _of_narwhals(obj: Any, words: str) -> Named | None:
     wrapped = nw.from_native(of_arrow(obj), pass_through=True, allow_series=True)
     match wrapped:
         case nw.DataFrame():
@@ -161,7 +173,7 @@ def named(obj: Any) -> Named | None:
         case nw.LazyFrame():
             return Named(tuple(wrapped.collect_schema()), words, wrapped)
         case nw.Series() if wrapped.name:
-            return Named((wrapped.name,), words, {wrapped.name: wrapped})
+            return Named((wrapped.name,), words, {wrapped.name: wrapped}, is_series=True)
     return None
 
 
