@@ -147,6 +147,16 @@ def test_pymc_and_plain_arrays() -> None:
     assert frame.loc["unused", "feeds"] == ()
 
 
+def test_batches_of_an_expression() -> None:
+    with pm.Model() as model:
+        x = pm.Data("x", np.arange(6.0))
+        batch = pm.Minibatch(2 * x, batch_size=3)
+        pm.Normal("y", pm.Normal("mu"), 1, observed=batch, total_size=6)
+    frame = by.describe(model).to_frame()
+    assert frame["role"].to_dict() == {"x": "input", "minibatch": "minibatch"}
+    assert frame["num_rows"].tolist() == [6, 6]
+
+
 def test_one_container_in_many_places() -> None:
     with pm.Model() as model:
         x = by.Data("x", [1.0, 2.0])

@@ -186,7 +186,10 @@ def test_files_keep_it(tmp_path: Path) -> None:
     model = regression()
     draws = draws_of(model)
     draws.to_zarr(tmp_path / "draws.zarr", consolidated=False)
-    draws.posterior.to_dataset().to_netcdf(tmp_path / "posterior.nc", engine="scipy")
+    # NetCDF 3, the one at hand, holds no list of texts, as ArviZ keeps one beside it.
+    kept = {ATTRIBUTE: draws.posterior.attrs[ATTRIBUTE]}
+    plain = draws.posterior.to_dataset().drop_attrs().assign_attrs(kept)
+    plain.to_netcdf(tmp_path / "posterior.nc", engine="scipy")
     with (
         xr.open_datatree(tmp_path / "draws.zarr", engine="zarr", consolidated=False) as tree,
         xr.open_dataset(tmp_path / "posterior.nc", engine="scipy") as posterior,
@@ -234,9 +237,40 @@ def test_other_versions_are_given_as_a_reason() -> None:
     )
 
 
+def test_a_source_that_is_gone_costs_no_draws(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    ROWS[["y"]].to_csv(path, index=False)
+
+    def model() -> pm.Model:
+        with pm.Model() as model:
+            y = by.Minibatch(by.scan(path)["y"], 5, in_memory_size=7)
+            pm.Normal("obs", pm.Normal("mu"), 1, observed=y, total_size=len(ROWS))
+        return model
+
+    streamed = model()
+    text = path.read_text()
+    path.unlink()
+    with pytest.warns(UserWarning, match="does not say which values it is of: .*rows.csv"):
+        tree = posterior_tree(
+            streamed, {"mu": np.zeros((1, 1))}, provenance=provenance_of(streamed)
+        )
+    path.write_text(text)
+    assert by.verify(tree, model()).differences == (
+        "container 'Minibatch' has values that the result does not tell, since its source could "
+        "not be read",
+    )
+
+
+def test_an_attribute_that_is_damaged() -> None:
+    draws = draws_of(regression())
+    draws.posterior.attrs[ATTRIBUTE] = "{}"
+    with pytest.raises(ValueError, match=r"as bayou wrote it, got '\{\}'"):
+        by.verify(draws, regression())
+
+
 def test_it_prints() -> None:
     good = by.verify(draws_of(regression()), regression())
-    assert str(good) == "The result is of this model and its data."
+    assert repr(good) == str(good) == "The result is of this model and its data."
     bad = by.verify(draws_of(regression()), regression(sd=2.0))
     assert str(bad) == (
         "The result is not of this model and its data:\n- variable 'b' is defined otherwise"

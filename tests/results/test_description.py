@@ -38,6 +38,11 @@ def test_a_narrow_terminal_loses_nothing(description: by.Description) -> None:
     assert "penalty" in captured.get()
 
 
+def test_a_prompt_shows_the_table(description: by.Description) -> None:
+    assert repr(description) == str(description)
+    assert repr(description.diagram()) == str(description.diagram())
+
+
 def test_html_is_escaped(description: by.Description) -> None:
     html = description._repr_html_()
     assert "one, &lt;two&gt;" in html

@@ -8,6 +8,7 @@ import numpy as np
 import pymc as pm
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Constant
 from pytensor.tensor.type_other import NoneConst
 
 from bayou.containers.columns import columns_of
@@ -15,6 +16,7 @@ from bayou.containers.dims import dims_of, evaluate_length
 from bayou.containers.resident import resident_of
 from bayou.inference.fingerprint import array_fingerprint
 from bayou.inference.inputs import key_of, model_inputs, names_of, parents_of, variables_of
+from bayou.inference.start import interpreted
 from bayou.results.description import ContainerSummary, Description, VariableSummary
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ def _summary(model: pm.Model, found: ModelInput, feeds: tuple[str, ...]) -> Cont
         name=found.name,
         role=found.role,
         columns=names if columns is None else columns.names,
+        categories=None if columns is None else columns.categories,
         dims=dims,
         coords={
             dim: tuple(model.coords[dim])
@@ -127,7 +130,10 @@ def held_values(storage: Variable) -> NDArray[Any]:
     """Return what is in memory of what feeds a model; of a generator, the first item."""
     if isinstance(storage, SharedVariable):
         return np.asanyarray(storage.get_value(borrow=True))
-    return np.asanyarray(storage.data)
+    if isinstance(storage, Constant):
+        return np.asanyarray(storage.data)
+    # Of a pm.Minibatch it may be an expression.
+    return np.asarray(interpreted([], [storage])()[0])
 
 
 def _kind(model: pm.Model, variable: Variable) -> str:
@@ -137,10 +143,12 @@ def _kind(model: pm.Model, variable: Variable) -> str:
 
 
 def _dims(model: pm.Model, found: ModelInput) -> tuple[str | None, ...]:
-    """Return the dims of a container; else those of what observes it, which has the same axes."""
+    """Return the dims of a container; else those of what observes it, if it has the same axes."""
+    own = dims_of(model, found.storage)
     if found.storage in model.data_vars or not found.observed_by:
-        return dims_of(model, found.storage)
-    return dims_of(model, model[found.observed_by[0]])
+        return own
+    dims = dims_of(model, model[found.observed_by[0]])
+    return dims if len(dims) == len(own) else own
 
 
 def _shape(found: ModelInput, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -171,7 +179,11 @@ def _total_size(model: pm.Model, found: ModelInput) -> int | tuple[int | None, .
     node = model[found.observed_by[0]].owner
     if not isinstance(node.op, MinibatchRandomVariable):
         return None
-    first, *rest = (
-        None if NoneConst.equals(size) else evaluate_length(size, {}) for size in node.inputs[1:]
-    )
+    first, *rest = map(_size, node.inputs[1:])
     return first if not any(rest) else (first, *rest)
+
+
+def _size(size: Variable) -> int | None:
+    if NoneConst.equals(size):
+        return None
+    return int(size.data) if isinstance(size, Constant) else evaluate_length(size, {})

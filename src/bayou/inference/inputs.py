@@ -67,7 +67,7 @@ def model_inputs(model: pm.Model) -> tuple[ModelInput, ...]:
     # By name, since the variables of a copy of a model are in another order.
     graphs = sorted(variables_of(model), key=lambda variable: str(variable.name), reverse=True)
     found = _roots([*values.values(), *graphs])
-    slices = {storage_of(root): root for root in found if is_fed(root)}
+    slices = {holder_of(root): root for root in found if is_batch(root)}
     containers = list(model.data_vars)
     roots = [slices.get(container, container) for container in containers]
     # A container that is cut into batches stands in the graph as their storage too.
@@ -79,7 +79,7 @@ def model_inputs(model: pm.Model) -> tuple[ModelInput, ...]:
     taken = set(model.named_vars)
     inputs: dict[Any, ModelInput] = {}
     for root in roots:
-        key, storage = key_of(root), storage_of(root)
+        key, storage = key_of(root), holder_of(root)
         if key in inputs:
             continue
         name = str(storage.name) if storage in containers else _unused(root, taken)
@@ -138,31 +138,31 @@ def parents_of(variable: Variable, names: Container[Any]) -> Iterator[Any]:
 
 def key_of(variable: Variable) -> Any:
     """Return what tells a variable from others; clones of one slice have it in common."""
-    if is_fed(variable):
+    if is_batch(variable):
         return (variable.owner.op, *variable.owner.inputs, variable.index)
     return variable
 
 
-def is_fed(variable: Variable) -> bool:
+def is_batch(variable: Variable) -> bool:
     """Tell whether a variable is a slice of data or an item of a generator, of PyMC too."""
     return variable.owner is not None and isinstance(variable.owner.op, MinibatchOp)
 
 
-def storage_of(variable: Variable) -> Variable:
+def holder_of(variable: Variable) -> Variable:
     """Return what holds the data that a minibatch is a slice of; a container itself."""
-    return variable.owner.inputs[variable.index or 0] if is_fed(variable) else variable
+    return variable.owner.inputs[variable.index or 0] if is_batch(variable) else variable
 
 
 def _roots(graphs: Iterable[Variable]) -> list[Variable]:
     """Find minibatches, generators and shared values in graphs."""
 
     def inputs_of(variable: Variable) -> list[Variable]:
-        return [] if variable.owner is None or is_fed(variable) else list(variable.owner.inputs)
+        return [] if variable.owner is None or is_batch(variable) else list(variable.owner.inputs)
 
     return [
         variable
         for variable in walk(list(graphs), inputs_of, bfs=False)
-        if is_fed(variable)
+        if is_batch(variable)
         or (isinstance(variable, SharedVariable) and not isinstance(variable.type, RandomType))
     ]
 
@@ -175,14 +175,14 @@ def _constant(value: Variable) -> Variable:
 
 
 def _role(root: Variable, observed_by: tuple[str, ...]) -> str:
-    if is_fed(root):
+    if is_batch(root):
         return "generator" if isinstance(root.owner.op, GeneratorOp) else "minibatch"
     return "observed" if observed_by else "input"
 
 
 def _unused(root: Variable, taken: Container[str]) -> str:
     """Return its name, with a number where it is taken: minibatches need no names of their own."""
-    name = root.name or ("minibatch" if is_fed(root) else "shared")
+    name = root.name or ("minibatch" if is_batch(root) else "shared")
     number = 1
     found = name
     while found in taken:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import pymc as pm
+import pytensor
 import xarray as xr
 
 from bayou.containers.columns import columns_of
@@ -21,7 +22,6 @@ from bayou.results.provenance import ATTRIBUTE, Provenance, compare
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pymc as pm
     from pytensor.graph.basic import Variable
 
     from bayou.results.provenance import Verification
@@ -55,7 +55,7 @@ def provenance_of(model: pm.Model) -> Provenance:
         for found in description.containers
     }
     return Provenance(
-        versions={package: version(package) for package in ("pymc", "pytensor")},
+        versions={"pymc": pm.__version__, "pytensor": pytensor.__version__},
         dims={dim: _dim_fingerprint(model, dim) for dim in _free_dims(model)},
         variables=variable_fingerprints(model),
         containers=containers,

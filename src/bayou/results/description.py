@@ -35,6 +35,8 @@ class ContainerSummary:
         What it is to the model.
     columns : tuple of str or None
         The columns of the frame or the source that it was made of.
+    categories : tuple of str or None
+        What its values stand for, where they are codes.
     dims : tuple of (str or None)
         The name of each axis.
     coords : dict of str to tuple
@@ -64,6 +66,7 @@ class ContainerSummary:
     name: str
     role: str
     columns: tuple[str, ...] | None
+    categories: tuple[str, ...] | None
     dims: tuple[str | None, ...]
     coords: dict[str, tuple[Any, ...]]
     shape: tuple[int, ...]
@@ -100,7 +103,7 @@ class VariableSummary:
     parents: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Description:
     """What :func:`bayou.describe` found; prints as a table.
 
@@ -162,6 +165,8 @@ class Description:
             console.print(self)
         return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{title}</th>" for title in _TITLES)
         rows = "".join(
@@ -198,7 +203,7 @@ def _texts(container: ContainerSummary) -> tuple[str, ...]:
     return (
         container.name,
         container.role,
-        ", ".join(container.columns or ()) or "-",
+        _columns(container),
         "\n".join(map(_axis, container.dims, container.shape, _labels(container))) or "-",
         container.dtype,
         "\n".join(_rows(container)),
@@ -207,6 +212,13 @@ def _texts(container: ContainerSummary) -> tuple[str, ...]:
         ", ".join(dict.fromkeys((*container.observed_by, *container.feeds))) or "-",
         "not read" if container.fingerprint is None else container.fingerprint[:8],
     )
+
+
+def _columns(container: ContainerSummary) -> str:
+    text = ", ".join(container.columns or ()) or "-"
+    if container.categories is None:
+        return text
+    return f"{text}\n{len(container.categories):,} categories"
 
 
 def _html(text: str) -> str:

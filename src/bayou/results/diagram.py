@@ -19,7 +19,7 @@ _SHAPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagram:
     """The containers and the variables of a model, each with what it is computed from.
 
@@ -54,6 +54,8 @@ class Diagram:
         return "\n".join(
             f"{name:{widths[0]}}  {kind:{widths[1]}}  {text}".rstrip() for name, kind, text in rows
         )
+
+    __repr__ = __str__
 
     def _repr_mimebundle_(self, **unused: Any) -> dict[str, str]:
         """Return what a notebook shows: the drawing where it can draw one, else the text."""

@@ -118,8 +118,9 @@ class Fit:
         xarray.DataTree
             As ArviZ reads it: ``posterior`` in the space of the model, one chain, with the
             deterministics that depend on no minibatch; ``observed_data``, where all rows are in
-            memory; ``constant_data``. The posterior says which data were fitted: see
-            :func:`bayou.verify`.
+            memory; ``constant_data``. The posterior says which data were fitted, for
+            :func:`bayou.verify`: the first time, a source of which a part is in memory is read once
+            for that.
 
         Raises
         ------

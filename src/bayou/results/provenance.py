@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -42,30 +43,59 @@ class Provenance:
 
     def read(self) -> dict[str, Any]:
         """Return all of it, as JSON can hold it, with the fingerprints that take reading."""
-        fingerprints = self.unread()
+        return self._with(self.unread())
+
+    def to_json(self) -> str:
+        """Return all of it as text, for a result: one that cannot be read again is kept too.
+
+        Warns
+        -----
+        UserWarning
+            If a source cannot be read: its fingerprint is left out.
+        """
+        try:
+            found = self.read()
+        except (OSError, ValueError) as error:
+            warnings.warn(
+                f"The result does not say which values it is of: {str(error).partition(chr(10))[0]}"
+                "\nHint: keep a source where it is until draws were taken of a fit.",
+                UserWarning,
+                stacklevel=4,
+            )
+            found = self._with({})
+        return json.dumps(found)
+
+    def _with(self, fingerprints: Mapping[str, str]) -> dict[str, Any]:
+        containers = {name: dict(container) for name, container in self.containers.items()}
+        for name, fingerprint in fingerprints.items():
+            containers[name]["fingerprint"] = fingerprint
         return {
             "versions": dict(self.versions),
             "dims": dict(self.dims),
             "variables": dict(self.variables),
-            "containers": {
-                name: dict(container)
-                | ({"fingerprint": fingerprints[name]} if name in fingerprints else {})
-                for name, container in self.containers.items()
-            },
+            "containers": containers,
         }
-
-    def to_json(self) -> str:
-        """Return all of it as text."""
-        return json.dumps(self.read())
 
     @classmethod
     def from_json(cls, text: str) -> Provenance:
-        """Return what :meth:`to_json` wrote."""
-        found = json.loads(text)
-        return cls(found["versions"], found["dims"], found["variables"], found["containers"])
+        """Return what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If it did not.
+        """
+        try:
+            found = json.loads(text)
+            return cls(found["versions"], found["dims"], found["variables"], found["containers"])
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(
+                f"`result` must say what it is of as bayou wrote it, got {str(text)[:60]!r}.\n"
+                f"Hint: the attribute {ATTRIBUTE!r} is damaged, or of another version of bayou."
+            ) from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """Whether a result is of a model and its data; true if it is.
 
@@ -87,6 +117,8 @@ class Verification:
 
     def __str__(self) -> str:
         return "\n- ".join([self._verdict, *self.differences])
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{escape(difference)}</li>" for difference in self.differences)
@@ -153,10 +185,11 @@ def _of_container(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
         if theirs[what] != ours[what]:
             now, then = (words.format(_shown(found[what])) for found in (ours, theirs))
             return f"has {now}; the result is of {then}"
-    for what, said in (("categories", "categories"), ("fingerprint", "values")):
-        if theirs[what] != ours[what]:
-            return f"has other {said}"
-    return ""
+    if theirs["categories"] != ours["categories"]:
+        return "has other categories"
+    if theirs["fingerprint"] is None:
+        return "has values that the result does not tell, since its source could not be read"
+    return "has other values" if theirs["fingerprint"] != ours["fingerprint"] else ""
 
 
 def _of_dim(theirs: str, ours: str) -> str:
