@@ -52,21 +52,23 @@ def describe(model: pm.Model) -> Description:
 
     Examples
     --------
+    >>> flights = {"distance": [0.2, 1.4], "hour": [6.0, 20.0], "late": [False, True]}
     >>> with pm.Model() as model:
-    ...     x = by.Data("x", np.ones((100, 2)), dims=("row", "feature"))
+    ...     x = by.Data("x", flights, columns=["distance", "hour"], dims=("flight", "feature"))
+    ...     late = by.Data("late", flights, columns="late", dims="flight")
     ...     b = pm.Normal("b", dims="feature")
-    ...     y = pm.Normal("y", x @ b, 1, observed=np.zeros(100), dims="row")
+    ...     obs = pm.Bernoulli("obs", logit_p=x @ b, observed=late, dims="flight")
     >>> description = by.describe(model)
-    >>> description.to_frame()[["role", "shape", "dtype", "num_rows"]]
-              role     shape    dtype  num_rows
+    >>> description.to_frame()[["role", "columns", "shape", "dtype"]]
+              role           columns   shape    dtype
     name
-    x        input  (100, 2)  float64       100
-    y     observed    (100,)  float64       100
+    x        input  (distance, hour)  (2, 2)  float64
+    late  observed           (late,)    (2,)     bool
     >>> print(description.diagram())
-    x  input
-    y  observed
-    b  free
-    y  observed  <- x, b
+    x     input
+    late  observed
+    b     free
+    obs   observed  <- x, b  observes late
     """
     if not isinstance(model, pm.Model):
         raise TypeError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 PIECE_ROWS = 2**16
 
-_of_windows: weakref.WeakKeyDictionary[Resident, str] = weakref.WeakKeyDictionary()
-
 
 def array_fingerprint(array: Any) -> str:
     """Return the fingerprint of an array: of its dtype, shape and values, and of what is masked.
@@ -58,24 +55,20 @@ def array_fingerprint(array: Any) -> str:
 def window_fingerprints(windows: Sequence[Resident]) -> list[str]:
     """Return the fingerprints of all rows of what is in memory in part.
 
-    They are those of the arrays that all of the rows would make. It costs a pass over each source
-    the first time, since the rows of a source stay what they are.
+    They are those of the arrays that all of the rows would make. It costs a pass over each source.
     """
-    by_source: dict[int, list[Resident]] = {}
-    for window in windows:
-        if window not in _of_windows:
-            by_source.setdefault(id(window.column.source), []).append(window)
-    for together in by_source.values():
-        columns = [window.column for window in together]
-        found = [
-            _begun(window.column.dtype, (window.num_rows, *window.column.shape))
-            for window in together
-        ]
-        for piece in read_pieces(Layout(tuple(columns)), together[0].blocks, PIECE_ROWS):
-            for one, values in zip(found, piece, strict=True):
-                _add(one, values)
-        _of_windows.update(zip(together, map(_text, found), strict=True))
-    return [_of_windows[window] for window in windows]
+    by_source: dict[int, list[int]] = {}
+    for place, window in enumerate(windows):
+        by_source.setdefault(id(window.column.source), []).append(place)
+    found = [
+        _begun(window.column.dtype, (window.num_rows, *window.column.shape)) for window in windows
+    ]
+    for places in by_source.values():
+        layout = Layout(tuple(windows[place].column for place in places))
+        for piece in read_pieces(layout, windows[places[0]].blocks, PIECE_ROWS):
+            for place, values in zip(places, piece, strict=True):
+                _add(found[place], values)
+    return list(map(_text, found))
 
 
 def data_fingerprint(model: pm.Model, program: Program) -> str:

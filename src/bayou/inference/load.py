@@ -36,7 +36,7 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
         A file that :meth:`bayou.Fit.save` wrote.
     model : pymc.Model, optional
         The model that was fitted, made anew; by default the one of the context. Its data may be
-        others.
+        others: :func:`bayou.verify` tells.
 
     Returns
     -------

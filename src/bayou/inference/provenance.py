@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pymc as pm
@@ -38,6 +39,7 @@ def provenance_of(model: pm.Model) -> Provenance:
     held = {name: streamed(storage) for name, storage in inputs.items()}
     windows = {name: window for name, window in held.items() if window is not None}
 
+    @cache
     def unread() -> dict[str, str]:
         return dict(zip(windows, window_fingerprints(list(windows.values())), strict=True))
 

@@ -309,7 +309,7 @@ class Fit:
         """Write the approximation to a file that :func:`bayou.load` reads.
 
         The file holds arrays and text, nothing that could run. The model and its data are not in
-        it.
+        it, but what tells them from others is, for :func:`bayou.verify`.
 
         Parameters
         ----------
