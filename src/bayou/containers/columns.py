@@ -230,8 +230,9 @@ def refuse_lacking(table: Named, wanted: Mapping[str, tuple[str, ...]]) -> None:
                 lacking.setdefault(name, []).append(repr(container))
     if not lacking:
         return
-    texts = [name for name in table.names if isinstance(name, str)]
-    close = [match for name in lacking for match in get_close_matches(name, texts, n=1)]
+    used = {name for names in wanted.values() for name in names}
+    spare = [name for name in table.names if isinstance(name, str) and name not in used]
+    close = [match for name in lacking for match in get_close_matches(name, spare, n=1)]
     meant = f"did you mean {listed(close)}? " if close else ""
     found = ", ".join(f"{name!r} (for {', '.join(of)})" for name, of in lacking.items())
     raise ValueError(

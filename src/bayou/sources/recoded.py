@@ -199,9 +199,9 @@ class Recoded(Source):
         return ValueError(
             f"`{origin}` must be of the categories of the dim {codes.dim!r}, "
             f"{listed(codes.table)}, got {listed(sorted(found))}.\n"
-            "Hint: leave out such rows, give the dim all categories when the model is built, as in "
-            f"pm.Model(coords={{{codes.dim!r}: [...]}}), or build the container with unknown='other', "
-            "the category that all unknown ones become."
+            "Hint: leave out such rows, give the dim all categories when the model is built, "
+            f"pm.Model(coords={{{codes.dim!r}: [...]}}), or build the container with "
+            "unknown='other', the category that all unknown ones become."
         )
 
 
