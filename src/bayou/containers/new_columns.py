@@ -15,8 +15,9 @@ from bayou.feeding.layout import Layout
 from bayou.feeding.memory import default_window
 from bayou.feeding.read import read_rows
 from bayou.feeding.window import count_blocks
-from bayou.sources.recoded import Recoded, distinct
+from bayou.sources.recoded import Recoded
 from bayou.sources.source import listed
+from bayou.sources.texts import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,7 +203,7 @@ def _read_names(name: str, columns: Any) -> tuple[str, ...]:
 def _check_fields(name: str, fields: list[Field], options: Options) -> None:
     for field in fields:
         kind = kind_of(field)
-        coded = kind in ("text", "categories")
+        coded = kind == "text or categories"
         if coded and options.categories is None:
             hint = (
                 "leave it out, and make a container of it alone"

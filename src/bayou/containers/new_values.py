@@ -71,8 +71,8 @@ def read_values(
     if not _is_by_container(model, new_data):
         if named(new_data) is None:
             raise TypeError(
-                "`new_data` must map names to values, or be a table with named columns, got a "
-                f"{type(new_data).__name__}.\n"
+                f"`new_data` must map names to values, got a {type(new_data).__name__}, which has "
+                "no named columns either.\n"
                 "Hint: call `set_data({'x': values})`, or `set_data(frame)`."
             )
         table = table_of(new_data, "`new_data`")
@@ -89,16 +89,38 @@ def read_values(
     return values
 
 
+def check_features(model: Any, variable: Any, given: Mapping[str, Labels]) -> None:
+    """Refuse labels for the columns of a matrix that are not their names."""
+    columns = columns_of(variable)
+    if columns is None or not columns.is_matrix:
+        return
+    dim = dims_of(model, variable)[1]
+    if dim is not None and given.get(dim, columns.names) != columns.names:
+        raise ValueError(
+            f"`coords[{dim!r}]` must be the columns of data container {variable.name!r}, "
+            f"{columns.names}, got {given[dim]}.\n"
+            "Hint: leave it out, or build a container of other columns."
+        )
+
+
 def _is_by_container(model: Any, new_data: Any) -> bool:
     """Whether new data map names of containers, and not of columns, to values."""
     if not isinstance(new_data, Mapping):
         return False
-    containers = {variable.name for variable in model.root.data_vars}
-    names = {name for v in model.root.data_vars for name in _columns(v)}
-    keys = {model.name_for(key) if isinstance(key, str) else key: key for key in new_data}
-    if any(full in containers and key not in names for full, key in keys.items()):
-        return True
-    return containers >= keys.keys() or not names.intersection(new_data)
+    columns = {name for variable in model.root.data_vars for name in _columns(variable)}
+    containers = {key for key in new_data if _is_container(model, key)}
+    # A container may have the name of its column; another key then tells what is meant.
+    return (
+        bool(containers - columns) or len(containers) == len(new_data) or not columns & {*new_data}
+    )
+
+
+def _is_container(model: Any, name: Any) -> bool:
+    try:
+        variable = model[name]
+    except (KeyError, ValueError, AttributeError):
+        return False
+    return variable in model.data_vars
 
 
 def _columns(variable: Any) -> tuple[str, ...]:
@@ -165,7 +187,8 @@ def _read_value(
         table = named(value)
         if table is not None and not table.is_series:
             return _read_columns(model, table, [variable])[variable]
-        if not columns.is_matrix and (columns.categories is None or not _are_codes(value)):
+        held_otherwise = columns.categories is not None or columns.dates
+        if not columns.is_matrix and not (held_otherwise and _are_numbers(value)):
             index = value.index if isinstance(value, pd.Series) else None
             column = Named(columns.names, words, {columns.names[0]: value}, index)
             return _read_columns(model, column, [variable])[variable]
@@ -185,8 +208,8 @@ def _read_value(
     return NewValues(table_of_value, words)
 
 
-def _are_codes(value: Any) -> bool:
-    """Whether a value is numbers, for a container of codes, and not text or categories."""
+def _are_numbers(value: Any) -> bool:
+    """Whether a value is codes or days, as a container holds them, and not text or dates."""
     dtype = getattr(value, "dtype", None)
     if isinstance(dtype, np.dtype):
         return dtype.kind in "biuf"

@@ -21,7 +21,7 @@ from bayou.containers.dims import (
 )
 from bayou.containers.impute import check_masks
 from bayou.containers.left_out import keep, whole_dim
-from bayou.containers.new_values import exports, read_values
+from bayou.containers.new_values import check_features, exports, read_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +78,8 @@ def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: A
     owner = model_of_context(model)
     given = read_coords(coords)
     fresh = read_values(owner, new_data, given)
+    for variable in fresh:
+        check_features(owner, variable, given)
     kept = _kept(owner, fresh)
     old_labels = {dim: labels for dim, labels in owner.coords.items() if dim not in kept}
     arrays: Arrays = {variable: new.table.array for variable, new in fresh.items()}

@@ -1,14 +1,13 @@
 """Chosen columns of anything that has named ones, with what is missing told by a value of its own.
 
 Null, None, masked, NaN and NaT are one thing here: NaN among numbers (which become float64), NaT
-among dates, None among text, -1 among codes. No other column is looked at.
+among dates, -1 among codes, which text becomes too. No other column is looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import xarray as xr
+from pyarrow import types
 
 from bayou.sources.array import ArraySource, array_column, check_names, named_arrays, one_length
 from bayou.sources.arrow_values import arrow_field, arrow_values
@@ -23,6 +23,7 @@ from bayou.sources.frame import series_column
 from bayou.sources.lazy import from_lazy
 from bayou.sources.open import is_source, of_arrow, source
 from bayou.sources.source import Field, Source
+from bayou.sources.texts import MISSING_CODE, encode, from_objects, is_text, kinds_error
 from bayou.sources.xarray import check_dims, from_xarray, in_memory, with_columns
 from bayou.sources.zarr import is_zarr_object
 
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.sources.nulls import Masked
-
-# What a code of a missing value is.
-MISSING_CODE = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +99,7 @@ class Named:
             held = from_lazy(held.select(chosen), "refuse")
         if isinstance(held, Source):
             return Opened(held, {name: held.fields[name].dtype for name in chosen})
-        columns = {name: _of_dates(_column(name, held[name])) for name in chosen}
+        columns = {name: _column(name, held[name]) for name in chosen}
         num_rows = one_length({name: len(masked[0]) for name, (_, masked) in columns.items()})
         told = {name: _told(field, masked) for name, (field, masked) in columns.items()}
         fields = {name: field for name, (field, _) in told.items()}
@@ -189,29 +187,45 @@ def _words(obj: Any) -> str:
 
 
 def _column(name: str, values: Any) -> tuple[Field, Masked]:
+    """Return a column that is in memory, text as codes, with what is null."""
     wrapped = nw.from_native(of_arrow(values), pass_through=True, allow_series=True)
-    if isinstance(wrapped, nw.Series):
-        return series_column(wrapped.alias(name))
-    return array_column(name, values)
+    if not isinstance(wrapped, nw.Series):
+        return _of_array(name, values)
+    if wrapped.dtype == nw.Object or (wrapped.implementation.is_pandas() and _is_numpy(wrapped)):
+        return _of_array(name, wrapped.to_numpy())
+    if wrapped.dtype == nw.String:
+        return _of_arrow(name, wrapped.to_arrow())
+    column = series_column(wrapped.alias(name))
+    if column[0].dtype == object:
+        raise kinds_error(name, str(wrapped.dtype))
+    return column
 
 
-def _of_dates(column: tuple[Field, Masked]) -> tuple[Field, Masked]:
-    """Return a column of Python's own dates as one of NumPy's, all others as they are."""
-    field, (values, null) = column
-    if field.dtype != object or values.ndim != 1:
-        return column
-    known = values if null is None else values[~null]
-    if not len(known) or not isinstance(known[0], date):
-        return column
-    try:
-        arrow = pa.array(values, mask=null, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise TypeError(
-            f"`{field.name}` must hold values of one kind, got dates among others ({error}).\n"
-            "Hint: convert the column first, such as with pandas.to_datetime."
-        ) from None
-    dates = arrow_field(field.name, arrow.type)
-    return dates, arrow_values(arrow, dates)
+def _is_numpy(series: nw.Series[Any]) -> bool:
+    return isinstance(series.to_native().dtype, np.dtype)
+
+
+def _of_array(name: str, values: Any) -> tuple[Field, Masked]:
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind in "biufcmM" or array.dtype.names is not None:
+        return array_column(name, values)
+    null = None
+    if isinstance(values, np.ma.MaskedArray):
+        null = np.ma.getmaskarray(values)
+    elif isinstance(values, list | tuple):
+        # NumPy writes "nan" for the NaN in a list of texts.
+        array = np.array(values, dtype=object)
+    return _of_arrow(name, from_objects(name, array.astype(object), null))
+
+
+def _of_arrow(name: str, column: Any) -> tuple[Field, Masked]:
+    if is_text(column.type) or types.is_null(column.type):
+        field, codes = encode(name, column.cast(pa.large_string()))
+        return field, (codes, codes < 0)
+    field = arrow_field(name, column.type)
+    if field.dtype == object:
+        raise kinds_error(name, str(column.type))
+    return field, arrow_values(column, field)
 
 
 def _told(field: Field, masked: Masked) -> tuple[Field, NDArray[Any]]:
