@@ -10,6 +10,7 @@ from bayou.datasets import get_data
 from bayou.feeding.batches import Batches
 from bayou.feeding.inspect import Inspection, inspect
 from bayou.feeding.shuffle import shuffle
+from bayou.inference.batched import batched
 from bayou.inference.describe import describe
 from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
@@ -48,6 +49,7 @@ __all__ = [
     "Verification",
     "Weighted",
     "align_minibatches",
+    "batched",
     "describe",
     "fit",
     "generator",

@@ -166,18 +166,24 @@ def test_one_container_in_many_places() -> None:
     assert (found.role, found.observed_by, found.feeds) == ("observed", ("a", "b"), ("a",))
 
 
-def test_a_container_in_batches_is_one() -> None:
-    """As in a model whose data are cut into batches after it was written."""
-    from bayou.containers.rows import random_slice, step_variable
-    from bayou.sampling.axes import axis_samples
+def test_a_model_in_batches(flights: pm.Model) -> None:
+    whole = by.describe(flights).to_frame()
+    batches = by.describe(by.batched(flights, batch_size=3)).to_frame()
+    assert set(batches.index) == set(whole.index)
+    assert set(batches["role"]) == {"minibatch"}
+    assert batches["shape"].to_dict() == {"x": (3, 2), "carrier": (3,), "late": (3,)}
+    assert batches["total_size"].to_dict() == {"x": None, "carrier": None, "late": 4}
+    for column in ("columns", "num_rows", "source", "fingerprint", "feeds", "observed_by"):
+        assert batches[column].to_dict() == whole[column].to_dict()
 
-    with pm.Model() as model:
-        x = by.Data("x", np.arange(10.0), dims="row")
-        batch = random_slice(x, step_variable("step"), axis_samples(4, 1, 1), [False])
-        pm.Normal("y", pm.Normal("mu"), 1, observed=batch, total_size=10)
-    [found] = by.describe(model).containers
-    assert (found.name, found.role, found.shape, found.dims) == ("x", "minibatch", (4,), ("row",))
-    assert found.num_rows == 10
+
+def test_a_constant_in_batches_keeps_its_name() -> None:
+    with pm.Model(coords={"row": range(4)}) as model:
+        pm.Normal("y", pm.Normal("mu"), 1, observed=np.ones(4), dims="row")
+    [whole] = by.describe(model).containers
+    [batch] = by.describe(by.batched(model, batch_size=2)).containers
+    assert (batch.name, batch.role, batch.shape, batch.num_rows) == ("y", "minibatch", (2,), 4)
+    assert batch.fingerprint == whole.fingerprint
 
 
 def test_named_models_and_dims_of_pymc() -> None:

@@ -211,6 +211,13 @@ def test_fits_keep_what_they_were_fitted_to(tmp_path: Path) -> None:
         assert by.verify(result, model).differences == ("container 'y' has other values",)
 
 
+def test_a_fit_in_batches_is_of_the_model_as_it_is_written() -> None:
+    model = regression()
+    fit = by.fit(100, batch_size=5, model=model, progressbar=False, random_seed=1)
+    assert by.verify(fit, model)
+    assert by.verify(fit.sample(10), regression())
+
+
 def test_nuts_says_what_it_sampled() -> None:
     with pm.Model() as model:
         y = by.Data("y", [1.0, 2.0])

@@ -16,7 +16,7 @@ from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import streamed
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
-from bayou.inference.program import storage_of
+from bayou.inference.roots import storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,6 +15,7 @@ from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.shape import Shape, Shape_i
 
 from bayou.containers.generator import GeneratorOp
+from bayou.containers.rows import NumRows
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -82,9 +83,13 @@ def model_inputs(model: pm.Model) -> tuple[ModelInput, ...]:
         key, storage = key_of(root), holder_of(root)
         if key in inputs:
             continue
-        name = str(storage.name) if storage in containers else _unused(root, taken)
-        taken.add(name)
         observed_by = tuple(observers.get(key, ()))
+        if storage in containers:
+            name = str(storage.name)
+        else:
+            # What is observed as it is has the name of its observer, and keeps it in batches.
+            name = str(root.name) if root.name in observed_by else _unused(root, taken)
+        taken.add(name)
         inputs[key] = ModelInput(name, _role(root, observed_by), root, storage, observed_by)
     constants = (
         ModelInput(name, "observed", constant, constant, (name,))
@@ -127,7 +132,7 @@ def parents_of(variable: Variable, names: Container[Any]) -> Iterator[Any]:
 
     def inputs_of(found: Variable) -> list[Variable]:
         named = found is not variable and key_of(found) in names
-        if named or found.owner is None or isinstance(found.owner.op, Shape | Shape_i):
+        if named or found.owner is None or isinstance(found.owner.op, Shape | Shape_i | NumRows):
             return []
         return list(reversed(found.owner.inputs))
 
