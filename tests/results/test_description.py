@@ -38,6 +38,16 @@ def test_a_narrow_terminal_loses_nothing(description: by.Description) -> None:
     assert "penalty" in captured.get()
 
 
+def test_many_columns_are_cut_short() -> None:
+    names = [f"x{number}" for number in range(500)]
+    with pm.Model() as model:
+        by.Data("x", {name: [1.0] for name in names}, columns=names, dims=("row", "feature"))
+    text = str(by.describe(model))
+    assert "x11" in text
+    assert "x12" not in text
+    assert "feature 500" in text
+
+
 def test_a_prompt_shows_the_table(description: by.Description) -> None:
     assert repr(description) == str(description)
     assert repr(description.diagram()) == str(description.diagram())

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
-from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.tensor.type_other import NoneConst
@@ -16,6 +15,7 @@ from bayou.containers.dims import dims_of, evaluate_length
 from bayou.containers.resident import resident_of
 from bayou.inference.fingerprint import array_fingerprint
 from bayou.inference.inputs import key_of, model_inputs, names_of, parents_of, variables_of
+from bayou.inference.remake import is_scaled
 from bayou.inference.start import interpreted
 from bayou.results.description import ContainerSummary, Description, VariableSummary
 
@@ -178,10 +178,10 @@ def _source(found: ModelInput, resident: Resident | None) -> str:
 def _total_size(model: pm.Model, found: ModelInput) -> int | tuple[int | None, ...] | None:
     if not found.observed_by:
         return None
-    node = model[found.observed_by[0]].owner
-    if not isinstance(node.op, MinibatchRandomVariable):
+    observer = model[found.observed_by[0]]
+    if not is_scaled(observer):
         return None
-    first, *rest = map(_size, node.inputs[1:])
+    first, *rest = map(_size, observer.owner.inputs[1:])
     return first if not any(rest) else (first, *rest)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from html import escape
 from io import StringIO
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -16,10 +17,11 @@ from rich.text import Text
 from bayou.results.diagram import Diagram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-# Of labels, so many are shown.
+# Of the labels of an axis, and of other names, so many are shown.
 MAX_LABELS = 4
+MAX_NAMES = 12
 WIDTH = 120
 
 
@@ -146,7 +148,7 @@ class Description:
         return Diagram(self.containers, self.variables)
 
     def __rich__(self) -> Group:
-        grid = Grid(box=box.SIMPLE_HEAD)
+        grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for title in _TITLES:
             right = title in {"rows", "total size"}
             grid.add_column(
@@ -209,13 +211,13 @@ def _texts(container: ContainerSummary) -> tuple[str, ...]:
         "\n".join(_rows(container)),
         _total_size(container.total_size),
         container.source,
-        ", ".join(dict.fromkeys((*container.observed_by, *container.feeds))) or "-",
+        _some(dict.fromkeys((*container.observed_by, *container.feeds)), MAX_NAMES) or "-",
         "not read" if container.fingerprint is None else container.fingerprint[:8],
     )
 
 
 def _columns(container: ContainerSummary) -> str:
-    text = ", ".join(container.columns or ()) or "-"
+    text = _some(container.columns or (), MAX_NAMES) or "-"
     if container.categories is None:
         return text
     return f"{text}\n{len(container.categories):,} categories"
@@ -233,10 +235,14 @@ def _labels(container: ContainerSummary) -> Iterator[tuple[Any, ...]]:
 
 
 def _axis(dim: str | None, length: int, labels: tuple[Any, ...]) -> str:
-    shown = [str(label) for label in labels[:MAX_LABELS]]
-    more = ["..."] if len(labels) > MAX_LABELS else []
     text = f"{length:,}" if dim is None else f"{dim} {length:,}"
-    return f"{text}: {', '.join(shown + more)}" if shown else text
+    return f"{text}: {_some(labels, MAX_LABELS)}" if labels else text
+
+
+def _some(items: Collection[Any], count: int) -> str:
+    """Write the first items in a row, and that there are more."""
+    shown = [str(item) for item in islice(items, count)]
+    return ", ".join([*shown, "..."] if len(items) > count else shown)
 
 
 def _rows(container: ContainerSummary) -> Iterator[str]:
