@@ -210,9 +210,9 @@ def _change(
     """Return what a new container changes, or refuse one that the model does not take."""
     dim = dims[0] if dims else None
     whole = whole_dim(owner, dim)
-    _refuse_conflicts(owner, name, shape, dims, labels, whole)
     if whole is not None and (new is None or new.resident is not None):
         refuse_unnamed(str(dim), repr(name))
+    _refuse_conflicts(owner, name, shape, dims, labels, whole)
     if new is None or not (whole is not None or new.rows.lacking.any()):
         return _Change({}, labels, {})
     kept = keep(owner, dim, {}, new.rows)

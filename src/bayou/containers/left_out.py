@@ -49,12 +49,15 @@ class Kept:
 
     Attributes
     ----------
+    dim : str or None
+        The dim; None for a container by itself.
     rows : ndarray of bool, shape (rows,)
         Those of all rows.
     containers : dict of variable to AllRows
         The containers of the dim.
     """
 
+    dim: str | None
     rows: NDArray[np.bool_]
     containers: Mapping[Any, AllRows]
 
@@ -108,7 +111,7 @@ def keep(
     model : pymc.Model
         That has the containers.
     dim : str or None
-        The dim of their first axis; None for `new` alone.
+        The dim of their first axis; None for a container by itself.
     fresh : mapping of variable to AllRows
         New rows of containers.
     new : AllRows, optional
@@ -121,7 +124,7 @@ def keep(
     ValueError
         If no row is left, or if rows are left out where a container has no columns to follow.
     """
-    containers: dict[Any, AllRows] = {}
+    containers: dict[Any, AllRows] = {} if dim is not None else dict(fresh)
     for variable in model.root.data_vars:
         if dim is not None and dim in dims_of(model, variable):
             containers[variable] = fresh.get(variable) or rows_of(variable) or _as_it_is(variable)
@@ -135,14 +138,15 @@ def keep(
         )
     lacking = np.logical_or.reduce([rows.lacking for rows in every])
     if lacking.all():
+        place = "" if dim is None else f" in the dim {dim!r}"
         raise ValueError(
-            f"A row without missing values must be left in the dim {dim!r}, got none among "
+            f"A row without missing values must be left{place}, got none among "
             f"{len(lacking)}.\nHint: leave out columns that are mostly missing."
         )
-    if lacking.any():
+    if lacking.any() and dim is not None:
         for variable in containers:
-            _check_follows(model, str(dim), variable)
-    return Kept(~lacking, containers)
+            _check_follows(model, dim, variable)
+    return Kept(dim, ~lacking, containers)
 
 
 def _as_it_is(variable: Any) -> AllRows:

@@ -214,6 +214,12 @@ def _check_fields(name: str, fields: list[Field], options: Options) -> None:
                 f"The column {field.name!r} of data container {name!r} must hold numbers, booleans "
                 f"or dates, got {kind}.\nHint: {hint}; codes stand for them then."
             )
+        if not coded and options.categories is not None:
+            raise TypeError(
+                f"The column {field.name!r} of data container {name!r} must hold text or "
+                f"categories where it has `categories`, got {kind}.\nHint: leave `categories` out, "
+                f"or convert the column: frame.astype({{{field.name!r}: 'category'}})."
+            )
         if not coded and kind not in ("numbers or booleans", "dates"):
             raise TypeError(
                 f"The column {field.name!r} of data container {name!r} must hold numbers, "
