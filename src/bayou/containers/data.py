@@ -254,10 +254,13 @@ def _variable(
 ) -> TensorSharedVariable:
     array = table.array if kept is None else kept.of(table.array)
     variable: TensorSharedVariable
+    mask = None
+    if new is not None and new.columns.missing == "impute":
+        mask = new.missing if kept is None else kept.of(new.missing)
     if resident is not None:
         variable = hold(resident, name)
-    elif new is not None and new.is_imputed:
-        variable = imputed(name, array, new.missing if kept is None else kept.of(new.missing))
+    elif mask is not None and mask.any():
+        variable = imputed(name, array, mask)
     else:
         variable = pytensor.shared(array, name)
     if new is not None:

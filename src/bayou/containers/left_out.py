@@ -36,11 +36,14 @@ class AllRows:
         Which rows it asks to be left out.
     labels : tuple or None
         Of the rows.
+    kept : ndarray of bool, shape (rows,), optional
+        Which rows were left when they were last set.
     """
 
     values: NDArray[Any]
     lacking: NDArray[np.bool_]
     labels: Labels | None = None
+    kept: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,7 @@ class Kept:
     def note(self, variable: Any, rows: AllRows, labels: Labels | None) -> None:
         """Keep all rows with a container, and how many of them it does not hold."""
         num_dropped = len(self.rows) - self.length
-        variable.tag.rows = replace(rows, labels=labels) if num_dropped else None
+        variable.tag.rows = replace(rows, labels=labels, kept=self.rows) if num_dropped else None
         columns = columns_of(variable)
         if columns is not None:
             variable.tag.columns = replace(columns, num_dropped=num_dropped)
@@ -127,7 +130,7 @@ def keep(
     containers: dict[Any, AllRows] = {} if dim is not None else dict(fresh)
     for variable in model.root.data_vars:
         if dim is not None and dim in dims_of(model, variable):
-            containers[variable] = fresh.get(variable) or rows_of(variable) or _as_it_is(variable)
+            containers[variable] = fresh.get(variable) or _present(variable)
     every = [*containers.values(), *([] if new is None else [new])]
     sizes = {len(rows.values) for rows in every}
     if len(sizes) > 1:
@@ -149,9 +152,18 @@ def keep(
     return Kept(dim, ~lacking, containers)
 
 
-def _as_it_is(variable: Any) -> AllRows:
-    values = variable.get_value(borrow=True)
-    return AllRows(values, np.zeros(len(values), dtype=bool))
+def _present(variable: Any) -> AllRows:
+    """Return all rows of a container, unless others were put into it than bayou knows of."""
+    held, rows = variable.get_value(borrow=True), rows_of(variable)
+    if rows is None:
+        return AllRows(held, np.zeros(len(held), dtype=bool))
+    if not np.array_equal(rows.values[rows.kept], held, equal_nan=held.dtype.kind == "f"):
+        raise ValueError(
+            f"{variable.name!r} must hold the rows that are left of those that it was given, got "
+            "others.\nHint: it was changed without `bayou.set_data`; pass its new rows there, all "
+            "of them."
+        )
+    return rows
 
 
 def refuse_unnamed(dim: str, got: str) -> None:

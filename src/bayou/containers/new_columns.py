@@ -58,11 +58,6 @@ class NewColumns:
     resident: Resident | None = None
 
     @property
-    def is_imputed(self) -> bool:
-        """Whether there are values that PyMC is to impute."""
-        return self.columns.missing == "impute" and bool(self.missing.any())
-
-    @property
     def rows(self) -> AllRows:
         """All rows, with those that are to be left out."""
         lacking = np.zeros(len(self.values), dtype=bool)
