@@ -210,9 +210,9 @@ def _change(
     """Return what a new container changes, or refuse one that the model does not take."""
     dim = dims[0] if dims else None
     whole = whole_dim(owner, dim)
-    _refuse_conflicts(owner, name, shape, dims, labels, whole)
     if whole is not None and (new is None or new.resident is not None):
         refuse_unnamed(str(dim), repr(name))
+    _refuse_conflicts(owner, name, shape, dims, labels, whole)
     if new is None or not (whole is not None or new.rows.lacking.any()):
         return _Change({}, labels, {})
     kept = keep(owner, dim, {}, new.rows)
@@ -254,10 +254,13 @@ def _variable(
 ) -> TensorSharedVariable:
     array = table.array if kept is None else kept.of(table.array)
     variable: TensorSharedVariable
+    mask = None
+    if new is not None and new.columns.missing == "impute":
+        mask = new.missing if kept is None else kept.of(new.missing)
     if resident is not None:
         variable = hold(resident, name)
-    elif new is not None and new.is_imputed:
-        variable = imputed(name, array, new.missing if kept is None else kept.of(new.missing))
+    elif mask is not None and mask.any():
+        variable = imputed(name, array, mask)
     else:
         variable = pytensor.shared(array, name)
     if new is not None:

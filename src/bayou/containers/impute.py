@@ -84,6 +84,16 @@ def check_masks(arrays: Arrays) -> None:
             )
 
 
+def refuse_unimputed(variable: Any, missing: NDArray[np.bool_]) -> None:
+    """Refuse missing values for a container that had none when the model was built."""
+    if missing.any() and not isinstance(variable, ImputedVariable):
+        raise ValueError(
+            f"New values of {variable.name!r} must hold no missing values, which the model does "
+            f"not impute, since it was built without, got {missing.sum()} of {missing.size}.\n"
+            "Hint: build the model anew for them."
+        )
+
+
 def imputed(name: str, array: NDArray[Any], mask: NDArray[np.bool_]) -> ImputedVariable:
     """Return a shared variable for values of which some are missing.
 

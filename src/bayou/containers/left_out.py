@@ -36,11 +36,14 @@ class AllRows:
         Which rows it asks to be left out.
     labels : tuple or None
         Of the rows.
+    kept : ndarray of bool, shape (rows,), optional
+        Which rows were left when they were last set.
     """
 
     values: NDArray[Any]
     lacking: NDArray[np.bool_]
     labels: Labels | None = None
+    kept: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +52,15 @@ class Kept:
 
     Attributes
     ----------
+    dim : str or None
+        The dim; None for a container by itself.
     rows : ndarray of bool, shape (rows,)
         Those of all rows.
     containers : dict of variable to AllRows
         The containers of the dim.
     """
 
+    dim: str | None
     rows: NDArray[np.bool_]
     containers: Mapping[Any, AllRows]
 
@@ -78,7 +84,7 @@ class Kept:
     def note(self, variable: Any, rows: AllRows, labels: Labels | None) -> None:
         """Keep all rows with a container, and how many of them it does not hold."""
         num_dropped = len(self.rows) - self.length
-        variable.tag.rows = replace(rows, labels=labels) if num_dropped else None
+        variable.tag.rows = replace(rows, labels=labels, kept=self.rows) if num_dropped else None
         columns = columns_of(variable)
         if columns is not None:
             variable.tag.columns = replace(columns, num_dropped=num_dropped)
@@ -108,7 +114,7 @@ def keep(
     model : pymc.Model
         That has the containers.
     dim : str or None
-        The dim of their first axis; None for `new` alone.
+        The dim of their first axis; None for a container by itself.
     fresh : mapping of variable to AllRows
         New rows of containers.
     new : AllRows, optional
@@ -121,10 +127,10 @@ def keep(
     ValueError
         If no row is left, or if rows are left out where a container has no columns to follow.
     """
-    containers: dict[Any, AllRows] = {}
+    containers: dict[Any, AllRows] = {} if dim is not None else dict(fresh)
     for variable in model.root.data_vars:
         if dim is not None and dim in dims_of(model, variable):
-            containers[variable] = fresh.get(variable) or rows_of(variable) or _as_it_is(variable)
+            containers[variable] = fresh.get(variable) or _present(variable)
     every = [*containers.values(), *([] if new is None else [new])]
     sizes = {len(rows.values) for rows in every}
     if len(sizes) > 1:
@@ -135,19 +141,29 @@ def keep(
         )
     lacking = np.logical_or.reduce([rows.lacking for rows in every])
     if lacking.all():
+        place = "" if dim is None else f" in the dim {dim!r}"
         raise ValueError(
-            f"A row without missing values must be left in the dim {dim!r}, got none among "
+            f"A row without missing values must be left{place}, got none among "
             f"{len(lacking)}.\nHint: leave out columns that are mostly missing."
         )
-    if lacking.any():
+    if lacking.any() and dim is not None:
         for variable in containers:
-            _check_follows(model, str(dim), variable)
-    return Kept(~lacking, containers)
+            _check_follows(model, dim, variable)
+    return Kept(dim, ~lacking, containers)
 
 
-def _as_it_is(variable: Any) -> AllRows:
-    values = variable.get_value(borrow=True)
-    return AllRows(values, np.zeros(len(values), dtype=bool))
+def _present(variable: Any) -> AllRows:
+    """Return all rows of a container, unless others were put into it than bayou knows of."""
+    held, rows = variable.get_value(borrow=True), rows_of(variable)
+    if rows is None:
+        return AllRows(held, np.zeros(len(held), dtype=bool))
+    if not np.array_equal(rows.values[rows.kept], held, equal_nan=held.dtype.kind == "f"):
+        raise ValueError(
+            f"{variable.name!r} must hold the rows that are left of those that it was given, got "
+            "others.\nHint: it was changed without `bayou.set_data`; pass its new rows there, all "
+            "of them."
+        )
+    return rows
 
 
 def refuse_unnamed(dim: str, got: str) -> None:

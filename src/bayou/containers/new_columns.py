@@ -58,11 +58,6 @@ class NewColumns:
     resident: Resident | None = None
 
     @property
-    def is_imputed(self) -> bool:
-        """Whether there are values that PyMC is to impute."""
-        return self.columns.missing == "impute" and bool(self.missing.any())
-
-    @property
     def rows(self) -> AllRows:
         """All rows, with those that are to be left out."""
         lacking = np.zeros(len(self.values), dtype=bool)
@@ -213,6 +208,12 @@ def _check_fields(name: str, fields: list[Field], options: Options) -> None:
             raise TypeError(
                 f"The column {field.name!r} of data container {name!r} must hold numbers, booleans "
                 f"or dates, got {kind}.\nHint: {hint}; codes stand for them then."
+            )
+        if not coded and options.categories is not None:
+            raise TypeError(
+                f"The column {field.name!r} of data container {name!r} must hold text or "
+                f"categories where it has `categories`, got {kind}.\nHint: leave `categories` out, "
+                f"or convert the column: frame.astype({{{field.name!r}: 'category'}})."
             )
         if not coded and kind not in ("numbers or booleans", "dates"):
             raise TypeError(

@@ -13,6 +13,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from bayou.containers.columns import columns_of, matched, table_of
 from bayou.containers.dims import dims_of
+from bayou.containers.impute import refuse_unimputed
 from bayou.containers.labelled import LabelledArray, to_array
 from bayou.containers.left_out import AllRows
 from bayou.containers.new_columns import read_all
@@ -169,6 +170,8 @@ def _of_rows(variable: Any, table: Named, reader: ColumnReader, array: NDArray[A
     values, missing = reader.split(array)
     if reader.columns.missing == "refuse":
         reader.refuse_missing(missing)
+    elif reader.columns.missing == "impute":
+        refuse_unimputed(variable, missing)
     _check_shape(variable, values.shape)
     labels = (table.labels(reader.columns.names),) + (None,) * (values.ndim - 1)
     lacking = None

@@ -1,4 +1,4 @@
-"""Exchanges the values of data containers, with their lengths and coords: all, or none."""
+"""Exchanges the values of data containers, with their lengths and coords: all or none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bayou.containers.dims import (
     write,
 )
 from bayou.containers.impute import check_masks
-from bayou.containers.left_out import keep, whole_dim
+from bayou.containers.left_out import keep, rows_of, whole_dim
 from bayou.containers.new_values import check_features, exports, read_values
 
 if TYPE_CHECKING:
@@ -41,13 +41,16 @@ def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: A
 
     Parameters
     ----------
-    new_data : mapping of str to (array_like, pandas.Series or pandas.DataFrame)
+    new_data : mapping of str to (array_like or frame), or a frame, dataset or source
         New values by the names of containers, made by `Data` or ``pm.Data``. A value has the rank
-        of the old one and is cast to the container's dtype, where that is exact.
+        of the old one and is cast to the container's dtype, where that is exact. A container that
+        was built from named columns takes these from a frame, whatever their order. A frame by
+        itself, or a mapping of columns to their values, feeds all containers that were built from
+        columns, and has all columns of those that share their first dim, or none.
     coords : mapping of str to sequence, optional
-        New labels of dims of these containers. Without them, the index of a container that
-        exports its index gives the labels; else the old ones stay if the length does, and are
-        counted on if they only count from 0.
+        New labels of dims of these containers, for all rows of the values. Without them, the index
+        of a container that exports its index gives the labels; else the old ones stay if the length
+        does, and are counted on if they only count from 0.
     model : pymc.Model, optional
         The model that holds the containers; by default that of the context.
 
@@ -58,10 +61,11 @@ def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: A
         the new labels are not as many as the rows, or if a length is fixed.
     TypeError
         If there is no model, a name is not that of a data container, or a value holds anything
-        else than numbers and booleans.
+        else than the container does.
     ValueError
-        If a name is unknown, if a value is ragged, has missing values or loses some by the cast,
-        or if `coords` are missing or name no dim of these containers.
+        If a name is unknown, if columns are missing, if a value is ragged, has missing values that
+        are refused, unknown categories, or loses some by the cast, if others are missing than those
+        that are imputed, or if `coords` are missing or name no dim of these containers.
 
     Notes
     -----
@@ -74,6 +78,15 @@ def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: A
     ...     by.set_data({"x": [4, 5]}, coords={"row": ["d", "e"]})
     >>> x.get_value(), model.coords["row"]
     (array([4., 5.]), ('d', 'e'))
+
+    A frame feeds the containers that were built from columns, by their names:
+
+    >>> with pm.Model() as model:
+    ...     late = by.Data("late", {"hour": [5, 6], "late": [0, 1]}, columns="late", dims="row")
+    ...     hour = by.Data("hour", {"hour": [5, 6]}, columns="hour", dims="row")
+    ...     by.set_data({"late": [1, 1, 0], "hour": [7, 8, 9], "month": [1, 2, 3]})
+    >>> late.get_value(), hour.get_value()
+    (array([1, 1, 0]), array([7, 8, 9]))
     """
     owner = model_of_context(model)
     given = read_coords(coords)
@@ -81,45 +94,59 @@ def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: A
     for variable in fresh:
         check_features(owner, variable, given)
     kept = _kept(owner, fresh)
-    old_labels = {dim: labels for dim, labels in owner.coords.items() if dim not in kept}
+    old_labels: dict[str, Labels | None] = dict(owner.coords)
     arrays: Arrays = {variable: new.table.array for variable, new in fresh.items()}
-    for dim, rows in kept.items():
-        whole = whole_dim(owner, dim)
-        old_labels[dim] = owner.coords[dim] if whole is None else whole.labels
+    for rows in kept:
         arrays |= {variable: all_rows.values for variable, all_rows in rows.containers.items()}
+        if rows.dim is not None and (whole := whole_dim(owner, rows.dim)) is not None:
+            old_labels[rows.dim] = whole.labels
     new_lengths = _agreed_lengths(owner, arrays)
     exported = _exported_labels(owner, {variable: new.table for variable, new in fresh.items()})
     labels = _new_labels(old_labels, new_lengths, given, exported)
-    whole_labels = {dim: labels.get(dim, old_labels[dim]) for dim in kept}
-    for dim, rows in kept.items():
+    whole_labels: dict[str | None, Labels | None] = {
+        dim: labels.get(dim, old) for dim, old in old_labels.items()
+    }
+    for rows in kept:
         arrays |= rows.arrays()
-        new_lengths[dim] = rows.length
-        if (found := whole_labels[dim]) is not None:
-            labels[dim] = rows.labelled(found)
+        if rows.dim is not None:
+            new_lengths[rows.dim] = rows.length
+            if (found := whole_labels[rows.dim]) is not None:
+                labels[rows.dim] = rows.labelled(found)
     check_masks(arrays)
     lengths = resize(owner, arrays, new_lengths)
     write(owner, arrays, labels, lengths)
-    for dim, rows in kept.items():
+    _note(kept, fresh, whole_labels)
+
+
+def _note(
+    kept: list[Kept],
+    fresh: Mapping[SharedVariable, NewValues],
+    whole_labels: Mapping[str | None, Labels | None],
+) -> None:
+    """Keep with the containers where their rows came from, and those that were left out."""
+    for rows in kept:
         for variable, all_rows in rows.containers.items():
-            rows.note(variable, all_rows, whole_labels[dim])
+            rows.note(variable, all_rows, whole_labels.get(rows.dim))
     for variable, new in fresh.items():
         columns = columns_of(variable)
         if columns is not None:
             variable.tag.columns = replace(columns, source=new.source)
 
 
-def _kept(owner: Any, fresh: Mapping[Any, NewValues]) -> dict[str, Kept]:
+def _kept(owner: Any, fresh: Mapping[Any, NewValues]) -> list[Kept]:
     """Return which rows are left, of each dim in which some are left out, or were."""
-    by_dim: dict[str, dict[Any, AllRows]] = {}
+    by_dim: dict[Any, dict[Any, AllRows]] = {}
     for variable, new in fresh.items():
-        dim = next(iter(dims_of(owner, variable)), None)
-        if dim is not None:
-            by_dim.setdefault(dim, {})[variable] = new.rows
-    return {
-        dim: keep(owner, dim, rows)
+        if not variable.type.ndim:
+            continue
+        dim = dims_of(owner, variable)[0]
+        by_dim.setdefault(variable if dim is None else dim, {})[variable] = new.rows
+    return [
+        keep(owner, dim if isinstance(dim, str) else None, rows)
         for dim, rows in by_dim.items()
-        if whole_dim(owner, dim) is not None or any(own.lacking.any() for own in rows.values())
-    }
+        if any(own.lacking.any() or rows_of(variable) for variable, own in rows.items())
+        or (isinstance(dim, str) and whole_dim(owner, dim) is not None)
+    ]
 
 
 def _exported_labels(

@@ -188,6 +188,8 @@ def _words(obj: Any) -> str:
 
 def _column(name: str, values: Any) -> tuple[Field, Masked]:
     """Return a column that is in memory, text as codes, with what is null."""
+    if isinstance(values, pd.api.extensions.ExtensionArray | pd.Index):
+        values = pd.Series(values)
     wrapped = nw.from_native(of_arrow(values), pass_through=True, allow_series=True)
     if not isinstance(wrapped, nw.Series):
         return _of_array(name, values)
@@ -219,7 +221,9 @@ def _of_array(name: str, values: Any) -> tuple[Field, Masked]:
 
 
 def _of_arrow(name: str, column: Any) -> tuple[Field, Masked]:
-    if is_text(column.type) or types.is_null(column.type):
+    if types.is_null(column.type):
+        column = column.cast(pa.float64())
+    if is_text(column.type):
         field, codes = encode(name, column.cast(pa.large_string()))
         return field, (codes, codes < 0)
     field = arrow_field(name, column.type)
