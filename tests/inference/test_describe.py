@@ -58,6 +58,22 @@ def test_containers_of_named_columns(flights: pm.Model) -> None:
     assert container(flights, "x").coords["feature"] == ("distance", "hour")
 
 
+def test_rows_that_were_dropped_and_values_that_are_imputed() -> None:
+    rows = pd.DataFrame({"x": [1.0, np.nan, 3.0], "y": [1.0, 2.0, np.nan]})
+    with pm.Model() as model:
+        by.Data("x", rows, columns="x", dims="row", missing="drop")
+        y = by.Data("y", rows, columns="y", dims="other", missing="impute")
+        pm.Normal("obs", pm.Normal("mu"), 1, observed=y, dims="other")
+    assert container(model, "x").num_dropped == 1
+    assert "1 dropped" in str(by.describe(model))
+    assert container(model, "y").observed_by == ("obs_observed",)
+
+
+def test_categories(flights: pm.Model) -> None:
+    assert container(flights, "carrier").categories == ("AA", "DL", "UA")
+    assert "3 categories" in str(by.describe(flights))
+
+
 def test_variables_and_what_they_come_from(flights: pm.Model) -> None:
     found = {one.name: (one.kind, one.parents) for one in by.describe(flights).variables}
     assert found == {
