@@ -58,6 +58,7 @@ def test_containers_of_named_columns(flights: pm.Model) -> None:
     assert container(flights, "x").coords["feature"] == ("distance", "hour")
 
 
+@pytest.mark.filterwarnings("ignore:.*will be automatically imputed:UserWarning")
 def test_rows_that_were_dropped_and_values_that_are_imputed() -> None:
     rows = pd.DataFrame({"x": [1.0, np.nan, 3.0], "y": [1.0, 2.0, np.nan]})
     with pm.Model() as model:

@@ -10,7 +10,6 @@ import pymc as pm
 import pytensor
 import xarray as xr
 
-from bayou.containers.columns import columns_of
 from bayou.containers.dims import evaluate_length, length_of
 from bayou.containers.resident import streamed
 from bayou.inference.describe import describe, held_values
@@ -22,8 +21,6 @@ from bayou.results.provenance import ATTRIBUTE, Provenance, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from pytensor.graph.basic import Variable
 
     from bayou.results.provenance import Verification
 
@@ -46,7 +43,9 @@ def provenance_of(model: pm.Model) -> Provenance:
     containers = {
         found.name: {
             "columns": None if found.columns is None else list(found.columns),
-            "categories": _categories(inputs[found.name]),
+            "categories": None
+            if found.categories is None
+            else _labels_fingerprint(found.categories),
             "source": found.source,
             "rows": found.num_rows,
             "dtype": found.dtype,
@@ -145,17 +144,9 @@ def _free_dims(model: pm.Model) -> list[str]:
 def _dim_fingerprint(model: pm.Model, dim: str) -> str:
     """Return the fingerprint of the labels of a dim; without labels it counts from 0."""
     labels = model.coords.get(dim)
-    return _labels_fingerprint(
-        range(evaluate_length(length_of(model, dim), {})) if labels is None else labels
-    )
-
-
-def _categories(storage: Variable) -> str | None:
-    """Return the fingerprint of what the codes of a container stand for."""
-    columns = columns_of(storage)
-    if columns is None or columns.categories is None:
-        return None
-    return _labels_fingerprint(columns.categories)
+    if labels is None:
+        labels = range(evaluate_length(length_of(model, dim), {}))
+    return _labels_fingerprint(labels)
 
 
 def _labels_fingerprint(labels: Iterable[Any]) -> str:
