@@ -2,19 +2,25 @@
 
 from importlib.metadata import version as _version
 
-from bayou.containers.data import Data, set_data
+from bayou.containers.data import Data
 from bayou.containers.generator import GeneratorAdapter, generator
 from bayou.containers.minibatch import Minibatch, align_minibatches
+from bayou.containers.set_data import set_data
 from bayou.datasets import get_data
 from bayou.feeding.batches import Batches
 from bayou.feeding.inspect import Inspection, inspect
 from bayou.feeding.shuffle import shuffle
 from bayou.inference.batched import batched
+from bayou.inference.describe import describe
 from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
 from bayou.inference.load import load
 from bayou.inference.nuts import sample
+from bayou.inference.provenance import verify
+from bayou.results.description import Description
+from bayou.results.diagram import Diagram
 from bayou.results.fit import Fit
+from bayou.results.provenance import Verification
 from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.weighted import Weighted
@@ -28,6 +34,8 @@ __all__ = [
     "Column",
     "ConvergenceWarning",
     "Data",
+    "Description",
+    "Diagram",
     "DivergenceError",
     "Field",
     "Fit",
@@ -38,9 +46,11 @@ __all__ = [
     "Source",
     "SourceError",
     "Stratified",
+    "Verification",
     "Weighted",
     "align_minibatches",
     "batched",
+    "describe",
     "fit",
     "generator",
     "get_data",
@@ -52,6 +62,7 @@ __all__ = [
     "shuffle",
     "source",
     "sql",
+    "verify",
 ]
 
 __version__ = _version("bayou")

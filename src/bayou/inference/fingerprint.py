@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -17,16 +16,59 @@ from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import streamed
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
-from bayou.inference.roots import group_of, storage_of
+from bayou.inference.roots import storage_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import optax
     import pymc as pm
+    from numpy.typing import NDArray
 
+    from bayou.containers.resident import Resident
     from bayou.feeding.source_feed import AnyOrder
     from bayou.inference.program import Program
 
 PIECE_ROWS = 2**16
+
+
+def array_fingerprint(array: Any) -> str:
+    """Return the fingerprint of an array: of its dtype, shape and values, and of what is masked.
+
+    It costs a pass over the array, about a second for a GB.
+
+    Examples
+    --------
+    >>> array_fingerprint(np.arange(3)) == array_fingerprint([0, 1, 2])
+    True
+    >>> array_fingerprint(np.arange(3)) == array_fingerprint([0.0, 1.0, 2.0])
+    False
+    """
+    values = np.ma.getdata(array)
+    found = _begun(values.dtype, values.shape)
+    _add(found, values)
+    if np.ma.is_masked(array):
+        _add(found, np.ma.getmaskarray(array))
+    return _text(found)
+
+
+def window_fingerprints(windows: Sequence[Resident]) -> list[str]:
+    """Return the fingerprints of all rows of what is in memory in part.
+
+    They are those of the arrays that all of the rows would make. It costs a pass over each source.
+    """
+    by_source: dict[int, list[int]] = {}
+    for place, window in enumerate(windows):
+        by_source.setdefault(id(window.column.source), []).append(place)
+    found = [
+        _begun(window.column.dtype, (window.num_rows, *window.column.shape)) for window in windows
+    ]
+    for places in by_source.values():
+        layout = Layout(tuple(windows[place].column for place in places))
+        for piece in read_pieces(layout, windows[places[0]].blocks, PIECE_ROWS):
+            for place, values in zip(places, piece, strict=True):
+                _add(found[place], values)
+    return list(map(_text, found))
 
 
 def data_fingerprint(model: pm.Model, program: Program) -> str:
@@ -34,29 +76,33 @@ def data_fingerprint(model: pm.Model, program: Program) -> str:
 
     Of a generator it is that of the first item. It costs a pass over all of the data.
     """
+    held = [(variable, streamed(storage_of(variable))) for variable in program.fed]
     values = [
         variable.owner.op.adapter.first
         if isinstance(variable.owner.op, GeneratorOp)
         else storage_of(variable).get_value(borrow=True)
-        for variable in program.fed
-        if streamed(storage_of(variable)) is None
+        for variable, window in held
+        if window is None
     ]
     values += [variable.get_value(borrow=True) for variable in program.data]
     graphs = [model.logp()]
     constants = [found.data for found in ancestors(graphs) if isinstance(found, Constant)]
-    arrays = [np.asarray(value) for value in [*values, *constants] if np.ndim(value)]
-    found = hashlib.sha256()
-    for _, variables in groupby(program.fed, key=group_of):
-        windows = [window for window in map(streamed, map(storage_of, variables)) if window]
-        if windows:
-            layout = Layout(tuple(window.column for window in windows))
-            for piece in read_pieces(layout, windows[0].blocks, PIECE_ROWS):
-                for array in piece:
-                    found.update(np.ascontiguousarray(array))
-    for array in arrays:
-        found.update(str((array.dtype, array.shape)).encode())
-        found.update(np.ascontiguousarray(array))
-    return found.hexdigest()[:32]
+    parts = window_fingerprints([window for _, window in held if window is not None])
+    parts += [array_fingerprint(value) for value in [*values, *constants] if np.ndim(value)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _begun(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
+    return hashlib.sha256(f"{dtype.newbyteorder('<').str} {shape}".encode())
+
+
+def _add(found: Any, values: NDArray[Any]) -> None:
+    found.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")))
+
+
+def _text(found: Any) -> str:
+    text: str = found.hexdigest()[:32]
+    return text
 
 
 def order_fingerprint(order: AnyOrder) -> str:

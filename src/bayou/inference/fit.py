@@ -36,6 +36,7 @@ from bayou.inference.guides.mean_field import MeanField
 from bayou.inference.options import check_options
 from bayou.inference.program import compile_program
 from bayou.inference.progress import step_progress
+from bayou.inference.provenance import provenance_of
 from bayou.inference.validity import check_likelihood
 from bayou.results.fit import Fit
 from bayou.sampling.order import prepare
@@ -248,7 +249,7 @@ def fit(
         if correction is not None:
             approximation = corrected(task, approximation, correction == "linear_response")
     _warn_unless_converged(approximation)
-    return Fit(model, program, approximation, whole_density(program))
+    return Fit(model, program, approximation, whole_density(program), provenance_of(model))
 
 
 def _program(

@@ -17,6 +17,7 @@ from bayou.inference.guides.low_rank import LowRank
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.program import compile_program
 from bayou.results.fit import Fit
+from bayou.results.provenance import Provenance
 from bayou.results.store import read_arrays
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
         A file that :meth:`bayou.Fit.save` wrote.
     model : pymc.Model, optional
         The model that was fitted, made anew; by default the one of the context. Its data may be
-        others.
+        others: :func:`bayou.verify` tells.
 
     Returns
     -------
@@ -99,4 +100,9 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
             else None
         ),
     )
-    return Fit(model, program, approximation, whole_density(program))
+    provenance = _provenance(description.get("provenance"))
+    return Fit(model, program, approximation, whole_density(program), provenance)
+
+
+def _provenance(text: str | None) -> Provenance | None:
+    return None if text is None else Provenance.from_json(text)

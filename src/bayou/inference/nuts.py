@@ -14,6 +14,7 @@ from pytensor.graph.traversal import ancestors
 from bayou.containers.resident import refuse_windows
 from bayou.inference.compiled import compiled_density, term_densities
 from bayou.inference.context import model_of
+from bayou.inference.provenance import provenance_of
 from bayou.inference.whole import minibatch_scales
 from bayou.results.tree import is_generated, posterior_tree
 
@@ -141,7 +142,13 @@ def sample(
         "sampling_time": time.perf_counter() - begin,
         "tuning_steps": int(tune),
     }
-    return posterior_tree(model, outputs.split(flat), sample_stats=statistics, attrs=attrs)
+    return posterior_tree(
+        model,
+        outputs.split(flat),
+        sample_stats=statistics,
+        attrs=attrs,
+        provenance=provenance_of(model),
+    )
 
 
 def _unpack(trace: Any, size: int) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bayou.inference.guides import Guide, Params
     from bayou.inference.program import Program
     from bayou.results.diagnostics import Density
+    from bayou.results.provenance import Provenance
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,12 +47,15 @@ class Fit:
     density : callable or None
         From positions, shape (draws, size), to log densities on all rows as the data are now; None
         where rows come from a generator.
+    provenance : Provenance, optional
+        The data and the model that it was fitted to, which :func:`bayou.verify` compares.
     """
 
     model: pm.Model
     program: Program
     approximation: Approximation
     density: Density | None = None
+    provenance: Provenance | None = None
 
     def __repr__(self) -> str:
         found = self.approximation
@@ -122,13 +126,20 @@ class Fit:
         xarray.DataTree
             As ArviZ reads it: ``posterior`` in the space of the model, one chain, with the
             deterministics that depend on no minibatch; ``observed_data``, where all rows are in
-            memory; ``constant_data``.
+            memory; ``constant_data``. The posterior says which data were fitted, for
+            :func:`bayou.verify`: the first time, a source of which a part is in memory is read once
+            for that.
 
         Raises
         ------
         ValueError
             If ``draws`` is below 1.
         """
+        return self._tree(draws, random_seed, self.provenance)
+
+    def _tree(
+        self, draws: int, random_seed: int | None, provenance: Provenance | None
+    ) -> xr.DataTree:
         draws = whole_number("draws", draws, 1, "1000 give means to 3% of a standard deviation.")
         guide, params, frame = self._distribution
         seed = _seed(random_seed)
@@ -149,7 +160,8 @@ class Fit:
             )
         )(noise, keys)
         posterior = {name: np.asarray(part)[None] for name, part in values.items()}
-        return posterior_tree(self.model, posterior, attrs={"inference_library": "bayou"})
+        attrs = {"inference_library": "bayou"}
+        return posterior_tree(self.model, posterior, attrs=attrs, provenance=provenance)
 
     def summary(
         self,
@@ -193,7 +205,8 @@ class Fit:
         from arviz import summary
 
         whole_number("draws", draws, 2, "4000 give means to 1.6% of a standard deviation.")
-        posterior = self.sample(draws, random_seed=random_seed).posterior.dataset
+        # What the draws are of is not asked, which may take reading a source.
+        posterior = self._tree(draws, random_seed, None).posterior.dataset
         asked = [var_names] if isinstance(var_names, str) else list(var_names or posterior)
         unknown = [name for name in asked if name not in posterior]
         if unknown:
@@ -313,7 +326,7 @@ class Fit:
         """Write the approximation to a file that :func:`bayou.load` reads.
 
         The file holds arrays and text, nothing that could run. The model and its data are not in
-        it.
+        it, but what tells them from others is, for :func:`bayou.verify`.
 
         Parameters
         ----------
@@ -351,6 +364,7 @@ class Fit:
             "converged": found.converged,
             "reason": found.reason,
             "correction": found.correction,
+            "provenance": None if self.provenance is None else self.provenance.to_json(),
         }
         present = {name: array for name, array in optional.items() if array is not None}
         write_arrays(path, arrays | present, description)

@@ -13,6 +13,7 @@ from pytensor.graph.traversal import ancestors
 
 from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import streamed
+from bayou.results.provenance import ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
+    from bayou.results.provenance import Provenance
+
 
 def posterior_tree(
     model: pm.Model,
@@ -29,6 +32,7 @@ def posterior_tree(
     *,
     sample_stats: Mapping[str, NDArray[Any]] | None = None,
     attrs: Mapping[str, Any] | None = None,
+    provenance: Provenance | None = None,
 ) -> xr.DataTree:
     """Return draws from a posterior as ArviZ reads them.
 
@@ -45,6 +49,8 @@ def posterior_tree(
         What the sampler says of each draw.
     attrs : mapping of str to Any, optional
         Kept on the groups ``posterior`` and ``sample_stats``; ``inference_library`` belongs here.
+    provenance : Provenance, optional
+        What the draws are of; kept on the group ``posterior`` as text.
 
     Returns
     -------
@@ -79,13 +85,16 @@ def posterior_tree(
     }
     filled = {name: group for name, group in groups.items() if group}
     described = [name for name in ("posterior", "sample_stats") if name in filled]
+    kept = {name: dict(attrs or {}) for name in described}
+    if provenance is not None:
+        kept["posterior"][ATTRIBUTE] = provenance.to_json()
     return from_dict(
         filled,
         coords=_matching_coords(coords, dims, filled.values()),
         dims=dims,
         # It would take few draws of many chains for a mistake.
         check_conventions=False,
-        attrs={name: dict(attrs) for name in described} if attrs else None,
+        attrs=kept,
     )
 
 

@@ -1,0 +1,217 @@
+"""Exchanges the values of data containers, with their lengths and coords: all or none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pymc.exceptions import ShapeError
+
+from bayou.containers.columns import columns_of
+from bayou.containers.dims import (
+    by_dim,
+    dims_of,
+    evaluate_length,
+    model_of_context,
+    read_coords,
+    read_labels,
+    refuse_other_labels,
+    resize,
+    write,
+)
+from bayou.containers.impute import check_masks
+from bayou.containers.left_out import keep, rows_of, whole_dim
+from bayou.containers.new_values import check_features, exports, read_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytensor.compile.sharedvalue import SharedVariable
+
+    from bayou.containers.dims import Arrays, Labels
+    from bayou.containers.labelled import LabelledArray
+    from bayou.containers.left_out import AllRows, Kept
+    from bayou.containers.new_values import NewValues
+
+
+def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: Any = None) -> None:
+    """Exchange the values of data containers, with their lengths and coords, all or none.
+
+    Nothing is compiled again: a model with new values of the same rank runs on.
+
+    Parameters
+    ----------
+    new_data : mapping of str to (array_like or frame), or a frame, dataset or source
+        New values by the names of containers, made by `Data` or ``pm.Data``. A value has the rank
+        of the old one and is cast to the container's dtype, where that is exact. A container that
+        was built from named columns takes these from a frame, whatever their order. A frame by
+        itself, or a mapping of columns to their values, feeds all containers that were built from
+        columns, and has all columns of those that share their first dim, or none.
+    coords : mapping of str to sequence, optional
+        New labels of dims of these containers, for all rows of the values. Without them, the index
+        of a container that exports its index gives the labels; else the old ones stay if the length
+        does, and are counted on if they only count from 0.
+    model : pymc.Model, optional
+        The model that holds the containers; by default that of the context.
+
+    Raises
+    ------
+    pymc.exceptions.ShapeError
+        If a value has another rank, if containers that share a dim would differ in its length, if
+        the new labels are not as many as the rows, or if a length is fixed.
+    TypeError
+        If there is no model, a name is not that of a data container, or a value holds anything
+        else than the container does.
+    ValueError
+        If a name is unknown, if columns are missing, if a value is ragged, has missing values that
+        are refused, unknown categories, or loses some by the cast, if others are missing than those
+        that are imputed, or if `coords` are missing or name no dim of these containers.
+
+    Notes
+    -----
+    After PyMC3's ``set_data``.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     x = by.Data("x", [1.0, 2.0, 3.0], dims="row", coords={"row": ["a", "b", "c"]})
+    ...     by.set_data({"x": [4, 5]}, coords={"row": ["d", "e"]})
+    >>> x.get_value(), model.coords["row"]
+    (array([4., 5.]), ('d', 'e'))
+
+    A frame feeds the containers that were built from columns, by their names:
+
+    >>> with pm.Model() as model:
+    ...     late = by.Data("late", {"hour": [5, 6], "late": [0, 1]}, columns="late", dims="row")
+    ...     hour = by.Data("hour", {"hour": [5, 6]}, columns="hour", dims="row")
+    ...     by.set_data({"late": [1, 1, 0], "hour": [7, 8, 9], "month": [1, 2, 3]})
+    >>> late.get_value(), hour.get_value()
+    (array([1, 1, 0]), array([7, 8, 9]))
+    """
+    owner = model_of_context(model)
+    given = read_coords(coords)
+    fresh = read_values(owner, new_data, given)
+    for variable in fresh:
+        check_features(owner, variable, given)
+    kept = _kept(owner, fresh)
+    old_labels: dict[str, Labels | None] = dict(owner.coords)
+    arrays: Arrays = {variable: new.table.array for variable, new in fresh.items()}
+    for rows in kept:
+        arrays |= {variable: all_rows.values for variable, all_rows in rows.containers.items()}
+        if rows.dim is not None and (whole := whole_dim(owner, rows.dim)) is not None:
+            old_labels[rows.dim] = whole.labels
+    new_lengths = _agreed_lengths(owner, arrays)
+    exported = _exported_labels(owner, {variable: new.table for variable, new in fresh.items()})
+    labels = _new_labels(old_labels, new_lengths, given, exported)
+    whole_labels: dict[str | None, Labels | None] = {
+        dim: labels.get(dim, old) for dim, old in old_labels.items()
+    }
+    for rows in kept:
+        arrays |= rows.arrays()
+        if rows.dim is not None:
+            new_lengths[rows.dim] = rows.length
+            if (found := whole_labels[rows.dim]) is not None:
+                labels[rows.dim] = rows.labelled(found)
+    check_masks(arrays)
+    lengths = resize(owner, arrays, new_lengths)
+    write(owner, arrays, labels, lengths)
+    _note(kept, fresh, whole_labels)
+
+
+def _note(
+    kept: list[Kept],
+    fresh: Mapping[SharedVariable, NewValues],
+    whole_labels: Mapping[str | None, Labels | None],
+) -> None:
+    """Keep with the containers where their rows came from, and those that were left out."""
+    for rows in kept:
+        for variable, all_rows in rows.containers.items():
+            rows.note(variable, all_rows, whole_labels.get(rows.dim))
+    for variable, new in fresh.items():
+        columns = columns_of(variable)
+        if columns is not None:
+            variable.tag.columns = replace(columns, source=new.source)
+
+
+def _kept(owner: Any, fresh: Mapping[Any, NewValues]) -> list[Kept]:
+    """Return which rows are left, of each dim in which some are left out, or were."""
+    by_dim: dict[Any, dict[Any, AllRows]] = {}
+    for variable, new in fresh.items():
+        if not variable.type.ndim:
+            continue
+        dim = dims_of(owner, variable)[0]
+        by_dim.setdefault(variable if dim is None else dim, {})[variable] = new.rows
+    return [
+        keep(owner, dim if isinstance(dim, str) else None, rows)
+        for dim, rows in by_dim.items()
+        if any(own.lacking.any() or rows_of(variable) for variable, own in rows.items())
+        or (isinstance(dim, str) and whole_dim(owner, dim) is not None)
+    ]
+
+
+def _exported_labels(
+    owner: Any, tables: Mapping[SharedVariable, LabelledArray]
+) -> dict[str, Labels]:
+    """Return the labels that the indices of the new values give, one set for each dim."""
+    exported: dict[str, Labels] = {}
+    for variable, table in tables.items():
+        if not exports(variable):
+            continue
+        what = f"The index of `new_data[{variable.name!r}]`"
+        by_axis = [None if index is None else read_labels(index, what) for index in table.labels]
+        for dim, labels in by_dim(dims_of(owner, variable), by_axis).items():
+            refuse_other_labels(dim, exported.setdefault(dim, labels), labels)
+    return exported
+
+
+def _agreed_lengths(owner: Any, arrays: Arrays) -> dict[str, int]:
+    """Return the new length of each dim of these containers, on which all containers agree."""
+    sizes: dict[str, dict[str, int]] = {
+        dim: {} for variable in arrays for dim in dims_of(owner, variable) if dim is not None
+    }
+    for variable in owner.root.data_vars:
+        for axis, dim in enumerate(dims_of(owner, variable)):
+            if dim in sizes:
+                sizes[dim][variable.name] = evaluate_length(variable.shape[axis], arrays)
+    for dim, by_name in sizes.items():
+        if len(set(by_name.values())) > 1:
+            lengths = ", ".join(f"{size} in {name!r}" for name, size in by_name.items())
+            raise ShapeError(
+                f"Data containers that share the dim {dim!r} must agree in its length, "
+                f"got {lengths}.\nHint: pass them in the same `set_data`."
+            )
+    return {dim: next(iter(by_name.values())) for dim, by_name in sizes.items()}
+
+
+def _new_labels(
+    old_labels: Mapping[str, Labels | None],
+    lengths: Mapping[str, int],
+    given: dict[str, Labels],
+    exported: dict[str, Labels],
+) -> dict[str, Labels]:
+    """Return the labels of the dims whose labels change."""
+    for dim, labels in given.items():
+        if dim not in lengths:
+            raise ValueError(
+                f"`coords` must label dims of the containers in `new_data`, which are "
+                f"{tuple(lengths)}, got {dim!r}.\nHint: leave it out, or pass its container too."
+            )
+        if len(labels) != lengths[dim]:
+            raise ShapeError(
+                f"`coords[{dim!r}]` must fit the new length {lengths[dim]}, "
+                f"got {len(labels)} labels.\n"
+                "Hint: pass one label for each entry along the axis."
+            )
+    changed = exported | given
+    for dim, length in lengths.items():
+        old = old_labels[dim]
+        if dim in changed or old is None or len(old) == length:
+            continue
+        if old != tuple(range(len(old))):
+            raise ValueError(
+                f"`coords` must give new labels for the dim {dim!r}, whose {len(old)} labels do "
+                f"not fit the new length {length}.\n"
+                f"Hint: pass `coords={{{dim!r}: labels}}` with {length} labels."
+            )
+        changed[dim] = tuple(range(length))
+    return changed
