@@ -154,6 +154,11 @@ def test_only_some_containers_may_be_matched() -> None:
     model = flights(FRAME)
     [(variable, reader)] = matched(model, FRAME[["late"]], [model["late"]]).items()
     assert (variable.name, reader.name, reader.dtype) == ("late", "late", np.dtype(bool))
+    with pm.Model() as other:
+        plain = Data("plain", [1.0])
+    assert matched(other, FRAME) == {}
+    with pytest.raises(ValueError, match=r"`variables` must be containers .*\n?.* got 'plain'"):
+        matched(other, FRAME, [plain])
 
 
 def test_all_columns_that_are_missing_are_listed() -> None:

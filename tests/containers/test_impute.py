@@ -109,6 +109,15 @@ def test_without_missing_values_nothing_is_imputed() -> None:
     assert [variable.name for variable in model.observed_RVs] == ["y"]
 
 
+def test_what_is_left_out_is_not_imputed() -> None:
+    frame = {"a": [None, 1.0], "b": [None, 2]}
+    with pm.Model():
+        Data("a", frame, columns="a", dims="row", missing="drop")
+        late = Data("b", frame, columns="b", dims="row", missing="impute")
+    assert not isinstance(late, ImputedVariable)
+    assert late.get_value().tolist() == [2]
+
+
 def test_codes_are_imputed() -> None:
     with pm.Model() as model:
         word = Data("w", {"w": ["u", None, "v"]}, columns="w", categories="ws", missing="impute")

@@ -250,6 +250,19 @@ def test_other_numbers_of_rows_are_refused() -> None:
     )
 
 
+def test_values_that_were_put_into_a_container_are_not_lost() -> None:
+    model = dropped(FRAME)
+    model["c"].set_value(np.array([7, 7]))
+    refuses(
+        ValueError,
+        "'c' must hold the rows that are left .*\nHint: it was changed without `bayou.set_data`",
+        model,
+        lambda: set_data({"a": [1.0, 2.0, 3.0, 4.0]}),
+    )
+    set_data(FRAME, model=model)
+    assert held(model)["c"] == [0, 3]
+
+
 def test_no_row_left_is_refused() -> None:
     refuses(
         ValueError,

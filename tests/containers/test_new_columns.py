@@ -21,6 +21,8 @@ from bayou.containers.data import Data
 from bayou.containers.new_columns import read_all
 from bayou.containers.resident import streamed
 from bayou.containers.set_data import set_data
+from bayou.feeding.layout import Layout
+from bayou.feeding.read import read_pieces
 
 WORDS = ["UA", "AA", "UA", "B6"]
 COLUMNS = {
@@ -226,6 +228,20 @@ def test_all_rows_of_a_source_are_held_where_they_fit(parquet: by.Source) -> Non
         x = Data("x", parquet, columns="x", dims="row")
     assert streamed(x) is None
     assert [model.coords["cs"][code] for code in codes.get_value()] == WORDS * 25
+
+
+def test_text_of_files_is_coded_in_pieces(parquet: by.Source) -> None:
+    frame = pd.DataFrame({"text": WORDS, "x": np.arange(4)})
+    with pm.Model() as model:
+        Data("c", frame, columns="text", dims="row", categories="cs", unknown="other")
+        Data("n", frame, columns="x", dims="row")
+    codes, numbers = matched(model, parquet).values()
+    layout = Layout((codes.column, numbers.column))
+    pieces = list(read_pieces(layout, parquet.blocks, 7))  # type: ignore[arg-type]
+    found = np.concatenate([codes.values(piece) for piece, _ in pieces])
+    assert [model.coords["cs"][code] for code in found] == WORDS * 25
+    found = np.concatenate([numbers.values(piece) for _, piece in pieces])
+    assert (found.dtype, found.tolist()) == (np.int64, list(range(100)))
 
 
 def test_text_of_a_part_of_the_rows_is_refused(parquet: by.Source) -> None:

@@ -70,6 +70,8 @@ def test_series_are_told_apart() -> None:
     assert named(xr.DataArray([1], name="a")).is_series
     labelled = named(xr.DataArray([[1, 2]], coords={"c": ["a", "b"]}, dims=("r", "c")))
     assert (labelled.names, labelled.is_series) == (("a", "b"), False)
+    numbered = named(xr.DataArray([[1, 2]], coords={"c": [0, 1]}, dims=("r", "c")))
+    assert numbered.names == (0, 1)
     assert not named(pd.DataFrame({"a": [1]})).is_series
 
 
@@ -141,6 +143,33 @@ def test_lengths_must_agree() -> None:
         named({"a": [1], "b": [1, 2]}).open(["a", "b"])
     with pytest.raises(ValueError, match="at least one field and one row, got no rows"):
         named({"a": []}).open(["a"])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.period_range("2013-01", periods=2, freq="M"),
+        pa.array([1, 2], pa.decimal128(5, 2)),
+        pl.Series([1, 2], dtype=pl.Decimal(5, 2)),
+        np.array([b"a", b"b"]),
+        pl.Series([[1], [2, 3]]),
+        np.array([{}, []], dtype=object),
+    ],
+)
+def test_columns_of_what_no_container_holds_are_refused(values: Any) -> None:
+    message = "^`v` must hold numbers, booleans, dates or text, and one kind of them, got .*\nHint"
+    with pytest.raises(TypeError, match=message):
+        named({"v": values}).open(["v"])
+
+
+def test_a_ragged_list_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^`v` must form an array, got a ragged list"):
+        named({"v": [[1, 2], [3]]}).open(["v"])
+
+
+def test_sparse_columns_are_read() -> None:
+    frame = pd.DataFrame({"v": pd.arrays.SparseArray([0.0, 1.0])})
+    assert opened(frame, "v")[1]["v"].tolist() == [0, 1]
 
 
 def test_a_query_is_collected() -> None:

@@ -194,13 +194,22 @@ def matched(
         If the data have no named columns, or a column is of another kind than the container's:
         text for numbers, dates for none.
     ValueError
-        If columns are lacking, all of which are listed.
+        If columns are lacking, all of which are listed, or if one of `variables` has none.
     """
-    containers = [variable for variable in model.root.data_vars if columns_of(variable) is not None]
+    containers = [v for v in model.root.data_vars if columns_of(v) is not None]
     if variables is not None:
-        chosen = set(variables)
+        chosen = list(variables)
+        for variable in chosen:
+            if variable not in containers:
+                raise ValueError(
+                    "`variables` must be containers of the model that were built from named "
+                    f"columns, got {variable.name!r}.\nHint: leave it out, or build it with "
+                    "`columns=`."
+                )
         containers = [variable for variable in containers if variable in chosen]
     table = table_of(data, "`data`")
+    if not containers:
+        return {}
     columns = {variable: variable.tag.columns for variable in containers}
     refuse_lacking(table, {variable.name: columns[variable].names for variable in containers})
     opened = table.open([name for found in columns.values() for name in found.names])

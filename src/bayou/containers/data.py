@@ -87,7 +87,8 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     missing : {"refuse", "impute", "drop"}, default "refuse"
         What to do with missing values in the columns: null, None, NaN, NaT and masked are one
         thing. "impute" hands them to PyMC's imputation where the container is observed; it holds
-        floats then, NaN for them. "drop" leaves out their rows, in all containers of the first dim.
+        floats then, NaN for them. "drop" leaves out their rows, in all containers of the first
+        dim, made before or after, all of which must be built from columns that are in memory.
     export_index_as_coords : bool, default False
         Whether the index of `value` becomes the coords of its first dim, and the columns those of
         the second. An axis that `dims` does not name gets the name of its index as its dim. The

@@ -150,7 +150,7 @@ def named(obj: Any) -> Named | None:
     if isinstance(obj, xr.Dataset | xr.DataArray):
         dataset = with_columns(obj)
         is_series = isinstance(obj, xr.DataArray) and len(dataset.data_vars) == 1
-        return Named(tuple(map(str, dataset.data_vars)), words, dataset, is_series=is_series)
+        return Named(tuple(dataset.data_vars), words, dataset, is_series=is_series)
     if isinstance(obj, pd.DataFrame):
         return Named(tuple(obj.columns), words, obj, obj.index)
     if isinstance(obj, pd.Series):
@@ -193,7 +193,7 @@ def _column(name: str, values: Any) -> tuple[Field, Masked]:
     wrapped = nw.from_native(of_arrow(values), pass_through=True, allow_series=True)
     if not isinstance(wrapped, nw.Series):
         return _of_array(name, values)
-    if wrapped.dtype == nw.Object or (wrapped.implementation.is_pandas() and _is_numpy(wrapped)):
+    if wrapped.dtype in (nw.Object, nw.Unknown) or _is_numpy(wrapped):
         return _of_array(name, wrapped.to_numpy())
     if wrapped.dtype == nw.String:
         return _of_arrow(name, wrapped.to_arrow())
@@ -204,11 +204,18 @@ def _column(name: str, values: Any) -> tuple[Field, Masked]:
 
 
 def _is_numpy(series: nw.Series[Any]) -> bool:
-    return isinstance(series.to_native().dtype, np.dtype)
+    """Whether a series is of pandas and holds an array of NumPy."""
+    return series.implementation.is_pandas() and isinstance(series.to_native().dtype, np.dtype)
 
 
 def _of_array(name: str, values: Any) -> tuple[Field, Masked]:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` must form an array, got a ragged {type(values).__name__} ({error}).\n"
+            "Hint: give all rows the same length."
+        ) from None
     if array.ndim != 1 or array.dtype.kind in "biufcmM" or array.dtype.names is not None:
         return array_column(name, values)
     null = None

@@ -91,5 +91,5 @@ def kinds_error(name: str, got: str) -> TypeError:
     """Return the error for a column of what no container holds, or of several kinds."""
     return TypeError(
         f"`{name}` must hold numbers, booleans, dates or text, and one kind of them, got {got}.\n"
-        f"Hint: convert the column first, such as with frame[{name!r}].astype(str)."
+        "Hint: convert the column first: .astype(float) for numbers, .astype(str) for text."
     )
