@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pymc as pm
 import pytest
+from pymc.exceptions import ImputationWarning
 
 import bayou as by
 from bayou.inference.batch_dim import rows_of
@@ -213,6 +214,17 @@ def test_batches_of_batches() -> None:
 def test_sizes_that_are_none(batch_size: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="`batch_size` must be"):
         by.fit(batch_size=batch_size, model=ordinary())
+
+
+def test_imputed_values() -> None:
+    values = np.where(np.arange(NUM_ROWS) == 3, np.nan, Y)
+    with pm.Model() as model:
+        y = by.Data("outcome", {"y": values}, columns="y", dims="row", missing="impute")
+        with pytest.warns(ImputationWarning):
+            pm.Normal("y", pm.Normal("mu"), 1, observed=y)
+    with pytest.raises(ValueError, match="where missing values are imputed, got 'y'"):
+        by.fit(batch_size=10, model=model)
+    assert np.isfinite(fit_all(model).mean["y_unobserved"])
 
 
 def test_more_rows_than_there_are() -> None:

@@ -76,6 +76,7 @@ def rows_of(model: pm.Model, batch_dim: str | None = None) -> Rows:
             "`batch_size` must be left out where the model holds minibatches or generators itself."
             "\nHint: write the model with by.Data."
         )
+    _refuse_imputed(model)
     leading = {variable.name: _leading_dim(model, variable) for variable in model.observed_RVs}
     dim = _dim(model, leading, batch_dim)
     storages: dict[Any, tuple[SharedVariable, int]] = {}
@@ -100,6 +101,18 @@ def rows_of(model: pm.Model, batch_dim: str | None = None) -> Rows:
     ]
     names = tuple(variable.name for variable in observed)
     return Rows(dim, storages, names, tuple(latent))
+
+
+def _refuse_imputed(model: pm.Model) -> None:
+    """Refuse missing values that are variables of the model, under the names that PyMC gives."""
+    free = {variable.name for variable in model.free_RVs}
+    for variable in model.observed_RVs:
+        name = variable.name.removesuffix("_observed")
+        if name != variable.name and f"{name}_unobserved" in free:
+            raise ValueError(
+                f"`batch_size` must be left out where missing values are imputed, got {name!r}.\n"
+                'Hint: leave such rows out, by.Data(..., missing="drop").'
+            )
 
 
 def _dim(model: pm.Model, leading: Mapping[str, str | None], batch_dim: str | None) -> str:
