@@ -7,6 +7,7 @@ held.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from mmap import mmap
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from bayou.sampling.axes import AxisSample
 
 type Arrays = tuple[NDArray[Any], ...]
-
-# XLA reads an array where it lies if it starts at a multiple of this, and copies it otherwise.
-ALIGNMENT = 64
 
 
 class Feed(Protocol):
@@ -73,9 +71,9 @@ def take_rows(array: NDArray[Any], rows: NDArray[np.int64], slot: NDArray[Any]) 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    space = np.zeros(size + ALIGNMENT, dtype=np.uint8)
-    start = -space.ctypes.data % ALIGNMENT
-    return space[start : start + size].view(dtype).reshape(shape)
+    # Whole pages: XLA reads them where they lie, and they go back to the system with the array.
+    pages = mmap(-1, max(1, size))
+    return np.frombuffer(pages, np.uint8, size).view(dtype).reshape(shape)
 
 
 @dataclass(frozen=True)

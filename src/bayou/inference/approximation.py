@@ -268,8 +268,12 @@ def _run(
 
 def _over_windows(task: Task, guide: Guide, frame: Frame, stop: Stop, tolerance: float) -> Stop:
     """Settle what rows in windows led to, where all rows can be had and the guide is known."""
-    if not any(isinstance(feed, SourceFeed) and feed.windowed for feed in task.feeds):
+    windowed = [feed for feed in task.feeds if isinstance(feed, SourceFeed) and feed.windowed]
+    if not windowed:
         return stop
+    # Their rows make way for the blocks of all rows.
+    for feed in windowed:
+        feed.close()
     blocks = whole_blocks(task.program)
     if blocks is None or not isinstance(guide, MeanField):
         why = why_not_whole(task.program) or f"the guide is {guide}"
