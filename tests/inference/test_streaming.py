@@ -14,6 +14,7 @@ import pymc as pm
 import pytest
 
 import bayou as by
+from bayou.inference.program import compile_program, storage_of
 
 NUM_ROWS = 20_000
 RANDOM = np.random.default_rng(0)
@@ -121,6 +122,50 @@ def test_rows_of_unequal_probability_leave_the_posterior_unbiased(
     # Without the weights, the first mean would be tens of standard deviations off.
     np.testing.assert_allclose((found.mean["b"] - MEAN) / STD, 0, atol=0.5)
     np.testing.assert_allclose(found.std["b"], STD, rtol=0.25)
+
+
+def test_a_fit_is_lent_the_rows_in_memory_and_gives_them_back(folder: Path) -> None:
+    source, size = SOURCES["windows"](folder)
+    model = model_of(source, size)
+    held = [storage_of(variable) for variable in compile_program(model).fed]
+    held[0].update_shared()
+    before = [variable.get_value() for variable in held]
+    during = []
+
+    def look(done: int, losses: np.ndarray) -> None:
+        during.append([variable.get_value() for variable in held])
+        if len(during) == 1:
+            # A fit within a fit is lent nothing.
+            fit(model, n=10)
+
+    fit(model, n=1000, callback=look)
+    place = min(range(2), key=lambda number: before[number].ndim)
+    rows = set(during[-1][place])
+    assert rows <= set(Y)
+    assert rows != set(before[place])
+    for variable, values in zip(held, before, strict=True):
+        np.testing.assert_array_equal(variable.get_value(), values)
+
+
+def test_rows_that_cannot_be_given_back_are_said(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"y": Y}), rows, row_group_size=1000)
+    with pm.Model() as model:
+        y = by.Minibatch(by.scan(rows)["y"], 100, in_memory_size=5000)
+        pm.Normal("y", pm.Normal("mu"), 1, observed=y, total_size=NUM_ROWS)
+
+    def stop(done: int, losses: np.ndarray) -> None:
+        rows.unlink()
+        raise StopIteration
+
+    with (
+        pytest.warns(by.ConvergenceWarning),
+        pytest.warns(
+            UserWarning, match=r"rows 0 to 4999 again.*no such file any more.\nHint: they"
+        ),
+    ):
+        found = fit(model, n=600, callback=stop)
+    assert np.isfinite(found.mean["mu"])
 
 
 def test_a_total_size_that_the_source_contradicts(folder: Path) -> None:

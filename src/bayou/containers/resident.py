@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import weakref
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 import numpy as np
 import pytensor
@@ -14,15 +17,17 @@ from pytensor.tensor.type import TensorType
 from bayou.arguments import whole_number
 from bayou.feeding.layout import Layout
 from bayou.feeding.memory import default_window
-from bayou.feeding.read import read_rows
+from bayou.feeding.read import fill_rows, read_rows
 from bayou.feeding.window import count_blocks
 from bayou.sources.open import is_source, source
 from bayou.sources.source import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import DTypeLike, NDArray
+
+    from bayou.feeding.feed import Arrays
 
 # What a container holds of a source that does not fit in memory, unless it is told otherwise.
 WINDOW_BYTES = 2**26
@@ -46,6 +51,8 @@ class Resident:
         The number of the first of them.
     array : ndarray, shape (size, *column.shape)
         The rows themselves.
+    is_lent : bool
+        Whether a fit keeps other rows of the column there for now.
     """
 
     column: Column
@@ -54,6 +61,7 @@ class Resident:
     given: int | None
     start: int
     array: NDArray[Any]
+    is_lent: bool = False
 
     @property
     def num_rows(self) -> int:
@@ -68,6 +76,8 @@ class Resident:
 
 # By what holds the value of a shared variable, which clones of the variable share.
 _held: weakref.WeakKeyDictionary[Any, Resident] = weakref.WeakKeyDictionary()
+# Fits in several threads are not lent the same rows.
+_lending = Lock()
 
 
 def as_column(data: Any, dtype: DTypeLike | None = None) -> Column | None:
@@ -221,6 +231,72 @@ def move_on(variable: TensorSharedVariable) -> None:
     for (container, other), array in zip(alike, arrays, strict=True):
         other.start, other.array = start, array
         container.storage[0] = array
+
+
+@contextmanager
+def lent(columns: Sequence[Column]) -> Iterator[Arrays | None]:
+    """Lend the memory that rows of some columns of a source are held in, within a with block.
+
+    What is written there is to be rows of the columns too; at the end, the rows that belong there
+    are read again.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        What the containers were made of.
+
+    Yields
+    ------
+    tuple of ndarray, or None
+        One array a column, all of one length; None if not all columns are held alike, or if they
+        are lent already.
+
+    Warns
+    -----
+    UserWarning
+        If the rows cannot be read any more.
+    """
+    with _lending:
+        residents = _lendable(columns)
+        for resident in residents:
+            resident.is_lent = True
+    if not residents:
+        yield None
+        return
+    first, arrays = residents[0], tuple(resident.array for resident in residents)
+    start = first.start
+    try:
+        yield arrays
+    finally:
+        try:
+            fill_rows(Layout(tuple(columns)), first.blocks, start, arrays)
+        except Exception as error:
+            names = [resident.column.name for resident in residents]
+            warn(
+                f"Containers of {names} must read rows {start} to {start + first.size - 1} again, "
+                f"which made way for those of a fit, got {type(error).__name__}: "
+                f"{str(error).splitlines()[0]}\n"
+                "Hint: they hold other rows of their source now; once it is there again, call "
+                "`update_shared`.",
+                stacklevel=4,
+            )
+        for resident in residents:
+            resident.is_lent = False
+
+
+def _lendable(columns: Sequence[Column]) -> list[Resident]:
+    """Return what holds each of some columns; nothing, if they are not held alike."""
+    residents: list[Resident] = []
+    for column in columns:
+        residents += [
+            resident
+            for container, resident in _held.items()
+            if resident.column is column
+            and container.storage[0] is resident.array
+            and not (resident.is_lent or resident.is_whole or resident in residents)
+        ][:1]
+    alike = {(resident.start, resident.size) for resident in residents}
+    return residents if len(residents) == len(columns) and len(alike) == 1 else []
 
 
 def _refuse_missing(array: NDArray[Any], column: Column, what: str) -> None:

@@ -110,6 +110,11 @@ class SourceFeed:
         return self._reader is not None
 
     @property
+    def columns(self) -> tuple[Column, ...]:
+        """The inputs that are columns of the source."""
+        return self._layout.columns
+
+    @property
     def weighted(self) -> bool:
         """Whether the last input is the weights of the rows."""
         return self._weights is not None
@@ -135,6 +140,14 @@ class SourceFeed:
     def num_batches(self) -> int | None:
         """The batches of all epochs; None if they do not end."""
         return None if self._end is None else -(-self._end // self.batch_size)
+
+    def keep_in(self, room: Arrays) -> None:
+        """Keep the rows of windows in arrays, one a column, if these have room for them.
+
+        It is to be called before the first rows are asked for.
+        """
+        if self._reader is not None:
+            self._reader.keep_in(room)
 
     def part(self, step: int) -> slice:
         """Return which rows of a batch are this shard's; the last batch of all may be shorter."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.containers.generator import GeneratorOp
-from bayou.containers.resident import streamed
+from bayou.containers.resident import lent, streamed
 from bayou.feeding.feed import Feed, ItemFeed, SliceFeed, empty_slots
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from bayou.sources.source import Column
 
 BLOCK_ROWS = 2**16
+# Of rows that are read anew for each pass, so that these and what is computed from them stay small.
+BLOCK_BYTES = 2**22
 PILOT_ROWS = 2**14
 
 
@@ -54,13 +56,18 @@ def program_feeds(program: Program, order: AnyOrder, seed: int) -> tuple[Feed, .
 
 @contextmanager
 def closing_feeds(feeds: Sequence[Feed]) -> Iterator[None]:
-    """End the threads that read, at the end of a with block."""
-    try:
-        yield
-    finally:
+    """End the threads that read, at the end of a with block.
+
+    Until then, windows are kept where the containers keep their rows.
+    """
+    with ExitStack() as stack:
         for feed in feeds:
-            if isinstance(feed, SourceFeed):
-                feed.close()
+            if isinstance(feed, SourceFeed) and feed.windowed:
+                room = stack.enter_context(lent(feed.columns))
+                if room is not None:
+                    feed.keep_in(room)
+                stack.callback(feed.close)
+        yield
 
 
 def first_inputs(program: Program, feeds: Sequence[Feed]) -> Inputs:
@@ -191,13 +198,14 @@ class SourceBlocks:
     def __iter__(self) -> Iterator[Block]:
         """Read all rows, block after block."""
         num_rows = sum(self.counts)
-        size = _block_size(num_rows, self.filled)
+        most = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, self.layout.row_bytes)))
+        size = _block_size(num_rows, self.filled, most)
         for rows in read_pieces(self.layout, self.counts, size):
             yield _block(rows, self.data, size, num_rows, self.filled)
 
 
-def _block_size(num_rows: int, filled: bool) -> int:
-    size = math.ceil(num_rows / math.ceil(num_rows / BLOCK_ROWS))
+def _block_size(num_rows: int, filled: bool, most: int = BLOCK_ROWS) -> int:
+    size = math.ceil(num_rows / math.ceil(num_rows / most))
     return _filled_size(size) if filled else size
 
 
