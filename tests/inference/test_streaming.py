@@ -168,6 +168,25 @@ def test_rows_that_cannot_be_given_back_are_said(tmp_path: Path) -> None:
     assert np.isfinite(found.mean["mu"])
 
 
+@pytest.mark.parametrize("statistics", [True, False])
+def test_an_index_out_of_range_in_rows_on_disk(statistics: bool, tmp_path: Path) -> None:
+    index = np.arange(NUM_ROWS) % 3
+    index[17_345] = 3
+    table = pa.table({"y": Y, "airport": index})
+    rows = tmp_path / "rows.parquet"
+    pq.write_table(table, rows, row_group_size=1000, write_statistics=statistics)
+    source = by.scan(rows)
+    with pm.Model() as model:
+        level = pm.Normal("level", shape=3)
+        at = by.Minibatch(source["airport"], 50, in_memory_size=5000)
+        y = by.Minibatch(source["y"], 50, in_memory_size=5000)
+        pm.Normal("y", level[at], 1, observed=y, total_size=NUM_ROWS)
+    with pytest.raises(
+        IndexError, match=r"index 3 is .*; 'airport' holds 0 \(row 0\) to 3 \(row 17345\)\.\nHint"
+    ):
+        fit(model)
+
+
 def test_a_total_size_that_the_source_contradicts(folder: Path) -> None:
     source, size = SOURCES["windows"](folder)
     with pm.Model() as model:
@@ -262,8 +281,10 @@ def test_a_fault_in_the_source_reaches_the_caller(folder: Path) -> None:
         mu = pm.Normal("mu")
         y = by.Minibatch(by.source(Failing())["y"], 100, in_memory_size=5000)
         pm.Normal("y", mu, 1, observed=y, total_size=NUM_ROWS)
-    with pytest.raises(OSError, match="the disk is gone"):
+    with pytest.raises(OSError, match="the disk is gone") as caught:
         fit(model)
+    [note] = caught.value.__notes__
+    assert note.startswith("Containers of ['y'] must read rows 0 to 4999 again")
 
 
 @pytest.mark.parametrize("name", ["store", "in memory"])

@@ -263,25 +263,34 @@ def lent(columns: Sequence[Column]) -> Iterator[Arrays | None]:
     if not residents:
         yield None
         return
-    first, arrays = residents[0], tuple(resident.array for resident in residents)
-    start = first.start
+    arrays, start = tuple(resident.array for resident in residents), residents[0].start
     try:
         yield arrays
+    except BaseException as error:
+        for fault in _read_again(residents, start, arrays):
+            error.add_note(fault)
+        raise
+    for fault in _read_again(residents, start, arrays):
+        warn(fault, stacklevel=4)
+
+
+def _read_again(residents: Sequence[Resident], start: int, arrays: Arrays) -> list[str]:
+    """Fill arrays that were lent with the rows that belong there; return why that failed."""
+    first, columns = residents[0], tuple(resident.column for resident in residents)
+    try:
+        fill_rows(Layout(columns), first.blocks, start, arrays)
+    except Exception as error:
+        return [
+            f"Containers of {[column.name for column in columns]} must read rows {start} to "
+            f"{start + first.size - 1} again, which made way for those of a fit, got "
+            f"{type(error).__name__}: {str(error).splitlines()[0]}\n"
+            "Hint: they hold other rows of their source now; once it is there again, call "
+            "`update_shared`."
+        ]
     finally:
-        try:
-            fill_rows(Layout(tuple(columns)), first.blocks, start, arrays)
-        except Exception as error:
-            names = [resident.column.name for resident in residents]
-            warn(
-                f"Containers of {names} must read rows {start} to {start + first.size - 1} again, "
-                f"which made way for those of a fit, got {type(error).__name__}: "
-                f"{str(error).splitlines()[0]}\n"
-                "Hint: they hold other rows of their source now; once it is there again, call "
-                "`update_shared`.",
-                stacklevel=4,
-            )
         for resident in residents:
             resident.is_lent = False
+    return []
 
 
 def _lendable(columns: Sequence[Column]) -> list[Resident]:

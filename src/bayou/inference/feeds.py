@@ -12,6 +12,7 @@ import numpy as np
 
 from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import lent, streamed
+from bayou.feeding.extremes import array_extremes, source_extremes
 from bayou.feeding.feed import Feed, ItemFeed, SliceFeed, empty_slots
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
     from bayou.containers.resident import Resident
+    from bayou.feeding.extremes import Extremes
     from bayou.feeding.feed import Arrays
     from bayou.feeding.source_feed import AnyOrder
     from bayou.inference.program import Inputs, Program
     from bayou.sampling.axes import AxisSample
     from bayou.sources.source import Column
+
+    type Held = Sequence[tuple[str, Extremes]]
 
 BLOCK_ROWS = 2**16
 # Of rows that are read anew for each pass, so that these and what is computed from them stay small.
@@ -70,33 +74,44 @@ def closing_feeds(feeds: Sequence[Feed]) -> Iterator[None]:
         yield
 
 
-def first_inputs(program: Program, feeds: Sequence[Feed]) -> Inputs:
-    """Return inputs like those of a step; nothing is taken from a generator.
+def first_inputs(program: Program, feeds: Sequence[Feed]) -> tuple[Inputs, Held]:
+    """Return inputs like those of a step, and what whole numbers are among all rows.
 
     The rows of the least and the largest whole numbers are among them, so that an index that is out
-    of range is.
+    of range is. Nothing is taken from a generator.
     """
     fed: list[Any] = []
+    held: list[tuple[str, Extremes]] = []
     for feed in feeds:
+        names = [variable.name or "" for variable in program.fed[len(fed) :]]
         parts = _some(feed, 0, 1)
         if isinstance(feed, SliceFeed) and _leading_rows(feed):
-            rows = _extreme_rows(feed)
+            own = [
+                (name, array_extremes(array))
+                for name, array in zip(names, feed.arrays, strict=False)
+                if array.dtype.kind in "iu" and array.size
+            ]
+            rows = _extreme_rows(own, feed.samples[0].size)
             for array, part in zip(feed.arrays, parts, strict=True):
                 part[: len(rows)] = array[rows]
+            held += own
+        elif isinstance(feed, SourceFeed):
+            layout = Layout(feed.columns)
+            own = list(source_extremes(layout.source, layout.names, feed.blocks).items())
+            rows = _extreme_rows(own, feed.batch_size)
+            if len(rows):
+                table = layout.source.take(rows, layout.names)
+                layout.check(table)
+                layout.write(table, [part[: len(rows)] for part in parts[: len(feed.columns)]])
+            held += own
         fed.extend(parts)
-    return (*fed[: len(program.fed)], *program.data_values())
+    return (*fed[: len(program.fed)], *program.data_values()), held
 
 
-def _extreme_rows(feed: SliceFeed) -> list[int]:
-    """Return the rows with the least and the largest of each array of whole numbers."""
-    rows = [
-        int(row)
-        for array in feed.arrays
-        if array.dtype.kind in "iu"
-        for find in (np.argmin, np.argmax)
-        for row in find(array.reshape(len(array), -1), axis=0)
-    ]
-    return list(dict.fromkeys(rows))[: feed.samples[0].size]
+def _extreme_rows(held: Held, most: int) -> NDArray[np.int64]:
+    """Return the rows that hold extremes, each once, as many as a step has room for."""
+    rows = [int(row) for _, extremes in held for row in extremes.rows.ravel()]
+    return np.array(list(dict.fromkeys(rows))[:most], dtype=np.int64)
 
 
 def pilot_block(program: Program, feeds: Sequence[Feed], seed: int) -> Block:

@@ -147,7 +147,7 @@ class ArrowSource(Source):
         self._fields = {
             name: arrow_field(name, kind, categories.get(name)) for name, kind in kinds.items()
         }
-        self._blocks = blocks
+        self._stored = self._blocks = blocks
         if nulls == "drop":
             self._blocks = _without_nulls(blocks, self._fields, self._keys)
         self._num_dropped = _count(blocks) - _count(self._blocks)
@@ -172,6 +172,31 @@ class ArrowSource(Source):
     def paths(self) -> tuple[str, ...]:
         """The files that hold the rows, in their order."""
         return tuple(dict.fromkeys(block.data.file.path for block in self._blocks))
+
+    def null_counts(self) -> Mapping[str, int | None]:
+        """Return the nulls of each field in the files, where their metadata tell them."""
+        return {name: self._null_count(name) for name in self._fields}
+
+    def bounds(self, block: int, name: str) -> tuple[int, int] | None:
+        """Return what the whole numbers of a field in a block lie between, if metadata tell it."""
+        found = self._blocks[block]
+        # Where rows are left out, the least or the largest value may be in one of them.
+        if name in self._keys or found.nulls:
+            return None
+        return found.data.bounds(found.number, name)
+
+    def _null_count(self, name: str) -> int | None:
+        total = 0
+        for block in self._stored:
+            if name in self._keys:
+                is_null = dict(block.data.file.keys)[name] is None
+                count: int | None = block.stored_rows if is_null else 0
+            else:
+                count = block.data.null_count(block.number, name)
+            if count is None:
+                return None
+            total += count
+        return total
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
         """Yield a block, a piece of some MiB at a time.
@@ -290,7 +315,7 @@ def _without_nulls(
             if (
                 texts[field.name] is None
                 if field.name in keys
-                else data.may_hold_nulls(block.number, field.name)
+                else data.null_count(block.number, field.name) != 0
             )
         ]
         for count, columns in _decode(block, start, suspects, keys) if suspects else ():

@@ -94,6 +94,17 @@ class Source(ABC):
         """The rows left out for their nulls, which no number counts; None if not yet known."""
         return 0
 
+    def null_counts(self) -> Mapping[str, int | None]:
+        """Return the nulls of each field, dropped rows included; None where only reading tells."""
+        return dict.fromkeys(self.fields)
+
+    def bounds(self, block: int, name: str) -> tuple[int, int] | None:
+        """Return what the whole numbers of a field in a block lie between; None if unknown.
+
+        They are to be the least and the largest value themselves.
+        """
+        return None
+
     @property
     def random_access(self) -> bool:
         """Whether ``take`` costs what the rows cost that it returns, and no whole blocks."""

@@ -70,6 +70,10 @@ class Store(Source):
         """The rows of all blocks."""
         return self._num_rows
 
+    def null_counts(self) -> Mapping[str, int | None]:
+        """Return 0 for each field: what holds a null is not written to a store."""
+        return dict.fromkeys(self._fields, 0)
+
     @property
     def random_access(self) -> bool:
         """True: rows are taken from memory maps."""
