@@ -20,6 +20,7 @@ from bayou.inference.deterministic import (
 from bayou.inference.evaluate import Evaluator
 from bayou.inference.feeds import pilot_block, whole_blocks, whole_size, why_not_whole
 from bayou.inference.frame import Frame
+from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.linear_response import linear_response
 from bayou.inference.loop import Feeding, Recipe, init_state
@@ -275,7 +276,7 @@ def _over_windows(task: Task, guide: Guide, frame: Frame, stop: Stop, tolerance:
     for feed in windowed:
         feed.close()
     blocks = whole_blocks(task.program)
-    if blocks is None or not isinstance(guide, MeanField):
+    if blocks is None or not isinstance(guide, MeanField | FullRank):
         why = why_not_whole(task.program) or f"the guide is {guide}"
         reason = f"rows came in windows, and no pass over all of them could settle it: {why}"
         return replace(stop, converged=False, reason=reason)
