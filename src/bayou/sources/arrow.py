@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 from pyarrow import types
 
-from bayou.sources.arrow_values import arrow_field, arrow_values
+from bayou.sources.arrow_values import arrow_field, arrow_values, dictionary_words
 from bayou.sources.delimited import open_csv
 from bayou.sources.files import SourceError, find_files, reading
 from bayou.sources.ipc import open_ipc
@@ -285,6 +285,7 @@ def _find_categories(
     stored = [name for name in coded if name not in keys]
     # Tables that come again are kept once: a dict is a set that keeps its order.
     tables: dict[str, dict[tuple[str, ...], None]] = {name: {} for name in coded}
+    last: dict[str, Any] = {}
     start = 0
     for block in blocks:
         for name, text in block.data.file.keys:
@@ -292,8 +293,10 @@ def _find_categories(
                 tables[name][text,] = None
         for batch in _batches(block, start, stored, DICTIONARY_ROWS) if stored else ():
             for name in stored:
-                words = batch[name].dictionary.to_pylist()
-                tables[name][tuple(str(word) for word in words if word is not None)] = None
+                words = dictionary_words(batch[name])
+                if name not in last or not words.equals(last[name]):
+                    tables[name][tuple(words.drop_null().to_pylist())] = None
+                last[name] = words
         start += block.num_rows
     return {
         name: tuple(merge_categories(name, list(found), kinds[name].ordered))
