@@ -216,7 +216,10 @@ def test_fields_of_one_source_are_fed_alike(folder: Path) -> None:
         ValueError, match=r"of one source must have one batch_size and random_seed.*\nHint: its"
     ):
         fit(other(random_seed=3))
-    with pytest.raises(ValueError, match=r"`in_memory_size` must be one for the minibatches of o"):
+    with pytest.raises(
+        ValueError,
+        match=r"be one .*, got 4000 for 'Minibatch' of 'y', 5000 for 'Minibatch' of 'x1'.\nHint",
+    ):
         fit(other(in_memory_size=4000))
     fit(other(), n=50)
 

@@ -94,3 +94,20 @@ def test_a_class_of_ones_own_may_tell() -> None:
     source = by.source(Rows())
     assert source.null_counts() == {"x": 5, "y": None}
     assert source.bounds(0, "x") is None
+
+
+def test_a_source_says_where_it_is_and_what_it_holds(tmp_path: Path) -> None:
+    source = scan(tmp_path / "a.parquet")
+    place = str(tmp_path / "a.parquet")
+    fields = "fields [x: float64, count: int16, pair: int64[2], full: int64]"
+    assert repr(source) == f"ArrowSource({place!r}, 4 rows, {fields})"
+    scan(tmp_path / "b.parquet")
+    assert repr(by.scan(tmp_path)).startswith(f"ArrowSource('{place} and 1 more', 8 rows, ")
+    many = by.source({f"x{number}": np.zeros(2) for number in range(10)})
+    assert repr(many).endswith("x7: float64, and 2 more])")
+    np.save(tmp_path / "z.npy", np.zeros((2, 3)))
+    array = by.scan(tmp_path / "z.npy")
+    assert repr(array).endswith("z.npy', 2 rows, fields [value: float64[3]])")
+    unknown = by.source(lambda: iter([{"word": np.array(["a"], object)}]))
+    assert repr(unknown).endswith("(rows not counted yet, fields [word: text])")
+    assert repr(source["x"]).startswith("Column(source=ArrowSource(")

@@ -277,9 +277,9 @@ def _feed(variables: list[TensorVariable], order: AnyOrder, seed: int) -> Feed:
     samples = operation.samples
     residents = [streamed(storage_of(variable)) for variable in variables]
     if residents[0] is not None:
-        columns = [resident.column for resident in residents if resident is not None]
-        sizes = {resident.given for resident in residents if resident is not None}
-        return _source_feed(columns, samples, order, seed, _one_size(variables, sizes))
+        held = [resident for resident in residents if resident is not None]
+        columns = [resident.column for resident in held]
+        return _source_feed(columns, samples, order, seed, _one_size(variables, held))
     arrays = tuple(storage_of(variable).get_value(borrow=True) for variable in variables)
     if isinstance(order, str):
         return SliceFeed(arrays, samples, order, seed)
@@ -306,13 +306,18 @@ def _source_feed(
     )
 
 
-def _one_size(variables: Sequence[TensorVariable], sizes: set[int | None]) -> int | None:
-    if len(sizes) > 1:
-        raise ValueError(
-            f"`in_memory_size` must be one for the minibatches of one source, got {sizes} in "
-            f"{[variable.name for variable in variables]}.\nHint: pass the same to each of them."
+def _one_size(variables: Sequence[TensorVariable], residents: Sequence[Resident]) -> int | None:
+    if len({resident.given for resident in residents}) > 1:
+        # By their columns too, since their names may be the default of all.
+        got = ", ".join(
+            f"{resident.given} for {variable.name!r} of {resident.column.name!r}"
+            for variable, resident in zip(variables, residents, strict=True)
         )
-    return sizes.pop()
+        raise ValueError(
+            f"`in_memory_size` must be one for the minibatches of one source, got {got}.\n"
+            "Hint: pass the same to each of them."
+        )
+    return residents[0].given
 
 
 def _windows(program: Program) -> list[Resident]:

@@ -173,6 +173,12 @@ class ArrowSource(Source):
         """The files that hold the rows, in their order."""
         return tuple(dict.fromkeys(block.data.file.path for block in self._blocks))
 
+    @property
+    def where(self) -> str:
+        """The first of the files, and how many more there are."""
+        first, *others = self.paths
+        return first if not others else f"{first} and {len(others)} more"
+
     def null_counts(self) -> Mapping[str, int | None]:
         """Return the nulls of each field in the files, where their metadata tell them."""
         return {name: self._null_count(name) for name in self._fields}

@@ -52,8 +52,10 @@ class Store(Source):
     def __reduce__(self) -> tuple[Any, ...]:
         return open_store, (str(self.path),)
 
-    def __repr__(self) -> str:
-        return f"Store({str(self.path)!r}, {self._num_rows:,} rows, fields {list(self._fields)})"
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self.path)
 
     @property
     def fields(self) -> Mapping[str, Field]:

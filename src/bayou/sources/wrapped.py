@@ -65,6 +65,11 @@ class WrappedSource(Source):
         return self._own("num_rows", super().num_rows)  # type: ignore[no-any-return]
 
     @property
+    def where(self) -> str:
+        """Where the rows of what is wrapped are, or of what class it is."""
+        return self._own("where", None) or type(self._inner).__name__
+
+    @property
     def num_dropped(self) -> int | None:
         """The rows that it says to have dropped."""
         return self._own("num_dropped", 0)  # type: ignore[no-any-return]
