@@ -18,7 +18,7 @@ from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.feeding.source_feed import SourceFeed
 from bayou.inference.evaluate import Block, Evaluator
-from bayou.inference.program import group_of, storage_of
+from bayou.inference.roots import group_of, storage_of
 from bayou.sources.open import source
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ BLOCK_ROWS = 2**16
 # Of rows that are read anew for each pass, so that these and what is computed from them stay small.
 BLOCK_BYTES = 2**22
 PILOT_ROWS = 2**14
+# A block is filled up to so many times its rows, or rows are cut into so many blocks, before others
+# are compiled, which takes a second.
+MOST_FILLED = 16
+MOST_BLOCKS = 256
+# What an evaluation costs before it computes anything, in rows.
+DISPATCH_ROWS = 1024
 
 
 def program_feeds(program: Program, order: AnyOrder, seed: int) -> tuple[Feed, ...]:
@@ -83,12 +89,12 @@ def first_inputs(program: Program, feeds: Sequence[Feed]) -> tuple[Inputs, Held]
     fed: list[Any] = []
     held: list[tuple[str, Extremes]] = []
     for feed in feeds:
-        names = [variable.name or "" for variable in program.fed[len(fed) :]]
+        variables = program.fed[len(fed) :]
         parts = _some(feed, 0, 1)
         if isinstance(feed, SliceFeed) and _leading_rows(feed):
             own = [
-                (name, array_extremes(array))
-                for name, array in zip(names, feed.arrays, strict=False)
+                (variable.name or "", array_extremes(array))
+                for variable, array in zip(variables, feed.arrays, strict=False)
                 if array.dtype.kind in "iu" and array.size
             ]
             rows = _extreme_rows(own, feed.samples[0].size)
@@ -97,7 +103,13 @@ def first_inputs(program: Program, feeds: Sequence[Feed]) -> tuple[Inputs, Held]
             held += own
         elif isinstance(feed, SourceFeed):
             layout = Layout(feed.columns)
-            own = list(source_extremes(layout.source, layout.names, feed.blocks).items())
+            found = source_extremes(layout.source, layout.names, feed.blocks)
+            own = [
+                (name if streamed(storage_of(variable)) else variable.name or "", found[name])
+                for variable, column in zip(variables, feed.columns, strict=False)
+                for name in column.names
+                if name in found
+            ]
             rows = _extreme_rows(own, feed.batch_size)
             if len(rows):
                 table = layout.source.take(rows, layout.names)
@@ -105,7 +117,9 @@ def first_inputs(program: Program, feeds: Sequence[Feed]) -> tuple[Inputs, Held]
                 layout.write(table, [part[: len(rows)] for part in parts[: len(feed.columns)]])
             held += own
         fed.extend(parts)
-    return (*fed[: len(program.fed)], *program.data_values()), held
+    fed = fed[: len(program.fed)]
+    latent = program.latent_start(len(fed[0]) if fed else 0)
+    return (*fed, *program.data_values(), *latent), held
 
 
 def _extreme_rows(held: Held, most: int) -> NDArray[np.int64]:
@@ -121,7 +135,7 @@ def pilot_block(program: Program, feeds: Sequence[Feed], seed: int) -> Block:
     it is one batch.
     """
     sizes = {_leading_rows(feed) for feed in feeds}
-    single = None in sizes or not sizes or program.potentials_of_rows
+    single = None in sizes or not sizes or program.potentials_of_batches
     steps = 1 if single else math.ceil(PILOT_ROWS / max(filter(None, sizes)))
     fed = tuple(part for feed in feeds for part in _some(feed, seed, steps))
     # Orders of unequal probabilities feed the weights of the rows last.
@@ -145,8 +159,10 @@ def why_not_whole(program: Program) -> str | None:
     """Return what keeps a model from being evaluated on all of its rows, if anything does."""
     if any(isinstance(variable.owner.op, GeneratorOp) for variable in program.fed):
         return "the rows come from a generator"
-    if program.potentials_of_rows:
-        return f"the potential {program.potentials_of_rows[0]!r} is of the rows of one batch"
+    if program.latent is not None:
+        return f"{program.latent.names[0]!r} has a value for each row"
+    if program.potentials_of_batches:
+        return f"the potential {program.potentials_of_batches[0]!r} is of the rows of one batch"
     if _windows(program) and len(set(map(group_of, program.fed))) > 1:
         return "the rows come from a source and from elsewhere"
     return None
@@ -169,7 +185,9 @@ def whole_blocks(program: Program) -> Iterable[Block] | None:
     if residents:
         layout = Layout(tuple(resident.column for resident in residents))
         counts = residents[0].blocks
-        return SourceBlocks(layout, counts, program.data_values(), program.takes_weights)
+        most = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, layout.row_bytes)))
+        size = _block_size(program, sum(counts), most)
+        return SourceBlocks(layout, counts, program.data_values(), size, program.takes_weights)
     data = program.data_values()
     storages = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
     lengths = {len(storage) for storage in storages if storage.ndim}
@@ -179,7 +197,7 @@ def whole_blocks(program: Program) -> Iterable[Block] | None:
     if not (storages and leading and len(lengths) == 1):
         return [Block((*storages, *data), 1.0, _num_numbers(program, tuple(storages)))]
     [num_rows] = lengths
-    size = _block_size(num_rows, program.takes_weights)
+    size = _block_size(program, num_rows)
     return [
         _block(
             [storage[start : start + size] for storage in storages],
@@ -201,6 +219,8 @@ class SourceBlocks:
         The rows of each block of the source.
     data : tuple of array
         The inputs that are not of rows.
+    size : int
+        The rows of a block.
     filled : bool
         Whether the last block may be filled up.
     """
@@ -208,20 +228,31 @@ class SourceBlocks:
     layout: Layout
     counts: tuple[int, ...]
     data: Inputs
+    size: int
     filled: bool
 
     def __iter__(self) -> Iterator[Block]:
         """Read all rows, block after block."""
         num_rows = sum(self.counts)
-        most = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, self.layout.row_bytes)))
-        size = _block_size(num_rows, self.filled, most)
-        for rows in read_pieces(self.layout, self.counts, size):
-            yield _block(rows, self.data, size, num_rows, self.filled)
+        for rows in read_pieces(self.layout, self.counts, self.size):
+            yield _block(rows, self.data, self.size, num_rows, self.filled)
 
 
-def _block_size(num_rows: int, filled: bool, most: int = BLOCK_ROWS) -> int:
+def _block_size(program: Program, num_rows: int, most: int = BLOCK_ROWS) -> int:
+    """Choose the rows of a block: a number that is compiled already, unless it is far off."""
     size = math.ceil(num_rows / math.ceil(num_rows / most))
-    return _filled_size(size) if filled else size
+    if not program.takes_weights:
+        return size
+    known = [
+        known
+        for known in program.block_sizes
+        if known <= min(MOST_FILLED * num_rows, _filled_size(most))
+        and num_rows <= MOST_BLOCKS * known
+    ]
+    if not known:
+        program.block_sizes.add(_filled_size(size))
+        return _filled_size(size)
+    return min(known, key=lambda size: math.ceil(num_rows / size) * (size + DISPATCH_ROWS))
 
 
 def _block(

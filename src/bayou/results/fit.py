@@ -84,13 +84,21 @@ class Fit:
     def mean(self) -> xr.Dataset:
         """The means of the free variables, transformed to the real line as PyMC names them."""
         guide, params, frame = self._distribution
-        return self._dataset(frame.positions(np.asarray(guide.mean(params))))
+        latent = self.approximation.latent
+        return self._dataset(
+            frame.positions(np.asarray(guide.mean(params))),
+            None if latent is None else np.asarray(latent.location),
+        )
 
     @property
     def std(self) -> xr.Dataset:
         """The standard deviations of the free variables, transformed to the real line."""
         guide, params, frame = self._distribution
-        return self._dataset(frame.stds(np.asarray(guide.std(params))))
+        latent = self.approximation.latent
+        return self._dataset(
+            frame.stds(np.asarray(guide.std(params))),
+            None if latent is None else np.exp(np.asarray(latent.log_scale)),
+        )
 
     @property
     def _distribution(self) -> tuple[Guide, Params, Frame]:
@@ -123,14 +131,23 @@ class Fit:
         """
         draws = whole_number("draws", draws, 1, "1000 give means to 3% of a standard deviation.")
         guide, params, frame = self._distribution
-        noise = self._noise(draws, random_seed)
-        data = self.program.data_values()
+        seed = _seed(random_seed)
+        noise = self._noise(draws, seed)
+        data = self.program.constraining_inputs()
 
-        def value(draw: Any) -> dict[str, jax.Array]:
+        keys = jax.random.split(jax.random.key(seed + 1), draws)
+
+        def value(draw: Any, key: jax.Array) -> dict[str, jax.Array]:
             position = frame.positions(guide.transport(params, draw))
-            return self.program.constrain(position, data)
+            return self.program.constrain(position, (*data, *self._latent_draw(key)))
 
-        values = jax.jit(lambda draws: jax.lax.map(value, draws, batch_size=256))(noise)
+        # A draw of latent variables has a value for each row of the data.
+        at_once = 256 if self.approximation.latent is None else 1
+        values = jax.jit(
+            lambda noise, keys: jax.lax.map(
+                lambda both: value(*both), (noise, keys), batch_size=at_once
+            )
+        )(noise, keys)
         posterior = {name: np.asarray(part)[None] for name, part in values.items()}
         return posterior_tree(self.model, posterior, attrs={"inference_library": "bayou"})
 
@@ -323,9 +340,12 @@ class Fit:
             "elbo": found.elbo,
             "rates": found.rates,
         }
+        for name, leaf in zip(("latent 0", "latent 1"), found.latent or (), strict=False):
+            arrays[name] = np.asarray(leaf)
         description = {
             "kind": "fit",
             "model": self.program.fingerprint,
+            "batching": self.program.batching,
             "guide": type(found.guide).__name__,
             "guide options": vars(found.guide),
             "converged": found.converged,
@@ -335,21 +355,29 @@ class Fit:
         present = {name: array for name, array in optional.items() if array is not None}
         write_arrays(path, arrays | present, description)
 
-    def _noise(self, draws: int, random_seed: int | None) -> Any:
-        seed = np.random.SeedSequence(random_seed).generate_state(1)[0]
+    def _latent_draw(self, key: jax.Array) -> tuple[jax.Array, ...]:
+        """Draw the latent variables of all rows, if there are any."""
+        latent = self.approximation.latent
+        if latent is None:
+            return ()
+        noise = jax.random.normal(key, latent.location.shape, latent.location.dtype)
+        return (latent.location + jax.numpy.exp(latent.log_scale) * noise,)
+
+    def _noise(self, draws: int, seed: int) -> Any:
         size = self.program.layout.size
-        return self.approximation.guide.noise(jax.random.key(int(seed)), draws, size, None)
+        return self.approximation.guide.noise(jax.random.key(seed), draws, size, None)
 
     def _log_densities(
         self, asked: str, draws: int, random_seed: int | None
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         if self.density is None:
             raise ValueError(
-                f"`{asked}` must have the density of all rows, got rows of a generator, or a "
-                "potential of the rows of one batch.\n"
+                f"`{asked}` must have the density of all rows, got rows of a generator, a "
+                "potential of the rows of one batch, or variables with a value for each row.\n"
                 "Hint: observe a by.Minibatch, or judge by scores of data that were held out."
             )
-        return log_densities(self.density, *self._distribution, self._noise(draws, random_seed))
+        noise = self._noise(draws, _seed(random_seed))
+        return log_densities(self.density, *self._distribution, noise)
 
     def _element_names(self, elements: NDArray[Any]) -> list[str]:
         """Name elements of the position as ArviZ does, such as "a[label]"."""
@@ -365,13 +393,12 @@ class Fit:
             names.append(f"{variable.name}[{labels}]" if labels else str(variable.name))
         return names
 
-    def _dataset(self, vector: NDArray[Any]) -> xr.Dataset:
-        layout = self.program.layout
-        parts = layout.split(vector)
-        variables = {
-            name: (_dims(self.model, name, part), part)
-            for name, part in zip(layout.names, parts, strict=True)
-        }
+    def _dataset(self, vector: NDArray[Any], of_rows: NDArray[Any] | None) -> xr.Dataset:
+        layout, of_latent = self.program.layout, self.program.latent_layout
+        values = dict(zip(layout.names, layout.split(vector), strict=True))
+        if of_rows is not None:
+            values |= zip(of_latent.names, of_latent.split(of_rows), strict=True)
+        variables = {name: (_dims(self.model, name, part), part) for name, part in values.items()}
         used = {dim for dims, _ in variables.values() for dim in dims}
         coords = {
             dim: list(labels)
@@ -379,6 +406,10 @@ class Fit:
             if dim in used and labels is not None
         }
         return xr.Dataset(variables, coords)
+
+
+def _seed(random_seed: int | None) -> int:
+    return int(np.random.SeedSequence(random_seed).generate_state(1)[0])
 
 
 def _dims(model: pm.Model, value_name: str, part: NDArray[Any]) -> tuple[str, ...]:
