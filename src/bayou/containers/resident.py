@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from bayou.feeding.feed import Arrays
 
+# What a container holds while a fit is lent the memory of its rows.
+KEPT_ROWS = 1024
 # What a container holds of a source that does not fit in memory, unless it is told otherwise.
 WINDOW_BYTES = 2**26
 
@@ -52,7 +54,7 @@ class Resident:
     array : ndarray, shape (size, *column.shape)
         The rows themselves.
     is_lent : bool
-        Whether a fit keeps other rows of the column there for now.
+        Whether most of its memory is lent to a fit for now.
     """
 
     column: Column
@@ -237,8 +239,7 @@ def move_on(variable: TensorSharedVariable) -> None:
 def lent(columns: Sequence[Column]) -> Iterator[Arrays | None]:
     """Lend the memory that rows of some columns of a source are held in, within a with block.
 
-    What is written there is to be rows of the columns too; at the end, the rows that belong there
-    are read again.
+    Until its end, the containers hold the first of their rows alone; then all are read again.
 
     Parameters
     ----------
@@ -257,55 +258,64 @@ def lent(columns: Sequence[Column]) -> Iterator[Arrays | None]:
         If the rows cannot be read any more.
     """
     with _lending:
-        residents = _lendable(columns)
-        for resident in residents:
+        held = _lendable(columns)
+        arrays = tuple(resident.array for _, resident in held)
+        for container, resident in held:
             resident.is_lent = True
-    if not residents:
+            _put(container, resident, resident.array[:KEPT_ROWS].copy())
+    if not held:
         yield None
         return
-    arrays, start = tuple(resident.array for resident in residents), residents[0].start
     try:
         yield arrays
     except BaseException as error:
-        for fault in _read_again(residents, start, arrays):
+        for fault in _read_again(held, arrays):
             error.add_note(fault)
         raise
-    for fault in _read_again(residents, start, arrays):
+    for fault in _read_again(held, arrays):
         warn(fault, stacklevel=4)
 
 
-def _read_again(residents: Sequence[Resident], start: int, arrays: Arrays) -> list[str]:
-    """Fill arrays that were lent with the rows that belong there; return why that failed."""
+def _lendable(columns: Sequence[Column]) -> list[tuple[Any, Resident]]:
+    """Return what holds each of some columns; nothing, if they are not held alike."""
+    found: dict[int, tuple[Any, Resident]] = {}
+    for column in columns:
+        for container, resident in list(_held.items()):
+            is_own = resident.column is column and container.storage[0] is resident.array
+            if is_own and not (resident.is_lent or resident.is_whole or id(resident) in found):
+                found[id(resident)] = container, resident
+                break
+    alike = {(resident.start, resident.size) for _, resident in found.values()}
+    return list(found.values()) if len(found) == len(columns) and len(alike) == 1 else []
+
+
+def _read_again(held: Sequence[tuple[Any, Resident]], arrays: Arrays) -> list[str]:
+    """Have containers hold as many rows as before they were lent; return why that failed."""
+    residents = [resident for _, resident in held]
     first, columns = residents[0], tuple(resident.column for resident in residents)
     try:
-        fill_rows(Layout(columns), first.blocks, start, arrays)
+        fill_rows(Layout(columns), first.blocks, first.start, arrays)
     except Exception as error:
         return [
-            f"Containers of {[column.name for column in columns]} must read rows {start} to "
-            f"{start + first.size - 1} again, which made way for those of a fit, got "
+            f"Containers of {[column.name for column in columns]} must read {len(arrays[0])} rows "
+            f"again, from row {first.start} on, which made way for those of a fit, got "
             f"{type(error).__name__}: {str(error).splitlines()[0]}\n"
-            "Hint: they hold other rows of their source now; once it is there again, call "
-            "`update_shared`."
+            f"Hint: they hold {first.size} rows now; make them anew for more."
         ]
+    else:
+        for (container, resident), array in zip(held, arrays, strict=True):
+            # Unless another value was set.
+            if container.storage[0] is resident.array:
+                _put(container, resident, array)
     finally:
         for resident in residents:
             resident.is_lent = False
     return []
 
 
-def _lendable(columns: Sequence[Column]) -> list[Resident]:
-    """Return what holds each of some columns; nothing, if they are not held alike."""
-    residents: list[Resident] = []
-    for column in columns:
-        residents += [
-            resident
-            for container, resident in _held.items()
-            if resident.column is column
-            and container.storage[0] is resident.array
-            and not (resident.is_lent or resident.is_whole or resident in residents)
-        ][:1]
-    alike = {(resident.start, resident.size) for resident in residents}
-    return residents if len(residents) == len(columns) and len(alike) == 1 else []
+def _put(container: Any, resident: Resident, array: NDArray[Any]) -> None:
+    resident.size, resident.array = len(array), array
+    container.storage[0] = array
 
 
 def _refuse_missing(array: NDArray[Any], column: Column, what: str) -> None:

@@ -109,13 +109,29 @@ class Source(ABC):
         return f"{type(self).__name__}({', '.join([*place, rows])}, {_described(self.fields)})"
 
     def null_counts(self) -> Mapping[str, int | None]:
-        """Return the nulls of each field, dropped rows included; None where only reading tells."""
+        """Count the nulls of each field, without reading.
+
+        Returns
+        -------
+        dict of str to (int or None)
+            By field, those of dropped rows included; None where only reading would tell.
+        """
         return dict.fromkeys(self.fields)
 
     def bounds(self, block: int, name: str) -> tuple[int, int] | None:
-        """Return what the whole numbers of a field in a block lie between; None if unknown.
+        """Tell what the whole numbers of a field in a block lie between, without reading.
 
-        They are to be the least and the largest value themselves.
+        Parameters
+        ----------
+        block : int
+            Its place in ``blocks``.
+        name : str
+            The field.
+
+        Returns
+        -------
+        tuple of (int, int) or None
+            The least and the largest value of the block; None if they are not known.
         """
         return None
 
