@@ -18,6 +18,7 @@ from pytensor.tensor.sort import ArgSortOp, SortOp
 from pytensor.tensor.special import LogSoftmax, Softmax
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
+from bayou.feeding.extremes import array_extremes
 from bayou.inference.faults import check_start
 from bayou.inference.remake import unscaled
 from bayou.inference.roots import sampling_of, storage_of, takes_rows
@@ -188,7 +189,12 @@ def _terms(
             except IndexError as error:
                 every = np.arange(min(map(_length, program.fed)))
                 inputs = _fed(program, every) + program.data_values()
-                check_start(program, position, inputs + program.latent_start(len(every)))
+                numbers = [
+                    (variable.name or "", array_extremes(storage_of(variable).get_value()))
+                    for variable in program.fed
+                    if variable.dtype.startswith(("int", "uint"))
+                ]
+                check_start(program, position, inputs + program.latent_start(len(every)), numbers)
                 raise _EvaluationError(
                     f"an index in {name!r} points at other rows: with some of them alone, "
                     f"{_first_line(error)}"
