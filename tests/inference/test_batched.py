@@ -15,6 +15,7 @@ from bayou.inference.batched import program_of_rows
 from bayou.inference.program import compile_program
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 random = np.random.default_rng(1)
@@ -132,8 +133,16 @@ def test_resumed_it_has_the_same_bits(tmp_path: Path) -> None:
         fit(ordinary(), 1200, batch_size=60, checkpoint=path, resume=True)
 
 
-def test_all_rows_of_another_number_compile_nothing() -> None:
-    model = ordinary()
+def without_dims() -> pm.Model:
+    with pm.Model() as model:
+        mean = by.Data("x", X) @ pm.Normal("slopes", shape=2)
+        pm.Normal("y", mean, 1, observed=by.Data("outcome", Y))
+    return model
+
+
+@pytest.mark.parametrize("build", [ordinary, without_dims])
+def test_all_rows_of_another_number_compile_nothing(build: Callable[[], pm.Model]) -> None:
+    model = build()
     fit_all(model)
     found = program_of_rows(model)
     assert found is not None

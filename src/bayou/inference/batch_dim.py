@@ -19,7 +19,7 @@ from bayou.containers.rows import SliceOp
 from bayou.inference.remake import graphs_of, is_scaled, scale_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pymc as pm
 
@@ -31,7 +31,7 @@ class Rows:
     Attributes
     ----------
     dim : str
-        The dim.
+        The dim; empty where the rows have none.
     storages : dict of variable to (SharedVariable, int)
         What is replaced, each with the container that holds its rows, and the axis that they are
         along.
@@ -79,17 +79,13 @@ def rows_of(model: pm.Model, batch_dim: str | None = None) -> Rows:
     _refuse_imputed(model)
     leading = {variable.name: _leading_dim(model, variable) for variable in model.observed_RVs}
     dim = _dim(model, leading, batch_dim)
-    storages: dict[Any, tuple[SharedVariable, int]] = {}
-    for variable in model.data_vars:
-        if dim in (dims := dims_of(model, variable)):
-            storages[variable] = (variable, dims.index(dim))
     observed = [variable for variable in model.observed_RVs if leading[variable.name] == dim]
-    for variable in observed:
-        value = _uncast(model.rvs_to_values[variable])
-        if isinstance(value, Constant):
-            storages[value] = (pytensor.shared(value.data, name=variable.name), 0)
-        elif isinstance(value, SharedVariable):
-            storages.setdefault(value, (value, 0))
+    storages = {
+        variable: (variable, dims_of(model, variable).index(dim))
+        for variable in model.data_vars
+        if dim in dims_of(model, variable)
+    }
+    storages = _observed_storages(model, observed) | storages
     lengths = {storage.name: _length(storage, axis) for storage, axis in storages.values()}
     if len(set(lengths.values())) > 1:
         raise ValueError(
@@ -101,6 +97,39 @@ def rows_of(model: pm.Model, batch_dim: str | None = None) -> Rows:
     ]
     names = tuple(variable.name for variable in observed)
     return Rows(dim, storages, names, tuple(latent))
+
+
+def rows_by_length(model: pm.Model) -> Rows | None:
+    """Take what is as long as all that is observed for rows; None where lengths do not tell.
+
+    It is a guess, for use where the likelihood is then checked.
+    """
+    values = [_uncast(model.rvs_to_values[variable]) for variable in model.observed_RVs]
+    held = [value for value in values if value.ndim and isinstance(value, SharedVariable)]
+    lengths = {_length(value, 0) for value in held}
+    if len(held) < len(values) or len(lengths) != 1:
+        return None
+    [num_rows] = lengths
+    storages = {
+        variable: (variable, 0)
+        for variable in (*model.data_vars, *held)
+        if variable.ndim and _length(variable, 0) == num_rows
+    }
+    return Rows("", storages, tuple(variable.name for variable in model.observed_RVs), ())
+
+
+def _observed_storages(
+    model: pm.Model, observed: Sequence[Any]
+) -> dict[Any, tuple[SharedVariable, int]]:
+    """Return what holds the rows of observed variables; an array is put into a container."""
+    storages: dict[Any, tuple[SharedVariable, int]] = {}
+    for variable in observed:
+        value = _uncast(model.rvs_to_values[variable])
+        if isinstance(value, Constant):
+            storages[value] = (pytensor.shared(value.data, name=variable.name), 0)
+        elif isinstance(value, SharedVariable):
+            storages[value] = (value, 0)
+    return storages
 
 
 def _refuse_imputed(model: pm.Model) -> None:
