@@ -257,8 +257,8 @@ def _build(model: pm.Model) -> Program:
         for name, variable in constrained.items()
         if not _depends_on(variable, set(places) - set(data))
     ]
-    terms = _jax_function(values + inputs, each, replacements)
-    constrain = _jax_function(
+    terms = jax_function(values + inputs, each, replacements)
+    constrain = jax_function(
         values + inputs[len(fed) :], [constrained[name] for name in names], replacements
     )
     term_names = [variable.name for variable in (*model.basic_RVs, *model.potentials)]
@@ -425,7 +425,7 @@ def _depends_on(variable: Variable, others: set[Variable]) -> bool:
     return any(ancestor in others for ancestor in ancestors([variable]))
 
 
-def _jax_function(
+def jax_function(
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     replacements: dict[Variable, Variable],

@@ -1,0 +1,168 @@
+"""Predictions for one piece of rows at a time, by JAX or by PyTensor's own compiler.
+
+Random numbers depend on the seed, the number of the draw, the number of the piece and the place in
+it, so that they are the same whatever is computed first, and by how many threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+
+from bayou.inference.forward import (
+    draws_in_loops,
+    generators_of,
+    random_nodes,
+    substituted,
+    with_shape,
+)
+from bayou.inference.noise import noise_key
+from bayou.inference.program import jax_function
+from bayou.inference.samplers import SAMPLERS, by_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
+
+    from bayou.inference.forward import Graph
+    from bayou.inference.rowwise import Shape
+
+# (values of the parameters, shapes (draws, ...); numbers of the draws; what the containers without
+# rows hold; rows; number of the piece; seed) -> outputs, shapes (draws, ...).
+type Engine = Callable[..., list[NDArray[Any]]]
+
+# Draws that JAX computes at once: many, or few for those who ask for few.
+MANY, FEW = 256, 16
+
+
+def jax_covers(outputs: Sequence[Variable]) -> bool:
+    """Tell whether JAX draws all the random variables that outputs depend on."""
+    kinds = {type(node.op) for node in random_nodes(outputs)}
+    return kinds <= SAMPLERS.keys() and not draws_in_loops(outputs)
+
+
+def jax_engine(
+    graph: Graph,
+    parameters: Sequence[Variable],
+    outputs: Sequence[Variable],
+    chosen: Sequence[int],
+    places: Mapping[int, Variable],
+    shapes: Sequence[Shape],
+    num_rows: int,
+) -> Engine:
+    """Translate outputs to JAX, for many draws at once.
+
+    Parameters
+    ----------
+    graph : Graph
+        What they are of.
+    parameters : sequence of Variable
+        The inputs that differ from draw to draw.
+    outputs : sequence of Variable
+        What is asked for.
+    chosen : sequence of int
+        The numbers of those outputs that are computed.
+    places : mapping of int to Variable
+        The parameters that stand for random variables, by the numbers of these.
+    shapes : sequence of Shape
+        Of all the random variables, in their order.
+    num_rows : int
+        The rows of a piece.
+    """
+    key = pt.lscalar("key")
+
+    def substitute(index: int, node: Any) -> Variable:
+        if index in places:
+            return places[index]
+        return by_key(node, key, index, shapes[index].of(num_rows))
+
+    rows = [with_shape(row, (num_rows, *row.type.shape[1:])) for row in graph.rows]
+    substitutes = substituted(outputs, substitute)
+    function = jax_function(
+        [*parameters, key, *graph.fixed.values(), *rows],
+        [substitutes[index] for index in chosen],
+        dict(zip(graph.rows, rows, strict=True)),
+    )
+    dtypes = [outputs[index].type.dtype for index in chosen]
+
+    def one(values: Any, draw: Any, fixed: Any, row_values: Any, piece: Any, seed: Any) -> Any:
+        at = jax.random.fold_in(jax.random.fold_in(seed, draw), piece)
+        found = function(*values, at, *fixed, *row_values)
+        return [part.astype(dtype) for part, dtype in zip(found, dtypes, strict=True)]
+
+    many = jax.jit(jax.vmap(one, in_axes=(0, 0, None, None, None, None)))
+    # Traced now, so that what JAX cannot do is met before anything is predicted.
+    jax.eval_shape(
+        many,
+        [_empty(place, (MANY, *place.type.shape)) for place in parameters],
+        jax.ShapeDtypeStruct((MANY,), np.int64),
+        [_empty(place, place.type.shape) for place in graph.fixed.values()],
+        [_empty(row, row.type.shape) for row in rows],
+        0,
+        noise_key(0),
+    )
+
+    def engine(
+        values: Any, draws: NDArray[Any], fixed: Any, row_values: Any, piece: int, seed: int
+    ) -> list[NDArray[Any]]:
+        size = MANY if len(draws) > MANY // 2 else FEW
+        results: list[list[NDArray[Any]]] = []
+        for start in range(0, len(draws), size):
+            # The last block is filled up with its last draw, and compiles nothing.
+            chosen = np.minimum(np.arange(start, start + size), len(draws) - 1)
+            block = [value[chosen] for value in values]
+            found = many(block, draws[chosen], fixed, row_values, piece, noise_key(seed))
+            results.append([np.asarray(part)[: len(draws) - start] for part in found])
+        return [np.concatenate(parts) for parts in zip(*results, strict=True)]
+
+    return engine
+
+
+def _empty(place: Variable, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, place.type.dtype)
+
+
+def pytensor_engine(
+    graph: Graph,
+    parameters: Sequence[Variable],
+    outputs: Sequence[Variable],
+    chosen: Sequence[int],
+    places: Mapping[int, Variable],
+) -> Engine:
+    """Compile outputs by PyTensor, in its default mode, for a draw at a time and any rows."""
+    substitutes = substituted(outputs, lambda index, node: places.get(index))
+    made = [substitutes[index] for index in chosen]
+    generators = generators_of(made)
+    inputs = [*parameters, *graph.fixed.values(), *graph.rows]
+    function = pytensor.function(
+        [*inputs, *(pytensor.In(generator, mutable=True) for generator in generators)],
+        made,
+        on_unused_input="ignore",
+    )
+    lock = threading.Lock()
+
+    def engine(
+        values: Any, draws: NDArray[Any], fixed: Any, row_values: Any, piece: int, seed: int
+    ) -> list[NDArray[Any]]:
+        results = []
+        for place, draw in enumerate(draws.tolist()):
+            numbers = generators_at(len(generators), seed, draw, piece)
+            with lock:
+                found = function(*(value[place] for value in values), *fixed, *row_values, *numbers)
+            results.append([np.array(part) for part in found])
+        return [np.stack(parts) for parts in zip(*results, strict=True)]
+
+    return engine
+
+
+def generators_at(count: int, *place: int) -> list[np.random.Generator]:
+    """Return generators that depend on a place alone."""
+    seeds = np.random.SeedSequence(place).spawn(count)
+    return [np.random.Generator(np.random.SFC64(seed)) for seed in seeds]
