@@ -2,9 +2,10 @@
 
 from importlib.metadata import version as _version
 
-from bayou.containers.data import Data, set_data
+from bayou.containers.data import Data
 from bayou.containers.generator import GeneratorAdapter, generator
 from bayou.containers.minibatch import Minibatch, align_minibatches
+from bayou.containers.set_data import set_data
 from bayou.datasets import get_data
 from bayou.feeding.batches import Batches
 from bayou.feeding.inspect import Inspection, inspect

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymc.exceptions import ShapeError
 
-from bayou.containers.data import Data, set_data
+from bayou.containers.data import Data
+from bayou.containers.set_data import set_data
 
 
 def frame(labels: list[str], columns: tuple[str, ...] = ("distance", "hour")) -> pd.DataFrame:

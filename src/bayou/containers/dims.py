@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pymc as pm
+from pymc.exceptions import ShapeError
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import graph_inputs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
 type Dims = tuple[str | None, ...]
@@ -23,6 +27,17 @@ type Labels = tuple[Any, ...]
 type Arrays = dict[Any, npt.NDArray[Any]]  # by shared variable
 
 _WITHOUT_COMPILING = Mode(linker="py", optimizer=None)
+
+
+def model_of_context(model: Any) -> Any:
+    """Return the model, or that of the context if it is None."""
+    try:
+        return pm.modelcontext(model)
+    except TypeError:
+        raise TypeError(
+            "`model` must be given outside of a model's context, got None.\n"
+            "Hint: write the call inside `with pm.Model() as model:`, or pass `model=model`."
+        ) from None
 
 
 def dims_of(model: Any, variable: Any) -> Dims:
@@ -63,6 +78,12 @@ def read_coords(coords: Mapping[str, Any] | None) -> dict[str, Labels]:
     }
 
 
+def by_dim(dims: Dims, labels_by_axis: Iterable[Labels | None]) -> dict[str, Labels]:
+    """Return the labels of each axis by its dim, where it has both."""
+    pairs = zip(dims, labels_by_axis, strict=True)
+    return {dim: labels for dim, labels in pairs if dim is not None and labels is not None}
+
+
 def refuse_other_labels(dim: str, labels: Labels, others: Labels) -> None:
     """Refuse two sets of labels, of one dim and length, that differ."""
     for position, (label, other) in enumerate(zip(labels, others, strict=True)):
@@ -94,6 +115,24 @@ def evaluate_length(length: Any, arrays: Arrays) -> int:
     constants = {shared: shared.type.make_constant(array) for shared, array in arrays.items()}
     after: Any = clone_replace(length, constants)
     return int(after.eval(mode=_WITHOUT_COMPILING))
+
+
+def resize(model: Any, arrays: Arrays, new_lengths: Mapping[str, int]) -> dict[str, Any]:
+    """Return the length expressions of dims that get new lengths, refusing a fixed length.
+
+    Lengths that are shared variables of their own join the `arrays`.
+    """
+    lengths = {dim: length_of(model, dim) for dim in new_lengths}
+    for dim, length in lengths.items():
+        if isinstance(length, SharedVariable) and length not in arrays:
+            arrays[length] = np.array(new_lengths[dim], dtype=length.type.dtype)
+        elif (fixed := evaluate_length(length, arrays)) != new_lengths[dim]:
+            raise ShapeError(
+                f"The dim {dim!r} has the fixed length {fixed}, "
+                f"got values of length {new_lengths[dim]}.\n"
+                "Hint: let a data container or the model's `coords` bring the dim in."
+            )
+    return lengths
 
 
 def write(

@@ -60,7 +60,7 @@ def to_array(value: Any, what: str, dtype: npt.DTypeLike | None = None) -> Label
     _refuse_missing(missing, what)
     if isinstance(value, list | tuple) and array.dtype.kind == "f":
         _refuse_rounded_integers(value, array, what)
-    array = exact_cast(array, dtype or _natural_dtype([array.dtype]), what)
+    array = exact_cast(array, dtype or natural_dtype([array.dtype]), what)
     labels = (value.index,) if isinstance(value, pd.Series) else (None,) * array.ndim
     return LabelledArray(array, labels)
 
@@ -75,7 +75,7 @@ def _frame_to_array(
         column, missing[:, position] = _numbers(frame.iloc[:, position], column_name)
         columns.append(column)
     _refuse_missing(missing, what, list(frame.columns))
-    array = np.empty(frame.shape, dtype or _natural_dtype([column.dtype for column in columns]))
+    array = np.empty(frame.shape, dtype or natural_dtype([column.dtype for column in columns]))
     for position, column_name in enumerate(names):
         array[:, position] = exact_cast(columns[position], array.dtype, column_name)
     return array
@@ -112,7 +112,7 @@ def _are_numbers(objects: Iterable[Any]) -> bool:
     return all(isinstance(item, numbers.Real | np.bool_) for item in objects)
 
 
-def _natural_dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
+def natural_dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
     """Return the dtype that holds columns of these: floatX if any is a float, else an integer."""
     if not dtypes or any(dtype.kind == "f" for dtype in dtypes):
         floats: np.dtype[Any] = np.dtype(pytensor.config.floatX)

@@ -71,6 +71,8 @@ def arrow_values(column: Any, field: Field) -> Masked:
         codes = _codes(column, field)
         return codes, codes < 0
     null = _null(column)
+    if types.is_string(column.type) or types.is_large_string(column.type):
+        return column.to_numpy(zero_copy_only=False), null
     if field.dtype.kind == "O":
         return np.array([*column.to_pylist(), None], dtype=object)[:-1], null
     num_rows = len(column)

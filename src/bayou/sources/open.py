@@ -179,7 +179,7 @@ def scan(
 
 
 def _source(obj: Any, nulls: Nulls) -> Source:
-    obj = _of_arrow(obj)
+    obj = of_arrow(obj)
     if isinstance(obj, Source) or is_source(obj):
         return _as_it_is(obj, nulls)
     if isinstance(obj, xr.Dataset | xr.DataArray):
@@ -226,13 +226,13 @@ def _from_mapping(obj: Mapping[str, Any], nulls: Nulls) -> Source:
 
 
 def _column(name: str, values: Any) -> tuple[Field, Masked]:
-    wrapped = nw.from_native(_of_arrow(values), pass_through=True, allow_series=True)
+    wrapped = nw.from_native(of_arrow(values), pass_through=True, allow_series=True)
     if isinstance(wrapped, nw.Series):
         return series_column(wrapped.alias(name))
     return array_column(name, values)
 
 
-def _of_arrow(obj: Any) -> Any:
+def of_arrow(obj: Any) -> Any:
     """Return what narwhals knows of Arrow: NumPy would make NaN of the nulls in the others."""
     if isinstance(obj, pa.RecordBatch):
         return pa.Table.from_batches([obj])

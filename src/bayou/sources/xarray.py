@@ -38,8 +38,8 @@ def from_xarray(obj: xr.Dataset | xr.DataArray, nulls: Nulls) -> Source:
     """
     if isinstance(obj, xr.DataArray):
         obj = obj.to_dataset(name=VALUE if obj.name is None else str(obj.name))
-    _check_dims(obj)
-    if all(_in_memory(array) for array in obj.data_vars.values()):
+    check_dims(obj)
+    if in_memory(obj):
         return from_arrays({name: array.values for name, array in obj.data_vars.items()}, nulls)  # type: ignore[misc]
     if nulls == "drop":
         raise ValueError(
@@ -47,6 +47,20 @@ def from_xarray(obj: xr.Dataset | xr.DataArray, nulls: Nulls) -> Source:
             "Hint: NaN is a value here; to leave rows out, load the dataset or filter it first."
         )
     return DatasetSource(obj)
+
+
+def with_columns(obj: xr.Dataset | xr.DataArray) -> xr.Dataset:
+    """Return a dataset of columns: of a DataArray, by its name, or by labels of its second dim."""
+    if isinstance(obj, xr.Dataset):
+        return obj
+    if obj.ndim == 2 and obj.dims[1] in obj.indexes:
+        return obj.to_dataset(dim=obj.dims[1])
+    return obj.to_dataset(name=VALUE if obj.name is None else str(obj.name))
+
+
+def in_memory(dataset: xr.Dataset) -> bool:
+    """Whether all values are in memory; `values` of a variable in a file would load it whole."""
+    return all(array.variable._in_memory for array in dataset.data_vars.values())
 
 
 class DatasetSource(Source):
@@ -88,7 +102,8 @@ class DatasetSource(Source):
         yield table
 
 
-def _check_dims(dataset: xr.Dataset) -> None:
+def check_dims(dataset: xr.Dataset) -> None:
+    """Check that the variables of a dataset share their first dimension."""
     if not dataset.data_vars:
         raise empty_error("no fields")
     first = {
@@ -100,11 +115,6 @@ def _check_dims(dataset: xr.Dataset) -> None:
             + ", ".join(f"`{name}` of {dataset[name].dims}" for name in first)
             + ".\nHint: transpose the dataset, or choose variables: dataset[[...]]."
         )
-
-
-def _in_memory(array: xr.DataArray) -> bool:
-    """Whether the values are in memory; `values` of a variable in a file would load it whole."""
-    return bool(array.variable._in_memory)
 
 
 def _chunk_rows(array: xr.DataArray, num_rows: int) -> int:
