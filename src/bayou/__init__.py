@@ -14,6 +14,7 @@ from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
 from bayou.inference.load import load
 from bayou.inference.nuts import sample
+from bayou.inference.predict import predict
 from bayou.results.fit import Fit
 from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
@@ -45,6 +46,7 @@ __all__ = [
     "get_data",
     "inspect",
     "load",
+    "predict",
     "sample",
     "scan",
     "set_data",

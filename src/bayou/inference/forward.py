@@ -7,10 +7,10 @@ and PyTensor's internals that this takes are touched in this file alone.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytensor.tensor as pt
 from pymc.data import MinibatchOp
 from pymc.distributions.distribution import SymbolicRandomVariable
@@ -20,6 +20,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, walk
+from pytensor.printing import debugprint
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomGeneratorType
 from pytensor.tensor.shape import Shape, Shape_i
@@ -115,6 +116,11 @@ def batches_of(model: pm.Model) -> dict[str, Variable]:
     return found
 
 
+def containers_of(graphs: Sequence[Variable]) -> list[Any]:
+    """Return the containers that graphs depend on."""
+    return [root for root in _roots(graphs) if root.type.ndim or _is_fed(root)]
+
+
 def read_by(model: pm.Model, names: Iterable[str], containers: Collection[Variable]) -> list[Any]:
     """Return the containers, among some, whose values are read, not their lengths alone."""
     known = predictable(model)
@@ -178,7 +184,9 @@ def open_graph(
     opened = _opened(copies)
     return Graph(
         outputs=tuple(opened[: len(asked)]),
-        free={variable.name: copy for variable, copy in zip(free, opened[len(asked) :], strict=True)},
+        free={
+            variable.name: copy for variable, copy in zip(free, opened[len(asked) :], strict=True)
+        },
         rows=tuple(places[_storage(container)] for container in rows),
         fixed=fixed,
         constants=tuple(constants.items()),
@@ -253,6 +261,12 @@ def draws_in_loops(graphs: Sequence[Variable]) -> bool:
     )
 
 
+def fingerprint(outputs: Sequence[Variable]) -> str:
+    """Return a short text that differs between graphs."""
+    text = debugprint(list(outputs), file="str", print_type=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def with_shape(variable: Variable, shape: tuple[int | None, ...]) -> Variable:
     """Return an input like a variable, of a shape that is known while it is compiled."""
     return pt.TensorType(variable.type.dtype, shape=shape)(name=variable.name)
@@ -310,4 +324,3 @@ def _opened(graphs: list[Variable]) -> list[Variable]:
 
 
 _WRAPPERS = (SymbolicRandomVariable, MinibatchRandomVariable)
-

@@ -11,6 +11,7 @@ import numpy as np
 
 from bayou.inference.engine import generators_at, jax_covers, jax_engine, pytensor_engine
 from bayou.inference.forward import (
+    fingerprint,
     generators_of,
     needed,
     open_graph,
@@ -52,6 +53,8 @@ class Predictor:
         The free variables that it draws from their distribution given the others.
     dtypes : tuple of str
         Of the predictions.
+    fingerprint : str
+        Differs between models, whatever their data.
     engine : Engine
         Computes the predictions of rows.
     compiler : str
@@ -71,6 +74,7 @@ class Predictor:
     given: tuple[str, ...]
     drawn: tuple[str, ...]
     dtypes: tuple[str, ...]
+    fingerprint: str
     engine: Engine
     compiler: str = "pytensor"
     dependence: str = ""
@@ -158,6 +162,7 @@ def _predictor(
         "given": tuple(places),
         "drawn": tuple(name for name in wanted if name not in places),
         "dtypes": tuple(output.type.dtype for output in outputs),
+        "fingerprint": fingerprint(outputs),
     }
     values = {place: posterior[name][0] for name, place in places.items()}
     every = range(len(outputs))

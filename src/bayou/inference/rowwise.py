@@ -138,7 +138,9 @@ def try_rows(
             for piece in pieces
         )
         shapes = [_shape("a variable", a.shape, b.shape) for a, b in zip(short, long, strict=True)]
-        long = [_with_shared(shape, *both) for shape, *both in zip(shapes, short, long, strict=True)]
+        long = [
+            _with_shared(shape, *both) for shape, *both in zip(shapes, short, long, strict=True)
+        ]
         results = [
             compute(*given.values(), *piece, *fixed, *drawn)
             for piece, drawn in zip(pieces, (short, long), strict=True)

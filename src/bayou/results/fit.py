@@ -16,7 +16,7 @@ from bayou.results.store import write_arrays
 from bayou.results.tree import posterior_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -121,18 +121,43 @@ class Fit:
         ValueError
             If ``draws`` is below 1.
         """
+        posterior = self.draws(draws, random_seed=random_seed)
+        return posterior_tree(self.model, posterior, attrs={"inference_library": "bayou"})
+
+    def draws(
+        self, draws: int, *, random_seed: int | None = None, names: Collection[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Draw from the approximation as :meth:`sample` does, into arrays.
+
+        Parameters
+        ----------
+        draws : int
+            The number of draws.
+        random_seed : int, optional
+            Decides the draws.
+        names : collection of str, optional
+            Those that are computed; by default all.
+
+        Returns
+        -------
+        dict of str to ndarray, shapes (1, draws, ...)
+        """
         draws = whole_number("draws", draws, 1, "1000 give means to 3% of a standard deviation.")
         guide, params, frame = self._distribution
+        chosen = None if names is None else frozenset(names)
+        key = ("draws", type(guide), tuple(sorted(vars(guide).items())), chosen)
+
+        def values(params: Any, frame: Any, noise: Any, data: Any) -> dict[str, jax.Array]:
+            def value(draw: Any) -> dict[str, jax.Array]:
+                found = self.program.constrain(frame.positions(guide.transport(params, draw)), data)
+                return {name: found[name] for name in found if chosen is None or name in chosen}
+
+            return jax.lax.map(value, noise, batch_size=256)
+
+        compute = self.program.compiled.setdefault(key, jax.jit(values))
         noise = self._noise(draws, random_seed)
-        data = self.program.data_values()
-
-        def value(draw: Any) -> dict[str, jax.Array]:
-            position = frame.positions(guide.transport(params, draw))
-            return self.program.constrain(position, data)
-
-        values = jax.jit(lambda draws: jax.lax.map(value, draws, batch_size=256))(noise)
-        posterior = {name: np.asarray(part)[None] for name, part in values.items()}
-        return posterior_tree(self.model, posterior, attrs={"inference_library": "bayou"})
+        found = compute(params, frame, noise, self.program.data_values())
+        return {name: np.asarray(part)[None] for name, part in found.items()}
 
     def summary(
         self,

@@ -1,0 +1,308 @@
+"""Rows that a model never saw: which of its containers take them, and from where; piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayou.containers.columns import columns_of, matched, table_of
+from bayou.containers.dims import dims_of, read_labels
+from bayou.containers.labelled import to_array
+from bayou.feeding.layout import Layout
+from bayou.feeding.read import read_pieces
+from bayou.feeding.window import count_blocks
+from bayou.inference.forward import batches_of, containers_of, predictable, read_by
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pymc as pm
+    from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
+
+    from bayou.containers.columns import ColumnReader
+    from bayou.containers.dims import Labels
+
+
+@dataclass(frozen=True, eq=False)
+class NewRows:
+    """Rows for containers of a model.
+
+    Attributes
+    ----------
+    containers : tuple of Variable
+        What takes them.
+    num_rows : int
+        How many there are.
+    row_dims : tuple of str
+        The dims of the model that are as long.
+    labels : tuple or None
+        The labels of the rows, if a container exports its index.
+    others : dict of Variable to ndarray
+        New values of containers without rows.
+    arrays : dict of Variable to ndarray
+        The rows themselves, if they are in memory.
+    readers : dict of Variable to ColumnReader
+        What reads them, if they are not.
+    """
+
+    containers: tuple[Variable, ...]
+    num_rows: int
+    row_dims: tuple[str, ...]
+    labels: Labels | None = None
+    others: dict[Variable, NDArray[Any]] = field(default_factory=dict)
+    arrays: dict[Variable, NDArray[Any]] = field(default_factory=dict)
+    readers: dict[Variable, ColumnReader] = field(default_factory=dict)
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of one row of all containers."""
+        return sum(int(part.nbytes) for part in self._empty(1))
+
+    def pieces(self, size: int) -> Iterator[list[NDArray[Any]]]:
+        """Yield the rows of all containers in their order, so many at a time, the last ones fewer.
+
+        A container that no rows are given for holds zeros: they are as many, and are not read.
+        """
+        if not self.readers:
+            for start in range(0, self.num_rows, size):
+                count = min(size, self.num_rows - start)
+                rows = {name: array[start : start + count] for name, array in self.arrays.items()}
+                yield self._filled(rows, count)
+            return
+        layout = Layout(tuple(reader.column for reader in self.readers.values()))
+        blocks = count_blocks(layout.source, layout.names[0])
+        start = 0
+        for piece in read_pieces(layout, blocks, size):
+            rows = {
+                container: reader.values(array, start)
+                for (container, reader), array in zip(self.readers.items(), piece, strict=True)
+            }
+            count = len(piece[0])
+            yield self._filled(rows, count)
+            start += count
+
+    def _filled(self, rows: Mapping[Variable, Any], count: int) -> list[NDArray[Any]]:
+        empty = self._empty(count)
+        return [
+            rows.get(container, zeros)
+            for container, zeros in zip(self.containers, empty, strict=True)
+        ]
+
+    def _empty(self, count: int) -> list[NDArray[Any]]:
+        return [
+            np.zeros((count, *self._tail(container)), container.type.dtype)
+            for container in self.containers
+        ]
+
+    def _tail(self, container: Variable) -> tuple[int, ...]:
+        if container in self.arrays:
+            return self.arrays[container].shape[1:]
+        if container in self.readers:
+            return self.readers[container].column.shape
+        return held_shape(container)[1:]
+
+
+def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
+    """Find what data feed, and refuse what lacks.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        Stays as it is.
+    names : sequence of str
+        What is to be predicted.
+    data : frame, dataset, Source, or mapping of str to array_like
+        A table with the columns that containers were built from; or, by the names of containers,
+        their new values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `data` do not fit the containers.
+    """
+    batches = batches_of(model)
+    known = {variable.name: variable for variable in model.root.data_vars} | batches
+    if isinstance(data, Mapping) and data and all(name in known for name in data):
+        if not _is_table(data, known):
+            return _from_arrays(model, names, data, known, batches)
+    row_dims, containers = _with_rows(model, names, known, batches, ())
+    wanted = read_by(model, names, containers)
+    nameless = [variable.name for variable in wanted if columns_of(variable) is None]
+    if nameless or not wanted:
+        raise ValueError(
+            f"`data` must map names of containers to rows for {nameless or list(known)}, which "
+            f"were not built from named columns, got a {type(data).__name__}.\n"
+            f"Hint: pass {{{(nameless or list(known) or ['x'])[0]!r}: array, ...}}, or build the "
+            "containers with by.Data(name, frame, columns=...)."
+        )
+    readers = matched(model, data, wanted)
+    source = next(iter(readers.values())).column.source
+    blocks = count_blocks(source, next(iter(readers.values())).column.names[0])
+    labels = table_of(data, "`data`").labels if any(map(_exports, containers)) else None
+    return _checked(
+        NewRows(
+            containers=tuple(containers),
+            num_rows=sum(blocks),
+            row_dims=row_dims,
+            labels=None if labels is None else read_labels(labels, "The index of `data`"),
+            readers=readers,
+        )
+    )
+
+
+def first_rows(rows: NewRows, count: int) -> list[NDArray[Any]]:
+    """Return the first rows of all containers; where they are few, rows that the model holds too."""
+    found = next(rows.pieces(count))
+    if len(found[0]) >= count:
+        return found
+    return [
+        np.concatenate([new, held]) if held.shape[1:] == new.shape[1:] else new
+        for new, held in zip(found, map(_held, rows.containers), strict=True)
+    ]
+
+
+def _held(container: Variable) -> NDArray[Any]:
+    storage = container if hasattr(container, "get_value") else container.owner.inputs[0]
+    values: NDArray[Any] = storage.get_value(borrow=True)
+    return values
+
+
+def held_shape(container: Variable) -> tuple[int, ...]:
+    """Return the shape of what a container holds, or of a batch that it gives."""
+    return tuple(_held(container).shape)
+
+
+def _is_table(data: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Tell whether values by name are text or dates of columns, not what containers hold."""
+    return all(
+        (columns := columns_of(known[name])) is not None and columns.names == (name,)
+        for name in data
+    ) and any(
+        getattr(np.asarray(value), "dtype", np.dtype(float)).kind not in "biuf"
+        for value in data.values()
+    )
+
+
+def _from_arrays(
+    model: pm.Model,
+    names: Sequence[str],
+    data: Mapping[str, Any],
+    known: Mapping[str, Any],
+    batches: Mapping[str, Any],
+) -> NewRows:
+    given = [known[name] for name in data]
+    row_dims, containers = _with_rows(model, names, known, batches, given)
+    arrays, others, labels = {}, {}, None
+    for name, value in data.items():
+        container, what = known[name], f"`data[{name!r}]`"
+        table = None
+        if columns_of(container) is not None and not isinstance(value, np.ndarray | list):
+            [reader] = matched(model, value, [container]).values()
+            layout = Layout((reader.column,))
+            blocks = count_blocks(layout.source, layout.names[0])
+            parts = [reader.values(part[0]) for part in read_pieces(layout, blocks, sum(blocks))]
+            array, index = np.concatenate(parts), table_of(value, what).labels
+        else:
+            table = to_array(value, what, container.type.dtype)
+            array, index = table.array, table.labels[0] if table.labels else None
+        if array.ndim != container.type.ndim:
+            raise ValueError(
+                f"{what} must have {container.type.ndim} axes like its container, got a value of "
+                f"shape {array.shape}.\nHint: rows come first, as in the container."
+            )
+        if container not in containers:
+            others[container] = array
+            continue
+        arrays[container] = array
+        if index is not None and _exports(container):
+            labels = read_labels(index, f"The index of {what}")
+    lacking = [
+        container.name for container in read_by(model, names, containers) if container not in arrays
+    ]
+    if lacking or not arrays:
+        raise ValueError(
+            f"`data` must have rows for the containers {lacking or list(known)}, got "
+            f"{list(data)}.\nHint: what {list(names)} depend on is needed, with as many rows each."
+        )
+    lengths = {container.name: len(array) for container, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{length} in {name!r}" for name, length in lengths.items())
+        raise ValueError(
+            f"`data` must have as many rows for each container, got {found}.\n"
+            "Hint: take all of them from the same rows."
+        )
+    return _checked(
+        NewRows(
+            containers=tuple(containers),
+            num_rows=next(iter(lengths.values())),
+            row_dims=row_dims,
+            labels=labels,
+            others=others,
+            arrays=arrays,
+        )
+    )
+
+
+def _checked(rows: NewRows) -> NewRows:
+    if not rows.num_rows:
+        raise ValueError(
+            "`data` must have at least one row, got none.\n"
+            "Hint: check the filter or the path that left nothing."
+        )
+    return rows
+
+
+def _with_rows(
+    model: pm.Model,
+    names: Sequence[str],
+    known: Mapping[str, Any],
+    batches: Mapping[str, Any],
+    given: Sequence[Any],
+) -> tuple[tuple[str, ...], list[Any]]:
+    """Return the dims of the rows, and the containers that have them on their first axis.
+
+    These are the first dims of what is observed among what is asked for, else of all that is
+    observed or asked for. Containers without dims have rows if they are as long now as what is
+    observed.
+    """
+    observed = {variable.name: variable for variable in model.observed_RVs}
+    chosen = [observed[name] for name in names if name in observed] or list(observed.values())
+    feeding = containers_of([model.rvs_to_values[variable] for variable in chosen])
+    asked = [predictable(model)[name] for name in names]
+    leading = {
+        container: dims_of(model, container)[0] if container.type.ndim else None
+        for container in known.values()
+    }
+    dims = {leading.get(container) for container in feeding}
+    dims |= {first for variable in chosen if (first := _first_dim(model, variable))}
+    if not dims - {None}:
+        dims |= {_first_dim(model, variable) for variable in asked} & set(leading.values())
+    if not (dims - {None}) and not feeding:
+        dims |= {leading[container] for container in given}
+    lengths = {held_shape(container)[0] for container in feeding if container.type.ndim}
+    if not feeding:
+        lengths = {held_shape(container)[0] for container in given if container.type.ndim}
+    row_dims = tuple(sorted(dim for dim in dims if dim is not None))
+    return row_dims, [
+        container
+        for name, container in known.items()
+        if name in batches
+        or leading[container] in row_dims
+        or (
+            container.type.ndim
+            and leading[container] is None
+            and held_shape(container)[0] in lengths
+        )
+    ]
+
+
+def _first_dim(model: pm.Model, variable: Variable) -> str | None:
+    return next(iter(model.root.named_vars_to_dims.get(variable.name, ())), None)
+
+
+def _exports(container: Variable) -> bool:
+    return bool(getattr(container.tag, "export_index_as_coords", False))
