@@ -7,15 +7,18 @@ it, so that they are the same whatever is computed first, and by how many thread
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
 from bayou.inference.forward import (
     draws_in_loops,
+    dtype_of,
     generators_of,
     random_nodes,
     substituted,
@@ -90,10 +93,10 @@ def jax_engine(
         [substitutes[index] for index in chosen],
         dict(zip(graph.rows, rows, strict=True)),
     )
-    dtypes = [outputs[index].type.dtype for index in chosen]
+    dtypes = [dtype_of(outputs[index]) for index in chosen]
 
     def one(values: Any, draw: Any, fixed: Any, row_values: Any, piece: Any, seed: Any) -> Any:
-        at = jax.random.fold_in(jax.random.fold_in(seed, draw), piece)
+        at = jax.random.fold_in(jax.random.fold_in(noise_key(seed), draw), piece)
         found = function(*values, at, *fixed, *row_values)
         return [part.astype(dtype) for part, dtype in zip(found, dtypes, strict=True)]
 
@@ -102,31 +105,34 @@ def jax_engine(
     jax.eval_shape(
         many,
         [_empty(place, (MANY, *place.type.shape)) for place in parameters],
-        jax.ShapeDtypeStruct((MANY,), np.int64),
+        np.empty(MANY, np.int64),
         [_empty(place, place.type.shape) for place in graph.fixed.values()],
         [_empty(row, row.type.shape) for row in rows],
         0,
-        noise_key(0),
+        0,
     )
 
     def engine(
         values: Any, draws: NDArray[Any], fixed: Any, row_values: Any, piece: int, seed: int
     ) -> list[NDArray[Any]]:
         size = MANY if len(draws) > MANY // 2 else FEW
-        results: list[list[NDArray[Any]]] = []
+        results: list[NDArray[Any]] = []
         for start in range(0, len(draws), size):
             # The last block is filled up with its last draw, and compiles nothing.
             chosen = np.minimum(np.arange(start, start + size), len(draws) - 1)
             block = [value[chosen] for value in values]
-            found = many(block, draws[chosen], fixed, row_values, piece, noise_key(seed))
-            results.append([np.asarray(part)[: len(draws) - start] for part in found])
-        return [np.concatenate(parts) for parts in zip(*results, strict=True)]
+            found = many(block, draws[chosen], fixed, row_values, piece, seed)
+            if not results:
+                results = [np.empty((len(draws), *part.shape[1:]), part.dtype) for part in found]
+            for result, part in zip(results, found, strict=True):
+                result[start : start + size] = np.asarray(part)[: len(draws) - start]
+        return results
 
     return engine
 
 
-def _empty(place: Variable, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(shape, place.type.dtype)
+def _empty(place: Variable, shape: tuple[int, ...]) -> Any:
+    return jax.eval_shape(partial(jnp.empty, shape, place.type.dtype))
 
 
 def pytensor_engine(
@@ -146,6 +152,7 @@ def pytensor_engine(
         made,
         on_unused_input="ignore",
     )
+    dtypes = [dtype_of(outputs[index]) for index in chosen]
     lock = threading.Lock()
 
     def engine(
@@ -156,7 +163,9 @@ def pytensor_engine(
             numbers = generators_at(len(generators), seed, draw, piece)
             with lock:
                 found = function(*(value[place] for value in values), *fixed, *row_values, *numbers)
-            results.append([np.array(part) for part in found])
+            results.append(
+                [np.array(part, dtype) for part, dtype in zip(found, dtypes, strict=True)]
+            )
         return [np.stack(parts) for parts in zip(*results, strict=True)]
 
     return engine

@@ -21,6 +21,7 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, walk
 from pytensor.printing import debugprint
+from pytensor.tensor.random.basic import BernoulliRV
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomGeneratorType
 from pytensor.tensor.shape import Shape, Shape_i
@@ -259,6 +260,13 @@ def draws_in_loops(graphs: Sequence[Variable]) -> bool:
         and _is_generator(variable)
         for variable in ancestors(graphs)
     )
+
+
+def dtype_of(output: Variable) -> str:
+    """Return the dtype that predictions have: that of the model, but a byte for what is 0 or 1."""
+    owner = output.owner
+    is_bernoulli = owner is not None and isinstance(owner.op, BernoulliRV)
+    return "int8" if is_bernoulli else str(output.type.dtype)
 
 
 def fingerprint(outputs: Sequence[Variable]) -> str:

@@ -1,4 +1,4 @@
-"""Rows that a model never saw: which of its containers take them, and from where; piece by piece."""
+"""New rows for a model: which of its containers take them, and from where, piece by piece."""
 
 from __future__ import annotations
 
@@ -126,9 +126,9 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
     """
     batches = batches_of(model)
     known = {variable.name: variable for variable in model.root.data_vars} | batches
-    if isinstance(data, Mapping) and data and all(name in known for name in data):
-        if not _is_table(data, known):
-            return _from_arrays(model, names, data, known, batches)
+    by_container = isinstance(data, Mapping) and data and all(name in known for name in data)
+    if by_container and not _is_table(data, known):
+        return _from_arrays(model, names, data, known, batches)
     row_dims, containers = _with_rows(model, names, known, batches, ())
     wanted = read_by(model, names, containers)
     nameless = [variable.name for variable in wanted if columns_of(variable) is None]
@@ -155,7 +155,7 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
 
 
 def first_rows(rows: NewRows, count: int) -> list[NDArray[Any]]:
-    """Return the first rows of all containers; where they are few, rows that the model holds too."""
+    """Return the first rows; where they are few, rows that the model holds as well."""
     found = next(rows.pieces(count))
     if len(found[0]) >= count:
         return found

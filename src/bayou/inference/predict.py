@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,6 +31,7 @@ from bayou.results.unfinished import Unfinished
 from bayou.sources.open import scan
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
     import pymc as pm
@@ -194,7 +194,7 @@ def _task(
     values = [posterior.values[name] for name in found.given]
     at_once = None
     if found.dependence:
-        shapes, at_once = _at_once(found, values, posterior.numbers, fixed, rows, seed)
+        shapes, at_once = _at_once(posterior, names, rows, found, values, fixed, seed)
         single = [
             array for array, shape in zip(at_once, shapes, strict=True) if shape.row_axis is None
         ]
@@ -231,14 +231,16 @@ def _task(
 
 
 def _at_once(
+    posterior: ParameterDraws,
+    names: Sequence[str],
+    rows: NewRows,
     found: Predictor,
     values: Arrays,
-    numbers: NDArray[np.int64],
     fixed: Arrays,
-    rows: NewRows,
     seed: int,
 ) -> tuple[tuple[Shape, ...], Arrays]:
     """Predict rows that depend on each other; return the shapes of a draw, and all draws."""
+    numbers = posterior.numbers
     [whole] = rows.pieces(rows.num_rows)
     try:
         first = found.engine([value[:1] for value in values], numbers[:1], fixed, whole, 0, seed)
@@ -251,13 +253,18 @@ def _at_once(
         ) from error
     _check_memory(sum(part.nbytes for part in first) * len(numbers), found.dependence)
     shapes = tuple(
-        Shape(
-            part.shape[1:],
-            next(iter(np.flatnonzero(np.equal(part.shape[1:], rows.num_rows))), None),
-        )
-        for part in first
+        Shape(part.shape[1:], _row_axis(posterior.model, name, part.shape[1:], rows))
+        for name, part in zip(names, first, strict=True)
     )
     return shapes, found.engine(values, numbers, fixed, whole, 0, seed)
+
+
+def _row_axis(model: pm.Model, name: str, shape: tuple[int, ...], rows: NewRows) -> int | None:
+    """Return the axis of the rows: by its dim, or by its length where no dim tells."""
+    dims = model.named_vars_to_dims.get(name)
+    if dims and rows.row_dims:
+        return next((axis for axis, dim in enumerate(dims) if dim in rows.row_dims), None)
+    return next((axis for axis, length in enumerate(shape) if length == rows.num_rows), None)
 
 
 def _plan(

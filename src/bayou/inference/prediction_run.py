@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.inference.progress import row_progress
-from bayou.inference.rowwise import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from bayou.inference.new_rows import NewRows
     from bayou.inference.predictor import Predictor
+    from bayou.inference.rowwise import Shape
     from bayou.results.predictions import InMemory, InZarr
     from bayou.results.summaries import InParquet
 
@@ -124,8 +124,9 @@ class Run:
         parts = []
         for start in range(first, first + count, self.piece_rows):
             size = min(self.piece_rows, first + count - start)
-            # The last piece is filled up with its last row, and compiles nothing.
-            chosen = np.minimum(np.arange(start, start + self.piece_rows), start + size - 1)
+            filled = self.piece_rows if self.predictor.compiler == "jax" else size
+            # For JAX, the last piece is filled up with its last row, so that it compiles nothing.
+            chosen = np.minimum(np.arange(start, start + filled), start + size - 1)
             found = self.predictor.engine(
                 self.values,
                 self.numbers,

@@ -11,6 +11,7 @@ import numpy as np
 
 from bayou.inference.engine import generators_at, jax_covers, jax_engine, pytensor_engine
 from bayou.inference.forward import (
+    dtype_of,
     fingerprint,
     generators_of,
     needed,
@@ -161,7 +162,7 @@ def _predictor(
     described: dict[str, Any] = {
         "given": tuple(places),
         "drawn": tuple(name for name in wanted if name not in places),
-        "dtypes": tuple(output.type.dtype for output in outputs),
+        "dtypes": tuple(map(dtype_of, outputs)),
         "fingerprint": fingerprint(outputs),
     }
     values = {place: posterior[name][0] for name, place in places.items()}

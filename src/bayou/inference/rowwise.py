@@ -1,8 +1,8 @@
 """Whether what a model predicts for a row depends on that row alone, so that rows can go in pieces.
 
-It is tried on two pieces, of other lengths, that have some rows in common, at other places and among
-other rows: what is predicted for these must be the same in both. Random variables are taken out of
-the graph for that, their values for these rows are the same too. Nothing is compiled.
+It is tried on two pieces, of other lengths, that have some rows in common, at other places and
+among other rows: what is predicted for these must be the same in both. Random variables are taken
+out of the graph for that, their values for these rows are the same too. Nothing is compiled.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def _compare(name: str, short: NDArray[Any], long: NDArray[Any]) -> Shape:
 
 
 def two_pieces(rows: Arrays) -> tuple[Arrays, Arrays]:
-    """Return the two pieces that are tried, of arrays of any rows; the more of them differ, the better."""
+    """Return the pieces that are tried, of rows the more of which differ, the better."""
     count = len(rows[0])
     others = [place for place in range(LONG) if place not in LONG_ROWS]
     short, long = np.arange(SHORT), np.empty(LONG, int)

@@ -140,7 +140,7 @@ class Draw(Op):
 def by_key(node: RandomNode, key: Variable, index: int, shape: tuple[int, ...]) -> Variable:
     """Return what draws as a node does, in the graph of the node, by a key and its number."""
     draw = Draw(type(node.op), index, shape, node.value.type.dtype)
-    return draw(key, *node.parameters)  # type: ignore[no-any-return]
+    return draw(key, *node.parameters)
 
 
 @jax_funcify.register(Draw)

@@ -152,7 +152,8 @@ class Fit:
                 found = self.program.constrain(frame.positions(guide.transport(params, draw)), data)
                 return {name: found[name] for name in found if chosen is None or name in chosen}
 
-            return jax.lax.map(value, noise, batch_size=256)
+            drawn: dict[str, jax.Array] = jax.lax.map(value, noise, batch_size=256)
+            return drawn
 
         compute = self.program.compiled.setdefault(key, jax.jit(values))
         noise = self._noise(draws, random_seed)

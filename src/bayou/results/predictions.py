@@ -183,9 +183,15 @@ class InZarr:
             shape=(*lengths, *part.shape),
             chunks=(*lengths, *chunks),
             dtype=part.dtype,
-            # Its bytes by their place: numbers of one size have their first ones in common.
-            compressors=zarr.codecs.BloscCodec(cname="lz4", clevel=1, shuffle="shuffle"),
+            # Bytes, or bits, by their place: numbers of one size have their first ones in common.
+            compressors=zarr.codecs.BloscCodec(
+                cname="lz4",
+                clevel=1,
+                shuffle="bitshuffle" if part.dtype.itemsize == 1 else "shuffle",
+            ),
             fill_value=0,
+            # Not to look through each chunk for something that is not 0.
+            config={"write_empty_chunks": True},
             dimension_names=("chain", "draw", *part.dims),
         )
 

@@ -49,10 +49,11 @@ class InParquet:
             if dim in self.plan.row_labels:
                 columns[dim] = list(self.plan.row_labels[dim][start : start + count])
             by_row = np.moveaxis(array, [part.row_axis + 1, 0], [0, -1])
-            # The draws of a row side by side, in their order.
-            draws = np.sort(np.ascontiguousarray(by_row, dtype=np.float64), axis=-1)
+            # The draws of a row side by side, in their order: small numbers are counted for that.
+            by_count = array.itemsize <= 2
+            draws = np.sort(np.ascontiguousarray(by_row), axis=-1, stable=by_count)
             for name, element in _elements(part, self.plan):
-                columns |= _summary(name, draws[:, *element])
+                columns |= _summary(name, draws[(slice(None), *element)])
         self.tables[start] = pa.table(columns)
 
     def reached(self, num_rows: int) -> None:
@@ -75,7 +76,7 @@ class InParquet:
                 writer.write_table(pq.read_table(part).replace_schema_metadata(metadata))
 
 
-def _summary(name: str, draws: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def _summary(name: str, draws: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     """Return the columns of one element: of sorted draws, shape (rows, draws)."""
     count = draws.shape[-1]
     columns = {
@@ -88,7 +89,7 @@ def _summary(name: str, draws: NDArray[np.float64]) -> dict[str, NDArray[np.floa
         place = quantile * (count - 1)
         below = int(place)
         above = min(below + 1, count - 1)
-        lower, upper = draws[:, below], draws[:, above]
+        lower, upper = (draws[:, at].astype(np.float64) for at in (below, above))
         with np.errstate(invalid="ignore"):
             # Equal ones stay exact, infinite ones too.
             step = np.where(lower == upper, 0, (upper - lower) * (place - below))
