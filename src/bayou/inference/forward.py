@@ -109,7 +109,7 @@ def batches_of(model: pm.Model) -> dict[str, Variable]:
     for root in _roots(graphs):
         if _is_fed(root):
             other = found.setdefault(root.name, root)
-            if _storage(other) is not _storage(root):
+            if _storage(other) != _storage(root):
                 raise ValueError(
                     f"The minibatches of `model` must have names of their own, got {root.name!r} "
                     'twice.\nHint: name them: by.Minibatch(data, 512, name="x").'
@@ -181,7 +181,13 @@ def open_graph(
             fixed[root] = replacements[root] = with_shape(root, shape)
     for generator in generators_of([*asked, *free]):
         replacements[generator] = generator.type()
-    copies = clone_replace([*asked, *free], replacements, rebuild_strict=False)
+    try:
+        copies = clone_replace([*asked, *free], replacements, rebuild_strict=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`data` must fit the model, which cannot be made for them: {error}\n"
+            "Hint: pass rows of the shape that the containers have."
+        ) from error
     opened = _opened(copies)
     return Graph(
         outputs=tuple(opened[: len(asked)]),

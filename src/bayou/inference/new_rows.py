@@ -132,6 +132,8 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
     row_dims, containers = _with_rows(model, names, known, batches, ())
     wanted = read_by(model, names, containers)
     nameless = [variable.name for variable in wanted if columns_of(variable) is None]
+    # Where no values are needed, the rows of any of the columns tell how many there are.
+    wanted = wanted or _in_table(containers, data)
     if nameless or not wanted:
         raise ValueError(
             f"`data` must map names of containers to rows for {nameless or list(known)}, which "
@@ -185,6 +187,15 @@ def _is_table(data: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
         getattr(np.asarray(value), "dtype", np.dtype(float)).kind not in "biuf"
         for value in data.values()
     )
+
+
+def _in_table(containers: Sequence[Any], data: Any) -> list[Any]:
+    """Return the containers whose columns a table has."""
+    names = set(table_of(data, "`data`").names)
+    columns = {container: columns_of(container) for container in containers}
+    return [
+        container for container, known in columns.items() if known and names.issuperset(known.names)
+    ]
 
 
 def _from_arrays(

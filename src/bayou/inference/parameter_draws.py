@@ -46,22 +46,22 @@ class ParameterDraws:
     numbers: NDArray[np.int64]
     others: tuple[str, ...]
 
-    def check(self, given: Sequence[str], drawn: Sequence[str]) -> None:
+    def check(self, given: Sequence[str], population: Sequence[str]) -> None:
         """Refuse draws that are of another model, as far as names tell.
 
         Parameters
         ----------
         given : sequence of str
             The free variables whose draws are taken.
-        drawn : sequence of str
-            Those that would be drawn from their distribution.
+        population : sequence of str
+            Those that would be drawn from their distribution once for all rows.
 
         Raises
         ------
         ValueError
             If variables are lacking and there are others, or all are lacking.
         """
-        lacking = [name for name in drawn if name not in self.values]
+        lacking = sorted(population)
         if lacking and (self.others or not given):
             raise ValueError(
                 f"The posterior must be of this `model`, got one without {lacking} and with "

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +12,10 @@ from bayou.feeding.memory import free_memory
 from bayou.inference.forward import predictable
 from bayou.inference.new_rows import first_rows, new_rows
 from bayou.inference.parameter_draws import parameter_draws
-from bayou.inference.prediction_run import Run
+from bayou.inference.prediction_task import SHARE, check_memory, make_task
 from bayou.inference.predictor import predictor
-from bayou.inference.rowwise import LONG, SHORT, Shape, two_pieces
-from bayou.results.predictions import (
-    CHUNK_BYTES,
-    InMemory,
-    InZarr,
-    Plan,
-    Prediction,
-    open_predictions,
-)
+from bayou.inference.rowwise import LONG, SHORT, two_pieces
+from bayou.results.predictions import CHUNK_BYTES, InMemory, InZarr, open_predictions
 from bayou.results.summaries import InParquet
 from bayou.results.unfinished import Unfinished
 from bayou.sources.open import scan
@@ -36,18 +26,13 @@ if TYPE_CHECKING:
 
     import pymc as pm
     import xarray as xr
-    from numpy.typing import NDArray
 
-    from bayou.inference.new_rows import NewRows
-    from bayou.inference.parameter_draws import ParameterDraws
-    from bayou.inference.predictor import Predictor
+    from bayou.inference.prediction_task import Task
     from bayou.results.fit import Fit
     from bayou.sources.source import Source
 
-type Arrays = Sequence[NDArray[Any]]
-
-# The part of the free memory that predictions may take, and the rows of a chunk at most.
-SHARE, MOST_ROWS = 0.5, 2**16
+# The rows of a chunk at most, unless more are asked for.
+MOST_ROWS = 2**16
 
 
 def predict(
@@ -163,172 +148,15 @@ def predict(
         rows.others,
         two_pieces(some),
     )
-    posterior.check(found.given, found.drawn)
-    task = _task(posterior, names, rows, found, fixed, some, seed)
+    posterior.check(found.given, found.population)
+    task = make_task(posterior, names, rows, found, fixed, some, seed)
     if place is None:
         sink = InMemory(task.plan)
-        return sink.finish(_run(task, sink, *_sizes(task, chunk_rows, 0), progressbar))
+        return sink.finish(task.into(sink, *_sizes(task, chunk_rows, 0), progressbar))
     return _onto_disk(task, place, noted, chunk_rows, progressbar)
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """What is to be computed: piece by piece, or what was computed at once."""
-
-    plan: Plan
-    run: Run
-    single: Arrays
-    at_once: Arrays | None
-    identity: dict[str, Any]
-
-
-def _task(
-    posterior: ParameterDraws,
-    names: Sequence[str],
-    rows: NewRows,
-    found: Predictor,
-    fixed: Arrays,
-    some: Arrays,
-    seed: int,
-) -> _Task:
-    values = [posterior.values[name] for name in found.given]
-    at_once = None
-    if found.dependence:
-        shapes, at_once = _at_once(posterior, names, rows, found, values, fixed, seed)
-        single = [
-            array for array, shape in zip(at_once, shapes, strict=True) if shape.row_axis is None
-        ]
-    else:
-        assert found.once is not None
-        shapes = found.shapes
-        few = two_pieces(some)[0]
-        more, single = found.once(values, posterior.numbers, fixed, few, seed)
-        values += more
-    attrs = {
-        "inference_library": "bayou",
-        "inference_library_version": version("bayou"),
-        "random_seed": seed,
-        "compiler": found.compiler,
-        "drawn_from_prior": list(found.drawn),
-    }
-    if found.dependence:
-        attrs["rows_depend"] = found.dependence
-    plan = _plan(posterior, names, rows, found, shapes, attrs)
-    of_rows = tuple(shape for shape in shapes if shape.row_axis is not None)
-    return _Task(
-        plan=plan,
-        run=Run(found, values, posterior.numbers, fixed, rows, of_rows, seed),
-        single=single,
-        at_once=at_once,
-        identity={
-            "model": found.fingerprint,
-            "posterior": _digest([*values, *fixed, posterior.numbers]),
-            "var_names": list(names),
-            "rows": rows.num_rows,
-            "random_seed": seed,
-        },
-    )
-
-
-def _at_once(
-    posterior: ParameterDraws,
-    names: Sequence[str],
-    rows: NewRows,
-    found: Predictor,
-    values: Arrays,
-    fixed: Arrays,
-    seed: int,
-) -> tuple[tuple[Shape, ...], Arrays]:
-    """Predict rows that depend on each other; return the shapes of a draw, and all draws."""
-    numbers = posterior.numbers
-    [whole] = rows.pieces(rows.num_rows)
-    try:
-        first = found.engine([value[:1] for value in values], numbers[:1], fixed, whole, 0, seed)
-    except (ValueError, IndexError, TypeError) as error:
-        message = str(error).partition("\n")[0]
-        raise ValueError(
-            f"`data` must fit the model, which cannot be computed for them: {message}\n"
-            "Hint: rows that the model holds as plain arrays, `observed=` included, keep their "
-            "number; put them into a by.Data."
-        ) from error
-    _check_memory(sum(part.nbytes for part in first) * len(numbers), found.dependence)
-    shapes = tuple(
-        Shape(part.shape[1:], _row_axis(posterior.model, name, part.shape[1:], rows))
-        for name, part in zip(names, first, strict=True)
-    )
-    return shapes, found.engine(values, numbers, fixed, whole, 0, seed)
-
-
-def _row_axis(model: pm.Model, name: str, shape: tuple[int, ...], rows: NewRows) -> int | None:
-    """Return the axis of the rows: by its dim, or by its length where no dim tells."""
-    dims = model.named_vars_to_dims.get(name)
-    if dims and rows.row_dims:
-        return next((axis for axis, dim in enumerate(dims) if dim in rows.row_dims), None)
-    return next((axis for axis, length in enumerate(shape) if length == rows.num_rows), None)
-
-
-def _plan(
-    posterior: ParameterDraws,
-    names: Sequence[str],
-    rows: NewRows,
-    found: Predictor,
-    shapes: Sequence[Shape],
-    attrs: Mapping[str, Any],
-) -> Plan:
-    """Say of what shape predictions are, and how their axes are labelled."""
-    model = posterior.model
-    predictions = tuple(
-        Prediction(
-            name=name,
-            dtype=np.dtype(dtype),
-            shape=shape.of(rows.num_rows),
-            dims=tuple(
-                dim or f"{name}_dim_{axis}"
-                for axis, dim in enumerate(
-                    model.named_vars_to_dims.get(name, (None,) * len(shape.lengths))
-                )
-            ),
-            row_axis=shape.row_axis,
-        )
-        for name, dtype, shape in zip(names, found.dtypes, shapes, strict=True)
-    )
-    lengths = {
-        dim: length
-        for part in predictions
-        for dim, length in zip(part.dims, part.shape, strict=True)
-    }
-    known = {dim: model.coords.get(dim) for dim in lengths if dim not in rows.row_dims}
-    labels = {} if rows.labels is None else dict.fromkeys(rows.row_dims, rows.labels)
-    return Plan(
-        predictions=predictions,
-        chains=posterior.chains,
-        draws=posterior.draws,
-        coords={
-            dim: known[dim] if len(known.get(dim) or ()) == length else range(length)
-            for dim, length in lengths.items()
-        },
-        num_rows=rows.num_rows,
-        attrs=attrs,
-        row_labels={dim: found for dim, found in labels.items() if dim in lengths},
-    )
-
-
-def _run(
-    task: _Task, sink: Any, chunk_rows: int, unit_rows: int, progressbar: bool, **resumed: Any
-) -> Arrays:
-    """Put all predictions into a sink; return those that are the same for all rows."""
-    if task.at_once is None:
-        if task.plan.of_rows:
-            task.run.into(sink, chunk_rows, unit_rows, progressbar, **resumed)
-        return task.single
-    axes = [part.row_axis for part in task.plan.predictions]
-    of_rows = [array for array, axis in zip(task.at_once, axes, strict=True) if axis is not None]
-    sink.put(0, task.plan.num_rows, of_rows)
-    sink.reached(task.plan.num_rows)
-    return task.single
-
-
-def _sizes(task: _Task, chunk_rows: int | None, unit_bytes: int) -> tuple[int, int]:
+def _sizes(task: Task, chunk_rows: int | None, unit_bytes: int) -> tuple[int, int]:
     """Return the rows of a chunk, and those of it that are put at once."""
     piece = task.run.piece_rows
     unit = min(MOST_ROWS, unit_bytes // max(1, task.plan.row_bytes)) // piece * piece or piece
@@ -339,12 +167,12 @@ def _sizes(task: _Task, chunk_rows: int | None, unit_bytes: int) -> tuple[int, i
         whole_number("chunk_rows", chunk_rows, 1, "it counts rows that are predicted in one go.")
     unit = min(unit, -(-chunk_rows // piece) * piece)
     if not unit_bytes:
-        _check_memory(task.plan.row_bytes * task.plan.num_rows)
+        check_memory(task.plan.row_bytes * task.plan.num_rows)
     return max(1, -(-chunk_rows // unit)) * unit, unit
 
 
 def _onto_disk(
-    task: _Task,
+    task: Task,
     place: Unfinished,
     noted: Mapping[str, Any] | None,
     chunk_rows: int | None,
@@ -377,7 +205,7 @@ def _onto_disk(
         if summarised
         else InZarr(task.plan, path, unit)
     )
-    single = _run(task, sink, chunk, unit, progressbar, done=(done, digest), note=note)
+    single = task.into(sink, chunk, unit, progressbar, done=(done, digest), note=note)
     if isinstance(sink, InParquet):
         sink.finish(path)
         place.finish(path)
@@ -395,26 +223,6 @@ def _check_same(identity: Mapping[str, Any], noted: Mapping[str, Any], place: Un
                 f"{noted.get(name)!r} in {str(place.folder)!r}, {value!r} now.\n"
                 "Hint: pass what it was begun with, remove that folder, or choose another path."
             )
-
-
-def _check_memory(num_bytes: int, dependence: str = "") -> None:
-    free = free_memory()
-    if num_bytes > SHARE * free:
-        hint = 'write them to the disk: out="predictions.zarr", or ask for fewer draws'
-        if dependence:
-            hint = f"ask for fewer draws, or rows; all are computed at once, since {dependence}"
-        raise ValueError(
-            f"Predictions must fit in half of the free memory, {free / 2e9:.1f} GB, got "
-            f"{num_bytes / 1e9:.1f} GB.\nHint: {hint}."
-        )
-
-
-def _digest(arrays: Arrays) -> str:
-    found = hashlib.sha256()
-    for array in arrays:
-        found.update(str((array.dtype, array.shape)).encode())
-        found.update(np.ascontiguousarray(array))
-    return found.hexdigest()[:32]
 
 
 def _path(out: str | os.PathLike[str]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bayou.results.summaries import InParquet
 
 type Arrays = Sequence[NDArray[Any]]
+type Sink = InMemory | InZarr | InParquet
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class Run:
 
     def into(
         self,
-        sink: InMemory | InZarr | InParquet,
+        sink: Sink,
         chunk_rows: int,
         unit_rows: int,
         shown: bool,
@@ -91,6 +92,7 @@ class Run:
             If the rows that the sink has already are others.
         """
         digest, start = hashlib.sha256(), 0
+        limits = _Limits()
         workers = ThreadPoolExecutor(os.cpu_count() or 1)
         try:
             with row_progress(self.rows.num_rows, shown) as advance:
@@ -98,6 +100,11 @@ class Run:
                     for array in chunk:
                         digest.update(np.ascontiguousarray(array))
                     begin, start = start, start + len(chunk[0])
+                    extreme = limits.beyond(chunk)
+                    if len(extreme):
+                        one = [value[0] for value in self.values[: len(self.predictor.given)]]
+                        few = [array[extreme] for array in chunk]
+                        self.predictor.try_rows(one, self.fixed, few)
                     if start > done[0]:
                         units = range(0, len(chunk[0]), unit_rows)
                         put = [
@@ -150,6 +157,31 @@ class Run:
             ]
         )
         sink.put(begin + first, count, values)
+
+
+@dataclass
+class _Limits:
+    """The least and the largest whole numbers of the rows so far, which may be places."""
+
+    known: dict[tuple[int, int], tuple[Any, Any]] = field(default_factory=dict)
+
+    def beyond(self, chunk: Arrays) -> NDArray[np.int64]:
+        """Return the numbers of rows of a chunk that have a number beyond those so far."""
+        rows: set[int] = set()
+        for place, array in enumerate(chunk):
+            if array.dtype.kind not in "iu" or not array.size:
+                continue
+            numbers = array.reshape(len(array), -1)
+            for column, (low, high) in enumerate(
+                zip(numbers.argmin(axis=0), numbers.argmax(axis=0), strict=True)
+            ):
+                least, largest = numbers[low, column], numbers[high, column]
+                known = self.known.get((place, column))
+                if known is None or least < known[0] or largest > known[1]:
+                    rows |= {int(low), int(high)}
+                    known = known or (least, largest)
+                    self.known[place, column] = min(least, known[0]), max(largest, known[1])
+        return np.array(sorted(rows), dtype=np.int64)
 
 
 def _cut(array: NDArray[Any], axis: int, size: int) -> NDArray[Any]:

@@ -50,12 +50,17 @@ class Predictor:
     ----------
     given : tuple of str
         The free variables whose draws it takes.
-    drawn : tuple of str
-        The free variables that it draws from their distribution given the others.
+    population : tuple of str
+        The free variables that it draws from their distribution given the others, once a draw.
+    latent : tuple of str
+        Those that it draws for each row.
     dtypes : tuple of str
         Of the predictions.
     fingerprint : str
         Differs between models, whatever their data.
+    try_rows : callable
+        (values of the parameters for one draw, containers without rows, rows) -> predictions,
+        without a compiler: an error if rows do not fit the model, such as an index out of range.
     engine : Engine
         Computes the predictions of rows.
     compiler : str
@@ -73,9 +78,11 @@ class Predictor:
     """
 
     given: tuple[str, ...]
-    drawn: tuple[str, ...]
+    population: tuple[str, ...]
+    latent: tuple[str, ...]
     dtypes: tuple[str, ...]
     fingerprint: str
+    try_rows: Callable[..., list[NDArray[Any]]]
     engine: Engine
     compiler: str = "pytensor"
     dependence: str = ""
@@ -148,7 +155,7 @@ def _predictor(
     fixed: Arrays,
     pieces: tuple[Arrays, Arrays],
 ) -> Predictor:
-    given = _given(graph, posterior, fixed, pieces)
+    given, latent = _given(graph, posterior, fixed, pieces)
     wanted = needed(graph, given)
     places = {
         name: with_shape(graph.free[name], posterior[name].shape[1:])
@@ -161,9 +168,11 @@ def _predictor(
     inputs = list(places.values())
     described: dict[str, Any] = {
         "given": tuple(places),
-        "drawn": tuple(name for name in wanted if name not in places),
+        "population": tuple(name for name in wanted if name not in places and name not in latent),
+        "latent": tuple(name for name in wanted if name in latent),
         "dtypes": tuple(map(dtype_of, outputs)),
         "fingerprint": fingerprint(outputs),
+        "try_rows": _trial(graph, inputs, outputs),
     }
     values = {place: posterior[name][0] for name, place in places.items()}
     every = range(len(outputs))
@@ -191,22 +200,41 @@ def _predictor(
     )
 
 
+def _trial(
+    graph: Graph, inputs: Sequence[Variable], outputs: Sequence[Variable]
+) -> Callable[..., list[NDArray[Any]]]:
+    generators = generators_of(outputs)
+    evaluate = interpreted([*inputs, *graph.fixed.values(), *graph.rows, *generators], outputs)
+
+    def trial(values: Arrays, fixed: Arrays, rows: Arrays) -> list[NDArray[Any]]:
+        try:
+            found = evaluate(*values, *fixed, *rows, *generators_at(len(generators), 0))
+        except (ValueError, IndexError, TypeError) as error:
+            message = str(error).partition("\n")[0]
+            raise ValueError(
+                f"`data` must fit the model, which cannot be computed for them: {message}\n"
+                "Hint: whole numbers that index levels must be among these; rows that the model "
+                "holds as plain arrays, `observed=` included, keep their number: put them into a "
+                "by.Data."
+            ) from error
+        return [np.asarray(part) for part in found]
+
+    return trial
+
+
 def _given(
     graph: Graph,
     posterior: Mapping[str, NDArray[Any]],
     fixed: Arrays,
     pieces: tuple[Arrays, Arrays],
-) -> set[str]:
-    """Return the free variables whose draws are taken: those that have no value for each row."""
+) -> tuple[set[str], set[str]]:
+    """Return the free variables whose draws are taken, and those that have a value for each row."""
     try:
         shapes = row_shapes(graph, fixed, pieces)
     except RowsDependError:
         shapes = {}
-    given = {
-        name
-        for name in graph.free
-        if name in posterior and (name not in shapes or shapes[name].row_axis is None)
-    }
+    latent = {name for name, shape in shapes.items() if shape.row_axis is not None}
+    given = {name for name in graph.free if name in posterior} - latent
     for name in given & shapes.keys():
         if posterior[name].shape[1:] != shapes[name].lengths:
             raise ValueError(
@@ -216,7 +244,7 @@ def _given(
                 f"tree.posterior.to_dataset().drop_vars({name!r}), to draw it from its "
                 "distribution given the others."
             )
-    return given
+    return given, latent
 
 
 def _engine(

@@ -1,4 +1,4 @@
-"""Where predictions go: into memory, or all of their draws into a Zarr store, as ArviZ reads them."""
+"""Where draws of predictions go: into memory or into a Zarr store, as ArviZ reads them."""
 
 from __future__ import annotations
 

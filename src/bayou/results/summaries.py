@@ -52,8 +52,9 @@ class InParquet:
             # The draws of a row side by side, in their order: small numbers are counted for that.
             by_count = array.itemsize <= 2
             draws = np.sort(np.ascontiguousarray(by_row), axis=-1, stable=by_count)
+            element: Any  # For NumPy's annotations, an index of slices and numbers is none.
             for name, element in _elements(part, self.plan):
-                columns |= _summary(name, draws[(slice(None), *element)])
+                columns |= _summary(name, draws[:, *element])
         self.tables[start] = pa.table(columns)
 
     def reached(self, num_rows: int) -> None:

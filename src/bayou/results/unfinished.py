@@ -54,8 +54,8 @@ class Unfinished:
             noted: dict[str, Any] = json.loads(self._manifest.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ValueError(
-                f"`out` must leave {str(self.folder)!r} to what is unfinished, got a folder without "
-                f"a manifest ({error}).\nHint: remove the folder, or choose another path."
+                f"`out` must leave {str(self.folder)!r} to what is unfinished, got a folder "
+                f"without a manifest ({error}).\nHint: remove the folder, or choose another path."
             ) from error
         return noted
 
