@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 # rows hold; rows; number of the piece; seed) -> outputs, shapes (draws, ...).
 type Engine = Callable[..., list[NDArray[Any]]]
 
-# Draws that JAX computes at once: many, or few for those who ask for few.
-MANY, FEW = 256, 16
+# Draws that JAX takes at a time, and those of them that it computes side by side: as few as stay in
+# the caches.
+MANY, ABREAST = 1024, 64
 
 
 def jax_covers(outputs: Sequence[Variable]) -> bool:
@@ -100,12 +101,35 @@ def jax_engine(
         found = function(*values, at, *fixed, *row_values)
         return [part.astype(dtype) for part, dtype in zip(found, dtypes, strict=True)]
 
-    many = jax.jit(jax.vmap(one, in_axes=(0, 0, None, None, None, None)))
+    abreast = jax.vmap(one, in_axes=(0, 0, None, None, None, None))
+
+    def many(values: Any, draws: Any, count: Any, *others: Any) -> Any:
+        """Compute a number of blocks of draws, which is no constant; the rest is of no meaning."""
+
+        def block(index: Any, results: Any) -> Any:
+            start = index * ABREAST
+            part, numbers = jax.tree.map(
+                lambda array: jax.lax.dynamic_slice_in_dim(array, start, ABREAST), (values, draws)
+            )
+            found = abreast(part, numbers, *others)
+            return [
+                jax.lax.dynamic_update_slice_in_dim(result, values, start, 0)
+                for result, values in zip(results, found, strict=True)
+            ]
+
+        single = jax.eval_shape(
+            one, *jax.tree.map(lambda array: array[0], (values, draws)), *others
+        )
+        empty = [jnp.empty((MANY, *part.shape), part.dtype) for part in single]
+        return jax.lax.fori_loop(0, count, block, empty)
+
+    compiled = jax.jit(many)
     # Traced now, so that what JAX cannot do is met before anything is predicted.
     jax.eval_shape(
-        many,
+        compiled,
         [_empty(place, (MANY, *place.type.shape)) for place in parameters],
         np.empty(MANY, np.int64),
+        1,
         [_empty(place, place.type.shape) for place in graph.fixed.values()],
         [_empty(row, row.type.shape) for row in rows],
         0,
@@ -115,18 +139,18 @@ def jax_engine(
     def engine(
         values: Any, draws: NDArray[Any], fixed: Any, row_values: Any, piece: int, seed: int
     ) -> list[NDArray[Any]]:
-        size = MANY if len(draws) > MANY // 2 else FEW
-        results: list[NDArray[Any]] = []
-        for start in range(0, len(draws), size):
-            # The last block is filled up with its last draw, and compiles nothing.
-            chosen = np.minimum(np.arange(start, start + size), len(draws) - 1)
+        results: list[list[NDArray[Any]]] = []
+        for start in range(0, len(draws), MANY):
+            count = min(MANY, len(draws) - start)
+            # Filled up with the last draw, so that any number of them compiles nothing.
+            chosen = np.minimum(np.arange(start, start + MANY), len(draws) - 1)
             block = [value[chosen] for value in values]
-            found = many(block, draws[chosen], fixed, row_values, piece, seed)
-            if not results:
-                results = [np.empty((len(draws), *part.shape[1:]), part.dtype) for part in found]
-            for result, part in zip(results, found, strict=True):
-                result[start : start + size] = np.asarray(part)[: len(draws) - start]
-        return results
+            blocks = -(-count // ABREAST)
+            found = compiled(block, draws[chosen], blocks, fixed, row_values, piece, seed)
+            results.append([np.asarray(part)[:count] for part in found])
+        if len(results) == 1:
+            return results[0]
+        return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
     return engine
 

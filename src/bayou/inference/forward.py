@@ -260,11 +260,10 @@ def generators_of(graphs: Sequence[Variable]) -> list[Variable]:
 
 def draws_in_loops(graphs: Sequence[Variable]) -> bool:
     """Tell whether random numbers are drawn inside of a loop, where they cannot be taken apart."""
+    owners = (variable.owner for variable in ancestors(graphs) if variable.owner is not None)
     return any(
-        variable.owner is not None
-        and not isinstance(variable.owner.op, RandomVariable)
-        and _is_generator(variable)
-        for variable in ancestors(graphs)
+        not isinstance(owner.op, RandomVariable) and any(map(_is_generator, owner.inputs))
+        for owner in owners
     )
 
 
