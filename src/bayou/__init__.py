@@ -10,6 +10,7 @@ from bayou.datasets import get_data
 from bayou.feeding.batches import Batches
 from bayou.feeding.inspect import Inspection, inspect
 from bayou.feeding.shuffle import shuffle
+from bayou.inference.batched import batched
 from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
 from bayou.inference.load import load
@@ -41,6 +42,7 @@ __all__ = [
     "Stratified",
     "Weighted",
     "align_minibatches",
+    "batched",
     "fit",
     "generator",
     "get_data",

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 import bayou as by
 from bayou.inference import compiled
 from bayou.inference.compiled import CompiledDensity, Outputs, compiled_density, term_densities
+from bayou.inference.remake import structure_of
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def count(model: pm.Model) -> CompiledDensity:
         models.append(weakref.ref(model))
-        return CompiledDensity(**fields | {"sources": compiled._sources(model)})
+        return CompiledDensity(**fields | {"structure": structure_of(model)})
 
     monkeypatch.setattr(compiled, "compile_density", count)
     return models

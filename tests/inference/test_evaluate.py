@@ -39,6 +39,7 @@ def evaluator(
     program: Program, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Evaluator:
     monkeypatch.setattr(feeds, "BLOCK_ROWS", request.param)
+    program.block_sizes.clear()
     blocks = whole_blocks(program)
     assert blocks is not None
     assert len(blocks) == -(-NUM_ROWS // request.param)

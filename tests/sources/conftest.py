@@ -25,6 +25,7 @@ import xarray as xr
 import zarr
 
 import bayou.sources as by
+from bayou.sources.recoded import Codes, Recoded
 
 NUM_ROWS = 1000
 RANDOM = np.random.default_rng(8927)
@@ -225,6 +226,13 @@ def lazy_zarr(folder: Path) -> by.Source:
     return by.source(xr.open_zarr(folder / "rows.zarr", chunks=None, consolidated=False))
 
 
+def recoded(_: Path) -> by.Source:
+    """Text as codes, and other fields as they are."""
+    wanted = {name: (name, None) for name in ROWS}
+    codes = {"carrier": ("text", Codes(CATEGORIES, "carriers"))}
+    return Recoded(by.source(rows({"text": WORDS})), wanted | codes)
+
+
 IMPLEMENTATIONS = [
     Implementation("dict of arrays", lambda _: by.source(rows(MORE, VECTOR)), True),
     Implementation("structured array", lambda _: by.source(structured()), True),
@@ -255,6 +263,7 @@ IMPLEMENTATIONS = [
     Implementation("arrow file", partial(feather, compression="uncompressed")),
     Implementation("feather", partial(feather, compression="zstd")),
     Implementation("csv", csv),
+    Implementation("recoded", recoded, True),
 ]
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from bayou.containers.cast import exact_cast
 from bayou.containers.labelled import natural_dtype
-from bayou.sources.named import MISSING_CODE, named
+from bayou.sources.named import named
 from bayou.sources.recoded import Codes, Days, Recoded
 from bayou.sources.source import listed
+from bayou.sources.texts import MISSING_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -193,13 +194,22 @@ def matched(
         If the data have no named columns, or a column is of another kind than the container's:
         text for numbers, dates for none.
     ValueError
-        If columns are lacking, all of which are listed.
+        If columns are lacking, all of which are listed, or if one of `variables` has none.
     """
-    containers = [variable for variable in model.root.data_vars if columns_of(variable) is not None]
+    containers = [v for v in model.root.data_vars if columns_of(v) is not None]
     if variables is not None:
-        chosen = set(variables)
+        chosen = list(variables)
+        for variable in chosen:
+            if variable not in containers:
+                raise ValueError(
+                    "`variables` must be containers of the model that were built from named "
+                    f"columns, got {variable.name!r}.\nHint: leave it out, or build it with "
+                    "`columns=`."
+                )
         containers = [variable for variable in containers if variable in chosen]
     table = table_of(data, "`data`")
+    if not containers:
+        return {}
     columns = {variable: variable.tag.columns for variable in containers}
     refuse_lacking(table, {variable.name: columns[variable].names for variable in containers})
     opened = table.open([name for found in columns.values() for name in found.names])
@@ -229,8 +239,9 @@ def refuse_lacking(table: Named, wanted: Mapping[str, tuple[str, ...]]) -> None:
                 lacking.setdefault(name, []).append(repr(container))
     if not lacking:
         return
-    texts = [name for name in table.names if isinstance(name, str)]
-    close = [match for name in lacking for match in get_close_matches(name, texts, n=1)]
+    used = {name for names in wanted.values() for name in names}
+    spare = [name for name in table.names if isinstance(name, str) and name not in used]
+    close = [match for name in lacking for match in get_close_matches(name, spare, n=1)]
     meant = f"did you mean {listed(close)}? " if close else ""
     found = ", ".join(f"{name!r} (for {', '.join(of)})" for name, of in lacking.items())
     raise ValueError(
@@ -259,7 +270,7 @@ def readers[Key](
         for name in columns.names:
             field = opened.source.fields[name]
             _check_kind(field, container, columns)
-            made = name, _conversion(name, columns)
+            made = name, _conversion(field, columns)
             # Two containers may have tables of their own for the same column.
             place = name if fields.get(name, made) == made else f"{name} ({container})"
             fields[place] = made
@@ -277,10 +288,10 @@ def readers[Key](
     }
 
 
-def _conversion(name: str, columns: Columns) -> Conversion | None:
-    if columns.categories is not None:
+def _conversion(field: Field, columns: Columns) -> Conversion | None:
+    if columns.categories is not None and field.categories != columns.categories:
         return Codes(columns.categories, str(columns.categories_dim), columns.unknown)
-    return Days() if name in columns.dates else None
+    return Days() if field.name in columns.dates else None
 
 
 def _natural(opened: Opened, columns: Columns) -> np.dtype[Any]:
@@ -301,7 +312,7 @@ def _check_kind(field: Field, container: str, columns: Columns) -> None:
         wanted = "text or categories"
     elif field.name in columns.dates:
         wanted = "dates"
-    if got != wanted and not (got in ("text", "categories") and wanted == "text or categories"):
+    if got != wanted:
         hint = {
             "dates": "convert it, such as with pandas.to_datetime",
             "text or categories": f"convert it: frame.astype({{{field.name!r}: 'category'}})",
@@ -314,10 +325,8 @@ def _check_kind(field: Field, container: str, columns: Columns) -> None:
 
 def kind_of(field: Field) -> str:
     """Say in words what a field holds."""
-    if field.categories is not None:
-        return "categories"
-    if field.dtype == object:
-        return "text"
+    if field.categories is not None or field.dtype == object:
+        return "text or categories"
     if field.dtype.kind == "M":
         return "dates"
     return "numbers or booleans" if field.dtype.kind in "biuf" else str(field.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import pymc as pm
@@ -16,10 +17,12 @@ from bayou.containers.dims import (
     read_coords,
     read_labels,
     refuse_other_labels,
+    resize,
     write,
 )
-from bayou.containers.impute import imputed
+from bayou.containers.impute import check_masks, imputed
 from bayou.containers.labelled import LabelledArray, to_array
+from bayou.containers.left_out import keep, refuse_unnamed, whole_dim
 from bayou.containers.new_columns import read_new, read_options
 from bayou.containers.resident import as_column, hold, load
 
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 
     from pytensor.tensor.sharedvar import TensorSharedVariable
 
-    from bayou.containers.dims import Dims, Labels
+    from bayou.containers.dims import Arrays, Dims, Labels
+    from bayou.containers.left_out import AllRows, Kept
     from bayou.containers.new_columns import NewColumns
     from bayou.containers.resident import Resident
 
@@ -83,7 +87,8 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     missing : {"refuse", "impute", "drop"}, default "refuse"
         What to do with missing values in the columns: null, None, NaN, NaT and masked are one
         thing. "impute" hands them to PyMC's imputation where the container is observed; it holds
-        floats then, NaN for them. "drop" leaves out their rows, in all containers of the first dim.
+        floats then, NaN for them. "drop" leaves out their rows, in all containers of the first
+        dim, made before or after, all of which must be built from columns that are in memory.
     export_index_as_coords : bool, default False
         Whether the index of `value` becomes the coords of its first dim, and the columns those of
         the second. An axis that `dims` does not name gets the name of its index as its dim. The
@@ -153,30 +158,75 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
         table = LabelledArray(new.values, (new.labels,) + (None,) * (new.values.ndim - 1))
     shape = table.array.shape
     axis_dims = _read_dims(full_name, shape, dims)
-    labels: dict[str, Labels] = {}
+    labels = {} if new is None else new.feature_labels(axis_dims)
     if export_index_as_coords:
-        labels_by_axis = _index_labels(full_name, table)
+        exported = _index_labels(full_name, table)
         axis_dims = _named_by_index(full_name, table, axis_dims, explicit=dims is not None)
-        labels = by_dim(axis_dims, labels_by_axis)
-    if new is not None and new.columns.is_matrix and axis_dims[1] is not None:
-        labels[axis_dims[1]] = new.columns.names
+        labels |= by_dim(axis_dims, exported)
     named = [dim for dim in axis_dims if dim is not None]
     _refuse_taken(owner, full_name, [*named, *([] if categories is None else [categories])])
     labels |= _labels_given(full_name, shape, axis_dims, coords, labels)
-    _refuse_conflicts(owner, full_name, shape, axis_dims, labels)
+    change = _change(owner, full_name, shape, axis_dims, labels, new)
 
-    variable = _variable(full_name, table, new, resident)
+    variable = _variable(full_name, table, new, resident, change.kept)
     variable.tag.export_index_as_coords = export_index_as_coords
     if categories is not None and categories not in owner.coords:
         owner.add_coord(categories, variable.tag.columns.categories)
-    known = {dim: labels[dim] for dim in labels if dim in owner.coords}
+    known = {dim: change.labels[dim] for dim in change.labels if dim in owner.coords}
     for axis, dim in enumerate(axis_dims):
         if dim is not None and dim not in owner.coords:
-            owner.add_coord(dim, labels.get(dim), length=variable.shape[axis])
-    write(owner, {}, known, {})
+            owner.add_coord(dim, change.labels.get(dim), length=variable.shape[axis])
+    write(owner, change.arrays, known, change.lengths)
     # PyMC cannot copy a model in which a dim is None, so nothing is said where nothing is named.
     owner.register_data_var(variable, dims=axis_dims if named else None)
+    change.note(variable, new)
     return variable
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What a new container changes in the model: others of its dim leave out rows with it."""
+
+    arrays: Arrays
+    labels: dict[str, Labels]
+    lengths: dict[str, Any]
+    kept: Kept | None = None
+    whole_labels: Labels | None = None
+
+    def note(self, variable: Any, new: NewColumns | None) -> None:
+        """Keep all rows with the containers, where some are left out."""
+        if self.kept is not None and new is not None:
+            for container, rows in {**self.kept.containers, variable: new.rows}.items():
+                self.kept.note(container, rows, self.whole_labels)
+
+
+def _change(
+    owner: Any,
+    name: str,
+    shape: tuple[int, ...],
+    dims: Dims,
+    labels: dict[str, Labels],
+    new: NewColumns | None,
+) -> _Change:
+    """Return what a new container changes, or refuse one that the model does not take."""
+    dim = dims[0] if dims else None
+    whole = whole_dim(owner, dim)
+    if whole is not None and (new is None or new.resident is not None):
+        refuse_unnamed(str(dim), repr(name))
+    _refuse_conflicts(owner, name, shape, dims, labels, whole)
+    if new is None or not (whole is not None or new.rows.lacking.any()):
+        return _Change({}, labels, {})
+    kept = keep(owner, dim, {}, new.rows)
+    if dim is None:
+        return _Change({}, labels, {}, kept)
+    old = owner.coords.get(dim) if whole is None else whole.labels
+    whole_labels = labels.get(dim, old)
+    if whole_labels is not None:
+        labels = {**labels, dim: kept.labelled(whole_labels)}
+    arrays = kept.arrays()
+    check_masks(arrays)
+    lengths = resize(owner, arrays, {dim: kept.length}) if dim in owner.coords else {}
+    return _Change(arrays, labels, lengths, kept, whole_labels)
 
 
 def _read_unnamed(
@@ -197,15 +247,23 @@ def _read_unnamed(
 
 
 def _variable(
-    name: str, table: LabelledArray, new: NewColumns | None, resident: Resident | None
+    name: str,
+    table: LabelledArray,
+    new: NewColumns | None,
+    resident: Resident | None,
+    kept: Kept | None,
 ) -> TensorSharedVariable:
+    array = table.array if kept is None else kept.of(table.array)
     variable: TensorSharedVariable
+    mask = None
+    if new is not None and new.columns.missing == "impute":
+        mask = new.missing if kept is None else kept.of(new.missing)
     if resident is not None:
         variable = hold(resident, name)
-    elif new is not None and new.is_imputed:
-        variable = imputed(name, table.array, new.missing)
+    elif mask is not None and mask.any():
+        variable = imputed(name, array, mask)
     else:
-        variable = pytensor.shared(table.array, name)
+        variable = pytensor.shared(array, name)
     if new is not None:
         variable.tag.columns = new.columns
     return variable
@@ -318,18 +376,26 @@ def _refuse_taken(owner: Any, name: str, dims: Sequence[str]) -> None:
 
 
 def _refuse_conflicts(
-    owner: Any, name: str, shape: tuple[int, ...], dims: Dims, labels: Mapping[str, Labels]
+    owner: Any,
+    name: str,
+    shape: tuple[int, ...],
+    dims: Dims,
+    labels: Mapping[str, Labels],
+    whole: AllRows | None,
 ) -> None:
-    """Refuse dims that contradict what the model has."""
-    for dim, size in zip(dims, shape, strict=True):
+    """Refuse dims that contradict what the model has; `whole`, where its first lost rows."""
+    for axis, (dim, size) in enumerate(zip(dims, shape, strict=True)):
         if dim is None or dim not in owner.coords:
             continue
-        length = evaluate_length(length_of(owner, dim), {})
+        if axis == 0 and whole is not None:
+            length, old = len(whole.values), whole.labels
+        else:
+            length, old = evaluate_length(length_of(owner, dim), {}), owner.coords[dim]
         if length != size:
             raise ShapeError(
                 f"The dim {dim!r} has length {length} in the model, got a value of shape {shape} "
                 f"for data container {name!r}.\n"
                 "Hint: pass values of that length, or use another dim."
             )
-        if dim in labels and owner.coords[dim] is not None:
-            refuse_other_labels(dim, owner.coords[dim], labels[dim])
+        if dim in labels and old is not None:
+            refuse_other_labels(dim, old, labels[dim])

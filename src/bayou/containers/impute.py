@@ -18,6 +18,8 @@ from pytensor.tensor.type import TensorType
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bayou.containers.dims import Arrays
+
 
 class ImputedVariable(TensorSharedVariable):
     """A shared variable of floats, NaN where PyMC imputes them once it is observed."""
@@ -59,6 +61,37 @@ class _Cast:
     def __getitem__(self, observed: NDArray[np.bool_]) -> Any:
         """Return the entries that PyMC observes; NaN would be cast to any integer."""
         return pt.cast(self.variable[observed], self.dtype)
+
+
+def check_masks(arrays: Arrays) -> None:
+    """Refuse new values of containers that miss others than those that the model imputes.
+
+    Raises
+    ------
+    ValueError
+        If there are such, since PyMC made a free variable of the missing ones.
+    """
+    for variable, array in arrays.items():
+        if isinstance(variable, ImputedVariable) and (
+            array.shape != variable.mask.shape or (np.isnan(array) != variable.mask).any()
+        ):
+            raise ValueError(
+                f"New values of {variable.name!r} must miss the same {variable.mask.sum()} of "
+                f"{variable.mask.size} values, which the model imputes, got "
+                f"{np.isnan(array).sum()} missing of {array.size}.\n"
+                "Hint: build the model anew for them; to leave rows out too, build containers with "
+                "missing='drop' before those with missing='impute'."
+            )
+
+
+def refuse_unimputed(variable: Any, missing: NDArray[np.bool_]) -> None:
+    """Refuse missing values for a container that had none when the model was built."""
+    if missing.any() and not isinstance(variable, ImputedVariable):
+        raise ValueError(
+            f"New values of {variable.name!r} must hold no missing values, which the model does "
+            f"not impute, since it was built without, got {missing.sum()} of {missing.size}.\n"
+            "Hint: build the model anew for them."
+        )
 
 
 def imputed(name: str, array: NDArray[Any], mask: NDArray[np.bool_]) -> ImputedVariable:

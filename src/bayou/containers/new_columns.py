@@ -9,19 +9,24 @@ import numpy as np
 import pytensor
 
 from bayou.containers.columns import Columns, kind_of, readers, refuse_lacking, table_of
+from bayou.containers.left_out import AllRows
 from bayou.containers.resident import Resident, load
 from bayou.feeding.layout import Layout
 from bayou.feeding.memory import default_window
 from bayou.feeding.read import read_rows
 from bayou.feeding.window import count_blocks
-from bayou.sources.recoded import Recoded, distinct
+from bayou.sources.recoded import Recoded
 from bayou.sources.source import listed
+from bayou.sources.texts import distinct
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
     from bayou.containers.columns import ColumnReader
+    from bayou.containers.dims import Dims, Labels
     from bayou.sources.named import Opened
     from bayou.sources.source import Column, Field
 
@@ -43,7 +48,7 @@ class NewColumns:
     labels : pandas.Index or None
         Of the rows.
     resident : Resident or None
-        The rows, where they were read of a source that the container goes on with.
+        The rows in memory, of a source that has more.
     """
 
     columns: Columns
@@ -53,9 +58,18 @@ class NewColumns:
     resident: Resident | None = None
 
     @property
-    def is_imputed(self) -> bool:
-        """Whether there are values that PyMC is to impute."""
-        return self.columns.missing == "impute" and bool(self.missing.any())
+    def rows(self) -> AllRows:
+        """All rows, with those that are to be left out."""
+        lacking = np.zeros(len(self.values), dtype=bool)
+        if self.columns.missing == "drop":
+            lacking = self.missing.reshape(len(lacking), -1).any(axis=1)
+        return AllRows(self.values, lacking)
+
+    def feature_labels(self, dims: Dims) -> dict[str, Labels]:
+        """Return the names of the columns as labels of the dim of a matrix's last axis, if any."""
+        if not self.columns.is_matrix or dims[1] is None:
+            return {}
+        return {dims[1]: self.columns.names}
 
 
 @dataclass(frozen=True)
@@ -103,23 +117,22 @@ def read_new(
                 f"{table.words}.\nHint: leave it out; the columns are in memory already."
             )
     elif missing == "refuse":
-        return _of_source(reader, opened, in_memory_size)
+        return _of_source(reader, in_memory_size)
     else:
         _check_whole(name, reader.column, missing, in_memory_size)
-    array = read_all(reader.column)
+    [array] = read_all([reader.column])
     values, lacking = reader.split(array)
     if missing == "impute" and lacking.any():
         values, _ = replace(reader, dtype=np.dtype(pytensor.config.floatX)).split(array)
     if missing == "refuse":
         reader.refuse_missing(lacking)
-    return NewColumns(columns, values, lacking, opened.labels)
+    return NewColumns(columns, values, lacking, table.labels(names))
 
 
-def read_all(column: Column) -> NDArray[Any]:
-    """Return all rows of a column."""
-    blocks = count_blocks(column.source, column.names[0])
-    [array] = read_rows(Layout((column,)), blocks, 0, sum(blocks))
-    return array
+def read_all(columns: Sequence[Column]) -> Sequence[NDArray[Any]]:
+    """Return all rows of some columns of one source."""
+    blocks = count_blocks(columns[0].source, columns[0].names[0])
+    return read_rows(Layout(tuple(columns)), blocks, 0, sum(blocks))
 
 
 def read_options(
@@ -185,7 +198,7 @@ def _read_names(name: str, columns: Any) -> tuple[str, ...]:
 def _check_fields(name: str, fields: list[Field], options: Options) -> None:
     for field in fields:
         kind = kind_of(field)
-        coded = kind in ("text", "categories")
+        coded = kind == "text or categories"
         if coded and options.categories is None:
             hint = (
                 "leave it out, and make a container of it alone"
@@ -195,6 +208,12 @@ def _check_fields(name: str, fields: list[Field], options: Options) -> None:
             raise TypeError(
                 f"The column {field.name!r} of data container {name!r} must hold numbers, booleans "
                 f"or dates, got {kind}.\nHint: {hint}; codes stand for them then."
+            )
+        if not coded and options.categories is not None:
+            raise TypeError(
+                f"The column {field.name!r} of data container {name!r} must hold text or "
+                f"categories where it has `categories`, got {kind}.\nHint: leave `categories` out, "
+                f"or convert the column: frame.astype({{{field.name!r}: 'category'}})."
             )
         if not coded and kind not in ("numbers or booleans", "dates"):
             raise TypeError(
@@ -238,7 +257,7 @@ def _table(
     return table
 
 
-def _of_source(reader: ColumnReader, opened: Opened, in_memory_size: int | None) -> NewColumns:
+def _of_source(reader: ColumnReader, in_memory_size: int | None) -> NewColumns:
     """Read rows of a source: all of them, or as many as are to be in memory."""
     column = reader.column.astype(reader.dtype) if reader.dtype.kind == "f" else reader.column
     what = f"`value` of data container {reader.name!r}"
@@ -252,7 +271,9 @@ def _of_source(reader: ColumnReader, opened: Opened, in_memory_size: int | None)
         )
     values = reader.values(resident.array)
     missing = np.zeros(values.shape, dtype=bool)
-    return NewColumns(reader.columns, values, missing, opened.labels, resident)
+    return NewColumns(
+        reader.columns, values, missing, None, None if resident.is_whole else resident
+    )
 
 
 def _check_whole(name: str, column: Column, missing: str, in_memory_size: int | None) -> None:

@@ -103,6 +103,47 @@ def _jax_uniform_rows(op: UniformRows, **kwargs: Any) -> Any:
     return rows_of_step
 
 
+class NumRows(Op):
+    """The length of an axis of data; opaque, so that it is known without the data at hand."""
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def make_node(self, storage: Variable) -> Apply[Any]:
+        """Apply the operation to the data."""
+        return Apply(self, [storage], [pt.TensorType("int64", shape=())()])
+
+    def perform(
+        self, node: Apply[Any], inputs: Sequence[Any], output_storage: list[list[Any]]
+    ) -> None:
+        """Evaluate the operation with NumPy."""
+        output_storage[0][0] = np.array(inputs[0].shape[self.axis])
+
+    def infer_shape(self, *unused: Any) -> list[tuple[Any, ...]]:
+        """Return the shape of a number."""
+        return [()]
+
+
+@register_funcify_default_op_cache_key(NumRows)
+def _numba_num_rows(op: NumRows, node: Apply[Any] | None = None, **kwargs: Any) -> Any:
+    axis = op.axis
+
+    @numba_njit
+    def num_rows(storage: Any) -> Any:
+        return np.array(storage.shape[axis])
+
+    return num_rows
+
+
+@jax_funcify.register(NumRows)
+def _jax_num_rows(op: NumRows, **kwargs: Any) -> Any:
+    import jax.numpy as jnp
+
+    return lambda storage: jnp.array(storage.shape[op.axis])
+
+
 class SliceOp(MinibatchOp):
     """A random slice, opaque to PyMC: inputs (storage, step), output the slice of the storage."""
 

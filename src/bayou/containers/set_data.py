@@ -1,14 +1,13 @@
-"""Exchanges the values of data containers, with their lengths and coords: all, or none."""
+"""Exchanges the values of data containers, with their lengths and coords: all or none."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pymc.exceptions import ShapeError
-from pytensor.compile.sharedvalue import SharedVariable
 
+from bayou.containers.columns import columns_of
 from bayou.containers.dims import (
     by_dim,
     dims_of,
@@ -20,28 +19,38 @@ from bayou.containers.dims import (
     resize,
     write,
 )
-from bayou.containers.labelled import LabelledArray, to_array
+from bayou.containers.impute import check_masks
+from bayou.containers.left_out import keep, rows_of, whole_dim
+from bayou.containers.new_values import check_features, exports, read_values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytensor.compile.sharedvalue import SharedVariable
+
     from bayou.containers.dims import Arrays, Labels
+    from bayou.containers.labelled import LabelledArray
+    from bayou.containers.left_out import AllRows, Kept
+    from bayou.containers.new_values import NewValues
 
 
-def set_data(
-    new_data: Mapping[str, Any], *, coords: Mapping[str, Any] | None = None, model: Any = None
-) -> None:
+def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: Any = None) -> None:
     """Exchange the values of data containers, with their lengths and coords, all or none.
 
     Nothing is compiled again: a model with new values of the same rank runs on.
 
     Parameters
     ----------
-    new_data : mapping of str to (array_like, pandas.Series or pandas.DataFrame)
+    new_data : mapping of str to (array_like or frame), or a frame, dataset or source
         New values by the names of containers, made by `Data` or ``pm.Data``. A value has the rank
-        of the old one and is cast to the container's dtype, where that is exact.
+        of the old one and is cast to the container's dtype, where that is exact. A container that
+        was built from named columns takes these from a frame, whatever their order. A frame by
+        itself, or a mapping of columns to their values, feeds all containers that were built from
+        columns, and has all columns of those that share their first dim, or none.
     coords : mapping of str to sequence, optional
-        New labels of dims of these containers. Without them, the index of a container that
-        exports its index gives the labels; else the old ones stay if the length does, and are
-        counted on if they only count from 0.
+        New labels of dims of these containers, for all rows of the values. Without them, the index
+        of a container that exports its index gives the labels; else the old ones stay if the length
+        does, and are counted on if they only count from 0.
     model : pymc.Model, optional
         The model that holds the containers; by default that of the context.
 
@@ -52,10 +61,11 @@ def set_data(
         the new labels are not as many as the rows, or if a length is fixed.
     TypeError
         If there is no model, a name is not that of a data container, or a value holds anything
-        else than numbers and booleans.
+        else than the container does.
     ValueError
-        If a name is unknown, if a value is ragged, has missing values or loses some by the cast,
-        or if `coords` are missing or name no dim of these containers.
+        If a name is unknown, if columns are missing, if a value is ragged, has missing values that
+        are refused, unknown categories, or loses some by the cast, if others are missing than those
+        that are imputed, or if `coords` are missing or name no dim of these containers.
 
     Notes
     -----
@@ -68,93 +78,75 @@ def set_data(
     ...     by.set_data({"x": [4, 5]}, coords={"row": ["d", "e"]})
     >>> x.get_value(), model.coords["row"]
     (array([4., 5.]), ('d', 'e'))
+
+    A frame feeds the containers that were built from columns, by their names:
+
+    >>> with pm.Model() as model:
+    ...     late = by.Data("late", {"hour": [5, 6], "late": [0, 1]}, columns="late", dims="row")
+    ...     hour = by.Data("hour", {"hour": [5, 6]}, columns="hour", dims="row")
+    ...     by.set_data({"late": [1, 1, 0], "hour": [7, 8, 9], "month": [1, 2, 3]})
+    >>> late.get_value(), hour.get_value()
+    (array([1, 1, 0]), array([7, 8, 9]))
     """
     owner = model_of_context(model)
-    if not isinstance(new_data, Mapping):
-        raise TypeError(
-            f"`new_data` must map names to values, got a {type(new_data).__name__}.\n"
-            "Hint: call `set_data({'x': values})`."
-        )
     given = read_coords(coords)
-    tables: dict[SharedVariable, LabelledArray] = {}
-    for name, value in new_data.items():
-        variable = _container(owner, name)
-        if variable in tables:
-            raise ValueError(
-                f"`new_data` must name a container once, got {variable.name!r} twice.\n"
-                "Hint: name it with or without the model's prefix, not both."
-            )
-        tables[variable] = _read_new_value(owner, variable, value, given)
-    arrays: Arrays = {variable: table.array for variable, table in tables.items()}
+    fresh = read_values(owner, new_data, given)
+    for variable in fresh:
+        check_features(owner, variable, given)
+    kept = _kept(owner, fresh)
+    old_labels: dict[str, Labels | None] = dict(owner.coords)
+    arrays: Arrays = {variable: new.table.array for variable, new in fresh.items()}
+    for rows in kept:
+        arrays |= {variable: all_rows.values for variable, all_rows in rows.containers.items()}
+        if rows.dim is not None and (whole := whole_dim(owner, rows.dim)) is not None:
+            old_labels[rows.dim] = whole.labels
     new_lengths = _agreed_lengths(owner, arrays)
-    labels = _new_labels(owner, new_lengths, given, _exported_labels(owner, tables))
+    exported = _exported_labels(owner, {variable: new.table for variable, new in fresh.items()})
+    labels = _new_labels(old_labels, new_lengths, given, exported)
+    whole_labels: dict[str | None, Labels | None] = {
+        dim: labels.get(dim, old) for dim, old in old_labels.items()
+    }
+    for rows in kept:
+        arrays |= rows.arrays()
+        if rows.dim is not None:
+            new_lengths[rows.dim] = rows.length
+            if (found := whole_labels[rows.dim]) is not None:
+                labels[rows.dim] = rows.labelled(found)
+    check_masks(arrays)
     lengths = resize(owner, arrays, new_lengths)
     write(owner, arrays, labels, lengths)
+    _note(kept, fresh, whole_labels)
 
 
-def _container(owner: Any, name: str) -> SharedVariable:
-    """Return the data container of that name, found as ``model[name]`` finds it."""
-    try:
-        variable = owner[name]
-    except (KeyError, ValueError, AttributeError):
-        names = ", ".join(repr(variable.name) for variable in owner.data_vars)
-        raise ValueError(
-            f"`new_data` must name data containers of the model, got {name!r}.\n"
-            f"Hint: the model has {names or 'none; create one with `Data`'}."
-        ) from None
-    if variable in owner.data_vars and isinstance(variable, SharedVariable):
-        return variable
-    kinds = {
-        "free_RVs": "free random variable",
-        "observed_RVs": "observed random variable",
-        "deterministics": "deterministic",
-        "potentials": "potential",
-    }
-    kind = next((noun for group, noun in kinds.items() if variable in getattr(owner, group)), None)
-    raise TypeError(
-        f"`new_data` must name data containers, got {name!r}, a "
-        f"{kind or type(variable).__name__}.\n"
-        "Hint: put values that change into the model with `Data`."
-    )
+def _note(
+    kept: list[Kept],
+    fresh: Mapping[SharedVariable, NewValues],
+    whole_labels: Mapping[str | None, Labels | None],
+) -> None:
+    """Keep with the containers where their rows came from, and those that were left out."""
+    for rows in kept:
+        for variable, all_rows in rows.containers.items():
+            rows.note(variable, all_rows, whole_labels.get(rows.dim))
+    for variable, new in fresh.items():
+        columns = columns_of(variable)
+        if columns is not None:
+            variable.tag.columns = replace(columns, source=new.source)
 
 
-def _read_new_value(
-    owner: Any, variable: SharedVariable, value: Any, given: Mapping[str, Labels]
-) -> LabelledArray:
-    """Read the new value of a container: of its dtype, rank and static shape."""
-    what = f"`new_data[{variable.name!r}]`"
-    static = variable.type.shape
-    if isinstance(value, pd.DataFrame) and _exports(variable) and len(static) == 2:
-        value = _columns_in_order(owner, dims_of(owner, variable)[1], value, given)
-    table = to_array(value, what, variable.type.dtype)
-    shape = table.array.shape
-    if len(shape) != len(static):
-        raise ShapeError(
-            f"{what} must have {len(static)} axes like its container, "
-            f"got a value of shape {shape}.\n"
-            "Hint: a container keeps its rank; create another one for values of another rank."
-        )
-    if any(fixed not in (None, size) for fixed, size in zip(static, shape, strict=True)):
-        raise ShapeError(
-            f"{what} must fit the static shape {static} of its container, "
-            f"got a value of shape {shape}.\n"
-            "Hint: create the container without a static shape to resize it."
-        )
-    return table
-
-
-def _columns_in_order(
-    owner: Any, dim: str | None, frame: pd.DataFrame, given: Mapping[str, Labels]
-) -> pd.DataFrame:
-    """Put columns back in the order of the coords, where nothing but their order differs."""
-    labels = None if dim is None or dim in given else owner.coords[dim]
-    if labels is None or len(labels) != len(frame.columns) or set(labels) != set(frame.columns):
-        return frame
-    return frame.loc[:, list(labels)]
-
-
-def _exports(variable: SharedVariable) -> bool:
-    return bool(getattr(variable.tag, "export_index_as_coords", False))
+def _kept(owner: Any, fresh: Mapping[Any, NewValues]) -> list[Kept]:
+    """Return which rows are left, of each dim in which some are left out, or were."""
+    by_dim: dict[Any, dict[Any, AllRows]] = {}
+    for variable, new in fresh.items():
+        if not variable.type.ndim:
+            continue
+        dim = dims_of(owner, variable)[0]
+        by_dim.setdefault(variable if dim is None else dim, {})[variable] = new.rows
+    return [
+        keep(owner, dim if isinstance(dim, str) else None, rows)
+        for dim, rows in by_dim.items()
+        if any(own.lacking.any() or rows_of(variable) for variable, own in rows.items())
+        or (isinstance(dim, str) and whole_dim(owner, dim) is not None)
+    ]
 
 
 def _exported_labels(
@@ -163,7 +155,7 @@ def _exported_labels(
     """Return the labels that the indices of the new values give, one set for each dim."""
     exported: dict[str, Labels] = {}
     for variable, table in tables.items():
-        if not _exports(variable):
+        if not exports(variable):
             continue
         what = f"The index of `new_data[{variable.name!r}]`"
         by_axis = [None if index is None else read_labels(index, what) for index in table.labels]
@@ -192,7 +184,7 @@ def _agreed_lengths(owner: Any, arrays: Arrays) -> dict[str, int]:
 
 
 def _new_labels(
-    owner: Any,
+    old_labels: Mapping[str, Labels | None],
     lengths: Mapping[str, int],
     given: dict[str, Labels],
     exported: dict[str, Labels],
@@ -212,7 +204,7 @@ def _new_labels(
             )
     changed = exported | given
     for dim, length in lengths.items():
-        old = owner.coords[dim]
+        old = old_labels[dim]
         if dim in changed or old is None or len(old) == length:
             continue
         if old != tuple(range(len(old))):

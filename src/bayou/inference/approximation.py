@@ -21,8 +21,9 @@ from bayou.inference.evaluate import Evaluator
 from bayou.inference.feeds import pilot_block, whole_blocks, whole_size, why_not_whole
 from bayou.inference.frame import Frame
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
+from bayou.inference.latent import latent_start
 from bayou.inference.linear_response import linear_response
-from bayou.inference.loop import Feeding, Recipe, init_state
+from bayou.inference.loop import Feeding, Recipe, init_state, latent_average
 from bayou.inference.noise import noise_key
 from bayou.inference.settle import settled
 from bayou.inference.stochastic import (
@@ -129,6 +130,8 @@ class Approximation:
         The number of steps that were done at the end of each chunk.
     path_elements : ndarray of int, shape (num_elements,), or None
         The elements in the path: all, or those that moved most where there are many.
+    latent : MeanFieldParams or None, shapes (num_rows, size)
+        The normals of the latent variables of each row.
     """
 
     guide: Guide
@@ -142,6 +145,7 @@ class Approximation:
     path: Array | None = None
     path_steps: NDArray[np.int64] | None = None
     path_elements: NDArray[np.int64] | None = None
+    latent: MeanFieldParams | None = None
 
 
 def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
@@ -204,11 +208,11 @@ def fit_stochastic(
     rotated : bool
         Whether the guide is over the coordinates of the pilot's covariance, where there is one.
     """
-    frame, position, scale = _pilot(task, rotated)
+    frame, position, scale, latent = _pilot(task, rotated)
     recipe = Recipe(guide, optimiser or ADAM, num_particles)
     params = guide.init(jnp.asarray(position), jnp.asarray(scale))
     feeding = Feeding(task.feeds, task.program.data_values(), noise_key(task.noise_seed))
-    progress = Progress(frame, init_state(recipe, params))
+    progress = Progress(frame, init_state(recipe, params, latent))
     recorded: Iterator[Chunk] = iter(())
     if task.recorded is not None:
         recorded = progress.recorded(task.recorded)
@@ -237,6 +241,7 @@ def fit_stochastic(
         path=path,
         path_steps=np.cumsum(progress.counts),
         path_elements=elements,
+        latent=_latent_average(task.program, recipe, progress),
     )
 
 
@@ -367,6 +372,12 @@ def _with_covariance(
     return replace(approximation, params=standard, frame=frame, correction="linear_response")
 
 
+def _latent_average(program: Program, recipe: Recipe, progress: Progress) -> MeanFieldParams | None:
+    if progress.state.latent is None:
+        return None
+    return latent_average(recipe, progress.state, program.latent_layout.size)
+
+
 def _path(
     guide: Guide, frame: Frame, positions: list[Array], final: Params
 ) -> tuple[Array, NDArray[np.int64]]:
@@ -405,20 +416,24 @@ def _first_frame(task: Task) -> Frame:
     return Frame(task.start, np.full(len(task.start), START_SCALE))
 
 
-def _pilot(task: Task, rotated: bool) -> tuple[Frame, Array, Array]:
+def _pilot(task: Task, rotated: bool) -> tuple[Frame, Array, Array, MeanFieldParams | None]:
     """Return the coordinates to fit in, and where in them to start: location and scale."""
     block = pilot_block(task.program, task.feeds, task.row_seed)
+    if task.program.latent is not None:
+        size = task.program.layout.size
+        begin = latent_start(task.program, task.start, block, task.noise_seed)
+        return Frame(np.zeros(size), np.ones(size)), *begin
     evaluator = Evaluator(task.program, [block])
     size = task.program.layout.size
     noise = opposite_pairs(task.noise_seed, PILOT_DRAWS, size)
     optimum = minimise(evaluator, _first_frame(task), noise, PILOT_ITERATIONS, lambda _: None)
     if not optimum.is_finite:
         identity = Frame(np.zeros(size), np.ones(size))
-        return identity, task.start, np.full(size, START_SCALE)
+        return identity, task.start, np.full(size, START_SCALE), None
     if rotated and size <= MAX_DENSE:
         covariance = linear_response(evaluator, optimum, noise)
         if covariance is not None:
             frame = Frame(optimum.mean, np.linalg.cholesky(covariance))
-            return frame, np.zeros(size), np.ones(size)
+            return frame, np.zeros(size), np.ones(size), None
     identity = Frame(np.zeros(size), np.ones(size))
-    return identity, optimum.mean, np.sqrt(optimum.variances)
+    return identity, optimum.mean, np.sqrt(optimum.variances), None

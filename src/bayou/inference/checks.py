@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.resident import refuse_windows, resident_of, streamed
-from bayou.inference.program import is_fed, sampling_of, storage_of
+from bayou.inference.remake import is_scaled
+from bayou.inference.roots import is_fed, sampling_of, storage_of
 from bayou.inference.whole import minibatch_scales
 
 if TYPE_CHECKING:
@@ -86,12 +86,13 @@ def _length(variable: TensorVariable, sample: AxisSample, resident: Resident | N
 def _check_weights(program: Program, order: AnyOrder) -> None:
     if isinstance(order, str):
         return
-    if not program.fed or not program.takes_weights or len(set(map(sampling_of, program.fed))) > 1:
+    alike = len(set(map(sampling_of, program.fed))) == 1
+    if not alike or not program.takes_weights or program.latent is not None:
         raise ValueError(
             "`order` must be by name unless one minibatch, or several that are aligned, feed what "
             f"observes them alone, got {type(order).__name__}.\n"
             "Hint: weights are of the likelihood of each row; observe rows, and leave potentials "
-            "out."
+            "and variables with a value for each row out."
         )
 
 
@@ -102,7 +103,7 @@ def _check_scales(model: pm.Model) -> None:
         value = model.rvs_to_values[variable]
         if not is_fed(value):
             continue
-        if not isinstance(variable.owner.op, MinibatchRandomVariable):
+        if not is_scaled(variable):
             raise ValueError(
                 f"`total_size` must be given for {variable.name!r}, which observes a minibatch.\n"
                 "Hint: pass total_size=len(data), or the fit would be of one batch alone."

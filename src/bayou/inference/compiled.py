@@ -9,7 +9,6 @@ of PyMC, PyTensor, Numba and nutpie is touched in this file alone.
 from __future__ import annotations
 
 import math
-import operator
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
 
+from bayou.inference.remake import same_structure, structure_of
 from bayou.inference.start import interpreted, start_function
 from bayou.inference.whole import whole_model
 
@@ -69,8 +69,8 @@ class CompiledDensity:
 
     Attributes
     ----------
-    sources : tuple
-        The variables of the model that it was compiled from.
+    structure : tuple
+        What the model was made of that it was compiled from.
     arguments : tuple of SharedVariable
         Everything that may change without another compilation.
     start : callable
@@ -79,7 +79,7 @@ class CompiledDensity:
         values of the free variables -> the shape of each output.
     """
 
-    sources: tuple[Any, ...]
+    structure: tuple[Any, ...]
     arguments: tuple[SharedVariable, ...]
     start: Callable[[int], list[NDArray[Any]]]
     output_names: tuple[str, ...]
@@ -90,8 +90,7 @@ class CompiledDensity:
 
     def is_of(self, model: pm.Model) -> bool:
         """Tell whether the model still is what was compiled."""
-        sources = _sources(model)
-        return len(sources) == len(self.sources) and all(map(operator.is_, sources, self.sources))
+        return same_structure(self.structure, structure_of(model))
 
     def bind(self) -> tuple[CompiledPyMCModel, Outputs]:
         """Return the model that nutpie samples from, over the present data, and its outputs."""
@@ -181,7 +180,7 @@ def compile_density(model: pm.Model) -> CompiledDensity:
     logp, gradient, draw = clone_replace([logp, gradient, draw], replacements)
     load = _loader([variable.type for variable in inputs[1:]])
     return CompiledDensity(
-        sources=_sources(model),
+        structure=structure_of(model),
         arguments=tuple(arguments.values()),
         start=start_function(whole, jitter=True),
         output_names=tuple(variable.name for variable in outputs),
@@ -209,23 +208,6 @@ def _rewrites(model: pm.Model) -> tuple[str, ...]:
     """Name the rewrites that keep the density and its gradient finite where they can be."""
     stabilizing = ("canonicalize", "stabilize")
     return stabilizing if model.check_bounds else (*stabilizing, "local_remove_check_parameter")
-
-
-def _sources(model: pm.Model) -> tuple[Any, ...]:
-    """Return what the machine code is made from; kept alive, so that nothing new passes for it."""
-    return (
-        model.check_bounds,
-        *(
-            part
-            for variable in (*model.basic_RVs, *model.potentials, *model.deterministics)
-            for part in (
-                variable,
-                model.rvs_to_values.get(variable),
-                model.rvs_to_transforms.get(variable),
-                model.rvs_to_initial_values.get(variable),
-            )
-        ),
-    )
 
 
 def _shared(graphs: Sequence[Variable]) -> list[SharedVariable]:

@@ -17,7 +17,7 @@ from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.feeding.source_feed import SourceFeed
 from bayou.inference.evaluate import Block, Evaluator
-from bayou.inference.program import group_of, storage_of
+from bayou.inference.roots import group_of, storage_of
 from bayou.sources.open import source
 
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 2**16
 PILOT_ROWS = 2**14
+# A block is filled up to so many times its rows, or rows are cut into so many blocks, before others
+# are compiled, which takes a second.
+MOST_FILLED = 16
+MOST_BLOCKS = 256
+# What an evaluation costs before it computes anything, in rows.
+DISPATCH_ROWS = 1024
 
 
 def program_feeds(program: Program, order: AnyOrder, seed: int) -> tuple[Feed, ...]:
@@ -77,7 +83,8 @@ def first_inputs(program: Program, feeds: Sequence[Feed]) -> Inputs:
             for array, part in zip(feed.arrays, parts, strict=True):
                 part[: len(rows)] = array[rows]
         fed.extend(parts)
-    return (*fed[: len(program.fed)], *program.data_values())
+    fed = fed[: len(program.fed)]
+    return (*fed, *program.data_values(), *program.latent_start(len(fed[0]) if fed else 0))
 
 
 def _extreme_rows(feed: SliceFeed) -> list[int]:
@@ -99,7 +106,7 @@ def pilot_block(program: Program, feeds: Sequence[Feed], seed: int) -> Block:
     it is one batch.
     """
     sizes = {_leading_rows(feed) for feed in feeds}
-    single = None in sizes or not sizes or program.potentials_of_rows
+    single = None in sizes or not sizes or program.potentials_of_batches
     steps = 1 if single else math.ceil(PILOT_ROWS / max(filter(None, sizes)))
     fed = tuple(part for feed in feeds for part in _some(feed, seed, steps))
     # Orders of unequal probabilities feed the weights of the rows last.
@@ -123,8 +130,10 @@ def why_not_whole(program: Program) -> str | None:
     """Return what keeps a model from being evaluated on all of its rows, if anything does."""
     if any(isinstance(variable.owner.op, GeneratorOp) for variable in program.fed):
         return "the rows come from a generator"
-    if program.potentials_of_rows:
-        return f"the potential {program.potentials_of_rows[0]!r} is of the rows of one batch"
+    if program.latent is not None:
+        return f"{program.latent.names[0]!r} has a value for each row"
+    if program.potentials_of_batches:
+        return f"the potential {program.potentials_of_batches[0]!r} is of the rows of one batch"
     if _windows(program) and len(set(map(group_of, program.fed))) > 1:
         return "the rows come from a source and from elsewhere"
     return None
@@ -147,7 +156,8 @@ def whole_blocks(program: Program) -> Iterable[Block] | None:
     if residents:
         layout = Layout(tuple(resident.column for resident in residents))
         counts = residents[0].blocks
-        return SourceBlocks(layout, counts, program.data_values(), program.takes_weights)
+        size = _block_size(program, sum(counts))
+        return SourceBlocks(layout, counts, program.data_values(), size, program.takes_weights)
     data = program.data_values()
     storages = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
     lengths = {len(storage) for storage in storages if storage.ndim}
@@ -157,7 +167,7 @@ def whole_blocks(program: Program) -> Iterable[Block] | None:
     if not (storages and leading and len(lengths) == 1):
         return [Block((*storages, *data), 1.0, _num_numbers(program, tuple(storages)))]
     [num_rows] = lengths
-    size = _block_size(num_rows, program.takes_weights)
+    size = _block_size(program, num_rows)
     return [
         _block(
             [storage[start : start + size] for storage in storages],
@@ -179,6 +189,8 @@ class SourceBlocks:
         The rows of each block of the source.
     data : tuple of array
         The inputs that are not of rows.
+    size : int
+        The rows of a block.
     filled : bool
         Whether the last block may be filled up.
     """
@@ -186,19 +198,30 @@ class SourceBlocks:
     layout: Layout
     counts: tuple[int, ...]
     data: Inputs
+    size: int
     filled: bool
 
     def __iter__(self) -> Iterator[Block]:
         """Read all rows, block after block."""
         num_rows = sum(self.counts)
-        size = _block_size(num_rows, self.filled)
-        for rows in read_pieces(self.layout, self.counts, size):
-            yield _block(rows, self.data, size, num_rows, self.filled)
+        for rows in read_pieces(self.layout, self.counts, self.size):
+            yield _block(rows, self.data, self.size, num_rows, self.filled)
 
 
-def _block_size(num_rows: int, filled: bool) -> int:
+def _block_size(program: Program, num_rows: int) -> int:
+    """Choose the rows of a block: a number that is compiled already, unless it is far off."""
     size = math.ceil(num_rows / math.ceil(num_rows / BLOCK_ROWS))
-    return _filled_size(size) if filled else size
+    if not program.takes_weights:
+        return size
+    known = [
+        known
+        for known in program.block_sizes
+        if known <= MOST_FILLED * num_rows and num_rows <= MOST_BLOCKS * known
+    ]
+    if not known:
+        program.block_sizes.add(_filled_size(size))
+        return _filled_size(size)
+    return min(known, key=lambda size: math.ceil(num_rows / size) * (size + DISPATCH_ROWS))
 
 
 def _block(

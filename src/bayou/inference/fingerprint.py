@@ -17,7 +17,7 @@ from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import streamed
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
-from bayou.inference.program import group_of, storage_of
+from bayou.inference.roots import group_of, storage_of
 
 if TYPE_CHECKING:
     import optax

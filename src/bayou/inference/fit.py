@@ -16,6 +16,8 @@ from bayou.inference.approximation import (
     fit_fixed_draws,
     fit_stochastic,
 )
+from bayou.inference.batch_dim import holds_batches
+from bayou.inference.batched import batched_program, program_of_rows
 from bayou.inference.checkpoint import open_checkpoint
 from bayou.inference.checks import check_integers, check_rows
 from bayou.inference.context import model_of
@@ -34,6 +36,7 @@ from bayou.inference.guides.mean_field import MeanField
 from bayou.inference.options import check_options
 from bayou.inference.program import compile_program
 from bayou.inference.progress import step_progress
+from bayou.inference.validity import check_likelihood
 from bayou.results.fit import Fit
 from bayou.sampling.order import prepare
 
@@ -66,6 +69,9 @@ def fit(
     n: int | str = "auto",
     method: str | Guide = "auto",
     *,
+    batch_size: int | None = None,
+    batch_dim: str | None = None,
+    validate: bool = True,
     model: pm.Model | None = None,
     random_seed: int | None = None,
     progressbar: bool = True,
@@ -81,10 +87,10 @@ def fit(
 ) -> Fit:
     """Fit a model by variational inference, in minibatches where the model holds them.
 
-    By default, a model whose rows are all in its data is fitted by deterministic ADVI, a model with
-    minibatches or generators by stochastic ADVI until it is stable; either starts from a short
-    deterministic fit and, where that is affordable, ends with standard deviations corrected by
-    linear response.
+    By default, a model is fitted on all of its data by deterministic ADVI. With a `batch_size`, or
+    where the model itself holds minibatches or generators, it is fitted by stochastic ADVI until
+    that is stable. Either starts from a short deterministic fit and, where that is affordable, ends
+    with standard deviations corrected by linear response.
 
     Minibatches are drawn in exact epochs, from their own ``random_seed`` and that of the fit;
     minibatches of one seed stay aligned whatever was evaluated before.
@@ -99,6 +105,14 @@ def fit(
         draws, all rows at each step; ``n`` then bounds the iterations), a guide, or "auto": "dadvi"
         where ``n`` is "auto" and nothing is fed in batches, else "advi" in coordinates that a
         pilot fit finds.
+    batch_size : int, optional
+        Fit a model that is written with all of its data in batches of so many rows, scaled to all
+        of them, as if it held a :class:`bayou.Minibatch` for each container with the batched dim.
+    batch_dim : str, optional
+        The dim of the rows; by default the first dim of what is observed.
+    validate : bool, default True
+        Check that each row has the same likelihood whatever rows it comes with, before a fit in
+        batches.
     model : pymc.Model, optional
         The model; by default the one of the context.
     random_seed : int, optional
@@ -140,8 +154,8 @@ def fit(
     TypeError
         If there is no model, or it has discrete free variables.
     ValueError
-        If an argument is out of range, the model has no free variable, or its density is not
-        finite where the fit starts.
+        If an argument is out of range, the model has no free variable, its density is not finite
+        where the fit starts, or its likelihood is not one of rows that could come in batches.
     DivergenceError
         If a loss is not finite; names the step and the variables at fault.
 
@@ -149,6 +163,8 @@ def fit(
     -----
     ConvergenceWarning
         If the fit ended before it was stable.
+    UserWarning
+        If ``validate=False`` leaves the rows unchecked.
 
     Notes
     -----
@@ -180,12 +196,14 @@ def fit(
     )
     guide = MeanField() if method in ("auto", "dadvi") else _guide(method)
     model = model_of(model)
-    program = compile_program(model)
-    check_rows(model, program, order)
+    made, program = _program(model, method, n, batch_size, batch_dim, validate)
+    check_rows(made, program, order)
     check_integers(program)
     if correction == "linear_response":
         check_correctable(program, guide)
-    deterministic = method == "dadvi" or (method == "auto" and n == "auto" and not program.fed)
+    deterministic = method == "dadvi" or (
+        method == "auto" and n == "auto" and (program.whole or not program.fed)
+    )
     if deterministic:
         _check_fixed_draws(program, num_particles, optimizer)
     entropy: Any = random_seed
@@ -198,7 +216,8 @@ def fit(
             )
         identity = {
             "model": program.fingerprint,
-            "data": data_fingerprint(model, program),
+            "data": data_fingerprint(made, program),
+            "batching": list(program.batching or ()),
             "method": method if isinstance(method, str) else repr(guide),
             "n": n,
             "num_particles": num_particles,
@@ -230,6 +249,41 @@ def fit(
             approximation = corrected(task, approximation, correction == "linear_response")
     _warn_unless_converged(approximation)
     return Fit(model, program, approximation, whole_density(program))
+
+
+def _program(
+    model: pm.Model,
+    method: str | Guide,
+    n: int | str,
+    batch_size: int | None,
+    batch_dim: str | None,
+    validate: bool,
+) -> tuple[pm.Model, Program]:
+    """Return the program of the model that is fitted: as it is written, or in minibatches."""
+    if batch_size is not None:
+        if method == "dadvi":
+            raise ValueError(
+                '`batch_size` must be left out with method="dadvi", which takes all rows at each '
+                f'step, got {batch_size!r}.\nHint: pass method="advi" for a fit in batches.'
+            )
+        return batched_program(model, batch_size, batch_dim, validate=validate)
+    if batch_dim is not None:
+        raise ValueError(
+            f"`batch_dim` must come with a `batch_size`, got {batch_dim!r} alone.\n"
+            "Hint: pass by.fit(batch_size=512), or leave it out."
+        )
+    if holds_batches(model):
+        program = compile_program(model)
+        check_likelihood(model, program, validate=validate)
+        return model, program
+    if not validate:
+        raise ValueError(
+            "`validate=False` must come with batches of rows, got a fit of all rows at once.\n"
+            "Hint: leave it out."
+        )
+    by_rows = method == "dadvi" or (method == "auto" and n == "auto")
+    found = program_of_rows(model) if by_rows else None
+    return found or (model, compile_program(model))
 
 
 def _warn_unless_converged(approximation: Approximation) -> None:

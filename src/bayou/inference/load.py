@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 
 from bayou.inference.approximation import Approximation
+from bayou.inference.batched import batched_program
 from bayou.inference.context import model_of
 from bayou.inference.feeds import whole_density
 from bayou.inference.frame import Frame
 from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
-from bayou.inference.guides.mean_field import MeanField
+from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.program import compile_program
 from bayou.results.fit import Fit
 from bayou.results.store import read_arrays
@@ -67,12 +68,15 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
             "Hint: go on from a checkpoint with by.fit(checkpoint=path, resume=True)."
         )
     model = model_of(model)
+    batching = description["batching"]
     program = compile_program(model)
     if description["model"] != program.fingerprint:
         raise ValueError(
             f"`model` must be the one that was fitted, got another than that of {str(path)!r}.\n"
             "Hint: make the model by the same code; only the values of its data may change."
         )
+    if batching is not None:
+        _, program = batched_program(model, *batching, validate=True)
     guide = GUIDES[description["guide"]](**description["guide options"])
     size = jnp.zeros(program.layout.size)
     some = guide.init(size, size + 1)
@@ -89,5 +93,10 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
         path=arrays.get("path"),
         path_steps=arrays.get("path_steps"),
         path_elements=arrays.get("path_elements"),
+        latent=(
+            MeanFieldParams(jnp.asarray(arrays["latent 0"]), jnp.asarray(arrays["latent 1"]))
+            if "latent 0" in arrays
+            else None
+        ),
     )
     return Fit(model, program, approximation, whole_density(program))

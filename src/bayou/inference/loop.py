@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytensor
+from jax.flatten_util import ravel_pytree
 
 from bayou.feeding.feed import step_bytes
 from bayou.feeding.prefetch import prefetch
 from bayou.inference.faults import divergence
-from bayou.inference.objective import negative_elbo
+from bayou.inference.guides.mean_field import MeanFieldParams
+from bayou.inference.objective import NORMALS, Latent, negative_elbo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,11 +37,51 @@ CHUNK_BYTES = 2**24
 CHUNK_STEPS = 512
 
 
+# The normals of a row are moved once an epoch or so: further at a time than those of the position,
+# and averaged over so many visits.
+LATENT_FACTOR = 8.0
+MOST_LATENT_RATE = 0.5
+LATENT_SHARE = 0.05
+
+
+class LatentState(NamedTuple):
+    """What a step changes of a row that it is fed.
+
+    Attributes
+    ----------
+    params : MeanFieldParams, shapes (size,)
+        The normals of the row.
+    optimiser : pytree
+        The memory of an optimiser of its own.
+    average : MeanFieldParams, shapes (size,)
+        The parameters, averaged over the last visits.
+    """
+
+    params: MeanFieldParams
+    optimiser: Any
+    average: MeanFieldParams
+
+
 class State(NamedTuple):
-    """What a step changes: the parameters and the memory of the optimiser."""
+    """What a step changes.
+
+    Attributes
+    ----------
+    params : pytree
+        The parameters.
+    optimiser : pytree
+        The memory of the optimiser.
+    latent : array, shape (num_rows, width), or None
+        Of each row, its :class:`LatentState`, side by side: a visit then costs a line of the cache.
+    """
 
     params: Params
     optimiser: Any
+    latent: jax.Array | None = None
+
+    def copy(self) -> State:
+        """Return a state of its own: a chunk of steps takes the array of the rows away."""
+        return self._replace(latent=None if self.latent is None else jnp.copy(self.latent))
 
 
 class Chunk(NamedTuple):
@@ -105,9 +147,29 @@ def chunk_steps(program: Program, recipe: Recipe, feeding: Feeding) -> int:
     return max(1, min(CHUNK_STEPS, CHUNK_BYTES // (step_bytes(feeding.feeds) + noise)))
 
 
-def init_state(recipe: Recipe, params: Params) -> State:
-    """Return the state of a fit that starts from parameters."""
-    return State(params, recipe.optimiser.init(params))
+def init_state(recipe: Recipe, params: Params, latent: MeanFieldParams | None = None) -> State:
+    """Return the state of a fit that starts from parameters, those of latent rows included."""
+    state = State(params, recipe.optimiser.init(params))
+    if latent is None:
+        return state
+    return state._replace(latent=jax.vmap(lambda row: _packing(recipe, row)[0])(latent))
+
+
+def latent_average(recipe: Recipe, state: State, width: int) -> MeanFieldParams:
+    """Return the normals of all rows that a fit ended with, shapes (num_rows, width)."""
+    unpack = _unpacking(recipe, width)
+    average: MeanFieldParams = jax.jit(jax.vmap(lambda row: unpack(row).average))(state.latent)
+    return average
+
+
+def _packing(recipe: Recipe, row: MeanFieldParams) -> tuple[jax.Array, Callable[..., LatentState]]:
+    """Return the state that a row starts with as one array, and what makes a state of such."""
+    return ravel_pytree(LatentState(row, recipe.optimiser.init(row), row))
+
+
+def _unpacking(recipe: Recipe, width: int) -> Callable[..., LatentState]:
+    zeros = jnp.zeros(width, pytensor.config.floatX)
+    return _packing(recipe, MeanFieldParams(zeros, zeros))[1]
 
 
 def run(
@@ -156,19 +218,21 @@ def run(
 
         def steps(num_steps: int, state: State = state, begin: int = begin) -> Any:
             arguments = (rows, feeding.data, feeding.key, begin, rate, num_steps)  # noqa: B023
-            return function(frame, state, *arguments)
+            return function(frame, state._replace(latent=None), state.latent, *arguments)
 
         ended, mean, losses = steps(count)
         # The rows are read until the last step is done, and may be filled again afterwards.
         found = np.asarray(losses)[:count]
         wrong = np.flatnonzero(~np.isfinite(found))
         if wrong.size:
-            # The chunk is run again up to the step at fault, to see what was drawn there.
+            # The chunk is run again up to the step at fault, to see what was drawn there. What it
+            # began with of latent rows is gone.
             index = int(wrong[0])
-            params = steps(index)[0].params
+            params = state.params if program.latent is not None else steps(index)[0].params
             noise = _noise(program, recipe, feeding.key, np.int64(begin + index))
             coordinates = jax.vmap(partial(recipe.guide.transport, params))(noise)
-            inputs = tuple(row[index] for row in rows[: len(program.fed)]) + feeding.data
+            fed = tuple(row[index] for row in rows[: len(program.fed)])
+            inputs = fed + feeding.data + program.latent_start(len(fed[0]))
             positions = np.asarray(frame.positions(np.asarray(coordinates)))
             raise divergence(program, begin + index, positions, inputs)
         state = ended
@@ -177,7 +241,8 @@ def run(
 
 def _compile(program: Program, recipe: Recipe) -> Callable[..., Any]:
     if recipe not in program.compiled:
-        program.compiled[recipe] = jax.jit(partial(_steps, program, recipe))
+        # The arrays of all rows are changed where they lie, or each chunk would copy them.
+        program.compiled[recipe] = jax.jit(partial(_steps, program, recipe), donate_argnums=2)
     return program.compiled[recipe]
 
 
@@ -186,6 +251,7 @@ def _steps(
     recipe: Recipe,
     frame: Frame,
     state: State,
+    latent: jax.Array | None,
     rows: Inputs,
     data: Inputs,
     key: jax.Array,
@@ -200,30 +266,69 @@ def _steps(
     numbers = first + jnp.arange(len(rates))
     # Drawn at once, which takes a third of the time of drawing step by step.
     draws = jax.vmap(partial(_noise, program, recipe, key))(numbers)
+    draws_of_rows = jax.vmap(partial(_latent_noise, program, recipe, key))(numbers)
 
     def step(index: jax.Array, carry: tuple[State, Params, jax.Array]) -> Any:
-        (params, memory), mean, losses = carry
+        (params, memory, every), mean, losses = carry
         of_step = tuple(row[index] for row in rows)
         weights = of_step[-1] if is_weighted else None
         inputs = of_step[: len(program.fed)] + data
         noise = jax.tree.map(lambda draw: draw[index], draws)
 
-        def loss_of(params: Params) -> jax.Array:
-            return negative_elbo(program, guide, frame, params, noise, inputs, weights)
+        visited, of_visited = None, None
+        if every is not None:
+            visited = of_step[program.latent_place]
+            of_visited = jax.vmap(_unpacking(recipe, program.latent_layout.size))(every[visited])
 
-        loss, gradient = jax.value_and_grad(loss_of)(params)
+        def loss_of(params: Params, latent: MeanFieldParams | None) -> jax.Array:
+            if latent is None or every is None:
+                return negative_elbo(program, guide, frame, params, noise, inputs, weights)
+            share = len(every) / len(latent.location)
+            of_rows = Latent(latent, draws_of_rows[index], share)
+            return negative_elbo(program, guide, frame, params, noise, inputs, None, of_rows)
+
+        loss, (gradient, slopes) = jax.value_and_grad(loss_of, argnums=(0, 1))(
+            params, None if of_visited is None else of_visited.params
+        )
+        if every is not None and of_visited is not None:
+            anew = _visit(recipe, of_visited, slopes, rates[index])
+            every = every.at[visited].set(jax.vmap(lambda row: ravel_pytree(row)[0])(anew))
         white = guide.whiten(params, gradient)
         updates, memory = recipe.optimiser.update(white, memory, params)
         move = guide.colour(params, updates)
         params = jax.tree.map(lambda old, change: old + rates[index] * change, params, move)
         mean = jax.tree.map(lambda old, new: old + (new - old) / (index + 1), mean, params)
-        return State(params, memory), mean, losses.at[index].set(loss)
+        return State(params, memory, every), mean, losses.at[index].set(loss)
 
     losses = jnp.zeros(len(rates), dtype=pytensor.config.floatX)
     ended: tuple[State, Params, jax.Array] = jax.lax.fori_loop(
-        0, count, step, (state, state.params, losses)
+        0, count, step, (state._replace(latent=latent), state.params, losses)
     )
     return ended
+
+
+def _visit(
+    recipe: Recipe, latent: LatentState, slopes: MeanFieldParams, rate: jax.Array
+) -> LatentState:
+    """Move the normals of the rows that a step was fed; each row has an optimiser of its own."""
+    params, memory, average = latent
+    white = NORMALS.whiten(params, slopes)
+    updates, memory = jax.vmap(recipe.optimiser.update)(white, memory, params)
+    move = NORMALS.colour(params, updates)
+    rate = jnp.minimum(LATENT_FACTOR * rate, MOST_LATENT_RATE)
+    params = jax.tree.map(lambda old, change: old + rate * change, params, move)
+    average = jax.tree.map(lambda old, new: old + LATENT_SHARE * (new - old), average, params)
+    return LatentState(params, memory, average)
+
+
+def _latent_noise(program: Program, recipe: Recipe, key: jax.Array, step: Any) -> Any:
+    """Return the noise of the latent rows of a step; none without them."""
+    if program.latent is None:
+        return None
+    step_key = jax.random.fold_in(jax.random.fold_in(key, step), 1)
+    [size] = program.fed[program.latent_place].owner.op.samples
+    shape = (recipe.num_particles, size.size, program.latent_layout.size)
+    return jax.random.normal(step_key, shape, pytensor.config.floatX)
 
 
 def _noise(program: Program, recipe: Recipe, key: jax.Array, step: Any) -> Any:

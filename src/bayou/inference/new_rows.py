@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from bayou.containers.columns import columns_of, matched, table_of
 from bayou.containers.dims import dims_of, read_labels
@@ -15,6 +16,7 @@ from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.feeding.window import count_blocks
 from bayou.inference.forward import batches_of, containers_of, predictable, read_by
+from bayou.sources.named import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
-    from bayou.containers.columns import ColumnReader
+    from bayou.containers.columns import ColumnReader, Columns
     from bayou.containers.dims import Labels
 
 
@@ -126,8 +128,7 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
     """
     batches = batches_of(model)
     known = {variable.name: variable for variable in model.root.data_vars} | batches
-    by_container = isinstance(data, Mapping) and data and all(name in known for name in data)
-    if by_container and not _is_table(data, known):
+    if isinstance(data, Mapping) and data and all(name in known for name in data):
         return _from_arrays(model, names, data, known, batches)
     row_dims, containers = _with_rows(model, names, known, batches, ())
     wanted = read_by(model, names, containers)
@@ -144,7 +145,9 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
     readers = matched(model, data, wanted)
     source = next(iter(readers.values())).column.source
     blocks = count_blocks(source, next(iter(readers.values())).column.names[0])
-    labels = table_of(data, "`data`").labels if any(map(_exports, containers)) else None
+    labels = None
+    if any(map(_exports, containers)):
+        labels = table_of(data, "`data`").labels(list(readers.values())[0].columns.names)
     return _checked(
         NewRows(
             containers=tuple(containers),
@@ -178,17 +181,6 @@ def held_shape(container: Variable) -> tuple[int, ...]:
     return tuple(_held(container).shape)
 
 
-def _is_table(data: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    """Tell whether values by name are text or dates of columns, not what containers hold."""
-    return all(
-        (columns := columns_of(known[name])) is not None and columns.names == (name,)
-        for name in data
-    ) and any(
-        getattr(np.asarray(value), "dtype", np.dtype(float)).kind not in "biuf"
-        for value in data.values()
-    )
-
-
 def _in_table(containers: Sequence[Any], data: Any) -> list[Any]:
     """Return the containers whose columns a table has."""
     names = set(table_of(data, "`data`").names)
@@ -210,16 +202,7 @@ def _from_arrays(
     arrays, others, labels = {}, {}, None
     for name, value in data.items():
         container, what = known[name], f"`data[{name!r}]`"
-        table = None
-        if columns_of(container) is not None and not isinstance(value, np.ndarray | list):
-            [reader] = matched(model, value, [container]).values()
-            layout = Layout((reader.column,))
-            blocks = count_blocks(layout.source, layout.names[0])
-            parts = [reader.values(part[0]) for part in read_pieces(layout, blocks, sum(blocks))]
-            array, index = np.concatenate(parts), table_of(value, what).labels
-        else:
-            table = to_array(value, what, container.type.dtype)
-            array, index = table.array, table.labels[0] if table.labels else None
+        array, index = _read(model, container, value, what)
         if array.ndim != container.type.ndim:
             raise ValueError(
                 f"{what} must have {container.type.ndim} axes like its container, got a value of "
@@ -256,6 +239,35 @@ def _from_arrays(
             arrays=arrays,
         )
     )
+
+
+def _read(
+    model: pm.Model, container: Any, value: Any, what: str
+) -> tuple[NDArray[Any], pd.Index[Any] | None]:
+    """Return the new value of a container, and the index of its rows."""
+    columns = columns_of(container)
+    table = None if columns is None else _as_table(value, columns)
+    if columns is None or table is None:
+        plain = to_array(value, what, container.type.dtype)
+        return plain.array, next(iter(plain.labels), None)
+    [reader] = matched(model, table, [container]).values()
+    layout = Layout((reader.column,))
+    blocks = count_blocks(layout.source, layout.names[0])
+    [[array]] = read_pieces(layout, blocks, sum(blocks))
+    labels = table_of(table, what).labels(columns.names)
+    return reader.values(array), value.index if isinstance(value, pd.Series) else labels
+
+
+def _as_table(value: Any, columns: Columns) -> Any:
+    """Return a value as a table of a container's columns; None for what it holds as it is."""
+    table = named(value)
+    if table is not None and not table.is_series:
+        return value
+    is_held = columns.categories is not None or columns.dates
+    dtype = getattr(value, "dtype", np.asarray(value).dtype)
+    if columns.is_matrix or (is_held and isinstance(dtype, np.dtype) and dtype.kind in "biuf"):
+        return None
+    return {columns.names[0]: value}
 
 
 def _checked(rows: NewRows) -> NewRows:

@@ -6,15 +6,38 @@ which leaves the gradient unbiased and lets its noise vanish where the guide is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 
 if TYPE_CHECKING:
     from bayou.inference.frame import Frame
     from bayou.inference.guides import Guide, Params
     from bayou.inference.program import Inputs, Program
+
+
+NORMALS = MeanField()
+
+
+class Latent(NamedTuple):
+    """The normals of the latent variables of some rows.
+
+    Attributes
+    ----------
+    params : MeanFieldParams, shapes (num_rows, size)
+        Of each of the rows.
+    noise : array, shape (num_draws, num_rows, size)
+        Standard noise.
+    scale : float
+        The number of all rows, of these.
+    """
+
+    params: MeanFieldParams
+    noise: jax.Array
+    scale: float
 
 
 def negative_elbo(
@@ -25,6 +48,7 @@ def negative_elbo(
     noise: Any,
     inputs: Inputs,
     weights: Any = None,
+    latent: Latent | None = None,
 ) -> jax.Array:
     """Return the loss: minus the ELBO, averaged over the draws of the noise.
 
@@ -44,6 +68,8 @@ def negative_elbo(
         What the model is fed, then its data.
     weights : array, shape (num_rows,), optional
         How much each row counts; by default alike.
+    latent : Latent, optional
+        The normals of the latent variables of the rows that are fed.
 
     Returns
     -------
@@ -57,4 +83,14 @@ def negative_elbo(
         density = program.density(frame.positions(coordinates), inputs, weights)
         return guide.log_density(still, coordinates) - density
 
-    return jnp.mean(jax.vmap(gap)(noise))
+    def gap_with_rows(draw: Any, draw_of_rows: Any) -> jax.Array:
+        assert latent is not None
+        coordinates = guide.transport(params, draw)
+        values = NORMALS.transport(latent.params, draw_of_rows)
+        density = program.density(frame.positions(coordinates), (*inputs, values), weights)
+        of_rows = NORMALS.log_density(jax.lax.stop_gradient(latent.params), values)
+        return guide.log_density(still, coordinates) + latent.scale * of_rows - density
+
+    if latent is None:
+        return jnp.mean(jax.vmap(gap)(noise))
+    return jnp.mean(jax.vmap(gap_with_rows)(noise, latent.noise))

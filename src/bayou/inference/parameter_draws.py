@@ -99,9 +99,11 @@ def parameter_draws(
         owner = fit_or_datatree.model if model is None else model_of(model)
         free = {variable.name: variable for variable in owner.free_RVs}
         count = DRAWS if draws is None else draws
-        arrays = fit_or_datatree.draws(
-            count, random_seed=seed, names={v.name for v in fit_or_datatree.model.free_RVs}
-        )
+        latent = fit_or_datatree.program.latent
+        # Those of the rows of the fit are of no use for others, and may be millions.
+        of_rows = set() if latent is None else set(latent.names)
+        names = {variable.name for variable in fit_or_datatree.model.free_RVs} - of_rows
+        arrays = fit_or_datatree.draws(count, random_seed=seed, names=names)
         chains, labels = np.arange(1), np.arange(count)
         numbers = labels
     else:
@@ -118,7 +120,7 @@ def parameter_draws(
         labels = _labels(posterior, "draw")[chosen]
         first = np.arange(len(chains))[:, None] * posterior.sizes["draw"]
         numbers = (first + chosen).ravel()
-    names = arrays if isinstance(fit_or_datatree, Fit) else posterior.data_vars
+    every = arrays if isinstance(fit_or_datatree, Fit) else posterior.data_vars
     return ParameterDraws(
         model=owner,
         values={
@@ -129,7 +131,7 @@ def parameter_draws(
         chains=chains,
         draws=labels,
         numbers=numbers,
-        others=tuple(str(name) for name in names if name not in owner.named_vars),
+        others=tuple(str(name) for name in every if name not in owner.named_vars),
     )
 
 

@@ -2,7 +2,7 @@
 
 Containers become inputs, so that new data are new arguments and compile nothing as long as their
 shapes stay; transforms, Jacobians and the scaling by total_size are PyMC's own. PyTensor's and
-PyMC's internals that this takes are touched in this file alone.
+PyMC's internals that this takes are touched in this file and in ``roots`` alone.
 """
 
 from __future__ import annotations
@@ -11,77 +11,67 @@ import hashlib
 import operator
 import weakref
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cache, cached_property, reduce
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import pytensor.tensor as pt
-from pymc.data import MinibatchOp
 from pytensor.compile.mode import JAX as JAX_MODE
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.traversal import ancestors, walk
+from pytensor.graph.traversal import ancestors
 from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.printing import debugprint
-from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.op import RandomVariable
 
-from bayou.containers.generator import GeneratorOp
-from bayou.containers.resident import resident_of
-from bayou.containers.rows import SliceOp
+from bayou.containers.rows import NumRows
+from bayou.inference.layout import Layout
+from bayou.inference.remake import same_structure, structure_of
+from bayou.inference.roots import find_roots, is_fed, storage_of, takes_rows
 from bayou.inference.start import interpreted, start_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pymc as pm
     from numpy.typing import NDArray
+    from pytensor.compile.sharedvalue import SharedVariable
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
-
-    from bayou.sampling.axes import AxisSample
 
 # Arrays of NumPy or JAX, in the order of a program's inputs.
 type Inputs = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where each free variable lies in the flat position."""
+@dataclass(frozen=True, eq=False)
+class LatentRows:
+    """Free variables with a value for each row: what a batch takes of them is an input.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The variables.
+    numbers : TensorVariable
+        The numbers of the rows of a batch.
+    """
 
     names: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]
-    logs: tuple[bool, ...]
+    numbers: TensorVariable
 
     @property
-    def is_log(self) -> NDArray[np.bool_]:
-        """Tell which elements are logs of what the model speaks of, shape (size,)."""
-        return np.repeat(np.array(self.logs, dtype=bool), self.sizes)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The number of elements of each variable."""
-        return tuple(int(np.prod(shape)) for shape in self.shapes)
-
-    @property
-    def size(self) -> int:
-        """The length of the position."""
-        return sum(self.sizes)
-
-    def split(self, position: Any) -> list[Any]:
-        """Cut a flat position, shape (..., size), into the variables, shapes (..., *shape)."""
-        edges = np.cumsum(self.sizes)[:-1]
-        return [
-            position[..., end - size : end].reshape((*position.shape[:-1], *shape))
-            for end, size, shape in zip([*edges, self.size], self.sizes, self.shapes, strict=True)
-        ]
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return len(storage_of(self.numbers).get_value(borrow=True))
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A model as JAX functions; ``inputs`` are the arrays of ``fed``, then those of ``data``.
+    """A model as JAX functions of a position and inputs.
+
+    Inputs are the arrays of ``fed``, then those of ``data``, then the numbers of rows ``counted``;
+    and last, where there are latent variables of rows, their values in the rows that are fed, shape
+    (num_rows, latent_layout.size).
 
     Attributes
     ----------
@@ -92,58 +82,114 @@ class Program:
         generators.
     data : tuple of SharedVariable
         What stays through a fit: the values of the containers.
+    counted : tuple of (SharedVariable, int)
+        Data whose number of rows is the one input more, and the axis that they are along.
     density : callable
         (position of shape (size,), inputs) -> log density, Jacobians and scaling included; as a
         third argument takes weights of shape (num_rows,), by which each row counts.
+    term_names : tuple of str
+        The variables and potentials that the density is a sum over.
+    terms_of_rows : tuple of str
+        The variables with a density for each row fed, in its leading axis.
     takes_weights : bool
-        Whether rows enter in the leading axis of what observes them alone, so that it can do so.
-    potentials_of_rows : tuple of str
-        The potentials that take fed rows: of one batch, scaled by hand if at all.
+        Whether rows enter in these alone, so that they can be weighted.
+    potentials_of_batches : tuple of str
+        The potentials that take fed rows otherwise: of one batch, scaled by hand if at all.
     terms : callable
         (position, inputs) -> dict of name -> log density of each variable, unsummed.
     interpreted_terms : callable
-        As ``terms``, without a compiler, on arrays of NumPy.
+        As ``terms``, without a compiler, on arrays of NumPy; of one, where its name is given.
     constrain : callable
-        (position, data) -> dict of name -> value, in the space of the model, for the free variables
-        and the deterministics that depend on no fed rows.
+        (position, inputs) -> dict of name -> value, in the space of the model, for the free
+        variables and deterministics; it takes :meth:`constraining_inputs`.
+    whole : bool
+        Whether what is fed stands for all of its rows: deterministics of rows then are of all.
     point : callable
-        seed -> the values of the free variables at the start, in the order of the layout.
+        seed -> the values of the free variables at the start, in the order of the layout, and
+        those of the latent ones of some rows.
     lengths : tuple of (SharedVariable, int)
         The whole numbers that are held as constants.
-    fingerprint : str
-        Differs between models, whatever their data.
+    latent : LatentRows or None
+        The free variables of rows, which are not in the position.
+    latent_layout : Layout
+        Where each of them lies in the values of a row.
+    written : callable
+        Returns the model as it is written, which may be another than the one in minibatches.
+    batching : tuple of int and str, or None
+        The size of the batches and their dim, where the model is written with all of its data.
     compiled : dict
         Functions compiled for this program, kept by those who compile them.
+    block_sizes : set of int
+        The numbers of rows that they were compiled for.
     """
 
     layout: Layout
     fed: tuple[TensorVariable, ...]
     data: tuple[SharedVariable, ...]
+    counted: tuple[tuple[SharedVariable, int], ...]
     density: Callable[..., jax.Array]
+    term_names: tuple[str, ...]
+    terms_of_rows: tuple[str, ...]
     takes_weights: bool
-    potentials_of_rows: tuple[str, ...]
+    potentials_of_batches: tuple[str, ...]
     terms: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
-    interpreted_terms: Callable[[NDArray[Any], Inputs], dict[str, NDArray[Any]]]
+    interpreted_terms: Callable[..., dict[str, NDArray[Any]]]
     constrain: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
-    point: Callable[[int], list[NDArray[Any]]]
+    whole: bool
+    point: Callable[[int], tuple[list[NDArray[Any]], list[NDArray[Any]]]]
     lengths: tuple[tuple[SharedVariable, int], ...]
-    fingerprint: str
+    latent: LatentRows | None
+    latent_layout: Layout
+    written: Callable[[], pm.Model | None]
+    batching: tuple[int, str] | None = None
     compiled: dict[Any, Callable[..., Any]] = field(default_factory=dict, repr=False)
+    block_sizes: set[int] = field(default_factory=set, repr=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A text that differs between models, whatever their data."""
+        model = self.written()
+        assert model is not None
+        text = debugprint(_terms(model), file="str", print_type=True)
+        names = [value.name for value in model.value_vars]
+        return hashlib.sha256(f"{names}\n{text}".encode()).hexdigest()[:32]
 
     def is_current(self) -> bool:
         """Tell whether the lengths that it was built with are still those of the model."""
         lengths = all(int(variable.get_value()) == value for variable, value in self.lengths)
         if not lengths:
             return False
-        return tuple(value.shape for value in self.point(0)) == self.layout.shapes
+        return tuple(value.shape for value in self.point(0)[0]) == self.layout.shapes
 
     def start(self, seed: int) -> NDArray[Any]:
         """Return a position to start from, shape (size,)."""
-        return np.concatenate([np.ravel(value) for value in self.point(seed)])
+        return np.concatenate([np.ravel(value) for value in self.point(seed)[0]])
+
+    @property
+    def latent_place(self) -> int:
+        """Which of what is fed are the numbers of the rows."""
+        assert self.latent is not None
+        return self.fed.index(self.latent.numbers)
+
+    def latent_start(self, num_rows: int) -> Inputs:
+        """Return the last input where a fit starts; nothing without latent variables of rows."""
+        if self.latent is None:
+            return ()
+        row = np.concatenate([value.mean(axis=0).ravel() for value in self.point(0)[1]])
+        return (np.tile(row, (num_rows, 1)),)
 
     def data_values(self) -> Inputs:
-        """Return the present values of the data containers."""
-        return tuple(jax.numpy.asarray(variable.get_value(borrow=True)) for variable in self.data)
+        """Return the present values of the data containers, and numbers of rows."""
+        values = (variable.get_value(borrow=True) for variable in self.data)
+        counts = (np.array(v.get_value(borrow=True).shape[axis]) for v, axis in self.counted)
+        return tuple(map(jax.numpy.asarray, (*values, *counts)))
+
+    def constraining_inputs(self) -> Inputs:
+        """Return the inputs of ``constrain``: without what is fed, unless that is all of it."""
+        if not self.whole:
+            return self.data_values()
+        held = (storage_of(variable).get_value(borrow=True) for variable in self.fed)
+        return (*map(jax.numpy.asarray, held), *self.data_values())
 
 
 _programs: weakref.WeakKeyDictionary[pm.Model, tuple[tuple[Any, ...], Program]] = (
@@ -151,13 +197,28 @@ _programs: weakref.WeakKeyDictionary[pm.Model, tuple[tuple[Any, ...], Program]] 
 )
 
 
-def compile_program(model: pm.Model) -> Program:
+def compile_program(
+    model: pm.Model,
+    *,
+    whole: bool = False,
+    written: pm.Model | None = None,
+    batching: tuple[int, str] | None = None,
+    latent: LatentRows | None = None,
+) -> Program:
     """Return the program of a model; the same one until the model's structure changes.
 
     Parameters
     ----------
     model : pymc.Model
         A model with continuous free variables alone.
+    whole : bool, default False
+        Whether its minibatches stand for all of their data.
+    written : pymc.Model, optional
+        The model that it was made from, if any.
+    batching : tuple of int and str, optional
+        The size of the batches that it was brought into, and their dim.
+    latent : LatentRows, optional
+        Its free variables of rows.
 
     Returns
     -------
@@ -170,49 +231,19 @@ def compile_program(model: pm.Model) -> Program:
     ValueError
         If the model has no free variable.
     """
-    sources = _sources(model)
+    structure = structure_of(model)
     known = _programs.get(model)
-    if (
-        known is not None
-        and len(known[0]) == len(sources)
-        and all(map(_same, known[0], sources))
-        and known[1].is_current()
-    ):
+    if known is not None and same_structure(known[0], structure) and known[1].is_current():
         return known[1]
     _check_free_variables(model)
-    program = _build(model)
-    _programs[model] = (sources, program)
+    program = _build(model, whole, written or model, batching, latent)
+    _programs[model] = (structure, program)
     return program
-
-
-def _sources(model: pm.Model) -> tuple[Any, ...]:
-    """List what a program is made from."""
-    variables = (*model.basic_RVs, *model.potentials, *model.deterministics)
-    values = (
-        part
-        for variable in variables
-        for part in (
-            model.rvs_to_values.get(variable),
-            model.rvs_to_transforms.get(variable),
-            model.rvs_to_initial_values.get(variable),
-        )
-    )
-    return (*variables, *values)
-
-
-def _fingerprint(terms: Sequence[Variable], values: Sequence[Variable]) -> str:
-    text = debugprint(terms, file="str", print_type=True)
-    names = [value.name for value in values]
-    return hashlib.sha256(f"{names}\n{text}".encode()).hexdigest()[:32]
 
 
 def _is_log(model: pm.Model, value: Variable) -> bool:
     transform = model.rvs_to_transforms[model.values_to_rvs[value]]
     return getattr(transform, "name", None) == "log"
-
-
-def _same(old: Any, new: Any) -> bool:
-    return old is new or (isinstance(old, float | int | str) and old == new)
 
 
 def _check_free_variables(model: pm.Model) -> None:
@@ -229,92 +260,137 @@ def _check_free_variables(model: pm.Model) -> None:
         )
 
 
-def _build(model: pm.Model) -> Program:
-    each = _terms(model)
+def _build(
+    model: pm.Model,
+    whole: bool,
+    written: pm.Model,
+    batching: tuple[int, str] | None,
+    latent: LatentRows | None,
+) -> Program:
+    variables = (*model.basic_RVs, *model.potentials)
+    each = _scaled_latent(_terms(model), variables, latent)
     constrained = {
         variable.name: variable
         for variable in model.unobserved_value_vars
         if variable.name not in {value.name for value in model.value_vars}
         or variable.name in {free.name for free in model.free_RVs}
     }
-    roots = _roots([*each, *constrained.values()])
-    fixed = {root: pt.constant(root.get_value()) for root in roots if _fixed(root)}
-    places = _placeholders([root for root in roots if root not in fixed])
-    firsts = {place: root for root, place in reversed(places.items())}
-    fed = _grouped([root for root in reversed(firsts.values()) if _changes(root)])
-    data = tuple(root for root in reversed(firsts.values()) if not _changes(root))
-    replacements = places | fixed
-    values = list(model.value_vars)
-    inputs = [places[root] for root in (*fed, *data)]
-    point = start_function(model, jitter=False)
-    layout = Layout(
-        tuple(value.name for value in values),
-        tuple(value.shape for value in point(0)),
-        tuple(_is_log(model, value) for value in values),
-    )
-    names = [
-        name
-        for name, variable in constrained.items()
-        if not _depends_on(variable, set(places) - set(data))
-    ]
-    terms = jax_function(values + inputs, each, replacements)
+    numbers = [] if latent is None else [latent.numbers]
+    roots = find_roots([*each, *constrained.values(), *numbers])
+    of_latent = () if latent is None else latent.names
+    are_latent = [model.values_to_rvs[value].name in of_latent for value in model.value_vars]
+    values, latent_values = _parted(model.value_vars, are_latent)
+    every_point = start_function(model, jitter=False)
+    begin, latent_begin = _parted(every_point(0), are_latent)
+    layout = _layout(model, values, [value.shape for value in begin])
+    latent_layout = _layout(model, latent_values, [value.shape[1:] for value in latent_begin])
+
+    names = [name for name in constrained if whole or not roots.change(constrained[name])]
+    inputs = values + roots.inputs + latent_values
+    terms = jax_function(inputs, each, roots.replacements)
     constrain = jax_function(
-        values + inputs[len(fed) :], [constrained[name] for name in names], replacements
+        inputs if whole else values + roots.inputs[len(roots.fed) :] + latent_values,
+        [constrained[name] for name in names],
+        roots.replacements,
     )
-    term_names = [variable.name for variable in (*model.basic_RVs, *model.potentials)]
-    fed_terms = [any(map(_changes, _roots([term]))) for term in each]
-    of_rows = _terms_of_rows(model, each, fed_terms)
+    term_names = [variable.name for variable in variables]
+    take_rows = [
+        takes_rows(term) or name in of_latent for name, term in zip(term_names, each, strict=True)
+    ]
+    of_rows = [
+        takes and term.ndim > 0 and (variable.name in of_latent or _is_of_rows(model, variable))
+        for variable, term, takes in zip(variables, each, take_rows, strict=True)
+    ]
+    potentials = {potential.name for potential in model.potentials}
+
+    def arguments(position: Any, rows: Inputs) -> list[Any]:
+        """Cut the position, and the last input where that is of latent variables."""
+        if latent is None:
+            return [*layout.split(position), *rows]
+        return [*layout.split(position), *rows[:-1], *latent_layout.split(rows[-1])]
 
     def density(position: jax.Array, rows: Inputs, weights: Any = None) -> jax.Array:
-        found = terms(*layout.split(position), *rows)
+        found = terms(*arguments(position, rows))
         if weights is not None:
-            assert of_rows is not None
             found = [
-                weights @ term if is_of_rows else term
+                jax.numpy.tensordot(weights, term, 1) if is_of_rows else term
                 for term, is_of_rows in zip(found, of_rows, strict=True)
             ]
         return reduce(operator.add, map(jax.numpy.sum, found))
 
-    def interpreted_terms(position: NDArray[Any], rows: Inputs) -> dict[str, NDArray[Any]]:
-        evaluate = interpreted(values + inputs, _replaced(each, replacements))
+    @cache
+    def interpreter(name: str | None) -> Any:
+        asked = each if name is None else [each[term_names.index(name)]]
+        return interpreted(inputs, _replaced(asked, roots.replacements))
+
+    def interpreted_terms(
+        position: NDArray[Any], rows: Inputs, name: str | None = None
+    ) -> dict[str, NDArray[Any]]:
         with np.errstate(all="ignore"):
-            found = evaluate(*layout.split(position), *map(np.asarray, rows))
-        return dict(zip(term_names, found, strict=True))
+            found = interpreter(name)(*map(np.asarray, arguments(position, rows)))
+        return dict(zip(term_names if name is None else [name], found, strict=True))
 
     return Program(
         layout=layout,
-        fed=fed,
-        data=tuple(root.owner.inputs[0] if root.owner else root for root in data),
+        fed=roots.fed,
+        data=roots.data,
+        counted=roots.counted,
         density=density,
-        takes_weights=of_rows is not None,
-        potentials_of_rows=tuple(
+        term_names=tuple(term_names),
+        terms_of_rows=tuple(compress(term_names, of_rows)),
+        takes_weights=of_rows == take_rows,
+        potentials_of_batches=tuple(
             name
-            for name, is_fed in zip(term_names, fed_terms, strict=True)
-            if is_fed and name in {potential.name for potential in model.potentials}
+            for name, takes, is_of_rows in zip(term_names, take_rows, of_rows, strict=True)
+            if takes and not is_of_rows and name in potentials
         ),
         terms=lambda position, rows: dict(
-            zip(term_names, terms(*layout.split(position), *rows), strict=True)
+            zip(term_names, terms(*arguments(position, rows)), strict=True)
         ),
         interpreted_terms=interpreted_terms,
         constrain=lambda position, rows: dict(
-            zip(names, constrain(*layout.split(position), *rows), strict=True)
+            zip(names, constrain(*arguments(position, rows)), strict=True)
         ),
-        point=point,
-        lengths=tuple((root, int(root.get_value())) for root in fixed),
-        fingerprint=_fingerprint(each, values),
+        whole=whole,
+        point=lambda seed: _parted(every_point(seed), are_latent),
+        lengths=roots.lengths,
+        latent=latent,
+        latent_layout=latent_layout,
+        written=weakref.ref(written),
+        batching=batching,
     )
 
 
-def _terms_of_rows(
-    model: pm.Model, terms: Sequence[Variable], fed: list[bool]
-) -> list[bool] | None:
-    """Tell which terms have a value for each row fed; None if another one depends on rows too."""
-    variables = (*model.basic_RVs, *model.potentials)
-    observing = [
-        variable in model.observed_RVs and term.ndim > 0 and is_fed(model.rvs_to_values[variable])
+def _parted[Part](parts: Sequence[Part], are_latent: list[bool]) -> tuple[list[Part], list[Part]]:
+    """Part what is of the position from what is of latent variables of rows."""
+    return list(compress(parts, [not one for one in are_latent])), list(compress(parts, are_latent))
+
+
+def _layout(
+    model: pm.Model, values: Sequence[Variable], shapes: Sequence[tuple[int, ...]]
+) -> Layout:
+    logs = tuple(_is_log(model, value) for value in values)
+    return Layout(tuple(value.name for value in values), tuple(shapes), logs)
+
+
+def _scaled_latent(
+    terms: list[Variable], variables: Sequence[Variable], latent: LatentRows | None
+) -> list[Variable]:
+    """Scale the densities of latent variables of rows to all of the rows."""
+    if latent is None:
+        return terms
+    count = NumRows(0)(storage_of(latent.numbers))
+    return [
+        term * (count / term.shape[0]).astype(term.dtype) if variable.name in latent.names else term
         for variable, term in zip(variables, terms, strict=True)
     ]
-    return observing if fed == observing else None
+
+
+def _is_of_rows(model: pm.Model, variable: Any) -> bool:
+    """Tell whether a variable that takes rows has a density for each of them."""
+    if variable in model.observed_RVs:
+        return is_fed(model.rvs_to_values[variable])
+    return bool(getattr(variable.tag, "is_of_rows", False))
 
 
 def _terms(model: pm.Model) -> list[Variable]:
@@ -341,94 +417,10 @@ def _terms(model: pm.Model) -> list[Variable]:
         ) from None
 
 
-def _roots(graphs: Sequence[Variable]) -> list[Variable]:
-    """Find what feeds the graphs: slices, generators and shared values, clones of each included."""
-
-    def inputs_of(variable: Variable) -> list[Variable]:
-        return [] if variable.owner is None or _is_fed(variable) else variable.owner.inputs
-
-    roots = []
-    for variable in walk(list(graphs), inputs_of, bfs=False):
-        if _is_fed(variable) or isinstance(variable, SharedVariable):
-            roots.append(variable)
-        elif variable.owner is not None and isinstance(variable.owner.op, MinibatchOp):
-            raise TypeError(
-                f"`model` must hold minibatches of bayou, got pm.Minibatch {variable}.\n"
-                "Hint: make it with by.Minibatch(data, batch_size)."
-            )
-    return roots
-
-
-def _placeholders(roots: Sequence[Variable]) -> dict[Variable, Variable]:
-    """Give each root a variable in its place; clones of one slice share theirs."""
-    by_node: dict[Any, Variable] = {}
-    places = {}
-    for root in roots:
-        node = (root.owner.op, *root.owner.inputs) if root.owner else root
-        places[root] = by_node.setdefault(node, root.type(name=root.name))
-    return places
-
-
-def _grouped(roots: list[TensorVariable]) -> tuple[TensorVariable, ...]:
-    """Bring the roots that are sampled alike together, each group where its first root was."""
-    groups: dict[Any, list[TensorVariable]] = {}
-    for root in roots:
-        groups.setdefault(group_of(root), []).append(root)
-    return tuple(root for group in groups.values() for root in group)
-
-
-def sampling_of(variable: TensorVariable) -> tuple[AxisSample, ...]:
-    """Return how the axes of a minibatch are sampled; nothing for a generator."""
-    return getattr(variable.owner.op, "samples", ())
-
-
-def group_of(variable: TensorVariable) -> Any:
-    """Return what variables that are fed the same rows by one feed have in common."""
-    samples = sampling_of(variable)
-    if not samples:
-        return id(variable)
-    resident = resident_of(storage_of(variable))
-    return samples, None if resident is None else id(resident.column.source)
-
-
-def storage_of(variable: TensorVariable) -> SharedVariable:
-    """Return the data that a minibatch is a slice of; of a generator, its first item."""
-    return variable.owner.inputs[0]
-
-
-def is_fed(variable: Variable) -> bool:
-    """Tell whether a variable, or what it is a cast of, is a minibatch or a generator of bayou."""
-    while variable.owner is not None and isinstance(variable.owner.op, Elemwise):
-        variable = variable.owner.inputs[0]
-    return _is_fed(variable)
-
-
-def _is_fed(variable: Variable) -> bool:
-    return variable.owner is not None and isinstance(variable.owner.op, SliceOp | GeneratorOp)
-
-
-def _changes(variable: Variable) -> bool:
-    """Tell whether a root changes from step to step; a slice of no axis is all of its data."""
-    return _is_fed(variable) and getattr(variable.owner.op, "samples", None) != ()
-
-
-def _fixed(variable: Variable) -> bool:
-    """Whole numbers without axes are lengths and sizes, which JAX needs while it compiles."""
-    return (
-        isinstance(variable, SharedVariable)
-        and variable.type.ndim == 0
-        and variable.type.dtype.startswith(("int", "uint"))
-    )
-
-
-def _depends_on(variable: Variable, others: set[Variable]) -> bool:
-    return any(ancestor in others for ancestor in ancestors([variable]))
-
-
 def jax_function(
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
-    replacements: dict[Variable, Variable],
+    replacements: Mapping[Variable, Variable],
 ) -> Callable[..., Sequence[jax.Array]]:
     """Turn graphs into a JAX function; without parameter checks, the impossible is nan or -inf."""
     graph = FunctionGraph(list(inputs), _replaced(outputs, replacements), clone=True)
@@ -437,6 +429,6 @@ def jax_function(
 
 
 def _replaced(
-    outputs: Sequence[Variable], replacements: dict[Variable, Variable]
+    outputs: Sequence[Variable], replacements: Mapping[Variable, Variable]
 ) -> list[Variable]:
-    return clone_replace(list(outputs), replacements, rebuild_strict=False)  # type: ignore[no-any-return]
+    return clone_replace(list(outputs), dict(replacements), rebuild_strict=False)  # type: ignore[no-any-return]

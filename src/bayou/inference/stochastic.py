@@ -17,6 +17,7 @@ import numpy as np
 
 from bayou.feeding.feed import ItemFeed
 from bayou.inference.loop import Chunk, Feeding, Recipe, State, run
+from bayou.inference.roots import sampling_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ FIRST_STEPS = 8192
 RATE_STEPS = 16384
 NUM_BATCHES = 4
 MAX_HALVINGS = 10
+# At each rate, latent variables of rows are visited so often.
+LATENT_EPOCHS = 40
 
 
 @dataclass
@@ -145,6 +148,15 @@ class Stepper:
     keep: Callable[[Progress], None]
     recorded: Iterator[Chunk]
 
+    @property
+    def least_steps(self) -> int:
+        """How many steps it takes at least until latent variables of rows have settled."""
+        latent = self.program.latent
+        if latent is None:
+            return 0
+        [sample] = sampling_of(latent.numbers)
+        return LATENT_EPOCHS * latent.num_rows // sample.size
+
     def advance(self, progress: Progress, rates: Array) -> None:
         """Run a step for each rate; what a checkpoint recorded is taken from there."""
         done = 0
@@ -182,7 +194,7 @@ def search_rate(stepper: Stepper, start: Progress) -> float:
     trial_stepper = replace(stepper, report=_ignore, keep=_ignore, recorded=iter(()))
     ends = {}
     for rate in RATES:
-        trial = Progress(start.frame, start.state)
+        trial = Progress(start.frame, start.state.copy())
         try:
             trial_stepper.advance(trial, np.full(SEARCH_STEPS, rate))
         except FloatingPointError:
@@ -259,13 +271,13 @@ def _average_at(
     The rate is given up after some steps: where it swings too far to settle, a lower one does.
     """
     begin = len(progress.means)
-    num_steps = FIRST_STEPS
+    num_steps = least = max(FIRST_STEPS, stepper.least_steps)
     while True:
         stepper.advance(progress, np.full(num_steps, rate))
         since = begin + (len(progress.means) - begin) // 2
         error = _standard_error(stepper, progress.frame, progress.means[since:])
         num_steps = sum(progress.counts[begin:])
-        if error < tolerance or 2 * num_steps > RATE_STEPS:
+        if error < tolerance or 2 * num_steps > max(RATE_STEPS, least):
             return progress.average(since), error < tolerance
 
 

@@ -84,13 +84,21 @@ class Fit:
     def mean(self) -> xr.Dataset:
         """The means of the free variables, transformed to the real line as PyMC names them."""
         guide, params, frame = self._distribution
-        return self._dataset(frame.positions(np.asarray(guide.mean(params))))
+        latent = self.approximation.latent
+        return self._dataset(
+            frame.positions(np.asarray(guide.mean(params))),
+            None if latent is None else np.asarray(latent.location),
+        )
 
     @property
     def std(self) -> xr.Dataset:
         """The standard deviations of the free variables, transformed to the real line."""
         guide, params, frame = self._distribution
-        return self._dataset(frame.stds(np.asarray(guide.std(params))))
+        latent = self.approximation.latent
+        return self._dataset(
+            frame.stds(np.asarray(guide.std(params))),
+            None if latent is None else np.exp(np.asarray(latent.log_scale)),
+        )
 
     @property
     def _distribution(self) -> tuple[Guide, Params, Frame]:
@@ -145,19 +153,25 @@ class Fit:
         draws = whole_number("draws", draws, 1, "1000 give means to 3% of a standard deviation.")
         guide, params, frame = self._distribution
         chosen = None if names is None else frozenset(names)
-        key = ("draws", type(guide), tuple(sorted(vars(guide).items())), chosen)
+        seed = _seed(random_seed)
+        latent = self.approximation.latent
+        # A draw of latent variables has a value for each row of the data.
+        at_once = 256 if latent is None else 1
 
-        def values(params: Any, frame: Any, noise: Any, data: Any) -> dict[str, jax.Array]:
-            def value(draw: Any) -> dict[str, jax.Array]:
-                found = self.program.constrain(frame.positions(guide.transport(params, draw)), data)
+        def values(params: Any, frame: Frame, latent: Any, noise: Any, data: Any) -> Any:
+            def value(both: Any) -> dict[str, jax.Array]:
+                draw, key = both
+                position = frame.positions(guide.transport(params, draw))
+                found = self.program.constrain(position, (*data, *_latent_draw(latent, key)))
                 return {name: found[name] for name in found if chosen is None or name in chosen}
 
-            drawn: dict[str, jax.Array] = jax.lax.map(value, noise, batch_size=256)
-            return drawn
+            return jax.lax.map(value, noise, batch_size=at_once)
 
+        key = ("draws", type(guide), tuple(sorted(vars(guide).items())), chosen, latent is None)
         compute = self.program.compiled.setdefault(key, jax.jit(values))
-        noise = self._noise(draws, random_seed)
-        found = compute(params, frame, noise, self.program.data_values())
+        noise = self._noise(draws, seed), jax.random.split(jax.random.key(seed + 1), draws)
+        state = None if latent is None else (latent.location, latent.log_scale)
+        found = compute(params, frame, state, noise, self.program.constraining_inputs())
         return {name: np.asarray(part)[None] for name, part in found.items()}
 
     def summary(
@@ -349,9 +363,12 @@ class Fit:
             "elbo": found.elbo,
             "rates": found.rates,
         }
+        for name, leaf in zip(("latent 0", "latent 1"), found.latent or (), strict=False):
+            arrays[name] = np.asarray(leaf)
         description = {
             "kind": "fit",
             "model": self.program.fingerprint,
+            "batching": self.program.batching,
             "guide": type(found.guide).__name__,
             "guide options": vars(found.guide),
             "converged": found.converged,
@@ -361,21 +378,21 @@ class Fit:
         present = {name: array for name, array in optional.items() if array is not None}
         write_arrays(path, arrays | present, description)
 
-    def _noise(self, draws: int, random_seed: int | None) -> Any:
-        seed = np.random.SeedSequence(random_seed).generate_state(1)[0]
+    def _noise(self, draws: int, seed: int) -> Any:
         size = self.program.layout.size
-        return self.approximation.guide.noise(jax.random.key(int(seed)), draws, size, None)
+        return self.approximation.guide.noise(jax.random.key(seed), draws, size, None)
 
     def _log_densities(
         self, asked: str, draws: int, random_seed: int | None
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         if self.density is None:
             raise ValueError(
-                f"`{asked}` must have the density of all rows, got rows of a generator, or a "
-                "potential of the rows of one batch.\n"
+                f"`{asked}` must have the density of all rows, got rows of a generator, a "
+                "potential of the rows of one batch, or variables with a value for each row.\n"
                 "Hint: observe a by.Minibatch, or judge by scores of data that were held out."
             )
-        return log_densities(self.density, *self._distribution, self._noise(draws, random_seed))
+        noise = self._noise(draws, _seed(random_seed))
+        return log_densities(self.density, *self._distribution, noise)
 
     def _element_names(self, elements: NDArray[Any]) -> list[str]:
         """Name elements of the position as ArviZ does, such as "a[label]"."""
@@ -391,13 +408,12 @@ class Fit:
             names.append(f"{variable.name}[{labels}]" if labels else str(variable.name))
         return names
 
-    def _dataset(self, vector: NDArray[Any]) -> xr.Dataset:
-        layout = self.program.layout
-        parts = layout.split(vector)
-        variables = {
-            name: (_dims(self.model, name, part), part)
-            for name, part in zip(layout.names, parts, strict=True)
-        }
+    def _dataset(self, vector: NDArray[Any], of_rows: NDArray[Any] | None) -> xr.Dataset:
+        layout, of_latent = self.program.layout, self.program.latent_layout
+        values = dict(zip(layout.names, layout.split(vector), strict=True))
+        if of_rows is not None:
+            values |= zip(of_latent.names, of_latent.split(of_rows), strict=True)
+        variables = {name: (_dims(self.model, name, part), part) for name, part in values.items()}
         used = {dim for dims, _ in variables.values() for dim in dims}
         coords = {
             dim: list(labels)
@@ -405,6 +421,19 @@ class Fit:
             if dim in used and labels is not None
         }
         return xr.Dataset(variables, coords)
+
+
+def _seed(random_seed: int | None) -> int:
+    return int(np.random.SeedSequence(random_seed).generate_state(1)[0])
+
+
+def _latent_draw(latent: Any, key: jax.Array) -> tuple[jax.Array, ...]:
+    """Draw the latent variables of all rows, if any, by their locations and log scales."""
+    if latent is None:
+        return ()
+    location, log_scale = latent
+    noise = jax.random.normal(key, location.shape, location.dtype)
+    return (location + jax.numpy.exp(log_scale) * noise,)
 
 
 def _dims(model: pm.Model, value_name: str, part: NDArray[Any]) -> tuple[str, ...]:

@@ -1,14 +1,13 @@
 """Chosen columns of anything that has named ones, with what is missing told by a value of its own.
 
 Null, None, masked, NaN and NaT are one thing here: NaN among numbers (which become float64), NaT
-among dates, None among text, -1 among codes. No other column is looked at.
+among dates, -1 among codes, which text becomes too. No other column is looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import xarray as xr
+from pyarrow import types
 
 from bayou.sources.array import ArraySource, array_column, check_names, named_arrays, one_length
 from bayou.sources.arrow_values import arrow_field, arrow_values
@@ -23,6 +23,7 @@ from bayou.sources.frame import series_column
 from bayou.sources.lazy import from_lazy
 from bayou.sources.open import is_source, of_arrow, source
 from bayou.sources.source import Field, Source
+from bayou.sources.texts import MISSING_CODE, encode, from_objects, is_text, kinds_error
 from bayou.sources.xarray import check_dims, from_xarray, in_memory, with_columns
 from bayou.sources.zarr import is_zarr_object
 
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.sources.nulls import Masked
-
-# What a code of a missing value is.
-MISSING_CODE = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +47,23 @@ class Named:
         What it is, in words: "pandas.DataFrame".
     held : Mapping, Dataset, LazyFrame or Source
         Where the columns are: values by name in memory, or what is yet to be read.
-    labels : pandas.Index, optional
-        Of the rows, where it has an index.
+    index : pandas.Index, optional
+        Of the rows, where pandas holds them.
+    is_series : bool
+        Whether it is one column by itself.
     """
 
     names: tuple[Any, ...]
     words: str
     held: Any
-    labels: pd.Index[Any] | None = None
+    index: pd.Index[Any] | None = None
+    is_series: bool = False
+
+    def labels(self, names: Sequence[str]) -> pd.Index[Any] | None:
+        """Return the labels of the rows of some columns, where they have an index."""
+        if isinstance(self.held, xr.Dataset):
+            return self.held.indexes.get(self.held[names[0]].dims[0])
+        return self.index
 
     def open(self, names: Sequence[str]) -> Opened:
         """Return a source of some of the columns.
@@ -80,11 +87,10 @@ class Named:
         """
         chosen = list(dict.fromkeys(names))
         check_names([name for name in self.names if name in chosen])
-        held, labels = self.held, self.labels
+        held = self.held
         if isinstance(held, xr.Dataset):
             dataset = held[chosen]
             check_dims(dataset)
-            labels = dataset.indexes.get(dataset[chosen[0]].dims[0])
             if in_memory(dataset):
                 held = {name: dataset[name].values for name in chosen}
             else:
@@ -92,14 +98,14 @@ class Named:
         elif isinstance(held, nw.LazyFrame):
             held = from_lazy(held.select(chosen), "refuse")
         if isinstance(held, Source):
-            return Opened(held, {name: held.fields[name].dtype for name in chosen}, labels)
-        columns = {name: _of_dates(_column(name, held[name])) for name in chosen}
+            return Opened(held, {name: held.fields[name].dtype for name in chosen})
+        columns = {name: _column(name, held[name]) for name in chosen}
         num_rows = one_length({name: len(masked[0]) for name, (_, masked) in columns.items()})
         told = {name: _told(field, masked) for name, (field, masked) in columns.items()}
         fields = {name: field for name, (field, _) in told.items()}
         values = {name: array for name, (_, array) in told.items()}
         dtypes = {name: field.dtype for name, (field, _) in columns.items()}
-        return Opened(ArraySource(fields, values, num_rows), dtypes, labels)
+        return Opened(ArraySource(fields, values, num_rows), dtypes)
 
     @property
     def is_in_memory(self) -> bool:
@@ -127,33 +133,37 @@ class Opened:
     dtypes : dict of str to numpy.dtype
         What each column is where it is not missing: integers that miss some are floats in the
         source.
-    labels : pandas.Index, optional
-        Of the rows, where they have an index.
     """
 
     source: Source
     dtypes: Mapping[str, np.dtype[Any]]
-    labels: pd.Index[Any] | None = None
 
 
 def named(obj: Any) -> Named | None:
     """Return the named columns of an object; None if it is an array or a list, without names."""
+    if isinstance(obj, Named):
+        return obj
     words = _words(obj)
     if is_source(obj) or is_zarr_object(obj) or (callable(obj) and not isinstance(obj, type)):
         whole = source(obj)
         return Named(tuple(whole.fields), words, whole)
     if isinstance(obj, xr.Dataset | xr.DataArray):
         dataset = with_columns(obj)
-        return Named(tuple(str(name) for name in dataset.data_vars), words, dataset)
+        is_series = isinstance(obj, xr.DataArray) and len(dataset.data_vars) == 1
+        return Named(tuple(dataset.data_vars), words, dataset, is_series=is_series)
     if isinstance(obj, pd.DataFrame):
         return Named(tuple(obj.columns), words, obj, obj.index)
     if isinstance(obj, pd.Series):
-        return None if obj.name is None else Named((obj.name,), words, {obj.name: obj}, obj.index)
+        column = {obj.name: obj}
+        return None if obj.name is None else Named((obj.name,), words, column, obj.index, True)
+    if isinstance(obj, np.ndarray) and obj.dtype.names is not None:
+        obj = named_arrays(obj)
     if isinstance(obj, Mapping):
         return Named(tuple(obj), words, obj)
-    if isinstance(obj, np.ndarray):
-        arrays = named_arrays(obj)
-        return None if obj.dtype.names is None else Named(tuple(arrays), words, arrays)
+    return _of_narwhals(obj, words)
+
+
+def _of_narwhals(obj: Any, words: str) -> Named | None:
     wrapped = nw.from_native(of_arrow(obj), pass_through=True, allow_series=True)
     match wrapped:
         case nw.DataFrame():
@@ -161,7 +171,7 @@ def named(obj: Any) -> Named | None:
         case nw.LazyFrame():
             return Named(tuple(wrapped.collect_schema()), words, wrapped)
         case nw.Series() if wrapped.name:
-            return Named((wrapped.name,), words, {wrapped.name: wrapped})
+            return Named((wrapped.name,), words, {wrapped.name: wrapped}, is_series=True)
     return None
 
 
@@ -177,29 +187,56 @@ def _words(obj: Any) -> str:
 
 
 def _column(name: str, values: Any) -> tuple[Field, Masked]:
+    """Return a column that is in memory, text as codes, with what is null."""
+    if isinstance(values, pd.api.extensions.ExtensionArray | pd.Index):
+        values = pd.Series(values)
     wrapped = nw.from_native(of_arrow(values), pass_through=True, allow_series=True)
-    if isinstance(wrapped, nw.Series):
-        return series_column(wrapped.alias(name))
-    return array_column(name, values)
+    if not isinstance(wrapped, nw.Series):
+        return _of_array(name, values)
+    if wrapped.dtype in (nw.Object, nw.Unknown) or _is_numpy(wrapped):
+        return _of_array(name, wrapped.to_numpy())
+    if wrapped.dtype == nw.String:
+        return _of_arrow(name, wrapped.to_arrow())
+    column = series_column(wrapped.alias(name))
+    if column[0].dtype == object:
+        raise kinds_error(name, str(wrapped.dtype))
+    return column
 
 
-def _of_dates(column: tuple[Field, Masked]) -> tuple[Field, Masked]:
-    """Return a column of Python's own dates as one of NumPy's, all others as they are."""
-    field, (values, null) = column
-    if field.dtype != object or values.ndim != 1:
-        return column
-    known = values if null is None else values[~null]
-    if not len(known) or not isinstance(known[0], date):
-        return column
+def _is_numpy(series: nw.Series[Any]) -> bool:
+    """Whether a series is of pandas and holds an array of NumPy."""
+    return series.implementation.is_pandas() and isinstance(series.to_native().dtype, np.dtype)
+
+
+def _of_array(name: str, values: Any) -> tuple[Field, Masked]:
     try:
-        arrow = pa.array(values, mask=null, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise TypeError(
-            f"`{field.name}` must hold values of one kind, got dates among others ({error}).\n"
-            "Hint: convert the column first, such as with pandas.to_datetime."
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` must form an array, got a ragged {type(values).__name__} ({error}).\n"
+            "Hint: give all rows the same length."
         ) from None
-    dates = arrow_field(field.name, arrow.type)
-    return dates, arrow_values(arrow, dates)
+    if array.ndim != 1 or array.dtype.kind in "biufcmM" or array.dtype.names is not None:
+        return array_column(name, values)
+    null = None
+    if isinstance(values, np.ma.MaskedArray):
+        null = np.ma.getmaskarray(values)
+    elif isinstance(values, list | tuple):
+        # NumPy writes "nan" for the NaN in a list of texts.
+        array = np.array(values, dtype=object)
+    return _of_arrow(name, from_objects(name, array.astype(object), null))
+
+
+def _of_arrow(name: str, column: Any) -> tuple[Field, Masked]:
+    if types.is_null(column.type):
+        column = column.cast(pa.float64())
+    if is_text(column.type):
+        field, codes = encode(name, column.cast(pa.large_string()))
+        return field, (codes, codes < 0)
+    field = arrow_field(name, column.type)
+    if field.dtype == object:
+        raise kinds_error(name, str(column.type))
+    return field, arrow_values(column, field)
 
 
 def _told(field: Field, masked: Masked) -> tuple[Field, NDArray[Any]]:

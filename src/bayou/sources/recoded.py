@@ -1,6 +1,6 @@
 """A source whose text and categories come as codes of a table of ours, and dates as days.
 
-Each value costs a look-up in Arrow's hash table; nothing is done row by row in Python.
+Each value costs a look-up in Arrow's hash table.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyarrow import types
 
-from bayou.sources.named import MISSING_CODE
 from bayou.sources.source import Field, Source, choose, listed
+from bayou.sources.texts import MISSING_CODE, as_texts, distinct, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -62,18 +60,14 @@ class Codes:
         if field.categories == self.table:
             return values
         if field.categories is None:
-            texts = as_texts(field, values)
-            return np.where(_missing(texts), np.int32(MISSING_CODE), self._look_up(texts, other))
-        codes = self._look_up(pa.array(field.categories, pa.string()), other)
+            texts = as_texts(field.name, values)
+            missing = texts.is_null().to_numpy(zero_copy_only=False)
+            return np.where(missing, np.int32(MISSING_CODE), look_up(texts, self.table, other))
+        codes = look_up(pa.array(field.categories, pa.string()), self.table, other)
         # The last entry is that of a missing value, -1.
         table = np.append(codes, np.int32(MISSING_CODE))
         converted: NDArray[Any] = table[values]
         return converted
-
-    def _look_up(self, texts: Any, other: int) -> NDArray[np.int32]:
-        found = pc.index_in(texts, pa.array(self.table, texts.type))
-        codes: NDArray[np.int32] = found.fill_null(other).to_numpy(zero_copy_only=False)
-        return codes.astype(np.int32, copy=False)
 
 
 @dataclass(frozen=True)
@@ -205,47 +199,10 @@ class Recoded(Source):
         return ValueError(
             f"`{origin}` must be of the categories of the dim {codes.dim!r}, "
             f"{listed(codes.table)}, got {listed(sorted(found))}.\n"
-            "Hint: leave out such rows, or build the container with `unknown='other'`, the "
-            "category that all unknown ones become."
+            "Hint: leave out such rows, give the dim all categories when the model is built, "
+            f"pm.Model(coords={{{codes.dim!r}: [...]}}), or build the container with "
+            "unknown='other', the category that all unknown ones become."
         )
-
-
-def as_texts(field: Field, values: NDArray[Any]) -> Any:
-    """Return text as an Arrow array, refusing all that is none.
-
-    Raises
-    ------
-    TypeError
-        If there is anything but text.
-    """
-    try:
-        texts = pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise _no_text(field, str(error)) from None
-    if types.is_null(texts.type):
-        return texts.cast(pa.string())
-    if not types.is_string(texts.type) and not types.is_large_string(texts.type):
-        raise _no_text(field, str(texts.type))
-    return texts
-
-
-def distinct(field: Field, values: NDArray[Any]) -> list[str]:
-    """Return the texts or categories that there are among some values, in order of their code."""
-    if field.categories is not None:
-        codes = np.unique(values)
-        return [field.categories[code] for code in codes if code >= 0]
-    return sorted(pc.unique(as_texts(field, values)).drop_null().to_pylist())
-
-
-def _missing(texts: Any) -> NDArray[np.bool_]:
-    return texts.is_null().to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-
-
-def _no_text(field: Field, got: str) -> TypeError:
-    return TypeError(
-        f"`{field.name}` must hold text alone, got {got}.\n"
-        f"Hint: convert the column first: frame[{field.name!r}].astype(str)."
-    )
 
 
 def _kind(field: Field) -> str:

@@ -1,0 +1,291 @@
+"""Whether a likelihood is one of rows: the density of each must be the same in any company.
+
+A fit in minibatches takes the log-likelihood for a sum over rows. Where a row's density depends on
+the others of its batch, the fit would be of another model, and nothing would tell.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.basic import Join
+from pytensor.tensor.elemwise import CAReduce
+from pytensor.tensor.extra_ops import CumOp
+from pytensor.tensor.sort import ArgSortOp, SortOp
+from pytensor.tensor.special import LogSoftmax, Softmax
+from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
+
+from bayou.inference.faults import check_start
+from bayou.inference.remake import unscaled
+from bayou.inference.roots import sampling_of, storage_of, takes_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pymc as pm
+    from numpy.typing import NDArray
+
+    from bayou.inference.program import Inputs, Program
+
+    type Terms = dict[str, NDArray[Any]]
+
+# More rows than this would make the check take longer than it tells.
+MOST_ROWS = 20_000
+BATCH_ROWS = 500
+NUM_POSITIONS = 2
+RELATIVE = 1e-6
+# Where the density is not finite, positions nearer to the start are tried.
+JITTERS = (1.0, 0.1, 0.01, 0.0)
+HINT = "leave `batch_size` out, or write the model such that each row stands alone."
+
+
+def check_validity(
+    model: pm.Model, program: Program, *, validate: bool = True, hint: str = HINT
+) -> None:
+    """Check that rows have the same density in a batch as among all of the rows in memory.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model in minibatches.
+    program : Program
+        Its program.
+    validate : bool
+        False to warn that nothing is checked.
+    hint : str
+        What to do where a batch cannot be evaluated at all.
+
+    Raises
+    ------
+    ValueError
+        Names the variable, and the reason.
+
+    Warns
+    -----
+    UserWarning
+        If nothing is checked.
+    """
+    if not validate:
+        warnings.warn(
+            "`validate=False`: it is not checked that the likelihood of a row is the same whatever "
+            "rows it comes with.\nHint: leave it out, unless you know that it is.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return
+    try:
+        fault = _compare(model, program)
+    except _EvaluationError as error:
+        raise invalid(str(error), hint) from None
+    if fault is not None:
+        raise invalid(fault)
+
+
+def check_likelihood(model: pm.Model, program: Program, *, validate: bool) -> None:
+    """Check a model that is written with minibatches, as far as it shows which rows are whose.
+
+    Rows of one axis that are all drawn alike are checked; items of a generator, several axes and
+    potentials of a batch, which are scaled by hand, are not.
+    """
+    samplings = set(map(sampling_of, program.fed))
+    if len(samplings) == 1 and len(samplings.pop()) == 1 and not program.potentials_of_batches:
+        check_validity(model, program, validate=validate)
+
+
+def invalid(fault: str, hint: str = HINT) -> ValueError:
+    """Return the error for a likelihood that is none of rows."""
+    return ValueError(
+        f"The likelihood must be a product over rows to be fitted in batches, but {fault}.\n"
+        f"Hint: {hint}"
+    )
+
+
+class _EvaluationError(Exception):
+    """A density that cannot be evaluated on a part of the rows; says why."""
+
+
+def check_joint(variables: Sequence[Any]) -> None:
+    """Refuse variables whose distribution is one over all rows.
+
+    Raises
+    ------
+    ValueError
+        Names the variable and its distribution.
+    """
+    for variable in variables:
+        if _num_joint(variable) >= variable.ndim > 0:
+            raise invalid(
+                f"{variable.name!r} has one distribution over all rows, {_distribution(variable)}"
+            )
+
+
+def is_valid(model: pm.Model, program: Program) -> bool:
+    """Tell whether a likelihood is one of rows."""
+    try:
+        return _compare(model, program) is None
+    except _EvaluationError:
+        return False
+
+
+def _compare(model: pm.Model, program: Program) -> str | None:
+    """Return what keeps a likelihood from being one of rows, with the name of the variable."""
+    generator = np.random.default_rng(0)
+    num_rows = min(_length(variable) for variable in program.fed)
+    rows = np.sort(generator.choice(num_rows, min(num_rows, MOST_ROWS), replace=False))
+    batch = generator.permutation(len(rows))[: max(1, min(BATCH_ROWS, len(rows) // 2))]
+    for _ in range(NUM_POSITIONS):
+        direction = generator.uniform(-1, 1, size=program.layout.size)
+        latent = _latent(program, generator, len(rows))
+        position, whole = _finite_terms(program, direction, rows, latent)
+        part = _terms(program, position, rows[batch], tuple(values[batch] for values in latent))
+        for name, term in whole.items():
+            fault = _fault(model, program, name, term, part[name], batch)
+            if fault:
+                return fault
+    return None
+
+
+def _latent(program: Program, generator: np.random.Generator, num_rows: int) -> Inputs:
+    """Return values of the latent variables of rows, each row with its own."""
+    return tuple(
+        start + generator.uniform(-0.5, 0.5, size=start.shape)
+        for start in program.latent_start(num_rows)
+    )
+
+
+def _finite_terms(
+    program: Program, direction: NDArray[Any], rows: NDArray[np.int64], latent: Inputs
+) -> tuple[NDArray[Any], Terms]:
+    """Return a position away from the start, and the densities there, finite if it can be."""
+    for jitter in JITTERS:
+        position = program.start(0) + jitter * direction
+        terms = _terms(program, position, rows, latent)
+        if all(np.isfinite(term).all() for term in terms.values()):
+            break
+    return position, terms
+
+
+def _length(variable: Any) -> int:
+    [sample] = sampling_of(variable)
+    length: int = storage_of(variable).get_value(borrow=True).shape[sample.axis]
+    return length
+
+
+def _terms(
+    program: Program, position: NDArray[Any], rows: NDArray[np.int64], latent: Inputs
+) -> Terms:
+    """Return the densities on some rows."""
+    inputs = _fed(program, rows) + program.data_values() + latent
+    try:
+        return program.interpreted_terms(position, inputs)
+    except (ValueError, IndexError, TypeError, AssertionError):
+        for name in program.term_names:
+            try:
+                program.interpreted_terms(position, inputs, name)
+            except IndexError as error:
+                every = np.arange(min(map(_length, program.fed)))
+                inputs = _fed(program, every) + program.data_values()
+                check_start(program, position, inputs + program.latent_start(len(every)))
+                raise _EvaluationError(
+                    f"an index in {name!r} points at other rows: with some of them alone, "
+                    f"{_first_line(error)}"
+                ) from None
+            except (ValueError, TypeError, AssertionError) as error:
+                raise _EvaluationError(
+                    f"{name!r} cannot be evaluated on some of the rows ({_first_line(error)})"
+                ) from None
+        raise
+
+
+def _fed(program: Program, rows: NDArray[np.int64]) -> Inputs:
+    return tuple(
+        np.take(storage_of(variable).get_value(borrow=True), rows, sampling_of(variable)[0].axis)
+        for variable in program.fed
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].strip().rstrip(".")
+
+
+def _fault(
+    model: pm.Model,
+    program: Program,
+    name: str,
+    whole: NDArray[Any],
+    part: NDArray[Any],
+    batch: NDArray[np.int64],
+) -> str | None:
+    """Compare a term on many rows with the same term on a batch of them."""
+    if name in program.potentials_of_batches:
+        return (
+            f"the potential {name!r} is one number for all rows; a potential with a value for each "
+            "row is one of rows"
+        )
+    if name not in program.terms_of_rows:
+        if whole.shape == part.shape and _close(whole, part).all():
+            return None
+        return f"the density of {name!r} depends on which rows are there{_by(model, name)}"
+    if part.shape[:1] != batch.shape or whole.shape[1:] != part.shape[1:]:
+        return f"{name!r} has no density of its own for each row{_by(model, name)}"
+    # Each is scaled up to all rows.
+    wrong = ~_close(whole[batch] * len(whole), part * len(batch))
+    if not wrong.any():
+        return None
+    share = wrong.reshape(len(batch), -1).any(axis=1).mean()
+    return (
+        f"{name!r} gives {share:.0%} of the rows another density in a batch than among all "
+        f"rows{_by(model, name)}"
+    )
+
+
+def _close(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
+    finite = one[np.isfinite(one)]
+    size = float(np.abs(finite).max()) if finite.size else 1.0
+    absolute = 1e-3 * RELATIVE * size
+    close: NDArray[np.bool_] = np.isclose(one, other, RELATIVE, absolute, equal_nan=True)
+    return close
+
+
+def _by(model: pm.Model, name: str) -> str:
+    """Say by what rows are mixed, as far as the graph of a variable shows it."""
+    variables = (*model.basic_RVs, *model.potentials)
+    [variable] = [variable for variable in variables if variable.name == name]
+    found = list(dict.fromkeys(_mixing(variable)))
+    return f": by {' and '.join(found)}" if found else ""
+
+
+def _mixing(variable: Any) -> Iterator[str]:
+    for ancestor in ancestors([variable]):
+        node = ancestor.owner
+        if node is None or not node.inputs or not takes_rows(node.inputs[0]):
+            continue
+        match node.op:
+            case CumOp():
+                yield "a cumulative sum or product"
+            case Softmax() | LogSoftmax():
+                yield "a softmax"
+            case CAReduce() if node.op.axis is None or 0 in node.op.axis:
+                yield "a sum, mean or other reduction over rows"
+            case SortOp() | ArgSortOp():
+                yield "a sort"
+            case AdvancedSubtensor():
+                yield "an index into the rows"
+            case Subtensor() | Join():
+                yield "a shift of rows"
+            case _:
+                pass
+
+
+def _num_joint(variable: Any) -> int:
+    """Return how many of its last axes a variable has one density for."""
+    return getattr(unscaled(variable).owner.op, "ndim_supp", 0)
+
+
+def _distribution(variable: Any) -> str:
+    operation = unscaled(variable).owner.op
+    names = getattr(operation, "_print_name", None)
+    return str(names[0] if names else type(operation).__name__)
