@@ -235,7 +235,7 @@ def test_second_call_compiles_nothing(
     logged = jax.config.jax_log_compiles
     jax.config.update("jax_log_compiles", True)
     predictions(model, tree)
-    assert "XLA compilation of jit(one)" in caplog.text
+    assert "XLA compilation of jit(many)" in caplog.text
     caplog.clear()
     for name in ("jax_engine", "pytensor_engine", "interpreted"):
         monkeypatch.setattr(f"bayou.inference.predictor.{name}", None)
@@ -423,6 +423,72 @@ def test_an_index_out_of_range_is_found_in_any_row() -> None:
     rows["group_of"][4321] = 3
     with pytest.raises(ValueError, match=r"`data` must fit the model, .* index 3 is out of bounds"):
         predictions(regression(bernoulli), posterior(), rows, chunk_rows=1000)
+
+
+@pytest.mark.filterwarnings("ignore:Data in y contains missing values")
+def test_imputed_variables_are_refused_and_their_means_are_not() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", X[:, 0], dims="row")
+        b = pm.Normal("b", shape=2)
+        mean = pm.Deterministic("mean", b[0] * x, dims="row")
+        pm.Normal("y", mean, observed=np.ma.masked_less(X[:, 1], -1), dims="row")
+    message = r"must not be of variables with imputed values, got \['y_observed'\].*\nHint: ask for"
+    with pytest.raises(ValueError, match=message):
+        predictions(model, posterior(), {"x": [1.0, 2.0]})
+    found = predictions(model, posterior(), {"x": [1.0, 2.0]}, var_names="mean").predictions
+    assert found["mean"].shape == (1, DRAWS, 2)
+
+
+def test_rows_of_two_dims_are_refused() -> None:
+    with pm.Model() as model:
+        b = pm.Normal("b", shape=2)
+        for name in ("flight", "port"):
+            x = by.Data(f"x_{name}", X[:, 0], dims=name)
+            pm.Normal(f"y_{name}", b[0] * x, observed=x, dims=name)
+    with pytest.raises(
+        ValueError, match=r"must be of rows of one dim, got .* \['flight', 'port'\]"
+    ):
+        predictions(model, posterior(), {"x_flight": [1.0], "x_port": [1.0]})
+    found = predictions(model, posterior(), {"x_port": [1.0]}, var_names="y_port").predictions
+    assert found["y_port"].sizes["port"] == 1
+
+
+def test_containers_without_rows_take_new_values() -> None:
+    with pm.Model(coords={"group": ["A", "B"]}) as model:
+        level = by.Data("level", [1.0, 2.0], dims="group")
+        group = by.Data("group_of", [0, 1, 1], dims="row")
+        b = pm.Normal("b", shape=2)
+        pm.Deterministic("mu", (level * b)[group], dims="row")
+        pm.Normal("y", model["mu"], observed=by.Data("y_data", [1.0, 2.0, 3.0], dims="row"))
+    tree, data = posterior(), {"group_of": [1, 0], "level": [10.0, 20.0]}
+    found = predictions(model, tree, data, var_names="mu").predictions["mu"]
+    np.testing.assert_allclose(found.values, tree["b"].values[..., ::-1] * [20, 10])
+    kept = predictions(model, tree, {"group_of": [1, 0]}, var_names="mu").predictions["mu"]
+    np.testing.assert_allclose(kept.values, tree["b"].values[..., ::-1] * [2, 1])
+
+
+def test_latents_of_a_fit_in_batches_are_drawn_anew() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", RNG.normal(size=400), dims="row")
+        y = by.Data("y_data", RNG.normal(size=400), dims="row")
+        slope = pm.Normal("slope")
+        eta = pm.Normal("eta", slope * x, 0.5, dims="row")
+        pm.Normal("y", eta, 0.5, observed=y, dims="row")
+        fit = by.fit(100, batch_size=50, random_seed=1, progressbar=False, correction=None)
+    found = by.predict(fit, {"x": [0.0, 1.0]}, draws=500, random_seed=1, progressbar=False)
+    assert found.predictions.attrs["drawn_from_prior"] == ["eta"]
+    assert found.predictions["y"].std(("chain", "draw")).values == pytest.approx(0.7, abs=0.15)
+    assert model["x"].get_value().shape == (400,)
+
+
+def test_text_is_coded_by_the_table_of_its_container() -> None:
+    model, tree = late_model(flights(30)), posterior()
+    rows = {"x": flights(2), "code": ["UA", "AA"]}
+    found = predictions(model, tree, rows, var_names="mu").predictions["mu"]
+    codes = predictions(model, tree, rows | {"code": np.array([2, 0])}, var_names="mu")
+    assert np.array_equal(found.values, codes.predictions["mu"].values)
+    with pytest.raises(ValueError, match="must be of the categories of the dim 'carriers'"):
+        predictions(model, tree, rows | {"code": ["UA", "XX"]})
 
 
 def test_lacking_columns_are_listed() -> None:

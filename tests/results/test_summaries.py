@@ -58,8 +58,8 @@ def test_any_dtype_is_summarised(tmp_path: Path, dtype: Any) -> None:
     sink.reached(5)
     sink.finish(tmp_path / "y.parquet")
     found = pd.read_parquet(tmp_path / "y.parquet")
-    np.testing.assert_allclose(found["y_mean"], draws.mean(axis=0))
-    np.testing.assert_allclose(found["y_sd"], draws.std(axis=0, ddof=1))
+    np.testing.assert_allclose(found["y_mean"], draws.mean(axis=0, dtype=float))
+    np.testing.assert_allclose(found["y_sd"], draws.std(axis=0, ddof=1, dtype=float))
 
 
 def test_elements_of_a_row_have_columns_of_their_own(tmp_path: Path) -> None:

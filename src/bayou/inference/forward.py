@@ -96,6 +96,18 @@ def predictable(model: pm.Model) -> dict[str, Variable]:
     return {variable.name: variable for variable in found}
 
 
+def imputed(model: pm.Model) -> set[str]:
+    """Return what PyMC made of observed variables with missing values: parts, and their whole."""
+    free = {variable.name for variable in model.free_RVs}
+    names = (variable.name.removesuffix("_observed") for variable in model.observed_RVs)
+    return {
+        part
+        for name in names
+        if f"{name}_unobserved" in free
+        for part in (name, f"{name}_observed")
+    }
+
+
 def batches_of(model: pm.Model) -> dict[str, Variable]:
     """Return the minibatches and generators that a model is fed by, by name.
 

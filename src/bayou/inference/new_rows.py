@@ -15,7 +15,7 @@ from bayou.containers.labelled import to_array
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.feeding.window import count_blocks
-from bayou.inference.forward import batches_of, containers_of, predictable, read_by
+from bayou.inference.forward import batches_of, containers_of, read_by
 from bayou.sources.named import named
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
     blocks = count_blocks(source, next(iter(readers.values())).column.names[0])
     labels = None
     if any(map(_exports, containers)):
-        labels = table_of(data, "`data`").labels(list(readers.values())[0].columns.names)
+        labels = table_of(data, "`data`").labels(next(iter(readers.values())).columns.names)
     return _checked(
         NewRows(
             containers=tuple(containers),
@@ -292,24 +292,28 @@ def _with_rows(
     observed or asked for. Containers without dims have rows if they are as long now as what is
     observed.
     """
-    observed = {variable.name: variable for variable in model.observed_RVs}
-    chosen = [observed[name] for name in names if name in observed] or list(observed.values())
-    feeding = containers_of([model.rvs_to_values[variable] for variable in chosen])
-    asked = [predictable(model)[name] for name in names]
+    values = {variable.name: model.rvs_to_values[variable] for variable in model.observed_RVs}
+    chosen = [name for name in names if name in values] or list(values)
+    feeding = containers_of([values[name] for name in chosen])
     leading = {
         container: dims_of(model, container)[0] if container.type.ndim else None
         for container in known.values()
     }
     dims = {leading.get(container) for container in feeding}
-    dims |= {first for variable in chosen if (first := _first_dim(model, variable))}
+    dims |= {_first_dim(model, name) for name in chosen}
     if not dims - {None}:
-        dims |= {_first_dim(model, variable) for variable in asked} & set(leading.values())
+        dims |= {_first_dim(model, name) for name in names} & set(leading.values())
     if not (dims - {None}) and not feeding:
         dims |= {leading[container] for container in given}
     lengths = {held_shape(container)[0] for container in feeding if container.type.ndim}
     if not feeding:
         lengths = {held_shape(container)[0] for container in given if container.type.ndim}
     row_dims = tuple(sorted(dim for dim in dims if dim is not None))
+    if len(row_dims) > 1:
+        raise ValueError(
+            f"`var_names` must be of rows of one dim, got {list(names)} of {list(row_dims)}.\n"
+            "Hint: ask for those of one dim at a time."
+        )
     return row_dims, [
         container
         for name, container in known.items()
@@ -323,8 +327,8 @@ def _with_rows(
     ]
 
 
-def _first_dim(model: pm.Model, variable: Variable) -> str | None:
-    return next(iter(model.root.named_vars_to_dims.get(variable.name, ())), None)
+def _first_dim(model: pm.Model, name: str) -> str | None:
+    return next(iter(model.root.named_vars_to_dims.get(name, ())), None)
 
 
 def _exports(container: Variable) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayou.arguments import whole_number
 from bayou.feeding.memory import free_memory
-from bayou.inference.forward import predictable
+from bayou.inference.forward import imputed, predictable
 from bayou.inference.new_rows import first_rows, new_rows
 from bayou.inference.parameter_draws import parameter_draws
 from bayou.inference.prediction_task import SHARE, check_memory, make_task
@@ -253,18 +253,22 @@ def _names(model: pm.Model, var_names: str | Sequence[str] | None) -> list[str]:
     known = predictable(model)
     if var_names is None:
         names = [variable.name for variable in model.observed_RVs]
-        if not names:
-            raise ValueError(
-                "`var_names` must be given for a model that observes nothing, got None.\n"
-                f"Hint: its deterministics are {list(known)}."
-            )
-        return names
-    names = [var_names] if isinstance(var_names, str) else list(dict.fromkeys(var_names))
+    else:
+        names = [var_names] if isinstance(var_names, str) else list(dict.fromkeys(var_names))
     unknown = [name for name in names if name not in known]
     if unknown or not names:
+        got = "None for a model that observes nothing" if var_names is None else unknown or names
         raise ValueError(
-            f"`var_names` must be among {list(known)}, got {unknown or names}.\n"
+            f"`var_names` must be among {list(known)}, got {got}.\n"
             "Hint: those are what the model observes and its deterministics; draws of free "
             "variables are in the posterior."
+        )
+    parted = [name for name in names if name in imputed(model)]
+    if parted:
+        raise ValueError(
+            f"`var_names` must not be of variables with imputed values, got {parted}, which PyMC "
+            "parted by the rows that it was given.\n"
+            "Hint: ask for a deterministic, such as its mean; or pass, as `model`, one that was "
+            "made of rows without missing values."
         )
     return names

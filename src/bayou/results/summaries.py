@@ -81,8 +81,8 @@ def _summary(name: str, draws: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     """Return the columns of one element: of sorted draws, shape (rows, draws)."""
     count = draws.shape[-1]
     columns = {
-        f"{name}_mean": draws.mean(axis=-1),
-        f"{name}_sd": draws.std(axis=-1, ddof=min(1, count - 1)),
+        f"{name}_mean": draws.mean(axis=-1, dtype=np.float64),
+        f"{name}_sd": draws.std(axis=-1, dtype=np.float64, ddof=min(1, count - 1)),
     }
     # Sorted behind all numbers; what there is of it makes all quantiles nan.
     is_nan = np.isnan(draws[:, -1])
