@@ -261,6 +261,13 @@ def test_the_model_stays_as_it_is() -> None:
     np.testing.assert_equal(state_of(model), before)
 
 
+def test_copies_of_a_model_predict_the_same() -> None:
+    model, tree = regression(bernoulli), posterior()
+    names = ["y", "mu"]
+    first = predictions(model, tree, var_names=names).predictions.dataset
+    assert first.identical(predictions(model.copy(), tree, var_names=names).predictions.dataset)
+
+
 def flights(num_rows: int) -> pd.DataFrame:
     generator = np.random.default_rng(num_rows)
     return pd.DataFrame(
@@ -467,6 +474,7 @@ def test_containers_without_rows_take_new_values() -> None:
     np.testing.assert_allclose(kept.values, tree["b"].values[..., ::-1] * [2, 1])
 
 
+@pytest.mark.filterwarnings("ignore:Skipping Assert")  # Of the fit.
 def test_latents_of_a_fit_in_batches_are_drawn_anew() -> None:
     with pm.Model() as model:
         x = by.Data("x", RNG.normal(size=400), dims="row")

@@ -94,7 +94,7 @@ def jax_engine(
         [substitutes[index] for index in chosen],
         dict(zip(graph.rows, rows, strict=True)),
     )
-    dtypes = [dtype_of(outputs[index]) for index in chosen]
+    dtypes = [jax.dtypes.canonicalize_dtype(dtype_of(outputs[index])) for index in chosen]
 
     def one(values: Any, draw: Any, fixed: Any, row_values: Any, piece: Any, seed: Any) -> Any:
         at = jax.random.fold_in(jax.random.fold_in(noise_key(seed), draw), piece)

@@ -181,8 +181,10 @@ def open_graph(
     fixed: dict[Any, Variable] = {}
     constants: dict[Any, int] = {}
     for root in _roots([*asked, *free]):
-        if _storage(root) in places:
-            replacements[root] = places[_storage(root)]
+        # In a copy of a model, PyMC leaves lengths of dims tied to the original's containers.
+        own = model.root.named_vars.get(root.name, root) if root.owner is None else root
+        if _storage(own) in places:
+            replacements[root] = places[_storage(own)]
         elif id(root) in lengths:
             replacements[root] = num_rows.astype(root.type.dtype)
         elif root.type.ndim == 0 and root.type.dtype.startswith(("int", "uint")):

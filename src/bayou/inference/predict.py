@@ -85,7 +85,8 @@ def predict(
     -------
     xarray.DataTree or Source
         A tree with the group ``predictions``, of the dims chain, draw and those that the variables
-        have in the model; for a Zarr store its values stay on the disk until they are asked for.
+        have in the model, in their dtypes, but int8 for Bernoulli variables; for a Zarr store its
+        values stay on the disk until they are asked for.
         For a Parquet file the :class:`bayou.Source` of it: ``row``, the labels of the rows where a
         container exports its index, and for each prediction such as ``late`` ``late_mean``,
         ``late_sd`` and the quantiles ``late_q2.5``, ``late_q25``, ``late_q50``, ``late_q75`` and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from contextlib import suppress
 from dataclasses import dataclass
@@ -260,7 +261,9 @@ def _engine(
     if jax_covers([outputs[index] for index in of_rows]):
         rows = max(1, JAX_ELEMENTS // largest)
         # PyTensor translates most of what it knows to JAX, but not all, and not for all shapes.
-        with suppress(Exception):
+        with suppress(Exception), warnings.catch_warnings():
+            # What it cannot check while it runs was checked when rows were tried.
+            warnings.filterwarnings("ignore", "Skipping .* Op")
             return (
                 "jax",
                 rows,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytensor.tensor as pt
 import pytensor.tensor.random.basic as basic
 from pytensor.graph.basic import Apply
@@ -149,6 +148,6 @@ def _jax_draw(op: Draw, **kwargs: Any) -> Any:
 
     def draw(key: Any, *parameters: Any) -> Any:
         values = sampler(jax.random.fold_in(key, op.index), op.shape, *parameters)
-        return values.astype(np.dtype(op.dtype))
+        return values.astype(jax.dtypes.canonicalize_dtype(op.dtype))
 
     return draw
