@@ -1,4 +1,4 @@
-"""A model's graph is copied with inputs in the place of its containers, opened to basic variables."""
+"""A model's graph is copied with inputs for its containers, and opened to basic variables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from bayou.inference.forward import (
     draws_in_loops,
     dtype_of,
     fingerprint,
+    generators_of,
     imputed,
     open_graph,
     random_nodes,
     read_by,
 )
+from bayou.inference.start import interpreted
 
 X = np.arange(12.0).reshape(6, 2)
 
@@ -60,9 +62,11 @@ def test_lengths_and_other_containers_are_inputs_or_constants() -> None:
     assert list(graph.fixed) == [scale]
     assert [length for _, length in graph.constants] == [3]
     assert list(graph.free) == ["effect"]
-    assert graph.outputs[0].shape.eval(
-        {graph.rows[0]: np.zeros(11)}, on_unused_input="ignore"
-    ).tolist() == [11]
+    inputs = [*graph.rows, *graph.fixed.values(), *generators_of(graph.outputs)]
+    evaluate = interpreted([*inputs, graph.free["effect"]], list(graph.outputs))
+    generators = [np.random.default_rng(1)] * (len(inputs) - 2)
+    [drawn] = evaluate(np.full(11, 1e6), np.ones(3), *generators, np.full(3, 1e7))
+    assert drawn == pytest.approx(np.full(11, 3.1e7), rel=1e-5)
 
 
 def test_minibatches_are_found_by_their_names() -> None:
