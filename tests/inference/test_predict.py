@@ -309,6 +309,23 @@ def test_columns_are_matched_by_name_and_rows_labelled() -> None:
     np.testing.assert_allclose(mu.values, expected, rtol=1e-12)
 
 
+def test_columns_that_are_coords_are_matched_by_name_too() -> None:
+    frame = flights(30)[["distance", "hour"]].rename_axis("feature", axis="columns")
+    with pm.Model() as model:
+        x = by.Data("x", frame, dims=("flight", "feature"), export_index_as_coords=True)
+        b = pm.Normal("b", dims="feature")
+        pm.Deterministic("mu", x @ b, dims="flight")
+        pm.Normal("y", model["mu"], observed=frame["hour"].values, dims="flight")
+    tree, new = posterior(), flights(5)
+    mu = predictions(model, tree, {"x": new[["hour", "distance"]]}, var_names="mu").predictions[
+        "mu"
+    ]
+    np.testing.assert_allclose(mu.values, tree["b"].values @ new[["distance", "hour"]].values.T)
+    assert list(mu["flight"].values) == list(new.index)
+    with pytest.raises(ValueError, match=r"a frame without \['hour'\]\.\nHint: the columns are"):
+        predictions(model, tree, {"x": new[["distance"]]}, var_names="mu")
+
+
 def test_rows_come_from_files_in_chunks(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bayou.inference.predictor.JAX_ELEMENTS", 16)
     model, tree, new = late_model(flights(30)), posterior().isel(draw=slice(10)), flights(100)

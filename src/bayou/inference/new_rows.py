@@ -62,7 +62,7 @@ class NewRows:
     @property
     def row_bytes(self) -> int:
         """The size of one row of all containers."""
-        return sum(int(part.nbytes) for part in self._empty(1))
+        return sum(self._empty(container, 1).nbytes for container in self.containers)
 
     def pieces(self, size: int) -> Iterator[list[NDArray[Any]]]:
         """Yield the rows of all containers in their order, so many at a time, the last ones fewer.
@@ -88,17 +88,13 @@ class NewRows:
             start += count
 
     def _filled(self, rows: Mapping[Variable, Any], count: int) -> list[NDArray[Any]]:
-        empty = self._empty(count)
         return [
-            rows.get(container, zeros)
-            for container, zeros in zip(self.containers, empty, strict=True)
-        ]
-
-    def _empty(self, count: int) -> list[NDArray[Any]]:
-        return [
-            np.zeros((count, *self._tail(container)), container.type.dtype)
+            rows[container] if container in rows else self._empty(container, count)
             for container in self.containers
         ]
+
+    def _empty(self, container: Variable, count: int) -> NDArray[Any]:
+        return np.zeros((count, *self._tail(container)), container.type.dtype)
 
     def _tail(self, container: Variable) -> tuple[int, ...]:
         if container in self.arrays:
@@ -248,6 +244,8 @@ def _read(
     columns = columns_of(container)
     table = None if columns is None else _as_table(value, columns)
     if columns is None or table is None:
+        if isinstance(value, pd.DataFrame) and _exports(container) and container.type.ndim == 2:
+            value = _in_order(value, model.coords[dims_of(model, container)[1]], what)
         plain = to_array(value, what, container.type.dtype)
         return plain.array, next(iter(plain.labels), None)
     [reader] = matched(model, table, [container]).values()
@@ -256,6 +254,17 @@ def _read(
     [[array]] = read_pieces(layout, blocks, sum(blocks))
     labels = table_of(table, what).labels(columns.names)
     return reader.values(array), value.index if isinstance(value, pd.Series) else labels
+
+
+def _in_order(frame: pd.DataFrame, labels: Sequence[Any], what: str) -> pd.DataFrame:
+    """Return the columns of a frame that are the coords of a container, in their order."""
+    lacking = [label for label in labels if label not in frame.columns]
+    if lacking:
+        raise ValueError(
+            f"{what} must have the columns that the container's coords are, got a frame without "
+            f"{lacking}.\nHint: the columns are {list(frame.columns)}."
+        )
+    return frame.loc[:, list(labels)]
 
 
 def _as_table(value: Any, columns: Columns) -> Any:
