@@ -16,6 +16,7 @@ from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
 from bayou.inference.load import load
 from bayou.inference.nuts import sample
+from bayou.inference.predict import predict
 from bayou.inference.provenance import verify
 from bayou.results.description import Description
 from bayou.results.diagram import Diagram
@@ -56,6 +57,7 @@ __all__ = [
     "get_data",
     "inspect",
     "load",
+    "predict",
     "sample",
     "scan",
     "set_data",

@@ -287,8 +287,8 @@ def _build(
 
     names = [name for name in constrained if whole or not roots.change(constrained[name])]
     inputs = values + roots.inputs + latent_values
-    terms = _jax_function(inputs, each, roots.replacements)
-    constrain = _jax_function(
+    terms = jax_function(inputs, each, roots.replacements)
+    constrain = jax_function(
         inputs if whole else values + roots.inputs[len(roots.fed) :] + latent_values,
         [constrained[name] for name in names],
         roots.replacements,
@@ -417,7 +417,7 @@ def _terms(model: pm.Model) -> list[Variable]:
         ) from None
 
 
-def _jax_function(
+def jax_function(
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     replacements: Mapping[Variable, Variable],

@@ -16,7 +16,7 @@ from bayou.results.store import write_arrays
 from bayou.results.tree import posterior_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -140,28 +140,51 @@ class Fit:
     def _tree(
         self, draws: int, random_seed: int | None, provenance: Provenance | None
     ) -> xr.DataTree:
-        draws = whole_number("draws", draws, 1, "1000 give means to 3% of a standard deviation.")
-        guide, params, frame = self._distribution
-        seed = _seed(random_seed)
-        noise = self._noise(draws, seed)
-        data = self.program.constraining_inputs()
-
-        keys = jax.random.split(jax.random.key(seed + 1), draws)
-
-        def value(draw: Any, key: jax.Array) -> dict[str, jax.Array]:
-            position = frame.positions(guide.transport(params, draw))
-            return self.program.constrain(position, (*data, *self._latent_draw(key)))
-
-        # A draw of latent variables has a value for each row of the data.
-        at_once = 256 if self.approximation.latent is None else 1
-        values = jax.jit(
-            lambda noise, keys: jax.lax.map(
-                lambda both: value(*both), (noise, keys), batch_size=at_once
-            )
-        )(noise, keys)
-        posterior = {name: np.asarray(part)[None] for name, part in values.items()}
+        posterior = self.draws(draws, random_seed=random_seed)
         attrs = {"inference_library": "bayou"}
         return posterior_tree(self.model, posterior, attrs=attrs, provenance=provenance)
+
+    def draws(
+        self, draws: int, *, random_seed: int | None = None, names: Collection[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Draw from the approximation as :meth:`sample` does, into arrays.
+
+        Parameters
+        ----------
+        draws : int
+            The number of draws.
+        random_seed : int, optional
+            Decides the draws.
+        names : collection of str, optional
+            Those that are computed; by default all.
+
+        Returns
+        -------
+        dict of str to ndarray, shapes (1, draws, ...)
+        """
+        draws = whole_number("draws", draws, 1, "1000 give means to 3% of a standard deviation.")
+        guide, params, frame = self._distribution
+        chosen = None if names is None else frozenset(names)
+        seed = _seed(random_seed)
+        latent = self.approximation.latent
+        # A draw of latent variables has a value for each row of the data.
+        at_once = 256 if latent is None else 1
+
+        def values(params: Any, frame: Frame, latent: Any, noise: Any, data: Any) -> Any:
+            def value(both: Any) -> dict[str, jax.Array]:
+                draw, key = both
+                position = frame.positions(guide.transport(params, draw))
+                found = self.program.constrain(position, (*data, *_latent_draw(latent, key)))
+                return {name: found[name] for name in found if chosen is None or name in chosen}
+
+            return jax.lax.map(value, noise, batch_size=at_once)
+
+        key = ("draws", type(guide), tuple(sorted(vars(guide).items())), chosen, latent is None)
+        compute = self.program.compiled.setdefault(key, jax.jit(values))
+        noise = self._noise(draws, seed), jax.random.split(jax.random.key(seed + 1), draws)
+        state = None if latent is None else (latent.location, latent.log_scale)
+        found = compute(params, frame, state, noise, self.program.constraining_inputs())
+        return {name: np.asarray(part)[None] for name, part in found.items()}
 
     def summary(
         self,
@@ -369,14 +392,6 @@ class Fit:
         present = {name: array for name, array in optional.items() if array is not None}
         write_arrays(path, arrays | present, description)
 
-    def _latent_draw(self, key: jax.Array) -> tuple[jax.Array, ...]:
-        """Draw the latent variables of all rows, if there are any."""
-        latent = self.approximation.latent
-        if latent is None:
-            return ()
-        noise = jax.random.normal(key, latent.location.shape, latent.location.dtype)
-        return (latent.location + jax.numpy.exp(latent.log_scale) * noise,)
-
     def _noise(self, draws: int, seed: int) -> Any:
         size = self.program.layout.size
         return self.approximation.guide.noise(jax.random.key(seed), draws, size, None)
@@ -424,6 +439,15 @@ class Fit:
 
 def _seed(random_seed: int | None) -> int:
     return int(np.random.SeedSequence(random_seed).generate_state(1)[0])
+
+
+def _latent_draw(latent: Any, key: jax.Array) -> tuple[jax.Array, ...]:
+    """Draw the latent variables of all rows, if any, by their locations and log scales."""
+    if latent is None:
+        return ()
+    location, log_scale = latent
+    noise = jax.random.normal(key, location.shape, location.dtype)
+    return (location + jax.numpy.exp(log_scale) * noise,)
 
 
 def _dims(model: pm.Model, value_name: str, part: NDArray[Any]) -> tuple[str, ...]:

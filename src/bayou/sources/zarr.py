@@ -86,16 +86,28 @@ def is_zarr_object(obj: Any) -> bool:
     return module == "zarr"
 
 
-def _open(where: Any, filesystem: Any) -> Any:
-    if is_zarr_object(where):
-        return where
+def import_zarr() -> Any:
+    """Return the package zarr.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    """
     try:
         import zarr
     except ImportError as error:
         raise ImportError(
-            "Zarr is read by the package zarr, which is not installed.\n"
+            "Zarr is read and written by the package zarr, which is not installed.\n"
             'Hint: pip install "bayou[zarr]"'
         ) from error
+    return zarr
+
+
+def _open(where: Any, filesystem: Any) -> Any:
+    if is_zarr_object(where):
+        return where
+    zarr = import_zarr()
     if filesystem is not None:
         where = zarr.storage.FsspecStore.from_mapper(filesystem.get_mapper(where), read_only=True)
     elif isinstance(where, Path):
