@@ -491,7 +491,6 @@ def test_containers_without_rows_take_new_values() -> None:
     np.testing.assert_allclose(kept.values, tree["b"].values[..., ::-1] * [2, 1])
 
 
-@pytest.mark.filterwarnings("ignore:Skipping Assert")  # Of the fit.
 def test_latents_of_a_fit_in_batches_are_drawn_anew() -> None:
     with pm.Model() as model:
         x = by.Data("x", RNG.normal(size=400), dims="row")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
+import warnings
 import weakref
 from dataclasses import dataclass, field
 from functools import cache, cached_property, reduce
@@ -425,7 +426,10 @@ def jax_function(
     """Turn graphs into a JAX function; without parameter checks, the impossible is nan or -inf."""
     graph = FunctionGraph(list(inputs), _replaced(outputs, replacements), clone=True)
     JAX_MODE.including("local_remove_check_parameter").optimizer.rewrite(graph)
-    return jax_funcify(graph)  # type: ignore[no-any-return]
+    with warnings.catch_warnings():
+        # Lengths that do not fit are met by the interpreter, which is asked before.
+        warnings.filterwarnings("ignore", "Skipping Assert")
+        return jax_funcify(graph)  # type: ignore[no-any-return]
 
 
 def _replaced(
