@@ -226,7 +226,7 @@ def whole_blocks(program: Program) -> Iterable[Block] | None:
     if not (storages and leading and len(lengths) == 1):
         return [Block((*storages, *data), 1.0, _num_numbers(program, tuple(storages)))]
     [num_rows] = lengths
-    size = _block_size(program, num_rows)
+    size = _block_size(program, num_rows, BLOCK_ROWS)
     return [
         _block(
             [storage[start : start + size] for storage in storages],
@@ -267,7 +267,7 @@ class SourceBlocks:
             yield _block(rows, self.data, self.size, num_rows, self.filled)
 
 
-def _block_size(program: Program, num_rows: int, most: int = BLOCK_ROWS) -> int:
+def _block_size(program: Program, num_rows: int, most: int) -> int:
     """Choose the rows of a block: a number that is compiled already, unless it is far off."""
     size = math.ceil(num_rows / math.ceil(num_rows / most))
     if not program.takes_weights:
