@@ -51,6 +51,12 @@ class Rows:
         """How many there are now."""
         return min(_length(*storage) for storage in self.storages.values())
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether a model in batches is made for this number of rows."""
+        windows = any(streamed(storage) is not None for storage, _ in self.storages.values())
+        return windows or bool(self.latent)
+
 
 def rows_of(model: pm.Model, batch_dim: str | None = None) -> Rows:
     """Find what has a row for each entry of the batched dim.

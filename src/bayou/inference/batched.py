@@ -193,7 +193,7 @@ def batched_model(model: pm.Model, rows: Rows, batch_size: int, random_seed: int
     """Return a model in minibatches; the same one until the model's structure changes."""
     structure = structure_of(model)
     known = _known.setdefault(model, {})
-    key = (rows.dim, batch_size, random_seed, rows.num_rows if rows.latent else None)
+    key = (rows.dim, batch_size, random_seed, rows.num_rows if rows.is_fixed else None)
     if key not in known or not same_structure(known[key][0], structure):
         made = _batched_model(model, rows, batch_size, random_seed, apart=True)
         known[key] = (structure, made)

@@ -40,6 +40,8 @@ NUM_POSITIONS = 2
 RELATIVE = 1e-6
 # Where the density is not finite, positions nearer to the start are tried.
 JITTERS = (1.0, 0.1, 0.01, 0.0)
+# What an evaluation ends in where lengths do not fit, or matrices have no factors.
+FAILURES = (ValueError, IndexError, TypeError, AssertionError, ArithmeticError, NotImplementedError)
 HINT = "leave `batch_size` out, or write the model such that each row stands alone."
 
 
@@ -182,7 +184,7 @@ def _terms(
     inputs = _fed(program, rows) + program.data_values() + latent
     try:
         return program.interpreted_terms(position, inputs)
-    except (ValueError, IndexError, TypeError, AssertionError):
+    except FAILURES:
         for name in program.term_names:
             try:
                 program.interpreted_terms(position, inputs, name)
@@ -199,7 +201,7 @@ def _terms(
                     f"an index in {name!r} points at other rows: with some of them alone, "
                     f"{_first_line(error)}"
                 ) from None
-            except (ValueError, TypeError, AssertionError) as error:
+            except FAILURES as error:
                 raise _EvaluationError(
                     f"{name!r} cannot be evaluated on some of the rows ({_first_line(error)})"
                 ) from None
