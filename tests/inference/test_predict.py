@@ -665,3 +665,18 @@ def test_parquet_refuses_what_has_no_rows(tmp_path: Any) -> None:
             model, posterior(), flights(5), var_names=["odds"], out=tmp_path / "odds.parquet"
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_predictions_say_which_data_and_model_they_are_of() -> None:
+    table = {"x": np.linspace(0, 1, 20), "y": np.linspace(0, 2, 20)}
+    with pm.Model() as model:
+        x = by.Data("x", table, columns="x", dims="row")
+        outcome = by.Data("outcome", table, columns="y", dims="row")
+        pm.Normal("y", pm.Normal("slope") * x, 0.1, observed=outcome, dims="row")
+        fit = by.fit(random_seed=1, progressbar=False)
+    new = {"x": np.array([0.5])}
+    for result in (fit, fit.sample(5)):
+        predictions = by.predict(result, new, model=model, progressbar=False)
+        assert by.verify(predictions, model)
+    by.set_data({"x": table["x"][:5], "outcome": table["y"][:5]}, model=model)
+    assert not by.verify(predictions, model)

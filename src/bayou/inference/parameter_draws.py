@@ -12,6 +12,7 @@ from bayou.arguments import whole_number
 from bayou.containers.cast import exact_cast
 from bayou.inference.context import model_of
 from bayou.results.fit import Fit
+from bayou.results.provenance import ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,8 @@ class ParameterDraws:
         The number of each among all that there are.
     others : tuple of str
         What there are draws of that is not of the model.
+    attrs : dict of str to str
+        What says which data the draws are of, where that is known.
     """
 
     model: pm.Model
@@ -45,6 +48,7 @@ class ParameterDraws:
     draws: NDArray[np.int64]
     numbers: NDArray[np.int64]
     others: tuple[str, ...]
+    attrs: dict[str, str]
 
     def check(self, given: Sequence[str], population: Sequence[str]) -> None:
         """Refuse draws that are of another model, as far as names tell.
@@ -104,6 +108,8 @@ def parameter_draws(
         of_rows = set() if latent is None else set(latent.names)
         names = {variable.name for variable in fit_or_datatree.model.free_RVs} - of_rows
         arrays = fit_or_datatree.draws(count, random_seed=seed, names=names)
+        provenance = fit_or_datatree.provenance
+        attrs = {} if provenance is None else {ATTRIBUTE: provenance.to_json()}
         chains, labels = np.arange(1), np.arange(count)
         numbers = labels
     else:
@@ -116,6 +122,7 @@ def parameter_draws(
             for name in posterior.data_vars
             if name in free
         }
+        attrs = {name: posterior.attrs[name] for name in (ATTRIBUTE,) if name in posterior.attrs}
         chains = _labels(posterior, "chain")
         labels = _labels(posterior, "draw")[chosen]
         first = np.arange(len(chains))[:, None] * posterior.sizes["draw"]
@@ -132,6 +139,7 @@ def parameter_draws(
         draws=labels,
         numbers=numbers,
         others=tuple(str(name) for name in every if name not in owner.named_vars),
+        attrs=attrs,
     )
 
 

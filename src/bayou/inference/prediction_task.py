@@ -118,6 +118,7 @@ def make_task(
         "random_seed": seed,
         "compiler": found.compiler,
         "drawn_from_prior": [*found.population, *found.latent],
+        **posterior.attrs,
     }
     if found.dependence:
         attrs["rows_depend"] = found.dependence
