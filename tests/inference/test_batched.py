@@ -90,6 +90,25 @@ def test_a_potential_of_rows_is_scaled() -> None:
     assert float(found.std["mu"]) == pytest.approx(NUM_ROWS**-0.5, rel=0.1)
 
 
+def test_a_potential_alone_has_rows() -> None:
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 10)
+        z = by.Data("z", Y, dims="row")
+        pm.Potential("likelihood", -0.5 * (z - mu) ** 2, dims="row")
+    assert float(fit(model, 3000, batch_size=50).mean["mu"]) == pytest.approx(Y.mean(), abs=0.1)
+
+
+def test_rows_that_nothing_ties_together() -> None:
+    with pm.Model() as model:
+        y = by.Data("outcome", Y, dims="row")
+        pm.Normal("y", pm.Normal("effect", dims="row"), 1, observed=y, dims="row")
+    with pytest.raises(
+        ValueError, match=r"all variables have a value for each row, got \['effect'"
+    ):
+        by.fit(batch_size=10, model=model)
+    assert fit_all(model).converged
+
+
 def test_new_data_are_those_of_the_batches() -> None:
     model = ordinary()
     fit(model, batch_size=50)
