@@ -204,8 +204,8 @@ def refuse_windows(variables: Iterable[Any]) -> None:
             raise ValueError(
                 f"{variable.name!r} must hold all rows of its source, {resident.num_rows}, got "
                 f"{resident.size} in memory.\n"
-                "Hint: raise `in_memory_size`, or make it a by.Minibatch for by.fit, which goes "
-                "through all of them."
+                "Hint: raise `in_memory_size`, or pass by.fit(batch_size=512), which goes through "
+                "all of them."
             )
 
 

@@ -100,7 +100,8 @@ def rows_of(model: pm.Model, batch_dim: str | None = None) -> Rows:
     lengths = {storage.name: _length(storage, axis) for storage, axis in storages.values()}
     if len(set(lengths.values())) > 1:
         raise ValueError(
-            f"Containers that share the dim {dim!r} must have one number of rows, got {lengths}.\n"
+            f"Containers that share the dim {dim!r} must have one number of rows, got "
+            f"{dict(sorted(lengths.items()))}.\n"
             "Hint: change them together, by.set_data({...})."
         )
     latent = [

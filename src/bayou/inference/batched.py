@@ -173,7 +173,7 @@ def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
     Such a program goes through the rows in blocks, and other numbers of rows compile nothing.
     """
     rows = _known_or_guessed(model)
-    if rows is None or rows.latent or holds_batches(model):
+    if rows is None or rows.is_fixed or holds_batches(model):
         return None
     try:
         check_total_sizes(model, rows)
