@@ -172,6 +172,13 @@ def read_options(
             f"columns={columns!r}.\n"
             "Hint: make a container of each, such as columns='carrier'; several may share a dim."
         )
+    elif categories is not None and missing == "impute":
+        raise ValueError(
+            f"`missing` of data container {name!r} must be 'refuse' or 'drop' with `categories`, "
+            "got 'impute', which would leave NaN among the codes.\n"
+            "Hint: fill the column with a category of its own, such as 'unknown', or pass "
+            "missing='drop'."
+        )
     names = () if columns is None else _read_names(name, columns)
     return Options(names, not isinstance(columns, str), categories, unknown, missing)
 
