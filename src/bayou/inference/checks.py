@@ -50,8 +50,8 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
             length = _length(variable, sample, resident)
             if order == "epoch" and sample.size > length:
                 raise ValueError(
-                    f'`order` must be "uniform" where a batch has more rows than the data, got '
-                    f"batches of {sample.size} of {length} rows ({variable.name!r}).\n"
+                    "Batches must have at most as many rows as the data under "
+                    f'order="epoch", got {sample.size} of {length} rows ({variable.name!r}).\n'
                     "Hint: a batch of an epoch holds no row twice; take a smaller batch_size, or "
                     'draw with replacement by order="uniform".'
                 )
