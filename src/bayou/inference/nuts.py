@@ -84,7 +84,8 @@ def sample(
     Raises
     ------
     TypeError
-        If there is no model, a free variable or a missing value is discrete, or the density draws random numbers.
+        If there is no model, a free variable or a missing value is discrete, or the density draws
+        random numbers.
     ValueError
         If an argument is out of range, the model has no free variable, computes with missing
         values, is fed by a generator or by a part of its rows, or its density is not finite where
