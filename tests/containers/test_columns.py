@@ -338,7 +338,13 @@ def test_what_is_no_number_is_refused() -> None:
     decimals = pl.DataFrame({"t": ["1.5"]}).with_columns(pl.col("t").cast(pl.Decimal(10, 2)))
     refuses(TypeError, "`t` must hold numbers, booleans, dates or text", decimals, columns="t")
     mixed = pd.DataFrame({"t": ["a", 1]}, dtype=object)
-    refuses(TypeError, "and one kind of them", mixed, columns="t", categories="ts")
+    kinds = r"and one kind of them, got 1 \(int\), 'a' \(str\).\nHint: "
+    refuses(TypeError, kinds, mixed, columns="t", categories="ts")
+    refuses(TypeError, kinds, {"t": ["a", None, 1, "b"]}, columns="t", categories="ts")
+    refuses(TypeError, rf"got {2**70} \(int\)", {"t": [2**70]}, columns="t")
+    twice = pd.Categorical([1, "1"], categories=[1, "1"])
+    differ = "`t` must have categories that differ as text, got 1 and '1'.\nHint: rename"
+    refuses(ValueError, differ, {"t": twice}, columns="t", categories="ts")
 
 
 # Missing values
@@ -415,7 +421,7 @@ def test_other_columns_may_miss_values() -> None:
 
 
 def test_columns_that_are_no_names_are_refused() -> None:
-    message = "`columns` of data container 'x' must be a name or a list of names, got "
+    message = "`columns` of data container 'x' must be a name or a list of names, as text, got "
     for wrong in ([], 3, [1, 2], {"hour"}):
         refuses(TypeError, message, FRAME, columns=wrong)
     refuses(

@@ -118,12 +118,16 @@ def test_what_is_left_out_is_not_imputed() -> None:
     assert late.get_value().tolist() == [2]
 
 
-def test_codes_are_imputed() -> None:
-    with pm.Model() as model:
-        word = Data("w", {"w": ["u", None, "v"]}, columns="w", categories="ws", missing="impute")
-        np.testing.assert_array_equal(word.get_value(), [0, np.nan, 1])
-        pm.Categorical("y", p=[0.25, 0.75], observed=word)
-    np.testing.assert_allclose(logp(model)[-1], np.log([0.25, 0.75]))
+def test_codes_are_not_imputed() -> None:
+    for word in ["u", None, "v"], ["u", "v", "v"]:
+        with pm.Model() as model:
+            message = (
+                r"'refuse' or 'drop' with `categories`, got 'impute'.*\nHint: fill .*missing='drop'"
+            )
+            with pytest.raises(ValueError, match=message):
+                Data("w", {"w": word}, columns="w", categories="ws", missing="impute")
+        assert not model.named_vars
+        assert not model.coords
 
 
 def test_a_matrix_is_imputed() -> None:

@@ -175,11 +175,19 @@ def test_categories_that_cannot_be_are_refused() -> None:
     frame = {"carrier": WORDS, "hour": [1, 2, 3, 4], "none": pa.nulls(4, pa.string())}
     refuses(
         TypeError,
-        r"'hour' .* must hold text or categories where .*\n.*astype\({'hour': 'category'}\)",
+        r"'hour' .* must hold text or categories where .*\n.*\[str\(value\) for value in frame\['h",
         frame,
         columns="hour",
         categories="hours",
     )
+    with pm.Model() as model:
+        texts = {"hour": [str(value) for value in frame["hour"]]}
+        Data("hour", texts, columns="hour", categories="hours")
+        message = r"must hold text or categories, got numbers .*\n.*\[str\(value\) for value in fr"
+        with pytest.raises(TypeError, match=message):
+            set_data(pl.DataFrame({"hour": [1, 2]}))
+        set_data(pl.DataFrame({"hour": ["4", "1"]}))
+    assert model["hour"].get_value().tolist() == [3, 0]
     for dim in ("x", "taken", "chain"):
         refuses(ValueError, f"got '{dim}'", frame, columns="carrier", dims="row", categories=dim)
     refuses(ValueError, "must differ", frame, columns="carrier", dims="row", categories="row")
@@ -195,6 +203,52 @@ def test_categories_that_cannot_be_are_refused() -> None:
         unknown="other",
     )
     refuses(ValueError, "must differ, and be one at least", frame, columns="none", categories="ns")
+
+
+def test_names_of_columns_must_be_text() -> None:
+    for frame in pd.DataFrame([[1, 2]]), {0: [1], 1: [2]}:
+        message = "^The names of fields must be text, got 0.\nHint: rename the columns"
+        refuses(TypeError, message, frame, columns="0")
+        refuses(TypeError, message, frame, columns=["hour", "0"])
+        refuses(
+            ValueError, "without 'hour' .*\nHint: The columns are 0, 1.$", frame, columns="hour"
+        )
+        refuses(TypeError, "or a list of names, as text, got 0.\n", frame, columns=0)
+
+
+def test_missing_is_not_unknown() -> None:
+    frame = {"carrier": ["UA", None, "AA"]}
+    message = (
+        "'carrier' in row 1.\nHint: what is missing is not unknown: fill it in with 'other' first "
+        "if it is to count as that, or build the container with missing='drop', which leaves out "
+        "such rows.$"
+    )
+    options = {"columns": "carrier", "categories": "carriers"}
+    refuses(ValueError, message, frame, **options, unknown="other")
+    refuses(ValueError, "Hint: fill them in with a category, or build", frame, **options)
+    filled = pd.DataFrame(frame).fillna("other")
+    with pm.Model() as model:
+        Data("x", filled, **options, unknown="other")
+        with pytest.raises(ValueError, match="fill it in with 'other' first"):
+            set_data(frame)
+        set_data({"carrier": ["AA", "DL"]})
+    assert model.coords["carriers"] == ("AA", "UA", "other")
+    assert model["x"].get_value().tolist() == [0, 2]
+
+
+def test_labels_are_text() -> None:
+    with pm.Model() as model:
+        Data("cut", {"cut": pd.cut([1, 2, 3], 2)}, columns="cut", categories="cuts")
+    assert model.coords["cuts"] == ("(0.998, 2.0]", "(2.0, 3.0]")
+    assert model["cut"].get_value().tolist() == [0, 0, 1]
+    with pm.Model() as model:
+        Data("x", {"a": pd.Categorical([1, 2])}, columns="a", categories="as")
+        with pytest.raises(ValueError, match=r"'1', '2', got '1.0', '2.0'"):
+            set_data({"a": pd.Categorical([1.0, 2.0])})
+        with pytest.raises(ValueError, match="differ as text, got 1 and '1'"):
+            set_data({"a": pd.Categorical([1, "1"], categories=[1, "1"])})
+        set_data({"a": ["2", "1"]})
+    assert model["x"].get_value().tolist() == [1, 0]
 
 
 # Rows of sources

@@ -541,3 +541,13 @@ def test_a_failure_half_way_is_rolled_back(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(MemoryError, match="no room"):
         set_data({"x": np.zeros((1, 2)), "y": [1.0]}, coords={"row": ["a"]}, model=model)
     assert_same(state(model), before)
+
+
+def test_labels_may_come_twice() -> None:
+    with pm.Model() as model:
+        Data("x", [1.0, 2.0, 3.0], dims="row", coords={"row": ["a", "a", "b"]})
+        pm.Normal("y", model["x"], dims="row")
+        set_data({"x": [4.0, 5.0]}, coords={"row": ["c", "c"]})
+        draws = pm.sample_prior_predictive(3, random_seed=1).prior["y"]
+    assert model.coords["row"] == ("c", "c")
+    assert draws.sel(row="c").shape == (1, 3, 2)

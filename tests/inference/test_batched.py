@@ -256,7 +256,7 @@ def test_imputed_values() -> None:
 
 
 def test_more_rows_than_there_are() -> None:
-    with pytest.raises(ValueError, match='`order` must be "uniform" where a batch has more rows'):
+    with pytest.raises(ValueError, match=r'^Batches must .* order="epoch", got 601 of 600 rows'):
         by.fit(batch_size=601, model=ordinary())
 
 

@@ -285,7 +285,7 @@ def test_a_potential_of_a_batch_is_taken_as_the_user_scaled_it() -> None:
 def test_batches_of_more_rows_than_the_data() -> None:
     model = normal_model(by.Minibatch(DATA[:50], 60), total_size=50)
     with pytest.raises(
-        ValueError, match=r"`order` must be \"uniform\" .* batches of 60 of 50 rows .*\nHint: a b"
+        ValueError, match=r"^Batches must have at most .*, got 60 of 50 rows .*\nHint: a batch of"
     ):
         by.fit(100, model=model, progressbar=False)
     fit = by.fit(2000, model=model, order="uniform", random_seed=1, progressbar=False)

@@ -584,9 +584,9 @@ def test_an_interrupted_run_goes_on(
     assert out.with_name(f"y.{ending}.partial").is_dir()
     for change, message in {
         "data": "`data` must be those that `out` was begun with",
-        "draws": "`out` must be gone on with as it was begun, got another posterior",
-        "random_seed": "got another random_seed",
-        "chunk_rows": "got another chunk_rows: 32 in .*, 64 now",
+        "draws": "`out` must be gone on with as it was begun, got a change of posterior",
+        "random_seed": "got a change of random_seed",
+        "chunk_rows": "got a change of chunk_rows: 32 in .*, 64 now",
     }.items():
         other: dict[str, Any] = {
             "data": {"data": rows | {"x": rows["x"] + 1}},

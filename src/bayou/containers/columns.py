@@ -10,10 +10,11 @@ import numpy as np
 
 from bayou.containers.cast import exact_cast
 from bayou.containers.labelled import natural_dtype
+from bayou.sources.array import check_names
 from bayou.sources.named import named
 from bayou.sources.recoded import Codes, Days, Recoded
 from bayou.sources.source import listed
-from bayou.sources.texts import MISSING_CODE
+from bayou.sources.texts import MISSING_CODE, as_text_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -128,8 +129,6 @@ class ColumnReader:
         if missing.any() and self.dtype.kind not in "f" and array.dtype.kind == "f":
             array = np.where(missing, 0, array)
         values = exact_cast(array, self.dtype, self._what)
-        if missing.any() and self.dtype.kind == "f" and array.dtype.kind != "f":
-            values[missing] = np.nan
         for date in self.columns.dates:
             place = (..., self.columns.names.index(date)) if self.columns.is_matrix else ...
             kept = (values[place] == array[place]) | missing[place]
@@ -164,8 +163,21 @@ class ColumnReader:
                 found.append(f"{name!r} in {noun} {', '.join(rows[:SHOWN])}{more}")
         raise ValueError(
             f"{self._what} must hold no missing values, got some: {'; '.join(found)}.\n"
-            "Hint: fill them in, or build the container with missing='drop', which leaves out such "
-            "rows, or, where it is observed, with missing='impute'."
+            f"Hint: {self._hint}."
+        )
+
+    @property
+    def _hint(self) -> str:
+        """What to do about missing values."""
+        drop = "build the container with missing='drop', which leaves out such rows"
+        if self.columns.categories is None:
+            return f"fill them in, or {drop}, or, where it is observed, with missing='impute'"
+        unknown = self.columns.unknown
+        if unknown is None:
+            return f"fill them in with a category, or {drop}"
+        return (
+            f"what is missing is not unknown: fill it in with {unknown!r} first if it is to count "
+            f"as that, or {drop}"
         )
 
 
@@ -239,6 +251,8 @@ def refuse_lacking(table: Named, wanted: Mapping[str, tuple[str, ...]]) -> None:
                 lacking.setdefault(name, []).append(repr(container))
     if not lacking:
         return
+    # A column 0 is not the column "0".
+    check_names([name for name in table.names if str(name) in lacking])
     used = {name for names in wanted.values() for name in names}
     spare = [name for name in table.names if isinstance(name, str) and name not in used]
     close = [match for name in lacking for match in get_close_matches(name, spare, n=1)]
@@ -247,7 +261,7 @@ def refuse_lacking(table: Named, wanted: Mapping[str, tuple[str, ...]]) -> None:
     raise ValueError(
         "The data must have the columns that containers were built from, got a "
         f"{table.words} without {found}.\n"
-        f"Hint: {meant}The columns are {listed(tuple(map(str, table.names)))}."
+        f"Hint: {meant}The columns are {listed(table.names)}."
     )
 
 
@@ -315,7 +329,7 @@ def _check_kind(field: Field, container: str, columns: Columns) -> None:
     if got != wanted:
         hint = {
             "dates": "convert it, such as with pandas.to_datetime",
-            "text or categories": f"convert it: frame.astype({{{field.name!r}: 'category'}})",
+            "text or categories": as_text_hint(field.name),
         }.get(wanted, "convert it to numbers first; text needs `categories=` when it is built")
         raise TypeError(
             f"The column {field.name!r} of data container {container!r} must hold {wanted}, got "

@@ -74,20 +74,24 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     dims : str or tuple of (str or None), optional
         A name for each axis of `value`; None leaves an axis without one.
     coords : mapping of str to sequence, optional
-        Labels of some of the `dims`, each as long as its axis.
+        Labels of some of the `dims`, each as long as its axis. As in pandas and xarray, labels may
+        come twice: `sel` of a result then gives all entries that have the label.
     categories : str, optional
         The dim of the categories of a column of text or categories (a pandas or Polars
         Categorical, an Enum, an Arrow dictionary), which is held as their codes (int32). Its
         coords are what the codes stand for: the categories that the column has, or the texts in
         their order. Containers may share such a dim: the first, or the model's `coords`, decides
-        its categories, and the others must have no more than these.
+        its categories, and the others must have no more than these. Categories that are no text
+        become it, by ``str``: 1 and 1.0 are two, and an interval is "(0, 1]".
     unknown : str, optional
         The category that all become that are not among them, now or in new data; it joins them if
-        it is none of them. By default unknown categories are an error.
+        it is none of them. By default unknown categories are an error. What is missing is not
+        unknown: fill such a column in with this category first, or drop its rows.
     missing : {"refuse", "impute", "drop"}, default "refuse"
         What to do with missing values in the columns: null, None, NaN, NaT and masked are one
-        thing. "impute" hands them to PyMC's imputation where the container is observed; it holds
-        floats then, NaN for them. "drop" leaves out their rows, in all containers of the first
+        thing. "impute" hands them to PyMC's imputation, for a container that is observed, under a
+        likelihood of floats, and taken by nothing else: it holds floats then, NaN for them. It does
+        not go with `categories`. "drop" leaves out their rows, in all containers of the first
         dim, made before or after, all of which must be built from columns that are in memory.
     export_index_as_coords : bool, default False
         Whether the index of `value` becomes the coords of its first dim, and the columns those of

@@ -17,7 +17,7 @@ from bayou.feeding.read import read_rows
 from bayou.feeding.window import count_blocks
 from bayou.sources.recoded import Recoded
 from bayou.sources.source import listed
-from bayou.sources.texts import distinct
+from bayou.sources.texts import as_text_hint, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,6 +172,13 @@ def read_options(
             f"columns={columns!r}.\n"
             "Hint: make a container of each, such as columns='carrier'; several may share a dim."
         )
+    elif categories is not None and missing == "impute":
+        raise ValueError(
+            f"`missing` of data container {name!r} must be 'refuse' or 'drop' with `categories`, "
+            "got 'impute', which would leave NaN among the codes.\n"
+            "Hint: fill the column with a category of its own, such as 'unknown', or pass "
+            "missing='drop'."
+        )
     names = () if columns is None else _read_names(name, columns)
     return Options(names, not isinstance(columns, str), categories, unknown, missing)
 
@@ -182,7 +189,7 @@ def _read_names(name: str, columns: Any) -> tuple[str, ...]:
     listing = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
     if not listing or not names:
         raise TypeError(
-            f"`columns` of data container {name!r} must be a name or a list of names, got "
+            f"`columns` of data container {name!r} must be a name or a list of names, as text, got "
             f"{columns!r}.\nHint: columns='late' gives a vector, columns=['distance', 'hour'] a "
             "matrix."
         )
@@ -213,7 +220,7 @@ def _check_fields(name: str, fields: list[Field], options: Options) -> None:
             raise TypeError(
                 f"The column {field.name!r} of data container {name!r} must hold text or "
                 f"categories where it has `categories`, got {kind}.\nHint: leave `categories` out, "
-                f"or convert the column: frame.astype({{{field.name!r}: 'category'}})."
+                f"or {as_text_hint(field.name)}."
             )
         if not coded and kind not in ("numbers or booleans", "dates"):
             raise TypeError(

@@ -50,7 +50,7 @@ def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: A
     coords : mapping of str to sequence, optional
         New labels of dims of these containers, for all rows of the values. Without them, the index
         of a container that exports its index gives the labels; else the old ones stay if the length
-        does, and are counted on if they only count from 0.
+        does, and are counted on if they only count from 0. Labels may come twice, as in `Data`.
     model : pymc.Model, optional
         The model that holds the containers; by default that of the context.
 

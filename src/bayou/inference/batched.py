@@ -23,6 +23,7 @@ from bayou.containers.dims import dims_of
 from bayou.containers.resident import streamed
 from bayou.containers.rows import NumRows, random_slice, step_variable
 from bayou.inference.batch_dim import check_total_sizes, holds_batches, rows_by_length, rows_of
+from bayou.inference.checks import check_imputed
 from bayou.inference.program import LatentRows, compile_program
 from bayou.inference.remake import (
     KINDS,
@@ -108,6 +109,7 @@ def batched(
     array([10])
     """
     whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
+    check_imputed(model)
     rows = rows_of(model, batch_dim)
     check_total_sizes(model, rows)
     made = _batched_model(model, rows, int(batch_size), random_seed, apart=False)

@@ -1,4 +1,4 @@
-"""Checks of the rows that feed a model, before a fit of it compiles anything."""
+"""Checks of the data that feed a model, before a fit of it compiles anything."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.traversal import ancestors, walk
+from pytensor.tensor.shape import Shape, Shape_i
 
+from bayou.containers.impute import ImputedVariable
 from bayou.containers.resident import refuse_windows, resident_of, streamed
+from bayou.containers.rows import NumRows
+from bayou.inference.forward import imputed
 from bayou.inference.remake import is_scaled
 from bayou.inference.roots import is_fed, sampling_of, storage_of
 from bayou.inference.whole import minibatch_scales
 
 if TYPE_CHECKING:
     import pymc as pm
+    from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
     from bayou.containers.resident import Resident
@@ -50,8 +55,8 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
             length = _length(variable, sample, resident)
             if order == "epoch" and sample.size > length:
                 raise ValueError(
-                    f'`order` must be "uniform" where a batch has more rows than the data, got '
-                    f"batches of {sample.size} of {length} rows ({variable.name!r}).\n"
+                    "Batches must have at most as many rows as the data under "
+                    f'order="epoch", got {sample.size} of {length} rows ({variable.name!r}).\n'
                     "Hint: a batch of an epoch holds no row twice; take a smaller batch_size, or "
                     'draw with replacement by order="uniform".'
                 )
@@ -74,6 +79,47 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
                     "Hint: bring them into one source, or give one of them a seed of its own if "
                     "its rows need not be those of the other."
                 )
+
+
+def check_imputed(model: pm.Model) -> None:
+    """Refuse missing values that are imputed where the model computes with them, or as integers.
+
+    Raises
+    ------
+    TypeError
+        If a variable of integers is observed with missing values.
+    ValueError
+        If a container with missing values is of more than what is observed; says which.
+    """
+    parts = imputed(model)
+    whole = [
+        name
+        for variable in model.free_RVs
+        if (name := variable.name.removesuffix("_unobserved")) in parts
+        and np.dtype(variable.dtype).kind != "f"
+    ]
+    if whole:
+        raise TypeError(
+            "`model` must have continuous free variables alone, but missing values of "
+            f"{whole[0]!r} are imputed, and are whole numbers.\n"
+            'Hint: leave their rows out, by.Data(..., missing="drop"), or use pm.sample.'
+        )
+    values = [model.rvs_to_values[v] for v in model.observed_RVs if v.name not in parts]
+    for found in walk([*model.basic_RVs, *model.potentials, *values], _inputs_with_values):
+        if isinstance(found, ImputedVariable):
+            raise ValueError(
+                f'`missing="impute"` must be of what is observed alone, got {found.name!r}, which '
+                "the model computes with.\n"
+                'Hint: leave such rows out, missing="drop", or observe them as a variable with a '
+                "prior, x = pm.Normal('x', ..., observed=data), and compute with that."
+            )
+
+
+def _inputs_with_values(variable: Variable) -> list[Variable]:
+    """Return what a variable is computed from, unless it is no more than a length."""
+    if variable.owner is None or isinstance(variable.owner.op, Shape | Shape_i | NumRows):
+        return []
+    return list(variable.owner.inputs)
 
 
 def _length(variable: TensorVariable, sample: AxisSample, resident: Resident | None) -> int:

@@ -19,7 +19,7 @@ from bayou.inference.approximation import (
 from bayou.inference.batch_dim import holds_batches
 from bayou.inference.batched import batched_program, program_of_rows
 from bayou.inference.checkpoint import open_checkpoint
-from bayou.inference.checks import check_integers, check_rows
+from bayou.inference.checks import check_imputed, check_integers, check_rows
 from bayou.inference.context import model_of
 from bayou.inference.faults import check_start
 from bayou.inference.feeds import (
@@ -153,10 +153,11 @@ def fit(
     Raises
     ------
     TypeError
-        If there is no model, or it has discrete free variables.
+        If there is no model, or it has discrete free variables, missing ones among them.
     ValueError
-        If an argument is out of range, the model has no free variable, its density is not finite
-        where the fit starts, or its likelihood is not one of rows that could come in batches.
+        If an argument is out of range, the model has no free variable or computes with missing
+        values, its density is not finite where the fit starts, or its likelihood is not one of rows
+        that could come in batches.
     DivergenceError
         If a loss is not finite; names the step and the variables at fault.
 
@@ -197,6 +198,7 @@ def fit(
     )
     guide = MeanField() if method in ("auto", "dadvi") else _guide(method)
     model = model_of(model)
+    check_imputed(model)
     made, program = _program(model, method, n, batch_size, batch_dim, validate)
     check_rows(made, program, order)
     check_integers(program)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.resident import refuse_windows
+from bayou.inference.checks import check_imputed
 from bayou.inference.compiled import compiled_density, term_densities
 from bayou.inference.context import model_of
 from bayou.inference.provenance import provenance_of
@@ -83,10 +84,12 @@ def sample(
     Raises
     ------
     TypeError
-        If there is no model, a free variable is discrete, or the density draws random numbers.
+        If there is no model, a free variable or a missing value is discrete, or the density draws
+        random numbers.
     ValueError
-        If an argument is out of range, the model has no free variable, is fed by a generator or by
-        a part of its rows, or its density is not finite where the chains start.
+        If an argument is out of range, the model has no free variable, computes with missing
+        values, is fed by a generator or by a part of its rows, or its density is not finite where
+        the chains start.
 
     Notes
     -----
@@ -113,6 +116,7 @@ def sample(
     _check_at_least("tune", tune, 0)
     _check_at_least("chains", chains, 1)
     _check_seed(random_seed)
+    check_imputed(model)
     _check_free_variables(model)
     _check_rows(model)
     density = compiled_density(model)

@@ -220,7 +220,7 @@ def _check_same(identity: Mapping[str, Any], noted: Mapping[str, Any], place: Un
     for name, value in identity.items():
         if noted.get(name) != value:
             raise ValueError(
-                f"`out` must be gone on with as it was begun, got another {name}: "
+                f"`out` must be gone on with as it was begun, got a change of {name}: "
                 f"{noted.get(name)!r} in {str(place.folder)!r}, {value!r} now.\n"
                 "Hint: pass what it was begun with, remove that folder, or choose another path."
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from bayou.sources.array import (
@@ -20,12 +21,12 @@ from bayou.sources.array import (
 )
 from bayou.sources.arrow_values import arrow_categories, arrow_field, arrow_values
 from bayou.sources.nulls import without_nulls
+from bayou.sources.source import Field
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.sources.nulls import Masked, Nulls
-    from bayou.sources.source import Field
 
 
 def from_frame(frame: Any, nulls: Nulls) -> ArraySource:
@@ -71,12 +72,29 @@ def series_column(series: nw.Series[Any]) -> tuple[Field, Masked]:
         if values.dtype == object:
             values = np.ma.MaskedArray(values, native.isna().to_numpy())
         return array_column(series.name, values)
+    if series.implementation.is_pandas() and isinstance(native.dtype, pd.CategoricalDtype):
+        return _pandas_categories(series.name, native)
     column = native if series.implementation.is_pyarrow() else series.to_arrow()
     if isinstance(column, pa.Array):
         column = pa.chunked_array([column])
     categories = arrow_categories(column) if pa.types.is_dictionary(column.type) else None
     field = arrow_field(series.name, column.type, categories)
     return field, arrow_values(column, field)
+
+
+def _pandas_categories(name: str, series: pd.Series[Any]) -> tuple[Field, Masked]:
+    """Return codes of categories as text; Arrow would not write those of intervals as pandas."""
+    categories = series.cat.categories.tolist()
+    known: dict[str, Any] = {}
+    for category in categories:
+        other = known.setdefault(str(category), category)
+        if other is not category:
+            raise ValueError(
+                f"`{name}` must have categories that differ as text, got {other!r} and "
+                f"{category!r}.\nHint: rename one of them, with `.cat.rename_categories`."
+            )
+    codes = series.cat.codes.to_numpy().astype(np.int32)
+    return Field(name, np.dtype(np.int32), (), tuple(known)), (codes, codes < 0)
 
 
 class _Columns(dict[str, "NDArray[Any]"]):

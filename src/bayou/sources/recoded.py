@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from bayou.sources.source import Field, Source, choose, listed
-from bayou.sources.texts import MISSING_CODE, as_texts, distinct, look_up
+from bayou.sources.texts import MISSING_CODE, as_text_hint, as_texts, distinct, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,8 +49,7 @@ class Codes:
             raise TypeError(
                 f"`{field.name}` must be text or categories, codes of the dim {self.dim!r}, got "
                 f"{field.dtype}.\n"
-                "Hint: make it text or categories first: frame.astype({"
-                f"{field.name!r}: 'category'}})."
+                f"Hint: {as_text_hint(field.name)}."
             )
         return Field(name, np.dtype(np.int32), (), self.table)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
@@ -68,8 +69,12 @@ def from_objects(name: str, values: Any, null: NDArray[np.bool_] | None = None) 
     """
     try:
         return pa.array(values, mask=null, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise kinds_error(name, str(error)) from None
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        missing = pd.isna(values) if null is None else pd.isna(values) | null
+        known = np.asarray(values, dtype=object)[~missing]
+        examples = {type(value).__name__: value for value in known[::-1]}
+        got = ", ".join(f"{value!r} ({kind})" for kind, value in sorted(examples.items()))
+        raise kinds_error(name, got) from None
 
 
 def is_text(kind: Any) -> bool:
@@ -87,9 +92,14 @@ def distinct(field: Field, values: NDArray[Any]) -> list[str]:
     return sorted(pc.unique(as_texts(field.name, values)).drop_null().to_pylist())
 
 
+def as_text_hint(name: str) -> str:
+    """Say how to make text of a column of numbers, whatever the frame."""
+    return f"make text of the column first: [str(value) for value in frame[{name!r}]]"
+
+
 def kinds_error(name: str, got: str) -> TypeError:
     """Return the error for a column of what no container holds, or of several kinds."""
     return TypeError(
         f"`{name}` must hold numbers, booleans, dates or text, and one kind of them, got {got}.\n"
-        "Hint: convert the column first: .astype(float) for numbers, .astype(str) for text."
+        "Hint: convert the column first, so that all of its values are numbers, or all are text."
     )
