@@ -12,7 +12,7 @@ import pyarrow as pa
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.resident import refuse_windows
-from bayou.inference.compiled import compiled_density, term_densities
+from bayou.inference.compiled import compiled_density, held_of, term_densities
 from bayou.inference.context import model_of
 from bayou.inference.provenance import provenance_of
 from bayou.inference.whole import minibatch_scales
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
     from numpy.typing import NDArray
+    from nutpie.compile_pymc import CompiledPyMCModel
 
+    from bayou.containers.dims import Arrays
     from bayou.inference.compiled import CompiledDensity
 
 # What nutpie says of a draw, under ArviZ's names.
@@ -109,39 +111,17 @@ def sample(
     3
     """
     model = model_of(model)
-    _check_at_least("draws", draws, 1)
-    _check_at_least("tune", tune, 0)
-    _check_at_least("chains", chains, 1)
-    _check_seed(random_seed)
-    _check_free_variables(model)
-    _check_rows(model)
+    check_settings(draws, tune, chains, random_seed)
+    check_model(model)
     density = compiled_density(model)
     bound, outputs = density.bind()
-    # Importing nutpie imports ArviZ's plots, for which only those who sample should wait.
-    import nutpie
-
     begin = time.perf_counter()
     try:
-        trace = nutpie.sample(
-            bound,
-            draws=int(draws),
-            tune=max(int(tune), 1),
-            chains=int(chains),
-            seed=None if random_seed is None else int(random_seed),
-            progress_bar=progressbar,
-            return_raw_trace=True,
-        )
+        trace = run_chains(bound, draws, tune, chains, random_seed, progressbar=progressbar)
     except RuntimeError as error:
-        if "initialization" not in str(error):
-            raise
-        raise _start_error(model, density) from None
-    flat, statistics = _unpack(trace, outputs.size)
-    attrs = {
-        "inference_library": "nutpie",
-        "inference_library_version": version("nutpie"),
-        "sampling_time": time.perf_counter() - begin,
-        "tuning_steps": int(tune),
-    }
+        raise start_error(error, model, density) or error from None
+    flat, statistics = unpack(trace, outputs.size)
+    attrs = attrs_of(tune) | {"sampling_time": time.perf_counter() - begin}
     return posterior_tree(
         model,
         outputs.split(flat),
@@ -151,7 +131,56 @@ def sample(
     )
 
 
-def _unpack(trace: Any, size: int) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
+def check_settings(draws: Any, tune: Any, chains: Any, random_seed: Any) -> None:
+    """Refuse settings of NUTS that are out of range."""
+    _check_at_least("draws", draws, 1)
+    _check_at_least("tune", tune, 0)
+    _check_at_least("chains", chains, 1)
+    _check_seed(random_seed)
+
+
+def check_model(model: pm.Model) -> None:
+    """Refuse models that NUTS cannot sample from."""
+    _check_free_variables(model)
+    _check_rows(model)
+
+
+def run_chains(
+    bound: CompiledPyMCModel,
+    draws: int,
+    tune: int,
+    chains: int,
+    random_seed: int | None,
+    *,
+    progressbar: bool = False,
+    blocking: bool = True,
+) -> Any:
+    """Return nutpie's trace; or its sampler, which has begun, if that is not to be waited for."""
+    # Importing nutpie imports ArviZ's plots, for which only those who sample should wait.
+    import nutpie
+
+    return nutpie.sample(
+        bound,
+        draws=int(draws),
+        tune=max(int(tune), 1),
+        chains=int(chains),
+        seed=None if random_seed is None else int(random_seed),
+        progress_bar=progressbar,
+        return_raw_trace=True,
+        blocking=blocking,
+    )
+
+
+def attrs_of(tune: int) -> dict[str, Any]:
+    """Return what is kept with draws of how they were made."""
+    return {
+        "inference_library": "nutpie",
+        "inference_library_version": version("nutpie"),
+        "tuning_steps": int(tune),
+    }
+
+
+def unpack(trace: Any, size: int) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
     """Read nutpie's Arrow batches, one a chain: draws after tuning, and what is said of them."""
     draws, statistics = (
         [pa.record_batch(batch) for batch in batches] for batches in trace.get_arrow_trace()
@@ -235,8 +264,13 @@ def _check_rows(model: pm.Model) -> None:
             )
 
 
-def _start_error(model: pm.Model, density: CompiledDensity) -> ValueError:
-    terms = term_densities(model, density.start(0))
+def start_error(
+    error: RuntimeError, model: pm.Model, density: CompiledDensity, arrays: Arrays | None = None
+) -> ValueError | None:
+    """Return what to say of an error of nutpie's that is of the starting point; else None."""
+    if "initialization" not in str(error):
+        return None
+    terms = term_densities(model, density.start(0, held_of(arrays or {})), arrays)
     at_fault = [f"{value} from {name!r}" for name, value in terms.items() if not np.isfinite(value)]
     found = ", ".join(at_fault) or "a gradient that is not finite"
     return ValueError(
