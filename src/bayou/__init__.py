@@ -15,6 +15,7 @@ from bayou.inference.describe import describe
 from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
 from bayou.inference.load import load
+from bayou.inference.many import sample_many
 from bayou.inference.nuts import sample
 from bayou.inference.provenance import verify
 from bayou.results.description import Description
@@ -57,6 +58,7 @@ __all__ = [
     "inspect",
     "load",
     "sample",
+    "sample_many",
     "scan",
     "set_data",
     "shuffle",

@@ -42,6 +42,9 @@ _NUMBERS = types.CPointer(types.float64)
 _LOGP_SIGNATURE = types.int64(types.uint64, _NUMBERS, _NUMBERS, _NUMBERS, _POINTERS)
 _EXPAND_SIGNATURE = types.int64(types.uint64, types.uint64, _NUMBERS, _NUMBERS, _POINTERS)
 
+# As many as nutpie tries.
+STARTS = 10
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -206,6 +209,27 @@ def compile_density(model: pm.Model) -> CompiledDensity:
         logp=_logp_code(_numba_function(whole, inputs, [logp, gradient]), load),
         expand=_expand_code(_numba_function(whole, inputs, [draw]), load),
     )
+
+
+def can_start(bound: CompiledPyMCModel) -> bool:
+    """Tell whether the density is finite where chains start, at one of some tries.
+
+    nutpie asks as well, but a process in which all of its chains failed to start crashes at its
+    end.
+    """
+    position, gradient, value = np.empty(bound.n_dim), np.empty(bound.n_dim), np.empty(1)
+    call = bound.compiled_logp_func.ctypes
+    pointers = [
+        array.ctypes.data_as(kind)
+        for array, kind in zip(
+            (position, gradient, value, bound.user_data), call.argtypes[1:], strict=True
+        )
+    ]
+    for seed in range(STARTS):
+        position[:] = bound.initial_point_func(seed)
+        if call(bound.n_dim, *pointers) == 0:
+            return True
+    return False
 
 
 def term_densities(

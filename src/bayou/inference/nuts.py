@@ -12,20 +12,22 @@ import pyarrow as pa
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.resident import refuse_windows
-from bayou.inference.compiled import compiled_density, held_of, term_densities
+from bayou.inference.compiled import can_start, compiled_density, held_of, term_densities
 from bayou.inference.context import model_of
 from bayou.inference.provenance import provenance_of
 from bayou.inference.whole import minibatch_scales
 from bayou.results.tree import is_generated, posterior_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pymc as pm
     import xarray as xr
     from numpy.typing import NDArray
     from nutpie.compile_pymc import CompiledPyMCModel
 
     from bayou.containers.dims import Arrays
-    from bayou.inference.compiled import CompiledDensity
+    from bayou.inference.compiled import CompiledDensity, Outputs
 
 # What nutpie says of a draw, under ArviZ's names.
 _STATISTICS = {
@@ -114,12 +116,12 @@ def sample(
     check_settings(draws, tune, chains, random_seed)
     check_model(model)
     density = compiled_density(model)
-    bound, outputs = density.bind()
+    bound, outputs = started(model, density)
     begin = time.perf_counter()
     try:
         trace = run_chains(bound, draws, tune, chains, random_seed, progressbar=progressbar)
     except RuntimeError as error:
-        raise start_error(error, model, density) or error from None
+        raise told(error, model, density) from None
     flat, statistics = unpack(trace, outputs.size)
     attrs = attrs_of(tune) | {"sampling_time": time.perf_counter() - begin}
     return posterior_tree(
@@ -180,7 +182,9 @@ def attrs_of(tune: int) -> dict[str, Any]:
     }
 
 
-def unpack(trace: Any, size: int) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
+def unpack(
+    trace: Any, size: int, names: Iterable[str] = tuple(_STATISTICS.values())
+) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
     """Read nutpie's Arrow batches, one a chain: draws after tuning, and what is said of them."""
     draws, statistics = (
         [pa.record_batch(batch) for batch in batches] for batches in trace.get_arrow_trace()
@@ -203,7 +207,7 @@ def unpack(trace: Any, size: int) -> tuple[NDArray[np.float64], dict[str, NDArra
 
     return (
         stack(draws, "draws", size),
-        {ours: stack(statistics, theirs) for theirs, ours in _STATISTICS.items()},
+        {ours: stack(statistics, theirs) for theirs, ours in _STATISTICS.items() if ours in names},
     )
 
 
@@ -264,12 +268,24 @@ def _check_rows(model: pm.Model) -> None:
             )
 
 
-def start_error(
+def started(
+    model: pm.Model, density: CompiledDensity, arrays: Arrays | None = None
+) -> tuple[CompiledPyMCModel, Outputs]:
+    """Bind a density to data, or refuse those at which no chain can start."""
+    bound, outputs = density.bind(arrays)
+    if not can_start(bound):
+        raise _start_error(model, density, arrays)
+    return bound, outputs
+
+
+def told(
     error: RuntimeError, model: pm.Model, density: CompiledDensity, arrays: Arrays | None = None
-) -> ValueError | None:
-    """Return what to say of an error of nutpie's that is of the starting point; else None."""
-    if "initialization" not in str(error):
-        return None
+) -> Exception:
+    """Return what to say of an error of nutpie's."""
+    return _start_error(model, density, arrays) if "initialization" in str(error) else error
+
+
+def _start_error(model: pm.Model, density: CompiledDensity, arrays: Arrays | None) -> ValueError:
     terms = term_densities(model, density.start(0, held_of(arrays or {})), arrays)
     at_fault = [f"{value} from {name!r}" for name, value in terms.items() if not np.isfinite(value)]
     found = ", ".join(at_fault) or "a gradient that is not finite"

@@ -86,16 +86,21 @@ def is_zarr_object(obj: Any) -> bool:
     return module == "zarr"
 
 
-def _open(where: Any, filesystem: Any) -> Any:
-    if is_zarr_object(where):
-        return where
+def zarr_package(what: str) -> Any:
+    """Return the package zarr; `what` is done with it, as the subject of the error."""
     try:
         import zarr
     except ImportError as error:
         raise ImportError(
-            "Zarr is read by the package zarr, which is not installed.\n"
-            'Hint: pip install "bayou[zarr]"'
+            f'{what} by the package zarr, which is not installed.\nHint: pip install "bayou[zarr]"'
         ) from error
+    return zarr
+
+
+def _open(where: Any, filesystem: Any) -> Any:
+    if is_zarr_object(where):
+        return where
+    zarr = zarr_package("Zarr is read")
     if filesystem is not None:
         where = zarr.storage.FsspecStore.from_mapper(filesystem.get_mapper(where), read_only=True)
     elif isinstance(where, Path):
