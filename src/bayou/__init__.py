@@ -14,6 +14,7 @@ from bayou.inference.batched import batched
 from bayou.inference.describe import describe
 from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
+from bayou.inference.fit_many import fit_many
 from bayou.inference.load import load
 from bayou.inference.many import sample_many
 from bayou.inference.nuts import sample
@@ -53,6 +54,7 @@ __all__ = [
     "batched",
     "describe",
     "fit",
+    "fit_many",
     "generator",
     "get_data",
     "inspect",

@@ -12,7 +12,7 @@ import xarray as xr
 import zarr
 
 import bayou as by
-from bayou.inference.many import seed_of
+from bayou.inference.gather import seed_of
 from bayou.results import many_store
 
 RNG = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from bayou.containers.left_out import keep, rows_of, whole_dim
 from bayou.containers.new_values import check_features, exports, read_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import pymc as pm
 
@@ -132,6 +133,19 @@ def new_arrays(model: pm.Model, new_data: Any) -> Arrays:
     kept, arrays, new_lengths = _all_rows(model, read_values(model, new_data, {}))
     _leave_out(model, kept, arrays, new_lengths)
     return arrays
+
+
+@contextmanager
+def holding(arrays: Arrays) -> Iterator[None]:
+    """Have shared variables hold other arrays for a while, and then again what they held."""
+    held = {variable: variable.get_value(borrow=True) for variable in arrays}
+    try:
+        for variable, array in arrays.items():
+            variable.set_value(array, borrow=True)
+        yield
+    finally:
+        for variable, array in held.items():
+            variable.set_value(array, borrow=True)
 
 
 def _all_rows(

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
-import warnings
 from collections import deque
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bayou.containers.data_sets import read_data_sets
-from bayou.containers.dims import dims_of
-from bayou.containers.set_data import new_arrays
 from bayou.inference.compiled import compiled_density
 from bayou.inference.context import model_of
-from bayou.inference.fingerprint import array_fingerprint
+from bayou.inference.gather import (
+    fresh,
+    gather,
+    lengths_of,
+    model_fingerprint,
+    results_in,
+    said,
+    seed_of,
+    tree_of,
+)
 from bayou.inference.nuts import (
     attrs_of,
     check_model,
@@ -29,9 +30,7 @@ from bayou.inference.nuts import (
     told,
     unpack,
 )
-from bayou.inference.structure import variable_fingerprints
-from bayou.results.many import AT_ONCE, TABLE, Axes, Gathered, Outcome
-from bayou.results.many_store import seed_in, stored
+from bayou.results.many import Axes, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,10 +39,9 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-    from bayou.containers.data_sets import DataSets, Key
+    from bayou.containers.data_sets import Key
     from bayou.containers.dims import Arrays
     from bayou.inference.compiled import CompiledDensity, Outputs
-    from bayou.results.many import Results
 
 # What ArviZ reads of what a sampler says.
 STATISTICS = (
@@ -148,112 +146,6 @@ def sample_many(
         return tree_of(results)
 
 
-@contextmanager
-def results_in(
-    out: str | Path | None, axes: Axes, made: dict[str, Any], random_seed: int | None
-) -> Iterator[tuple[Results, int]]:
-    """Yield where results are gathered, and the seed: that of the folder if none is given."""
-    if random_seed is None and out is not None:
-        random_seed = seed_in(out)
-    entropy: Any = np.random.SeedSequence(random_seed).entropy
-    if out is None:
-        yield Gathered(axes), entropy
-        return
-    with stored(out, axes, {**made, "random_seed": int(entropy)}) as results:
-        yield results, entropy
-
-
-def model_fingerprint(model: pm.Model) -> str:
-    """Return the fingerprint of what a model says, apart from its data."""
-    text = json.dumps(variable_fingerprints(model), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def fresh(
-    found: DataSets, done: dict[Key, str], model: pm.Model
-) -> Iterator[tuple[Key, Arrays | Exception, str]]:
-    """Yield the keys of data sets that are not done, with arrays, or why there are none.
-
-    Raises
-    ------
-    ValueError
-        If one that is done had other data.
-    """
-    seen: set[Key] = set()
-    for key, new_data in found:
-        if key in seen:
-            raise ValueError(
-                f"`datasets` must have each key once, got {key!r} twice.\n"
-                "Hint: 1 and True, or '1' and numpy's '1', are one key."
-            )
-        seen.add(key)
-        arrays: Arrays | Exception
-        try:
-            arrays = new_arrays(model, new_data)
-            data = _fingerprint(model, arrays)
-        except Exception as error:  # Of one data set, which costs the others nothing.
-            arrays, data = error, ""
-        if key not in done:
-            yield key, arrays, data
-        elif data != done[key]:
-            raise ValueError(
-                f"`out` must hold results of the same data, got others for {key!r}.\n"
-                "Hint: pass another path, or another key for the new data."
-            )
-
-
-def gather(results: Results, outcomes: Iterator[Outcome]) -> None:
-    """Put results where they are gathered, those that are finished when it is interrupted too."""
-    waiting: list[Outcome] = []
-    try:
-        for outcome in outcomes:
-            waiting.append(outcome)
-            if len(waiting) == AT_ONCE:
-                results.append(waiting)
-                waiting = []
-    finally:
-        if waiting:
-            results.append(waiting)
-
-
-def tree_of(results: Results) -> xr.DataTree:
-    """Return the tree of all results; warn of those that failed."""
-    if not results.done:
-        raise ValueError(
-            "`datasets` must hold at least one data set, got an iterable without any.\n"
-            "Hint: check what was to be read; a generator yields its items once."
-        )
-    tree = results.tree()
-    errors = tree[TABLE]["error"].to_series()
-    failed = errors[errors != ""]
-    if len(failed) == len(errors):
-        raise ValueError(
-            f"Each of the {len(errors)} data sets failed, {failed.index[0]!r} with:\n"
-            f"{failed.iloc[0]}"
-        )
-    if len(failed):
-        keys = ", ".join(map(repr, failed.index[:5])) + (", ..." if len(failed) > 5 else "")
-        warnings.warn(
-            f"{len(failed)} of {len(errors)} data sets failed: {keys}.\n"
-            'Hint: tree["diagnostics"]["error"] says why.',
-            UserWarning,
-            stacklevel=3,
-        )
-    return tree
-
-
-def seed_of(key: Key, entropy: int) -> int:
-    """Return the seed of a data set: a function of its key and of the seed of all."""
-    words = hashlib.sha256(f"{type(key).__name__} {key}".encode()).digest()[:16]
-    sequence = np.random.SeedSequence([entropy, int.from_bytes(words)])
-    return int(sequence.generate_state(1, np.uint64)[0])
-
-
-def said(error: Exception) -> str:
-    """Return what the table says of an error."""
-    return f"{type(error).__name__}: {error}"
-
-
 @dataclass(frozen=True, eq=False)
 class _Running:
     """A data set whose chains run."""
@@ -333,29 +225,3 @@ class _Sampling:
         }
         groups = {"posterior": run.outputs.split(flat), "sample_stats": statistics}
         return Outcome(run.key, run.data, groups, numbers)
-
-
-def lengths_of(model: pm.Model, arrays: Arrays | None = None) -> dict[str, float]:
-    """Return the lengths of the dims of containers that variables have, as the table names them."""
-    of_results = {
-        dim
-        for variable in model.unobserved_RVs
-        for dim in model.named_vars_to_dims.get(variable.name) or ()
-    }
-    lengths = {}
-    for variable in model.root.data_vars:
-        value = (arrays or {}).get(variable, variable.get_value(borrow=True))
-        for dim, length in zip(dims_of(model, variable), value.shape, strict=True):
-            if dim in of_results:
-                lengths[f"num_{dim}"] = float(length)
-    return lengths
-
-
-def _fingerprint(model: pm.Model, arrays: Arrays) -> str:
-    """Return the fingerprint of what the containers of a model hold for a data set."""
-    parts = [
-        f"{variable.name} {array_fingerprint(arrays.get(variable, held))}"
-        for variable in model.root.data_vars
-        for held in (variable.get_value(borrow=True),)
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -16,7 +17,7 @@ from bayou.results.store import write_arrays
 from bayou.results.tree import posterior_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -141,27 +142,46 @@ class Fit:
         self, draws: int, random_seed: int | None, provenance: Provenance | None
     ) -> xr.DataTree:
         draws = whole_number("draws", draws, 1, "1000 give means to 3% of a standard deviation.")
-        guide, params, frame = self._distribution
-        seed = _seed(random_seed)
-        noise = self._noise(draws, seed)
-        data = self.program.constraining_inputs()
-
-        keys = jax.random.split(jax.random.key(seed + 1), draws)
-
-        def value(draw: Any, key: jax.Array) -> dict[str, jax.Array]:
-            position = frame.positions(guide.transport(params, draw))
-            return self.program.constrain(position, (*data, *self._latent_draw(key)))
-
-        # A draw of latent variables has a value for each row of the data.
-        at_once = 256 if self.approximation.latent is None else 1
-        values = jax.jit(
-            lambda noise, keys: jax.lax.map(
-                lambda both: value(*both), (noise, keys), batch_size=at_once
-            )
-        )(noise, keys)
-        posterior = {name: np.asarray(part)[None] for name, part in values.items()}
+        posterior = self.values(draws, _seed(random_seed))
         attrs = {"inference_library": "bayou"}
         return posterior_tree(self.model, posterior, attrs=attrs, provenance=provenance)
+
+    def values(self, draws: int, seed: int) -> dict[str, NDArray[Any]]:
+        """Return draws of the free variables and deterministics alone, in one chain.
+
+        Compiled once for a model, unless deterministics have a value for each row.
+
+        Parameters
+        ----------
+        draws : int
+            The number of draws.
+        seed : int
+            Decides the draws.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (1, draws, ...)
+        """
+        guide, params, frame = self._distribution
+        # A draw of latent variables has a value for each row of the data.
+        at_once = 256 if self.approximation.latent is None else 1
+        found = self._compiled(guide, _constrained, at_once)(
+            params,
+            frame,
+            self.approximation.latent,
+            self.program.constraining_inputs(),
+            self._noise(draws, seed),
+            jax.random.split(jax.random.key(seed + 1), draws),
+        )
+        return {name: np.asarray(part)[None] for name, part in found.items()}
+
+    def _compiled(self, guide: Guide, function: Callable[..., Any], *options: Any) -> Any:
+        """Return a function of a program, a guide and more, compiled once for the program."""
+        compiled = self.program.compiled
+        key = (function, guide, *options)
+        if key not in compiled:
+            compiled[key] = jax.jit(partial(function, self.program, guide, *options))
+        return compiled[key]
 
     def summary(
         self,
@@ -369,14 +389,6 @@ class Fit:
         present = {name: array for name, array in optional.items() if array is not None}
         write_arrays(path, arrays | present, description)
 
-    def _latent_draw(self, key: jax.Array) -> tuple[jax.Array, ...]:
-        """Draw the latent variables of all rows, if there are any."""
-        latent = self.approximation.latent
-        if latent is None:
-            return ()
-        noise = jax.random.normal(key, latent.location.shape, latent.location.dtype)
-        return (latent.location + jax.numpy.exp(latent.log_scale) * noise,)
-
     def _noise(self, draws: int, seed: int) -> Any:
         size = self.program.layout.size
         return self.approximation.guide.noise(jax.random.key(seed), draws, size, None)
@@ -390,8 +402,10 @@ class Fit:
                 "potential of the rows of one batch, or variables with a value for each row.\n"
                 "Hint: observe a by.Minibatch, or judge by scores of data that were held out."
             )
-        noise = self._noise(draws, _seed(random_seed))
-        return log_densities(self.density, *self._distribution, noise)
+        guide, params, frame = self._distribution
+        draw = self._compiled(guide, _coordinates)
+        coordinates, densities = draw(params, self._noise(draws, _seed(random_seed)))
+        return log_densities(self.density, frame, coordinates, densities)
 
     def _element_names(self, elements: NDArray[Any]) -> list[str]:
         """Name elements of the position as ArviZ does, such as "a[label]"."""
@@ -420,6 +434,40 @@ class Fit:
             if dim in used and labels is not None
         }
         return xr.Dataset(variables, coords)
+
+
+def _coordinates(program: Program, guide: Guide, params: Params, noise: Any) -> Any:
+    """Return draws of a guide, and its log densities at them."""
+
+    def draw(one: Any) -> tuple[jax.Array, jax.Array]:
+        coordinates = guide.transport(params, one)
+        return coordinates, guide.log_density(params, coordinates)
+
+    return jax.vmap(draw)(noise)
+
+
+def _constrained(
+    program: Program,
+    guide: Guide,
+    at_once: int,
+    params: Params,
+    frame: Frame,
+    latent: Any,
+    data: Any,
+    noise: Any,
+    keys: jax.Array,
+) -> Any:
+    """Return draws in the space of the model."""
+
+    def value(draw: Any, key: jax.Array) -> dict[str, jax.Array]:
+        position = frame.positions(guide.transport(params, draw))
+        if latent is None:
+            return program.constrain(position, data)
+        normal = jax.random.normal(key, latent.location.shape, latent.location.dtype)
+        of_rows = latent.location + jax.numpy.exp(latent.log_scale) * normal
+        return program.constrain(position, (*data, of_rows))
+
+    return jax.lax.map(lambda both: value(*both), (noise, keys), batch_size=at_once)
 
 
 def _seed(random_seed: int | None) -> int:
