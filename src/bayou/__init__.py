@@ -11,6 +11,7 @@ from bayou.feeding.batches import Batches
 from bayou.feeding.inspect import Inspection, inspect
 from bayou.feeding.shuffle import shuffle
 from bayou.inference.batched import batched
+from bayou.inference.calibrate import calibrate
 from bayou.inference.describe import describe
 from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
@@ -19,6 +20,7 @@ from bayou.inference.load import load
 from bayou.inference.many import sample_many
 from bayou.inference.nuts import sample
 from bayou.inference.provenance import verify
+from bayou.results.calibration import Calibration
 from bayou.results.description import Description
 from bayou.results.diagram import Diagram
 from bayou.results.fit import Fit
@@ -33,6 +35,7 @@ from bayou.sources.sql import sql
 
 __all__ = [
     "Batches",
+    "Calibration",
     "Column",
     "ConvergenceWarning",
     "Data",
@@ -52,6 +55,7 @@ __all__ = [
     "Weighted",
     "align_minibatches",
     "batched",
+    "calibrate",
     "describe",
     "fit",
     "fit_many",

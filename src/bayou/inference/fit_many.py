@@ -117,11 +117,11 @@ def fit_many(
     made = {"fit": [n, method], "model": model_fingerprint(model), "draws": draws}
     with results_in(out, axes, made, random_seed) as (results, entropy):
         data_sets = fresh(found, results.done, model)
-        gather(results, _outcomes(model, data_sets, n, method, draws, entropy))
+        gather(results, fit_outcomes(model, data_sets, n, method, draws, entropy))
         return tree_of(results)
 
 
-def _outcomes(
+def fit_outcomes(
     model: pm.Model,
     data_sets: Iterator[tuple[Key, Arrays | Exception, str]],
     n: int | str,

@@ -18,13 +18,13 @@ from bayou.results.many import AT_ONCE, TABLE, Gathered
 from bayou.results.many_store import seed_in, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import pymc as pm
     import xarray as xr
 
-    from bayou.containers.data_sets import DataSets, Key
+    from bayou.containers.data_sets import Key
     from bayou.containers.dims import Arrays
     from bayou.results.many import Axes, Outcome, Results
 
@@ -51,7 +51,7 @@ def model_fingerprint(model: pm.Model) -> str:
 
 
 def fresh(
-    found: DataSets, done: dict[Key, str], model: pm.Model
+    found: Iterable[tuple[Key, Any]], done: dict[Key, str], model: pm.Model
 ) -> Iterator[tuple[Key, Arrays | Exception, str]]:
     """Yield the keys of data sets that are not done, with arrays, or why there are none.
 

@@ -141,9 +141,22 @@ def sample_many(
     settings = {"draws": int(draws), "tune": int(tune), "chains": int(chains)}
     made = {"sampler": "NUTS", "model": model_fingerprint(model), **settings}
     with results_in(out, axes, made, random_seed) as (results, entropy):
-        run = _Sampling(model, compiled_density(model), **settings, entropy=entropy)
-        gather(results, run.outcomes(fresh(found, results.done, model)))
+        data_sets = fresh(found, results.done, model)
+        gather(results, nuts_outcomes(model, data_sets, draws, tune, chains, entropy))
         return tree_of(results)
+
+
+def nuts_outcomes(
+    model: pm.Model,
+    data_sets: Iterator[tuple[Key, Arrays | Exception, str]],
+    draws: int,
+    tune: int,
+    chains: int,
+    entropy: int,
+) -> Iterator[Outcome]:
+    """Yield what NUTS drew from each data set, in their order; some of them run at a time."""
+    run = _Sampling(model, compiled_density(model), draws, tune, chains, entropy)
+    return run.outcomes(data_sets)
 
 
 @dataclass(frozen=True, eq=False)
