@@ -130,9 +130,9 @@ def test_failed_data_sets_cost_the_others_nothing(model: pm.Model) -> None:
 
 
 def test_out_is_what_memory_would_hold(model: pm.Model, tmp_path: Path) -> None:
-    data = data_sets({f"{number:02}": 1 + number % 3 for number in range(18)})
+    data = data_sets({f"{number:02}": 1 + number % 3 for number in range(34)})
     expected = sample_many(data, model)
-    for part in (slice(0, 2), slice(0, 18)):
+    for part in (slice(0, 2), slice(0, 34)):
         found = sample_many(dict([*data.items()][part]), model, out=tmp_path / "many.zarr")
     read = xr.open_datatree(tmp_path / "many.zarr", engine="zarr", consolidated=False)
     for tree in (found, read):

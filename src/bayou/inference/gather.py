@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,12 @@ from bayou.containers.dims import dims_of
 from bayou.containers.set_data import new_arrays
 from bayou.inference.fingerprint import array_fingerprint
 from bayou.inference.structure import variable_fingerprints
-from bayou.results.many import AT_ONCE, TABLE, Gathered
+from bayou.results.many import AT_ONCE, BYTES, TABLE, Gathered
 from bayou.results.many_store import seed_in, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     import pymc as pm
@@ -86,15 +88,21 @@ def fresh(
 def gather(results: Results, outcomes: Iterator[Outcome]) -> None:
     """Put results where they are gathered, those that are finished when it is interrupted too."""
     waiting: list[Outcome] = []
-    try:
-        for outcome in outcomes:
-            waiting.append(outcome)
-            if len(waiting) == AT_ONCE:
+    # They are judged and written by a thread of its own, or samplers would end meanwhile unseen.
+    with ThreadPoolExecutor(1) as pool:
+        writing: Future[None] | None = None
+        try:
+            for outcome in outcomes:
+                waiting.append(outcome)
+                if len(waiting) == AT_ONCE or sum(found.size for found in waiting) >= BYTES:
+                    if writing is not None:
+                        writing.result()
+                    writing, waiting = pool.submit(results.append, waiting), []
+        finally:
+            if writing is not None:
+                writing.result()
+            if waiting:
                 results.append(waiting)
-                waiting = []
-    finally:
-        if waiting:
-            results.append(waiting)
 
 
 def tree_of(results: Results) -> xr.DataTree:

@@ -87,8 +87,8 @@ def sample_many(
         Decides all draws, those of a data set together with its key: they depend neither on the
         other data sets nor on their order.
     out : path, optional
-        A folder that the results are written to in Zarr as they are finished, 16 data sets at a
-        time, and that the tree is read from where it is looked at. If it is there, of the same
+        A folder that the results are written to in Zarr as they are finished, up to 32 data sets at
+        a time, and that the tree is read from where it is looked at. If it is there, of the same
         model and settings, what it lacks of the data sets is added.
 
     Returns

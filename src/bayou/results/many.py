@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 DATASET = "dataset"
 DRAWS = (DATASET, "chain", "draw")
 TABLE = "diagnostics"
-# Results of so many data sets are described, and written, at once.
-AT_ONCE = 16
+# Results of so many data sets are judged, and written, at once; or less, of so many bytes.
+AT_ONCE = 32
+BYTES = 2**25
 # The quantiles whose effective sample size is that of the tails (Vehtari et al. 2021).
 TAILS = (0.05, 0.95)
 
@@ -49,6 +50,11 @@ class Outcome:
     groups: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
+
+    @property
+    def size(self) -> int:
+        """The bytes of its arrays."""
+        return sum(array.nbytes for group in self.groups.values() for array in group.values())
 
 
 @dataclass(frozen=True)

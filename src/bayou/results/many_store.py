@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MANIFEST = "bayou"
 # Of a column of the table, which has a number a data set.
 COLUMN_CHUNK = 4096
+CHUNK_BYTES = 2**22
 
 
 class Stored:
@@ -166,7 +167,10 @@ def _write(group: Any, name: str, variable: xr.Variable, begin: int) -> None:
     """Write values of some data sets behind those of others, the axes as long as the longest."""
     values = variable.values
     if name not in group:
-        chunk = AT_ONCE if DRAWS[1] in variable.dims else COLUMN_CHUNK
+        # The chunks of a column are many data sets long, those of draws a few MiB large.
+        fitting_in = CHUNK_BYTES * len(values) // max(1, values.nbytes)
+        of_draws = DRAWS[1] in variable.dims
+        chunk = max(1, min(AT_ONCE, fitting_in)) if of_draws else COLUMN_CHUNK
         text = values.dtype == object
         group.create_array(
             name,
