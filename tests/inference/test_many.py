@@ -12,6 +12,7 @@ import xarray as xr
 import zarr
 
 import bayou as by
+from bayou.inference import many
 from bayou.inference.gather import seed_of
 from bayou.results import many_store
 
@@ -173,9 +174,10 @@ def test_an_interrupted_run_goes_on(
             sample_many(data.values(), model, out=out)
     ran: list[Any] = []
     with monkeypatch.context() as patch:
-        begin = by.inference.many.run_chains
+        begin = many.run_chains
         patch.setattr(
-            "bayou.inference.many.run_chains",
+            many,
+            "run_chains",
             lambda *args, **options: ran.append(0) or begin(*args, **options),  # type: ignore[func-returns-value]
         )
         found = sample_many(data.values(), model, out=out)
@@ -183,6 +185,24 @@ def test_an_interrupted_run_goes_on(
     expected = sample_many(data.values(), model)
     for group in ("posterior", "sample_stats"):
         xr.testing.assert_equal(found[group].to_dataset(), expected[group].to_dataset())
+
+
+def test_nothing_runs_on_after_an_error(model: pm.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    samplers: list[Any] = []
+    begin = many.run_chains
+
+    def spy(*args: Any, **options: Any) -> Any:
+        samplers.append(begin(*args, **options))
+        return samplers[-1]
+
+    def broken() -> Iterator[Any]:
+        yield from data_sets({"one": 3, "two": 3}).values()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(many, "run_chains", spy)
+    with pytest.raises(KeyboardInterrupt):
+        sample_many(broken(), model, draws=10**7)
+    assert [sampler.is_finished for sampler in samplers] == [True, True]
 
 
 def test_out_of_another_run_is_refused(model: pm.Model, tmp_path: Path) -> None:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.containers.columns import columns_of, table_of
-from bayou.containers.new_columns import read_all
 from bayou.sources.named import Named, named
-from bayou.sources.source import Column, listed
+from bayou.sources.source import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,13 +83,13 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
                 "Hint: pass {'first': {'x': values}}; for a table with a column of keys, `by=`."
             )
         found = DataSets(datasets.items(), len(datasets))
-    elif isinstance(datasets, str | bytes) or named(datasets) is not None:
+    elif not isinstance(datasets, str | bytes) and named(datasets) is not None:
         raise TypeError(
             f"`datasets` must come with `by=` where it is a table, got a "
             f"{type(datasets).__name__} alone.\n"
             "Hint: name the column whose values tell the data sets apart, such as by='shop'."
         )
-    elif isinstance(datasets, Iterable) and not isinstance(datasets, np.ndarray):
+    elif isinstance(datasets, Iterable) and not isinstance(datasets, str | bytes | np.ndarray):
         number = len(datasets) if isinstance(datasets, Sized) else None
         found = DataSets(enumerate(datasets), number)
     else:
@@ -133,12 +132,12 @@ def _groups(model: pm.Model, table: Named, by: str) -> DataSets:
         )
     names = [*sorted(used), *([] if by in used else [by])]
     source = table.collected(names).open(names).source
-    arrays = read_all([Column(source, name) for name in names])
+    tables = [table for block in range(len(source.blocks)) for table in source.read(block, names)]
     values = {
-        name: _decoded(source.fields[name], array)
-        for name, array in zip(names, arrays, strict=True)
+        name: _decoded(source.fields[name], np.concatenate([table[name] for table in tables]))
+        for name in names
     }
-    keys, group = _keys(by, values[by], source.fields[by])
+    keys, group = _keys(by, values[by])
     order = np.argsort(group, kind="stable")
     pieces = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
     fed = {name: values[name] for name in sorted(used)}
@@ -160,19 +159,21 @@ def _decoded(field: Field, array: NDArray[Any]) -> NDArray[Any]:
     return found
 
 
-def _keys(by: str, values: NDArray[Any], field: Field) -> tuple[NDArray[Any], NDArray[Any]]:
+def _keys(by: str, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the sorted keys, and for each row the number of its key."""
     if values.dtype.kind not in "iuO":
         raise TypeError(
             f"`by` must name a column of text or whole numbers without missing values, got "
             f"{values.dtype} in {by!r}.\nHint: make text of it, or drop the rows without a key."
         )
-    if field.categories is not None:
+    if values.dtype == object:
         lacking = int(sum(value is None for value in values))
         if lacking:
             raise ValueError(
                 f"`by` must name a column without missing values, got {lacking} in {by!r}.\n"
                 "Hint: drop the rows without a key, or fill it in."
             )
-    keys, group = np.unique(values.astype(str) if field.categories else values, return_inverse=True)
+    keys, group = np.unique(
+        values.astype(str) if values.dtype == object else values, return_inverse=True
+    )
     return keys, group

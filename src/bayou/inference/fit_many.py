@@ -26,7 +26,7 @@ from bayou.inference.gather import (
 from bayou.results.many import Axes, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     import pymc as pm
@@ -128,7 +128,7 @@ def fit_outcomes(
     method: str,
     draws: int,
     entropy: int,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Yield what came of each data set, in their order."""
     for key, arrays, data in data_sets:
         began = time.perf_counter()

@@ -6,7 +6,7 @@ import hashlib
 import json
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from bayou.results.many import AT_ONCE, BYTES, TABLE, Gathered
 from bayou.results.many_store import seed_in, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -85,11 +85,11 @@ def fresh(
             )
 
 
-def gather(results: Results, outcomes: Iterator[Outcome]) -> None:
+def gather(results: Results, outcomes: Generator[Outcome]) -> None:
     """Put results where they are gathered, those that are finished when it is interrupted too."""
     waiting: list[Outcome] = []
     # They are judged and written by a thread of its own, or samplers would end meanwhile unseen.
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, closing(outcomes):
         writing: Future[None] | None = None
         try:
             for outcome in outcomes:

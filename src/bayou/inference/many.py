@@ -33,7 +33,7 @@ from bayou.inference.nuts import (
 from bayou.results.many import Axes, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     import pymc as pm
@@ -153,7 +153,7 @@ def nuts_outcomes(
     tune: int,
     chains: int,
     entropy: int,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Yield what NUTS drew from each data set, in their order; some of them run at a time."""
     run = _Sampling(model, compiled_density(model), draws, tune, chains, entropy)
     return run.outcomes(data_sets)
@@ -184,25 +184,18 @@ class _Sampling:
 
     def outcomes(
         self, data_sets: Iterator[tuple[Key, Arrays | Exception, str]]
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome]:
         """Yield what came of each, in their order."""
-        cores = (
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1
-        )
         # One more than keeps the cores busy, so that none waits while a result is read.
-        at_once = -(-cores // self.chains) + 1
+        at_once = -(-_cores() // self.chains) + 1
         running: deque[_Running | Outcome] = deque()
         try:
             for key, arrays, data in data_sets:
                 running.append(self._begin(key, arrays, data))
                 if len(running) > at_once:
-                    yield self._end(running[0])
-                    running.popleft()
+                    yield self._end_first(running)
             while running:
-                yield self._end(running[0])
-                running.popleft()
+                yield self._end_first(running)
         finally:
             for left in running:
                 if isinstance(left, _Running):
@@ -220,9 +213,13 @@ class _Sampling:
             return Outcome(key, data, error=said(error))
         return _Running(key, data, arrays, sampler, outputs, began)
 
-    def _end(self, run: _Running | Outcome) -> Outcome:
-        if isinstance(run, Outcome):
-            return run
+    def _end_first(self, running: deque[_Running | Outcome]) -> Outcome:
+        run = running[0]
+        outcome = run if isinstance(run, Outcome) else self._end(run)
+        running.popleft()
+        return outcome
+
+    def _end(self, run: _Running) -> Outcome:
         try:
             trace = run.sampler.wait()
         except RuntimeError as error:
@@ -238,3 +235,9 @@ class _Sampling:
         }
         groups = {"posterior": run.outputs.split(flat), "sample_stats": statistics}
         return Outcome(run.key, run.data, groups, numbers)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return (os.cpu_count() or 1) if affinity is None else len(affinity(0))
