@@ -109,6 +109,21 @@ def test_data_without_keys_are_counted(model: pm.Model) -> None:
     assert tree.posterior["gain"].dtype == np.float64
 
 
+def test_data_may_be_overwritten_once_they_are_handed_out(model: pm.Model) -> None:
+    data = data_sets({"one": 3, "two": 3, "three": 3})
+    place = {"price": np.empty(3), "sold": np.empty(3)}
+
+    def overwritten() -> Iterator[Any]:
+        for values in data.values():
+            for name, array in values.items():
+                place[name][:] = array
+            yield place
+
+    tree = sample_many(overwritten(), model)
+    expected = sample_many(data.values(), model)
+    xr.testing.assert_identical(tree["posterior"].to_dataset(), expected["posterior"].to_dataset())
+
+
 def test_failed_data_sets_cost_the_others_nothing(model: pm.Model) -> None:
     data = data_sets({"one": 3, "two": 4})
     bad = {

@@ -83,6 +83,7 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
                 "Hint: pass {'first': {'x': values}}; for a table with a column of keys, `by=`."
             )
         found = DataSets(datasets.items(), len(datasets))
+        list(found)  # Or a wrong key would be met when others are done.
     elif not isinstance(datasets, str | bytes) and named(datasets) is not None:
         raise TypeError(
             f"`datasets` must come with `by=` where it is a table, got a "

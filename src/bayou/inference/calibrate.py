@@ -52,8 +52,7 @@ def calibrate(
         The model, whose observed variables are observed at data containers; by default the one of
         the context. It keeps its own data.
     n : int, default 1000
-        The number of data sets: 200 show an error of a half of a standard deviation, or of its size
-        by a third.
+        The number of data sets: the more, the smaller the errors that show.
     method : str, default "nuts"
         "nuts", or a method of :func:`bayou.fit`, of which it shows what it gets wrong.
     simulator : pymc.Model, optional

@@ -53,7 +53,7 @@ def model_fingerprint(model: pm.Model) -> str:
 
 
 def fresh(
-    found: Iterable[tuple[Key, Any]], done: dict[Key, str], model: pm.Model
+    data_sets: Iterable[tuple[Key, Any]], done: dict[Key, str], model: pm.Model
 ) -> Iterator[tuple[Key, Arrays | Exception, str]]:
     """Yield the keys of data sets that are not done, with arrays, or why there are none.
 
@@ -63,7 +63,7 @@ def fresh(
         If one that is done had other data.
     """
     seen: set[Key] = set()
-    for key, new_data in found:
+    for key, new_data in data_sets:
         if key in seen:
             raise ValueError(
                 f"`datasets` must have each key once, got {key!r} twice.\n"
@@ -72,7 +72,9 @@ def fresh(
         seen.add(key)
         arrays: Arrays | Exception
         try:
-            arrays = new_arrays(model, new_data)
+            found = new_arrays(model, new_data)
+            # Chains read them in place, while the next data set may be put where this one was.
+            arrays = {variable: array.copy() for variable, array in found.items()}
             data = _fingerprint(model, arrays)
         except Exception as error:  # Of one data set, which costs the others nothing.
             arrays, data = error, ""
