@@ -105,7 +105,7 @@ def compared(
     print(f"  {ratio:.0f} times faster a data set than pm.sample (target: at least {least:g})")
     rhat = tree["diagnostics"]["rhat"]
     good = float((rhat < 1.01).mean())
-    print(f"  R-hat below 1.01 in {good:.1%}, at most {float(rhat.max()):.4f} (99%, 1.03)")
+    print(f"  R-hat below 1.01 in {good:.1%}, at most {float(rhat.max()):.4f}")
     apart = max(_apart(tree, key, other) for key, other in enumerate(trees))
     print(f"  means at most {apart:.1f} Monte Carlo standard errors apart (target: 4)")
     return tree
@@ -127,6 +127,7 @@ def _apart(tree: xr.DataTree, key: int, other: xr.DataTree) -> float:
 def means(small: bool) -> None:
     number, others = (4, 2) if small else (1000, 10)
     compared("means of 20 rows", mean_model(), [*mean_data(number)], others, 50)
+    print("  (targets: 1,000 in 40 s, R-hat below 1.01 in 99% and below 1.03 in all)")
 
 
 def regression(small: bool) -> None:
