@@ -1,5 +1,8 @@
 """Which flights arrive late? 300,000 flights in minibatches, and a month that the fit never saw.
 
+The model is written once: it is fitted in minibatches, sampled with NUTS on some of the flights,
+and predicts others.
+
 A flight is late if it arrives more than 15 minutes after schedule. The log odds of that are a sum
 of effects: of its carrier, its origin, its month and its hour of departure. December is held out.
 Its own effect is unknown, so its flights are predicted with one from the population of months.
@@ -9,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -24,8 +27,6 @@ from scipy.stats import binomtest
 import bayou as by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import xarray as xr
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -34,6 +35,7 @@ FACTORS = ["carrier", "origin", "month", "hour"]
 DECEMBER = 12
 BATCH_SIZE = 512
 DRAWS = 400
+FEW_FLIGHTS = 2000
 QUANTILES = [0.025, 0.5, 0.975]
 BLUE, PALE_BLUE, GREY, PALE_GREY = "#1f5a94", "#9fc0de", "#8a8f98", "#dcdee2"
 
@@ -51,12 +53,14 @@ def main(steps: int = 50_000, output: Path = Path("late_flights.png")) -> None:
         f"{len(held_out):,} of December are held out."
     )
 
+    model = late_model(fitted)
+    console.print(by.describe(model))
     started = perf_counter()
-    fit = by.fit(steps, model=late_model(fitted, in_batches), random_seed=1, correction=None)
+    fit = by.fit(steps, batch_size=BATCH_SIZE, model=model, random_seed=1, correction=None)
     seconds = perf_counter() - started
 
     posterior = fit.sample(DRAWS, random_seed=1).posterior.dataset
-    probability = predict(late_model(fitted, by.Data), posterior, held_out)
+    probability = predict(model, posterior, held_out)
     carriers = odds_by_carrier(posterior, fitted)
     tenths = calibration(probability, held_out["late"])
 
@@ -71,6 +75,10 @@ def main(steps: int = 50_000, output: Path = Path("late_flights.png")) -> None:
     save_picture(output, fit.elbo, carriers, tenths)
     console.print(f"Picture: {output}")
 
+    by.set_data(fitted.sample(FEW_FLIGHTS, random_state=1), model=model)
+    few = by.sample(300, tune=500, chains=2, model=model, random_seed=1, progressbar=False)
+    console.print(spread_table(posterior, few.posterior.dataset))
+
 
 def arrived(flights: pd.DataFrame) -> pd.DataFrame:
     """Return the flights whose arrival is known, with their factors and whether they were late."""
@@ -79,45 +87,33 @@ def arrived(flights: pd.DataFrame) -> pd.DataFrame:
     return known[[*FACTORS, "late"]].astype(dict.fromkeys(FACTORS, "category"))
 
 
-def columns(flights: pd.DataFrame) -> dict[str, pd.Series]:
-    """Return what the containers hold, by name: the level of each factor, and the outcome."""
-    levels = {f"{factor}_index": flights[factor].cat.codes for factor in FACTORS}
-    return levels | {"late": flights["late"]}
-
-
-def late_model(flights: pd.DataFrame, container: Callable[[str, pd.Series], Any]) -> pm.Model:
-    """Return the model, with the flights in containers of one kind or another."""
-    with pm.Model(coords={factor: flights[factor].cat.categories for factor in FACTORS}) as model:
-        rows = {name: container(name, values) for name, values in columns(flights).items()}
+def late_model(flights: pd.DataFrame) -> pm.Model:
+    """Return the model of these flights."""
+    with pm.Model() as model:
+        late = by.Data("late", flights, columns="late", dims="flight")
         average_month = pm.Normal("average_month", -1, 1)
         log_odds = 0
         for factor in FACTORS:
+            level = by.Data(
+                f"{factor}_level", flights, columns=factor, dims="flight", categories=factor
+            )
             center = average_month if factor == "month" else 0
             spread = pm.HalfNormal(f"{factor}_spread", 1)
             effect = pm.Normal(f"{factor}_effect", center, spread, dims=factor)
-            log_odds += effect[rows[f"{factor}_index"]]
-        pm.Deterministic("probability", pm.math.sigmoid(log_odds))
-        pm.Bernoulli("arrival", logit_p=log_odds, observed=rows["late"], total_size=len(flights))
+            log_odds += effect[level]
+        pm.Deterministic("probability", pm.math.sigmoid(log_odds), dims="flight")
+        pm.Bernoulli("arrival", logit_p=log_odds, observed=late, dims="flight")
     return model
-
-
-def in_batches(name: str, values: pd.Series) -> by.Minibatch:
-    """Return a container that draws rows; all of them draw the same rows, having the same seed."""
-    return by.Minibatch(values, BATCH_SIZE, name=name)
 
 
 def predict(model: pm.Model, posterior: xr.Dataset, flights: pd.DataFrame) -> NDArray[np.float64]:
     """Return the probabilities that flights of a new month are late, shape (draws, flights)."""
-    by.set_data(columns(flights), model=model)
-    predictions = pm.sample_posterior_predictive(
-        posterior.drop_vars("month_effect"),  # PyMC draws what is missing from its population.
-        model=model,
-        var_names=["probability"],
-        random_seed=1,
-        progressbar=False,
-        compile_kwargs={"mode": "FAST_COMPILE"},
+    # What has no draws is drawn from its population: the new month is like another one.
+    known = posterior.drop_vars("month_effect")
+    predictions = by.predict(
+        known, flights, model=model, var_names="probability", random_seed=1, progressbar=False
     )
-    return predictions.posterior_predictive["probability"].values[0]
+    return predictions.predictions["probability"].values[0]
 
 
 def odds_by_carrier(posterior: xr.Dataset, flights: pd.DataFrame) -> pd.DataFrame:
@@ -194,6 +190,18 @@ def calibration_table(tenths: pd.DataFrame) -> Table:
             f"{tenth.observed:.1%}",
             f"{tenth.observed_low:.1%} to {tenth.observed_high:.1%}",
         )
+    return table
+
+
+def spread_table(every: xr.Dataset, few: xr.Dataset) -> Table:
+    title = f"Spread of the effects: all flights in minibatches, and NUTS on {FEW_FLIGHTS:,}"
+    table = Table("effects", title=title, box=box.SIMPLE)
+    for heading in ("minibatches", "sd", "NUTS", "sd"):
+        table.add_column(heading, justify="right")
+    for factor in FACTORS:
+        draws = [found[f"{factor}_spread"] for found in (every, few)]
+        figures = [f"{value:.2f}" for found in draws for value in (found.mean(), found.std())]
+        table.add_row(factor, *figures)
     return table
 
 

@@ -74,7 +74,7 @@ def test_shuffle_writes_a_store(rows: Path, tmp_path: Path) -> None:
     options = ["--seed", 3, "--memory", "64 KiB", "--columns", "day", "--columns", "late"]
     result = run("shuffle", rows, out, *options)
     assert result.exit_code == 0
-    assert "5,000 rows, fields ['day', 'late']" in result.stdout.replace("\n", "")
+    assert "5,000 rows, fields [day: int64, late: bool]" in result.stdout.replace("\n", "")
     store = open_store(out, verify=True)
     days = store.take(np.arange(5000), ["day"])["day"]
     np.testing.assert_array_equal(np.sort(days), np.arange(5000))

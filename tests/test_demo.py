@@ -67,7 +67,8 @@ def test_new_flights_are_predicted_with_an_effect_from_the_population_of_months(
     every = demo.arrived(pd.read_parquet(by.get_data("nycflights13.parquet")))
     fitted = every[every["month"] == 1][:100]
     december = every[every["month"] == demo.DECEMBER][:30]
-    model = demo.late_model(fitted, by.Data)
+    model = demo.late_model(every)
+    by.set_data(fitted, model=model)
     draws = 200
     values = {
         **NUMBERS,
@@ -83,7 +84,7 @@ def test_new_flights_are_predicted_with_an_effect_from_the_population_of_months(
 
     probability = demo.predict(model, posterior, december)
 
-    assert model["late"].get_value().tolist() == december["late"].tolist()
+    assert model["late"].get_value().tolist() == fitted["late"].tolist()
     assert probability.shape == (draws, 30)
     month_effect = np.log(probability / (1 - probability))
     assert np.ptp(month_effect, axis=1).max() < 1e-9

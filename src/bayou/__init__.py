@@ -19,6 +19,7 @@ from bayou.inference.fit_many import fit_many
 from bayou.inference.load import load
 from bayou.inference.many import sample_many
 from bayou.inference.nuts import sample
+from bayou.inference.predict import predict
 from bayou.inference.provenance import verify
 from bayou.results.calibration import Calibration
 from bayou.results.description import Description
@@ -63,6 +64,7 @@ __all__ = [
     "get_data",
     "inspect",
     "load",
+    "predict",
     "sample",
     "sample_many",
     "scan",

@@ -211,6 +211,18 @@ def test_rows_are_loaded_by_default_where_memory_is_free(row_source: Any) -> Non
     np.testing.assert_array_equal(rows_of(feed, 0, 9), NAMED_ORDERS["epoch"](KEY, 0, 9, 60, 10))
 
 
+@pytest.mark.parametrize("size", [20, 21, 19])
+def test_windows_are_kept_where_there_is_room(size: int, row_source: Any) -> None:
+    room = np.full(size, -1)
+    feed, other = (row_feed(row_source([10] * 10), 10, in_memory_size=20) for _ in range(2))
+    feed.keep_in((room,))
+    np.testing.assert_array_equal(rows_of(feed, 0, 25), rows_of(other, 0, 25))
+    feed.close()
+    other.close()
+    # Two windows of ten rows, or nothing where only one has room.
+    assert np.count_nonzero(room >= 0) == (20 if size >= 20 else 0)
+
+
 def test_memory_is_two_windows_and_no_more_is_read(row_source: Any) -> None:
     source = row_source([10] * 10)
     feed = row_feed(source, 10, in_memory_size=20)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pymc as pm
 import pytest
+from pymc.exceptions import ImputationWarning
 
 import bayou as by
 from bayou.inference.batch_dim import rows_of
@@ -14,6 +15,7 @@ from bayou.inference.batched import program_of_rows
 from bayou.inference.program import compile_program
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 random = np.random.default_rng(1)
@@ -88,6 +90,25 @@ def test_a_potential_of_rows_is_scaled() -> None:
     assert float(found.std["mu"]) == pytest.approx(NUM_ROWS**-0.5, rel=0.1)
 
 
+def test_a_potential_alone_has_rows() -> None:
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 10)
+        z = by.Data("z", Y, dims="row")
+        pm.Potential("likelihood", -0.5 * (z - mu) ** 2, dims="row")
+    assert float(fit(model, 3000, batch_size=50).mean["mu"]) == pytest.approx(Y.mean(), abs=0.1)
+
+
+def test_rows_that_nothing_ties_together() -> None:
+    with pm.Model() as model:
+        y = by.Data("outcome", Y, dims="row")
+        pm.Normal("y", pm.Normal("effect", dims="row"), 1, observed=y, dims="row")
+    with pytest.raises(
+        ValueError, match=r"all variables have a value for each row, got \['effect'"
+    ):
+        by.fit(batch_size=10, model=model)
+    assert fit_all(model).converged
+
+
 def test_new_data_are_those_of_the_batches() -> None:
     model = ordinary()
     fit(model, batch_size=50)
@@ -131,8 +152,16 @@ def test_resumed_it_has_the_same_bits(tmp_path: Path) -> None:
         fit(ordinary(), 1200, batch_size=60, checkpoint=path, resume=True)
 
 
-def test_all_rows_of_another_number_compile_nothing() -> None:
-    model = ordinary()
+def without_dims() -> pm.Model:
+    with pm.Model() as model:
+        mean = by.Data("x", X) @ pm.Normal("slopes", shape=2)
+        pm.Normal("y", mean, 1, observed=by.Data("outcome", Y))
+    return model
+
+
+@pytest.mark.parametrize("build", [ordinary, without_dims])
+def test_all_rows_of_another_number_compile_nothing(build: Callable[[], pm.Model]) -> None:
+    model = build()
     fit_all(model)
     found = program_of_rows(model)
     assert found is not None
@@ -213,6 +242,17 @@ def test_batches_of_batches() -> None:
 def test_sizes_that_are_none(batch_size: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="`batch_size` must be"):
         by.fit(batch_size=batch_size, model=ordinary())
+
+
+def test_imputed_values() -> None:
+    values = np.where(np.arange(NUM_ROWS) == 3, np.nan, Y)
+    with pm.Model() as model:
+        y = by.Data("outcome", {"y": values}, columns="y", dims="row", missing="impute")
+        with pytest.warns(ImputationWarning):
+            pm.Normal("y", pm.Normal("mu"), 1, observed=y)
+    with pytest.raises(ValueError, match="where missing values are imputed, got 'y'"):
+        by.fit(batch_size=10, model=model)
+    assert np.isfinite(fit_all(model).mean["y_unobserved"])
 
 
 def test_more_rows_than_there_are() -> None:

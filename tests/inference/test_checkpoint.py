@@ -163,7 +163,9 @@ def test_a_file_is_not_overwritten_unasked(tmp_path: Path) -> None:
     path.write_text("precious")
     with pytest.raises(ValueError, match=r"must be a new file unless `resume=True`"):
         run(path)
-    with pytest.raises(ValueError, match=r"a file that bayou wrote, .* cannot be read"):
+    with pytest.raises(
+        ValueError, match=r"`checkpoint` must be a file that bayou .* cannot be read"
+    ):
         run(path, resume=True)
     assert path.read_text() == "precious"
 

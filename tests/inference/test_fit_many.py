@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pymc as pm
 import pytest
 import xarray as xr
 
 import bayou as by
+from bayou.inference.batched import program_of_rows
 from bayou.inference.gather import seed_of
 
 
@@ -37,7 +37,7 @@ def test_fits_are_those_of_one_data_set_at_a_time(model: pm.Model) -> None:
     seed = seed_of("one", 1)
     alone = by.fit(model=model, random_seed=seed, progressbar=False)
     np.testing.assert_array_equal(
-        tree.posterior["mu"].sel(dataset="one"), alone.values(200, seed % 2**63)["mu"]
+        tree.posterior["mu"].sel(dataset="one"), alone.draws(200, random_seed=seed)["mu"]
     )
     table = tree["diagnostics"].to_dataset()
     assert table["khat"].sel(dataset="one") == alone.khat(200, random_seed=seed)
@@ -54,13 +54,15 @@ def test_the_model_has_its_own_data_again(model: pm.Model) -> None:
     assert model.coords == coords
 
 
-def test_other_lengths_compile_nothing(model: pm.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_lengths_compile_nothing(model: pm.Model) -> None:
     fit_many(DATA, model)
-    compiled: list[Any] = []
-    real = jax.jit
-    monkeypatch.setattr(jax, "jit", lambda *args, **options: compiled.append(args) or real(*args))
+    found = program_of_rows(model)
+    assert found is not None
+    compiled = found[1].compiled
+    sizes = {name: function._cache_size() for name, function in compiled.items()}
     fit_many({"other": {"y": np.arange(7.0)}}, model)
-    assert compiled == []
+    assert {name: function._cache_size() for name, function in compiled.items()} == sizes
+    assert {1} <= set(sizes.values())
 
 
 def test_out_goes_on(model: pm.Model, tmp_path: Path) -> None:

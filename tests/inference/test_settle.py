@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bayou.inference.frame import Frame
+from bayou.inference.guides.full_rank import FullRank, FullRankParams
 from bayou.inference.guides.mean_field import MeanFieldParams
 from bayou.inference.settle import settled
 
@@ -42,6 +43,26 @@ def test_scales_stay_where_coordinates_say_nothing_of_the_curvature(evaluator_of
     assert found is not None
     np.testing.assert_allclose(found.location, CENTER, atol=0.01)
     np.testing.assert_allclose(np.exp(found.log_scale), scale)
+
+
+@pytest.mark.parametrize("frame", [Frame(CENTER + 1, FACTOR), Frame(np.zeros(2), np.ones(2))])
+@pytest.mark.parametrize("away", [0.5, 2.0])
+def test_a_normal_with_every_correlation(frame: Frame, away: float, evaluator_of: Any) -> None:
+    own = np.linalg.solve(np.diag(frame.factor) if frame.factor.ndim == 1 else frame.factor, FACTOR)
+    near = own * [1.2, 0.8]
+    begin = FullRankParams(*map(jnp.asarray, ([away, -away], np.log(np.diag(near)), near)))
+    found = settled(evaluator_of(normal, 2), frame, begin, 1, 0.05)
+    assert found is not None
+    np.testing.assert_allclose(frame.positions(np.asarray(found.location)), CENTER, atol=0.05)
+    # What was measured along its own coordinates is the covariance.
+    cholesky = frame.directions(np.asarray(found.cholesky).T).T
+    np.testing.assert_allclose(cholesky @ cholesky.T, np.linalg.inv(PRECISION), rtol=1e-9)
+
+
+def test_a_correlated_normal_whose_moves_do_not_shrink(evaluator_of: Any) -> None:
+    begin = FullRank().init(jnp.ones(2), jnp.ones(2))
+    frame = Frame(np.zeros(2), np.ones(2))
+    assert settled(evaluator_of(lambda x: jnp.sum(x**2), 2), frame, begin, 1, 0.1) is None
 
 
 @pytest.mark.parametrize(

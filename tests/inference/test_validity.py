@@ -227,6 +227,26 @@ def lag() -> None:
     pm.Normal("y", pm.Normal("slope") * lagged, 1, observed=rows("w", Z))
 
 
+@refused("by a sum, mean or other reduction over rows")
+def scaled_by_a_largest_value_that_many_rows_have() -> None:
+    speed = np.where(np.arange(NUM_ROWS) % 10 == 0, 23.0, 12.0)
+    x = rows("x", speed)
+    pm.Normal("y", pm.Normal("slope") * x / x.max(), 1, observed=rows("w", Z))
+
+
+@refused("by a sum, mean or other reduction over rows")
+def centred_where_the_outcome_is_large() -> None:
+    x = rows("x", Z)
+    mean = pm.Normal("a", 1.6e9, 1e6) + pm.Normal("slope", 0, 1e5) * (x - x.mean())
+    pm.Normal("y", mean, pm.HalfNormal("spread", 1e4), observed=rows("w", 1.6e9 + 1e4 * Z))
+
+
+@refused("by a sum, mean or other reduction over rows")
+def centred_away_from_the_start() -> None:
+    x, a = rows("x", Z), pm.Normal("a", 50, 10, initval=0.0)
+    pm.Normal("y", a + pt.maximum(a - 10, 0) * (x - x.mean()), 1, observed=rows("w", Z))
+
+
 @refused("the potential 'sum' is one number for all rows")
 def potential_of_all_rows() -> None:
     mu = pm.Normal("mu")

@@ -73,7 +73,8 @@ def test_fields_are_those_written(folder: Path) -> None:
     assert store.fields["code"].categories == ("a", "b")
     assert store.random_access
     assert repr(store).endswith(
-        "300,003 rows, fields ['price', 'image/2', 'day', 'code', 'is late'])"
+        "', 300,003 rows, fields [price: float64, "
+        "image/2: uint16[3, 4], day: datetime64[D], code: 2 categories, is late: bool])"
     )
 
 

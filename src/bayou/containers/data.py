@@ -95,7 +95,9 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
         index of a value that `set_data` brings later replaces the coords.
     in_memory_size : int, optional
         Of a source, the number of rows to hold; by default all if they take a quarter of the free
-        memory at most. The container's ``update_shared()`` goes on to the next ones.
+        memory at most. The container's ``update_shared()`` goes on to the next ones. What needs
+        all rows at once, such as `sample`, refuses a container that holds a part of them; `fit`
+        goes through all rows with a ``batch_size``.
     model : pymc.Model, optional
         The model that holds the container; by default that of the context.
 

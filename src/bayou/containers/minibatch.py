@@ -64,7 +64,8 @@ class Minibatch(TensorVariable):
     in_memory_size : int, None, or list of int, slice, None or Ellipsis, optional
         The part of the data to keep: an int keeps that many leading rows; a list has an entry an
         axis. Of a source, the number of rows in memory, by default all if they take a quarter of
-        the free memory at most; :func:`bayou.fit` goes through all of them in any case.
+        the free memory at most; :func:`bayou.fit` goes through all of them in any case, in the
+        memory of these rows: while it runs, the container holds the first 1,024 of them.
 
     Attributes
     ----------

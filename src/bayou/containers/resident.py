@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import weakref
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 import numpy as np
 import pytensor
@@ -14,16 +17,20 @@ from pytensor.tensor.type import TensorType
 from bayou.arguments import whole_number
 from bayou.feeding.layout import Layout
 from bayou.feeding.memory import default_window
-from bayou.feeding.read import read_rows
+from bayou.feeding.read import fill_rows, read_rows
 from bayou.feeding.window import count_blocks
 from bayou.sources.open import is_source, source
 from bayou.sources.source import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
+    from bayou.feeding.feed import Arrays
+
+# What a container holds while a fit is lent the memory of its rows.
+KEPT_ROWS = 1024
 # What a container holds of a source that does not fit in memory, unless it is told otherwise.
 WINDOW_BYTES = 2**26
 
@@ -46,6 +53,8 @@ class Resident:
         The number of the first of them.
     array : ndarray, shape (size, *column.shape)
         The rows themselves.
+    is_lent : bool
+        Whether most of its memory is lent to a fit for now.
     """
 
     column: Column
@@ -54,6 +63,7 @@ class Resident:
     given: int | None
     start: int
     array: NDArray[Any]
+    is_lent: bool = False
 
     @property
     def num_rows(self) -> int:
@@ -68,6 +78,8 @@ class Resident:
 
 # By what holds the value of a shared variable, which clones of the variable share.
 _held: weakref.WeakKeyDictionary[Any, Resident] = weakref.WeakKeyDictionary()
+# Fits in several threads are not lent the same rows.
+_lending = Lock()
 
 
 def as_column(data: Any, dtype: DTypeLike | None = None) -> Column | None:
@@ -192,8 +204,8 @@ def refuse_windows(variables: Iterable[Any]) -> None:
             raise ValueError(
                 f"{variable.name!r} must hold all rows of its source, {resident.num_rows}, got "
                 f"{resident.size} in memory.\n"
-                "Hint: raise `in_memory_size`, or make it a by.Minibatch for by.fit, which goes "
-                "through all of them."
+                "Hint: raise `in_memory_size`, or pass by.fit(batch_size=512), which goes through "
+                "all of them."
             )
 
 
@@ -221,6 +233,89 @@ def move_on(variable: TensorSharedVariable) -> None:
     for (container, other), array in zip(alike, arrays, strict=True):
         other.start, other.array = start, array
         container.storage[0] = array
+
+
+@contextmanager
+def lent(columns: Sequence[Column]) -> Iterator[Arrays | None]:
+    """Lend the memory that rows of some columns of a source are held in, within a with block.
+
+    Until its end, the containers hold the first of their rows alone; then all are read again.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        What the containers were made of.
+
+    Yields
+    ------
+    tuple of ndarray, or None
+        One array a column, all of one length; None if not all columns are held alike, or if they
+        are lent already.
+
+    Warns
+    -----
+    UserWarning
+        If the rows cannot be read any more.
+    """
+    with _lending:
+        held = _lendable(columns)
+        arrays = tuple(resident.array for _, resident in held)
+        for container, resident in held:
+            resident.is_lent = True
+            _put(container, resident, resident.array[:KEPT_ROWS].copy())
+    if not held:
+        yield None
+        return
+    try:
+        yield arrays
+    except BaseException as error:
+        for fault in _read_again(held, arrays):
+            error.add_note(fault)
+        raise
+    for fault in _read_again(held, arrays):
+        warn(fault, stacklevel=4)
+
+
+def _lendable(columns: Sequence[Column]) -> list[tuple[Any, Resident]]:
+    """Return what holds each of some columns; nothing, if they are not held alike."""
+    found: dict[int, tuple[Any, Resident]] = {}
+    for column in columns:
+        for container, resident in list(_held.items()):
+            is_own = resident.column is column and container.storage[0] is resident.array
+            if is_own and not (resident.is_lent or resident.is_whole or id(resident) in found):
+                found[id(resident)] = container, resident
+                break
+    alike = {(resident.start, resident.size) for _, resident in found.values()}
+    return list(found.values()) if len(found) == len(columns) and len(alike) == 1 else []
+
+
+def _read_again(held: Sequence[tuple[Any, Resident]], arrays: Arrays) -> list[str]:
+    """Have containers hold as many rows as before they were lent; return why that failed."""
+    residents = [resident for _, resident in held]
+    first, columns = residents[0], tuple(resident.column for resident in residents)
+    try:
+        fill_rows(Layout(columns), first.blocks, first.start, arrays)
+    except Exception as error:
+        return [
+            f"Containers of {[column.name for column in columns]} must read {len(arrays[0])} rows "
+            f"again, from row {first.start} on, which made way for those of a fit, got "
+            f"{type(error).__name__}: {str(error).splitlines()[0]}\n"
+            f"Hint: they hold {first.size} rows now; make them anew for more."
+        ]
+    else:
+        for (container, resident), array in zip(held, arrays, strict=True):
+            # Unless another value was set.
+            if container.storage[0] is resident.array:
+                _put(container, resident, array)
+    finally:
+        for resident in residents:
+            resident.is_lent = False
+    return []
+
+
+def _put(container: Any, resident: Resident, array: NDArray[Any]) -> None:
+    resident.size, resident.array = len(array), array
+    container.storage[0] = array
 
 
 def _refuse_missing(array: NDArray[Any], column: Column, what: str) -> None:

@@ -7,6 +7,7 @@ held.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from mmap import ACCESS_COPY, mmap
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from bayou.sampling.axes import AxisSample
 
 type Arrays = tuple[NDArray[Any], ...]
-
-# XLA reads an array where it lies if it starts at a multiple of this, and copies it otherwise.
-ALIGNMENT = 64
 
 
 class Feed(Protocol):
@@ -60,7 +58,7 @@ def step_bytes(feeds: Sequence[Feed]) -> int:
 def empty_slots(feed: Feed, count: int) -> Arrays:
     """Return arrays for ``count`` steps of a feed, aligned so that XLA need not copy them."""
     return tuple(
-        _aligned((count, *shape), dtype)
+        page_array((count, *shape), dtype)
         for shape, dtype in zip(feed.shapes, feed.dtypes, strict=True)
     )
 
@@ -71,11 +69,16 @@ def take_rows(array: NDArray[Any], rows: NDArray[np.int64], slot: NDArray[Any]) 
     np.take(array, rows, axis=0, out=slot, mode="clip")
 
 
-def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+def page_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an array of pages of its own, of zeros.
+
+    XLA reads it where it lies, since it is aligned, and it goes back to the system when it is let
+    go, where the heap would keep it.
+    """
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    space = np.zeros(size + ALIGNMENT, dtype=np.uint8)
-    start = -space.ctypes.data % ALIGNMENT
-    return space[start : start + size].view(dtype).reshape(shape)
+    # A forked process writes to a copy.
+    pages = mmap(-1, max(1, size), access=ACCESS_COPY)
+    return np.frombuffer(pages, np.uint8, size).view(dtype).reshape(shape)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class FieldSummary:
     categories : int or None
         How many there are, where values are codes of categories.
     nulls : int or None
-        The nulls in all rows; None where only reading them all would tell.
+        The nulls in all rows, dropped ones included; None where only reading them all would tell.
     nans : int
         The NaN and NaT in the rows that were looked at.
     order : {"", "rising", "falling", "drifting"}
@@ -210,8 +210,8 @@ def inspect(source: Any) -> Inspection:
     <BLANKLINE>
       field   dtype   shape   categories   nulls   NaN         order
      ────────────────────────────────────────────────────────────────
-      day     int64       -            -       -     0   rising 0.99
-      late    bool        -            -       -     0             -
+      day     int64       -            -       0     0   rising 0.99
+      late    bool        -            -       0     0             -
     <BLANKLINE>
     The rows look sorted by `day` (rising, 0.99). Any row is had at random, so batches do not depend
     on it.
@@ -219,7 +219,7 @@ def inspect(source: Any) -> Inspection:
     rows = as_source(source)
     names = [field.name for field in rows.fields.values() if field.dtype != object]
     runs, faults = _look(rows, names)
-    nulls: Mapping[str, int | None] = getattr(rows, "null_counts", dict)()
+    nulls = rows.null_counts()
     fields = tuple(
         _summary(field, [run[field.name] for run in runs if field.name in run], nulls)
         for field in rows.fields.values()

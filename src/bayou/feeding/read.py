@@ -18,14 +18,19 @@ TAKEN_ROWS = 2**16
 def read_rows(layout: Layout, blocks: Sequence[int], start: int, count: int) -> Arrays:
     """Return some rows that follow each other; the first of the source come after its last."""
     arrays = layout.empty(count)
-    num_rows = sum(blocks)
+    fill_rows(layout, blocks, start, arrays)
+    return arrays
+
+
+def fill_rows(layout: Layout, blocks: Sequence[int], start: int, arrays: Arrays) -> None:
+    """Write as many rows that follow each other as the arrays have room for."""
+    num_rows, count = sum(blocks), len(arrays[0])
     done = 0
     while done < count:
         first = (start + done) % num_rows
         size = min(count - done, num_rows - first)
         _read(layout, blocks, first, tuple(array[done : done + size] for array in arrays))
         done += size
-    return arrays
 
 
 def _read(layout: Layout, blocks: Sequence[int], first: int, arrays: Arrays) -> None:

@@ -96,18 +96,23 @@ class SourceFeed:
         self.batch_size = whole_number("batch_size", batch_size, 1, "it counts rows of a batch.")
         if in_memory_size is not None:
             whole_number("in_memory_size", in_memory_size, 2, "it counts the rows that are held.")
-        blocks = count_blocks(self._layout.source, self._layout.names[0])
-        self.num_rows = sum(blocks)
+        self.blocks = count_blocks(self._layout.source, self._layout.names[0])
+        self.num_rows = sum(self.blocks)
         self._check_rows(order)
         self._end = self._count_rows(order, epochs)
         self._reader: WindowReader | None = None
         self._taker: _Taker | None = None
-        self._open(order, blocks, in_memory_size)
+        self._open(order, in_memory_size)
 
     @property
     def windowed(self) -> bool:
         """Whether rows near each other in the source come near each other."""
         return self._reader is not None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The inputs that are columns of the source."""
+        return self._layout.columns
 
     @property
     def weighted(self) -> bool:
@@ -135,6 +140,14 @@ class SourceFeed:
     def num_batches(self) -> int | None:
         """The batches of all epochs; None if they do not end."""
         return None if self._end is None else -(-self._end // self.batch_size)
+
+    def keep_in(self, room: Arrays) -> None:
+        """Keep the rows of windows in arrays, one a column, if these have room for them.
+
+        It is to be called before the first rows are asked for.
+        """
+        if self._reader is not None:
+            self._reader.keep_in(room)
 
     def part(self, step: int) -> slice:
         """Return which rows of a batch are this shard's; the last batch of all may be shorter."""
@@ -177,7 +190,7 @@ class SourceFeed:
             position = (first + step) * self.batch_size + part.start
             reader.read(position, [slot[step] for slot in slots])
 
-    def _open(self, order: AnyOrder, blocks: tuple[int, ...], in_memory_size: int | None) -> None:
+    def _open(self, order: AnyOrder, in_memory_size: int | None) -> None:
         """Choose the way in which rows are had."""
         layout = self._layout
         if layout.source.random_access:
@@ -196,9 +209,9 @@ class SourceFeed:
         else:
             size = in_memory_size
         if size >= self.num_rows:
-            self._taker = _FromMemory(layout, blocks)
+            self._taker = _FromMemory(layout, self.blocks)
         elif order in EXACT_ORDERS:
-            windows = Windows(blocks, size // 2, shuffled=not streamed)
+            windows = Windows(self.blocks, size // 2, shuffled=not streamed)
             self._reader = WindowReader(WindowStream(layout, windows, self._key), self._end)
         else:
             raise ValueError(

@@ -140,6 +140,13 @@ class WindowReader:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bayou-window")
         weakref.finalize(self, stream.stop)
 
+    def keep_in(self, room: Arrays) -> None:
+        """Keep windows in arrays, one a column, if these have room for two; to be called first."""
+        size = self._stream.windows.size(0)
+        if len(room[0]) >= 2 * size:
+            cuts = slice(size), slice(size, 2 * size)
+            self._halves = [tuple(array[cut] for array in room) for cut in cuts]
+
     def read(self, position: int, slots: Sequence[NDArray[Any]]) -> None:
         """Write the rows from a position on into arrays of shape (count, *row)."""
         filled = 0

@@ -20,6 +20,7 @@ from bayou.inference.deterministic import (
 from bayou.inference.evaluate import Evaluator
 from bayou.inference.feeds import on_device, pilot_block, whole_blocks, whole_size, why_not_whole
 from bayou.inference.frame import Frame
+from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.latent import latent_response, latent_start
 from bayou.inference.linear_response import linear_response
@@ -273,10 +274,14 @@ def _run(
 
 def _over_windows(task: Task, guide: Guide, frame: Frame, stop: Stop, tolerance: float) -> Stop:
     """Settle what rows in windows led to, where all rows can be had and the guide is known."""
-    if not any(isinstance(feed, SourceFeed) and feed.windowed for feed in task.feeds):
+    windowed = [feed for feed in task.feeds if isinstance(feed, SourceFeed) and feed.windowed]
+    if not windowed:
         return stop
+    # Their rows make way for the blocks of all rows.
+    for feed in windowed:
+        feed.close()
     blocks = whole_blocks(task.program)
-    if blocks is None or not isinstance(guide, MeanField):
+    if blocks is None or not isinstance(guide, MeanField | FullRank):
         why = why_not_whole(task.program) or f"the guide is {guide}"
         reason = f"rows came in windows, and no pass over all of them could settle it: {why}"
         return replace(stop, converged=False, reason=reason)

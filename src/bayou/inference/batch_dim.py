@@ -19,7 +19,7 @@ from bayou.containers.rows import SliceOp
 from bayou.inference.remake import graphs_of, is_scaled, scale_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pymc as pm
 
@@ -31,7 +31,7 @@ class Rows:
     Attributes
     ----------
     dim : str
-        The dim.
+        The dim; empty where the rows have none.
     storages : dict of variable to (SharedVariable, int)
         What is replaced, each with the container that holds its rows, and the axis that they are
         along.
@@ -50,6 +50,12 @@ class Rows:
     def num_rows(self) -> int:
         """How many there are now."""
         return min(_length(*storage) for storage in self.storages.values())
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether a model in batches is made for this number of rows."""
+        windows = any(streamed(storage) is not None for storage, _ in self.storages.values())
+        return windows or bool(self.latent)
 
 
 def rows_of(model: pm.Model, batch_dim: str | None = None) -> Rows:
@@ -76,30 +82,83 @@ def rows_of(model: pm.Model, batch_dim: str | None = None) -> Rows:
             "`batch_size` must be left out where the model holds minibatches or generators itself."
             "\nHint: write the model with by.Data."
         )
+    _refuse_imputed(model)
     leading = {variable.name: _leading_dim(model, variable) for variable in model.observed_RVs}
+    leading |= {
+        potential.name: dims_of(model, potential)[0]
+        for potential in model.potentials
+        if potential.ndim
+    }
     dim = _dim(model, leading, batch_dim)
-    storages: dict[Any, tuple[SharedVariable, int]] = {}
-    for variable in model.data_vars:
-        if dim in (dims := dims_of(model, variable)):
-            storages[variable] = (variable, dims.index(dim))
     observed = [variable for variable in model.observed_RVs if leading[variable.name] == dim]
-    for variable in observed:
-        value = _uncast(model.rvs_to_values[variable])
-        if isinstance(value, Constant):
-            storages[value] = (pytensor.shared(value.data, name=variable.name), 0)
-        elif isinstance(value, SharedVariable):
-            storages.setdefault(value, (value, 0))
+    storages = {
+        variable: (variable, dims_of(model, variable).index(dim))
+        for variable in model.data_vars
+        if dim in dims_of(model, variable)
+    }
+    storages = _observed_storages(model, observed) | storages
     lengths = {storage.name: _length(storage, axis) for storage, axis in storages.values()}
     if len(set(lengths.values())) > 1:
         raise ValueError(
-            f"Containers that share the dim {dim!r} must have one number of rows, got {lengths}.\n"
+            f"Containers that share the dim {dim!r} must have one number of rows, got "
+            f"{dict(sorted(lengths.items()))}.\n"
             "Hint: change them together, by.set_data({...})."
         )
     latent = [
         variable.name for variable in model.free_RVs if dims_of(model, variable)[:1] == (dim,)
     ]
+    if len(latent) == len(model.free_RVs):
+        raise ValueError(
+            f"`batch_size` must be left out where all variables have a value for each row, got "
+            f"{latent} alone.\nHint: nothing ties the rows together; fit them all at once."
+        )
     names = tuple(variable.name for variable in observed)
     return Rows(dim, storages, names, tuple(latent))
+
+
+def rows_by_length(model: pm.Model) -> Rows | None:
+    """Take what is as long as all that is observed for rows; None where lengths do not tell.
+
+    It is a guess, for use where the likelihood is then checked.
+    """
+    values = [_uncast(model.rvs_to_values[variable]) for variable in model.observed_RVs]
+    held = [value for value in values if value.ndim and isinstance(value, SharedVariable)]
+    lengths = {_length(value, 0) for value in held}
+    if len(held) < len(values) or len(lengths) != 1:
+        return None
+    [num_rows] = lengths
+    storages = {
+        variable: (variable, 0)
+        for variable in (*model.data_vars, *held)
+        if variable.ndim and _length(variable, 0) == num_rows
+    }
+    return Rows("", storages, tuple(variable.name for variable in model.observed_RVs), ())
+
+
+def _observed_storages(
+    model: pm.Model, observed: Sequence[Any]
+) -> dict[Any, tuple[SharedVariable, int]]:
+    """Return what holds the rows of observed variables; an array is put into a container."""
+    storages: dict[Any, tuple[SharedVariable, int]] = {}
+    for variable in observed:
+        value = _uncast(model.rvs_to_values[variable])
+        if isinstance(value, Constant):
+            storages[value] = (pytensor.shared(value.data, name=variable.name), 0)
+        elif isinstance(value, SharedVariable):
+            storages[value] = (value, 0)
+    return storages
+
+
+def _refuse_imputed(model: pm.Model) -> None:
+    """Refuse missing values that are variables of the model, under the names that PyMC gives."""
+    free = {variable.name for variable in model.free_RVs}
+    for variable in model.observed_RVs:
+        name = variable.name.removesuffix("_observed")
+        if name != variable.name and f"{name}_unobserved" in free:
+            raise ValueError(
+                f"`batch_size` must be left out where missing values are imputed, got {name!r}.\n"
+                'Hint: leave such rows out, by.Data(..., missing="drop").'
+            )
 
 
 def _dim(model: pm.Model, leading: Mapping[str, str | None], batch_dim: str | None) -> str:

@@ -22,7 +22,7 @@ from bayou.arguments import whole_number
 from bayou.containers.dims import dims_of
 from bayou.containers.resident import streamed
 from bayou.containers.rows import NumRows, random_slice, step_variable
-from bayou.inference.batch_dim import check_total_sizes, rows_of
+from bayou.inference.batch_dim import check_total_sizes, holds_batches, rows_by_length, rows_of
 from bayou.inference.program import LatentRows, compile_program
 from bayou.inference.remake import (
     KINDS,
@@ -115,6 +115,13 @@ def batched(
     return _named(model, made)
 
 
+def _known_or_guessed(model: pm.Model) -> Rows | None:
+    try:
+        return rows_of(model)
+    except ValueError:
+        return rows_by_length(model)
+
+
 @dataclass(frozen=True, eq=False)
 class Batched:
     """A model in minibatches.
@@ -165,13 +172,13 @@ def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
 
     Such a program goes through the rows in blocks, and other numbers of rows compile nothing.
     """
+    rows = _known_or_guessed(model)
+    if rows is None or rows.is_fixed or holds_batches(model):
+        return None
     try:
-        rows = rows_of(model)
-        if rows.latent:
-            return None
         check_total_sizes(model, rows)
         made = batched_model(model, rows, ALL_ROWS, DEFAULT_SEED)
-    except ValueError:
+    except (ValueError, TypeError, AssertionError):
         return None
     program = compile_program(made.model, whole=True, written=model)
     return (made.model, program) if is_valid(made.model, program) else None
@@ -186,7 +193,7 @@ def batched_model(model: pm.Model, rows: Rows, batch_size: int, random_seed: int
     """Return a model in minibatches; the same one until the model's structure changes."""
     structure = structure_of(model)
     known = _known.setdefault(model, {})
-    key = (rows.dim, batch_size, random_seed, rows.num_rows if rows.latent else None)
+    key = (rows.dim, batch_size, random_seed, rows.num_rows if rows.is_fixed else None)
     if key not in known or not same_structure(known[key][0], structure):
         made = _batched_model(model, rows, batch_size, random_seed, apart=True)
         known[key] = (structure, made)
@@ -216,7 +223,8 @@ def _batched_model(
     resident = streamed(first)
     num_rows: Any = NumRows(axis)(first) if resident is None else pt.constant(resident.num_rows)
 
-    replacements = {model.dim_lengths[rows.dim]: length} | {
+    lengths = {model.dim_lengths[rows.dim]: length} if rows.dim else {}
+    replacements = lengths | {
         value: slices[held.name] for value, (held, _) in rows.storages.items()
     }
     replacements |= _clones([*graphs, *model.dim_lengths.values()], of_container)

@@ -97,7 +97,7 @@ def open_checkpoint(
             f"`checkpoint` must be a new file unless `resume=True`, got {str(path)!r}.\n"
             "Hint: pass resume=True to go on from it, or remove the file."
         )
-    arrays, before = read_arrays(place)
+    arrays, before = read_arrays(place, "checkpoint")
     if identity["random_seed"] is None:
         identity = identity | {"random_seed": before.get("random_seed")}
     for name, value in identity.items():

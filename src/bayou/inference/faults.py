@@ -8,6 +8,9 @@ import jax
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bayou.feeding.extremes import Extremes
     from bayou.inference.program import Inputs, Program
 
 
@@ -15,8 +18,21 @@ class DivergenceError(FloatingPointError):
     """A fit met a loss that is not finite."""
 
 
-def check_start(program: Program, position: Any, inputs: Inputs) -> None:
+def check_start(
+    program: Program, position: Any, inputs: Inputs, held: Sequence[tuple[str, Extremes]] = ()
+) -> None:
     """Raise if the density is not finite where a fit starts.
+
+    Parameters
+    ----------
+    program : Program
+        The model.
+    position : ndarray, shape (size,)
+        Where it starts.
+    inputs : tuple of array
+        The rows that it starts with.
+    held : sequence of (str, Extremes), optional
+        The whole numbers that all rows hold, by what holds them.
 
     Raises
     ------
@@ -28,9 +44,10 @@ def check_start(program: Program, position: Any, inputs: Inputs) -> None:
     try:
         at_fault = _not_finite(program.interpreted_terms(position, inputs))
     except IndexError as error:
+        rows = "; ".join(f"{name!r} holds {found}" for name, found in held)
         raise IndexError(
             "Whole numbers that index a variable must be at least 0 and below its length: "
-            f"{str(error).splitlines()[0]}.\n"
+            f"{str(error).splitlines()[0]}{'; ' + rows if rows else ''}.\n"
             "Hint: check the least and the largest value of the containers that the model indexes "
             "by."
         ) from None

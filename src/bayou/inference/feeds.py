@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,14 @@ import jax
 import numpy as np
 
 from bayou.containers.generator import GeneratorOp
-from bayou.containers.resident import streamed
+from bayou.containers.resident import lent, streamed
+from bayou.feeding.extremes import array_extremes, source_extremes
 from bayou.feeding.feed import Feed, ItemFeed, SliceFeed, empty_slots
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.feeding.source_feed import SourceFeed
 from bayou.inference.evaluate import Block, Evaluator
-from bayou.inference.loop import Held
+from bayou.inference.loop import OnDevice
 from bayou.inference.roots import group_of, storage_of
 from bayou.sources.open import source
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
     from bayou.containers.resident import Resident
+    from bayou.feeding.extremes import Extremes
     from bayou.feeding.feed import Arrays
     from bayou.feeding.source_feed import AnyOrder
     from bayou.inference.loop import Feeding
@@ -36,7 +38,11 @@ if TYPE_CHECKING:
     from bayou.sampling.axes import AxisSample
     from bayou.sources.source import Column
 
+    type Held = Sequence[tuple[str, Extremes]]
+
 BLOCK_ROWS = 2**16
+# Of rows that are read anew for each pass, so that these and what is computed from them stay small.
+BLOCK_BYTES = 2**22
 PILOT_ROWS = 2**14
 # A block is filled up to so many times its rows, or rows are cut into so many blocks, before others
 # are compiled, which takes a second.
@@ -63,31 +69,60 @@ def program_feeds(program: Program, order: AnyOrder, seed: int) -> tuple[Feed, .
 
 @contextmanager
 def closing_feeds(feeds: Sequence[Feed]) -> Iterator[None]:
-    """End the threads that read, at the end of a with block."""
-    try:
-        yield
-    finally:
+    """End the threads that read, at the end of a with block.
+
+    Until then, windows are kept where the containers keep their rows.
+    """
+    with ExitStack() as stack:
         for feed in feeds:
-            if isinstance(feed, SourceFeed):
-                feed.close()
+            if isinstance(feed, SourceFeed) and feed.windowed:
+                room = stack.enter_context(lent(feed.columns))
+                if room is not None:
+                    feed.keep_in(room)
+                stack.callback(feed.close)
+        yield
 
 
-def first_inputs(program: Program, feeds: Sequence[Feed]) -> Inputs:
-    """Return inputs like those of a step; nothing is taken from a generator.
+def first_inputs(program: Program, feeds: Sequence[Feed]) -> tuple[Inputs, Held]:
+    """Return inputs like those of a step, and what whole numbers are among all rows.
 
     The rows of the least and the largest whole numbers are among them, so that an index that is out
-    of range is.
+    of range is. Nothing is taken from a generator.
     """
     fed: list[Any] = []
+    held: list[tuple[str, Extremes]] = []
     for feed in feeds:
+        variables = program.fed[len(fed) :]
         parts = _some(feed, 0, 1)
         if isinstance(feed, SliceFeed) and _leading_rows(feed):
-            rows = _extreme_rows(feed)
+            own = [
+                (variable.name or "", array_extremes(array))
+                for variable, array in zip(variables, feed.arrays, strict=False)
+                if array.dtype.kind in "iu" and array.size
+            ]
+            rows = _extreme_rows(own, feed.samples[0].size)
             for array, part in zip(feed.arrays, parts, strict=True):
                 part[: len(rows)] = array[rows]
+            held += own
+        elif isinstance(feed, SourceFeed):
+            layout = Layout(feed.columns)
+            found = source_extremes(layout.source, layout.names, feed.blocks)
+            own = [
+                (name if streamed(storage_of(variable)) else variable.name or "", found[name])
+                for variable, column in zip(variables, feed.columns, strict=False)
+                for name in column.names
+                if name in found
+            ]
+            rows = _extreme_rows(own, feed.batch_size)
+            if len(rows):
+                table = layout.source.take(rows, layout.names)
+                layout.check(table)
+                layout.write(table, [part[: len(rows)] for part in parts[: len(feed.columns)]])
+            held += own
         fed.extend(parts)
     fed = fed[: len(program.fed)]
-    return (*fed, *program.data_values(), *program.latent_start(len(fed[0]) if fed else 0))
+    latent = program.latent_start(len(fed[0]) if fed else 0)
+    return (*fed, *program.data_values(), *latent), held
 
 
 def on_device(feeding: Feeding) -> Feeding:
@@ -98,13 +133,13 @@ def on_device(feeding: Feeding) -> Feeding:
     if sum(array.nbytes for feed in feeds for array in feed.arrays) > device_memory() / 2:
         return feeding
     numbers: list[Feed] = []
-    held: list[Held] = []
+    held: list[OnDevice] = []
     for feed in feeds:
         places = range(len(numbers), len(numbers) + len(feed.samples))
         axes = tuple(
             (sample.axis, place) for sample, place in zip(feed.samples, places, strict=True)
         )
-        held += [Held(jax.device_put(array), axes) for array in feed.arrays]
+        held += [OnDevice(jax.device_put(array), axes) for array in feed.arrays]
         numbers += feed.numbers
     return replace(feeding, feeds=numbers, held=tuple(held))
 
@@ -116,16 +151,10 @@ def device_memory() -> int:
     return 0 if statistics is None else int(statistics["bytes_limit"])
 
 
-def _extreme_rows(feed: SliceFeed) -> list[int]:
-    """Return the rows with the least and the largest of each array of whole numbers."""
-    rows = [
-        int(row)
-        for array in feed.arrays
-        if array.dtype.kind in "iu"
-        for find in (np.argmin, np.argmax)
-        for row in find(array.reshape(len(array), -1), axis=0)
-    ]
-    return list(dict.fromkeys(rows))[: feed.samples[0].size]
+def _extreme_rows(held: Held, most: int) -> NDArray[np.int64]:
+    """Return the rows that hold extremes, each once, as many as a step has room for."""
+    rows = [int(row) for _, extremes in held for row in extremes.rows.ravel()]
+    return np.array(list(dict.fromkeys(rows))[:most], dtype=np.int64)
 
 
 def pilot_block(program: Program, feeds: Sequence[Feed], seed: int) -> Block:
@@ -185,7 +214,8 @@ def whole_blocks(program: Program) -> Iterable[Block] | None:
     if residents:
         layout = Layout(tuple(resident.column for resident in residents))
         counts = residents[0].blocks
-        size = _block_size(program, sum(counts))
+        most = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, layout.row_bytes)))
+        size = _block_size(program, sum(counts), most)
         return SourceBlocks(layout, counts, program.data_values(), size, program.takes_weights)
     data = program.data_values()
     storages = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
@@ -196,7 +226,7 @@ def whole_blocks(program: Program) -> Iterable[Block] | None:
     if not (storages and leading and len(lengths) == 1):
         return [Block((*storages, *data), 1.0, _num_numbers(program, tuple(storages)))]
     [num_rows] = lengths
-    size = _block_size(program, num_rows)
+    size = _block_size(program, num_rows, BLOCK_ROWS)
     return [
         _block(
             [storage[start : start + size] for storage in storages],
@@ -237,15 +267,16 @@ class SourceBlocks:
             yield _block(rows, self.data, self.size, num_rows, self.filled)
 
 
-def _block_size(program: Program, num_rows: int) -> int:
+def _block_size(program: Program, num_rows: int, most: int) -> int:
     """Choose the rows of a block: a number that is compiled already, unless it is far off."""
-    size = math.ceil(num_rows / math.ceil(num_rows / BLOCK_ROWS))
+    size = math.ceil(num_rows / math.ceil(num_rows / most))
     if not program.takes_weights:
         return size
     known = [
         known
         for known in program.block_sizes
-        if known <= MOST_FILLED * num_rows and num_rows <= MOST_BLOCKS * known
+        if known <= min(MOST_FILLED * num_rows, _filled_size(most))
+        and num_rows <= MOST_BLOCKS * known
     ]
     if not known:
         program.block_sizes.add(_filled_size(size))
@@ -306,9 +337,9 @@ def _feed(variables: list[TensorVariable], order: AnyOrder, seed: int) -> Feed:
     samples = operation.samples
     residents = [streamed(storage_of(variable)) for variable in variables]
     if residents[0] is not None:
-        columns = [resident.column for resident in residents if resident is not None]
-        sizes = {resident.given for resident in residents if resident is not None}
-        return _source_feed(columns, samples, order, seed, _one_size(variables, sizes))
+        held = [resident for resident in residents if resident is not None]
+        columns = [resident.column for resident in held]
+        return _source_feed(columns, samples, order, seed, _one_size(variables, held))
     arrays = tuple(storage_of(variable).get_value(borrow=True) for variable in variables)
     if isinstance(order, str):
         return SliceFeed(arrays, samples, order, seed)
@@ -335,13 +366,18 @@ def _source_feed(
     )
 
 
-def _one_size(variables: Sequence[TensorVariable], sizes: set[int | None]) -> int | None:
-    if len(sizes) > 1:
-        raise ValueError(
-            f"`in_memory_size` must be one for the minibatches of one source, got {sizes} in "
-            f"{[variable.name for variable in variables]}.\nHint: pass the same to each of them."
+def _one_size(variables: Sequence[TensorVariable], residents: Sequence[Resident]) -> int | None:
+    if len({resident.given for resident in residents}) > 1:
+        # By their columns too, since their names may be the default of all.
+        got = ", ".join(
+            f"{resident.given} for {variable.name!r} of {resident.column.name!r}"
+            for variable, resident in zip(variables, residents, strict=True)
         )
-    return sizes.pop()
+        raise ValueError(
+            f"`in_memory_size` must be one for the minibatches of one source, got {got}.\n"
+            "Hint: pass the same to each of them."
+        )
+    return residents[0].given
 
 
 def _windows(program: Program) -> list[Resident]:

@@ -237,7 +237,7 @@ def fit(
         prepare(order)
     feeds = program_feeds(program, order, row_seed)
     with closing_feeds(feeds), step_progress(num_steps, progressbar) as show:
-        check_start(program, start, first_inputs(program, feeds))
+        check_start(program, start, *first_inputs(program, feeds))
         report = show if callback is None else _reporting(show, callback)
         task = Task(program, start, noise_seed, row_seed, feeds, report, kept, recorded)
         if deterministic:

@@ -153,5 +153,5 @@ def _fitted(
         warnings.simplefilter("ignore", ConvergenceWarning)
         found = fit(n, method, model=model, random_seed=seed, progressbar=False)
     khat = np.nan if found.density is None else found.khat(draws, random_seed=seed)
-    posterior = found.values(draws, seed % 2**63)
+    posterior = found.draws(draws, random_seed=seed)
     return {"posterior": posterior}, {"khat": khat, "converged": float(found.converged)}

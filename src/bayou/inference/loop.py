@@ -121,7 +121,7 @@ class Recipe:
     num_particles: int = 1
 
 
-class Held(NamedTuple):
+class OnDevice(NamedTuple):
     """Data that the device holds.
 
     Attributes
@@ -156,7 +156,7 @@ class Feeding:
         The values of ``program.data``.
     key : array
         The noise of a step is a function of this key and of the number of the step.
-    held : tuple of Held
+    held : tuple of OnDevice
         Data that the device holds, for all of ``program.fed``: the feeds then are of the numbers of
         rows alone, and the rows are gathered there.
     """
@@ -164,7 +164,7 @@ class Feeding:
     feeds: Sequence[Feed]
     data: Inputs
     key: jax.Array
-    held: tuple[Held, ...] = ()
+    held: tuple[OnDevice, ...] = ()
 
 
 def chunk_steps(program: Program, recipe: Recipe, feeding: Feeding) -> int:
@@ -277,7 +277,7 @@ def _compile(program: Program, recipe: Recipe, feeding: Feeding) -> Callable[...
 
 
 def _fed(
-    program: Program, of_step: tuple[jax.Array, ...], held: Sequence[Held]
+    program: Program, of_step: tuple[jax.Array, ...], held: Sequence[OnDevice]
 ) -> tuple[jax.Array, ...]:
     """Return the inputs that are fed in a step."""
     if held:
@@ -304,7 +304,7 @@ def _steps(
     """Run ``count`` steps; the arrays hold room for more, so that any count is one program."""
     guide = recipe.guide
     is_weighted = not held and len(rows) > len(program.fed)
-    on_device = [Held(array, of_array) for array, of_array in zip(held, axes, strict=True)]
+    on_device = [OnDevice(array, of_array) for array, of_array in zip(held, axes, strict=True)]
     numbers = first + jnp.arange(len(rates))
     # Drawn at once, which takes a third of the time of drawing step by step.
     draws = jax.vmap(partial(_noise, program, recipe, key))(numbers)

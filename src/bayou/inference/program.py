@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
+import warnings
 import weakref
 from dataclasses import dataclass, field
 from functools import cache, cached_property, reduce
@@ -291,8 +292,8 @@ def _build(
     names = [name for name in constrained if whole or not roots.change(constrained[name])]
     of_all_rows = whole and any(roots.change(variable) for variable in constrained.values())
     inputs = values + roots.inputs + latent_values
-    terms = _jax_function(inputs, each, roots.replacements)
-    constrain = _jax_function(
+    terms = jax_function(inputs, each, roots.replacements)
+    constrain = jax_function(
         inputs if of_all_rows else values + roots.inputs[len(roots.fed) :] + latent_values,
         [constrained[name] for name in names],
         roots.replacements,
@@ -422,7 +423,7 @@ def _terms(model: pm.Model) -> list[Variable]:
         ) from None
 
 
-def _jax_function(
+def jax_function(
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     replacements: Mapping[Variable, Variable],
@@ -430,7 +431,10 @@ def _jax_function(
     """Turn graphs into a JAX function; without parameter checks, the impossible is nan or -inf."""
     graph = FunctionGraph(list(inputs), _replaced(outputs, replacements), clone=True)
     JAX_MODE.including("local_remove_check_parameter").optimizer.rewrite(graph)
-    return jax_funcify(graph)  # type: ignore[no-any-return]
+    with warnings.catch_warnings():
+        # Lengths that do not fit are met by the interpreter, which is asked before.
+        warnings.filterwarnings("ignore", "Skipping Assert")
+        return jax_funcify(graph)  # type: ignore[no-any-return]
 
 
 def _replaced(

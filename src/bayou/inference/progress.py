@@ -1,4 +1,4 @@
-"""The progress bar of a fit: steps done, steps a second and the latest ELBO."""
+"""The progress bars: of a fit its steps and the latest ELBO, of predictions their rows."""
 
 from __future__ import annotations
 
@@ -32,3 +32,18 @@ def step_progress(num_steps: int | None, shown: bool) -> Iterator[Callable[[NDAr
             bar.update(task, rate=f"{speed:,.0f}" if speed else "-")
 
         yield advance
+
+
+@contextmanager
+def row_progress(num_rows: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar; yield a function that takes the number of rows just predicted."""
+    columns = (
+        TextColumn("predict"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rows"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, disable=not shown) as bar:
+        task = bar.add_task("predict", total=num_rows)
+        yield lambda count: bar.update(task, advance=count)

@@ -14,20 +14,27 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayou.inference.deterministic import opposite_signs
+from bayou.inference.frame import Frame
+from bayou.inference.guides.full_rank import FullRankParams
 from bayou.inference.guides.mean_field import MeanFieldParams
 
 if TYPE_CHECKING:
     from bayou.inference.evaluate import Evaluator
-    from bayou.inference.frame import Frame
 
 NUM_DRAWS = 8
 MAX_PASSES = 8
 
 
 def settled(
-    evaluator: Evaluator, frame: Frame, params: MeanFieldParams, seed: int, tolerance: float
-) -> MeanFieldParams | None:
-    """Move independent normals to where the gradient of all rows vanishes.
+    evaluator: Evaluator,
+    frame: Frame,
+    params: MeanFieldParams | FullRankParams,
+    seed: int,
+    tolerance: float,
+) -> MeanFieldParams | FullRankParams | None:
+    """Move a normal to where the gradient of all rows vanishes.
+
+    In its own coordinates a normal with every correlation has none: it is moved and scaled there.
 
     Parameters
     ----------
@@ -35,8 +42,8 @@ def settled(
         The model on all of its rows.
     frame : Frame
         The coordinates.
-    params : MeanFieldParams
-        The normals over them.
+    params : MeanFieldParams or FullRankParams
+        The normal over them.
     seed : int
         Of the draws that the gradient is averaged over.
     tolerance : float
@@ -45,9 +52,30 @@ def settled(
 
     Returns
     -------
-    MeanFieldParams or None
+    MeanFieldParams or FullRankParams or None
         None if the moves do not shrink so far.
     """
+    if isinstance(params, MeanFieldParams):
+        return _independent(evaluator, frame, params, seed, tolerance)
+    cholesky = params.cholesky
+    own = Frame(
+        frame.positions(np.asarray(params.location, dtype=np.float64)),
+        frame.directions(np.asarray(cholesky, dtype=np.float64).T).T,
+    )
+    zeros = jnp.zeros(len(params.location))
+    found = _independent(evaluator, own, MeanFieldParams(zeros, zeros), seed, tolerance)
+    if found is None:
+        return None
+    return FullRankParams(
+        params.location + cholesky @ found.location,
+        params.log_diagonal + found.log_scale,
+        params.factor * jnp.exp(found.log_scale),
+    )
+
+
+def _independent(
+    evaluator: Evaluator, frame: Frame, params: MeanFieldParams, seed: int, tolerance: float
+) -> MeanFieldParams | None:
     location = np.asarray(params.location, dtype=np.float64)
     log_scale = np.asarray(params.log_scale, dtype=np.float64)
     noise = opposite_signs(seed, NUM_DRAWS, len(location))

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pymc as pm
 import pytensor
 from pymc.initial_point import make_initial_point_expression
 from pymc.pytensorf import find_rng_nodes, replace_rng_nodes, reseed_rngs
@@ -20,7 +21,6 @@ from pytensor.graph.traversal import graph_inputs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import pymc as pm
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 type Held = Mapping[Any, NDArray[Any]]  # by what holds the value of a shared variable
 
 
-def start_function(model: pm.Model, *, jitter: bool) -> Callable[..., list[NDArray[Any]]]:
+def start_function(
+    model: pm.Model, *, jitter: bool, prior: bool = False
+) -> Callable[..., list[NDArray[Any]]]:
     """Return a function of a seed to the starting values of the free variables, transformed.
 
     It takes other values of shared variables than the present ones as a second argument.
@@ -39,11 +41,22 @@ def start_function(model: pm.Model, *, jitter: bool) -> Callable[..., list[NDArr
         The model.
     jitter : bool
         Whether values are moved at random by up to 1, as PyMC does for its chains.
+    prior : bool, default False
+        Whether values are drawn from their prior, where that can be drawn from.
     """
+    strategies = dict(model.rvs_to_initial_values)
+    if prior:
+        flat = (pm.Flat, pm.HalfFlat)
+        kinds = tuple(kind.rv_type for kind in flat)
+        strategies |= {
+            variable: "prior"
+            for variable in model.free_RVs
+            if not isinstance(variable.owner.op, kinds)
+        }
     expressions = make_initial_point_expression(
         free_rvs=model.free_RVs,
         rvs_to_transforms=model.rvs_to_transforms,
-        initval_strategies=model.rvs_to_initial_values,
+        initval_strategies=strategies,
         jitter_rvs=set(model.free_RVs) if jitter else None,
         return_transformed=True,
     )

@@ -10,6 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytensor
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.basic import Join
 from pytensor.tensor.elemwise import CAReduce
@@ -18,9 +19,11 @@ from pytensor.tensor.sort import ArgSortOp, SortOp
 from pytensor.tensor.special import LogSoftmax, Softmax
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
+from bayou.feeding.extremes import array_extremes
 from bayou.inference.faults import check_start
 from bayou.inference.remake import unscaled
 from bayou.inference.roots import sampling_of, storage_of, takes_rows
+from bayou.inference.start import start_function
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,12 +36,15 @@ if TYPE_CHECKING:
     type Terms = dict[str, NDArray[Any]]
 
 # More rows than this would make the check take longer than it tells.
-MOST_ROWS = 20_000
-BATCH_ROWS = 500
-NUM_POSITIONS = 2
-RELATIVE = 1e-6
+MOST_ROWS = 5_000
+HALF_ROWS = 500
+NUM_BATCHES = 3
+NUM_PRIOR = 3
+RELATIVE = 1e-8 if pytensor.config.floatX == "float64" else 1e-4
 # Where the density is not finite, positions nearer to the start are tried.
 JITTERS = (1.0, 0.1, 0.01, 0.0)
+# What an evaluation ends in where lengths do not fit, or matrices have no factors.
+FAILURES = (ValueError, IndexError, TypeError, AssertionError, ArithmeticError, NotImplementedError)
 HINT = "leave `batch_size` out, or write the model such that each row stands alone."
 
 
@@ -46,6 +52,10 @@ def check_validity(
     model: pm.Model, program: Program, *, validate: bool = True, hint: str = HINT
 ) -> None:
     """Check that rows have the same density in a batch as among all of the rows in memory.
+
+    It compares batches of one row, of the size of a batch and of half of up to 5,000 random rows,
+    at a position near the start and at some that are drawn from the prior: what shows at none of
+    these is not found.
 
     Parameters
     ----------
@@ -135,16 +145,20 @@ def _compare(model: pm.Model, program: Program) -> str | None:
     generator = np.random.default_rng(0)
     num_rows = min(_length(variable) for variable in program.fed)
     rows = np.sort(generator.choice(num_rows, min(num_rows, MOST_ROWS), replace=False))
-    batch = generator.permutation(len(rows))[: max(1, min(BATCH_ROWS, len(rows) // 2))]
-    for _ in range(NUM_POSITIONS):
-        direction = generator.uniform(-1, 1, size=program.layout.size)
-        latent = _latent(program, generator, len(rows))
-        position, whole = _finite_terms(program, direction, rows, latent)
-        part = _terms(program, position, rows[batch], tuple(values[batch] for values in latent))
-        for name, term in whole.items():
-            fault = _fault(model, program, name, term, part[name], batch)
-            if fault:
-                return fault
+    [sample] = sampling_of(program.fed[0])
+    half = max(1, min(HALF_ROWS, len(rows) // 2))
+    sizes = [1, 1, 1, half, *(min(sample.size, len(rows)),) * NUM_BATCHES]
+    latent = _latent(program, generator, len(rows))
+    for position in _positions(model, program, generator, rows, latent):
+        whole = _terms(program, position, rows, latent)
+        for size in sizes:
+            batch = generator.choice(len(rows), size, replace=False)
+            of_batch = tuple(values[batch] for values in latent)
+            part = _terms(program, position, rows[batch], of_batch)
+            for name, term in whole.items():
+                fault = _fault(model, program, name, term, part[name], batch)
+                if fault:
+                    return fault
     return None
 
 
@@ -156,16 +170,30 @@ def _latent(program: Program, generator: np.random.Generator, num_rows: int) -> 
     )
 
 
-def _finite_terms(
-    program: Program, direction: NDArray[Any], rows: NDArray[np.int64], latent: Inputs
-) -> tuple[NDArray[Any], Terms]:
-    """Return a position away from the start, and the densities there, finite if it can be."""
+def _positions(
+    model: pm.Model,
+    program: Program,
+    generator: np.random.Generator,
+    rows: NDArray[np.int64],
+    latent: Inputs,
+) -> Iterator[NDArray[Any]]:
+    """Yield positions to compare at: around the start, and drawn from the prior."""
+    direction = generator.uniform(-1, 1, size=program.layout.size)
     for jitter in JITTERS:
         position = program.start(0) + jitter * direction
         terms = _terms(program, position, rows, latent)
         if all(np.isfinite(term).all() for term in terms.values()):
             break
-    return position, terms
+    yield position
+    draw = start_function(model, jitter=False, prior=True)
+    names = [value.name for value in model.value_vars]
+    for seed in range(NUM_PRIOR):
+        try:
+            values = dict(zip(names, draw(seed), strict=True))
+        except FAILURES:
+            # Some distributions have a density alone.
+            return
+        yield np.concatenate([np.ravel(values[name]) for name in program.layout.names])
 
 
 def _length(variable: Any) -> int:
@@ -181,19 +209,24 @@ def _terms(
     inputs = _fed(program, rows) + program.data_values() + latent
     try:
         return program.interpreted_terms(position, inputs)
-    except (ValueError, IndexError, TypeError, AssertionError):
+    except FAILURES:
         for name in program.term_names:
             try:
                 program.interpreted_terms(position, inputs, name)
             except IndexError as error:
                 every = np.arange(min(map(_length, program.fed)))
                 inputs = _fed(program, every) + program.data_values()
-                check_start(program, position, inputs + program.latent_start(len(every)))
+                numbers = [
+                    (variable.name or "", array_extremes(storage_of(variable).get_value()))
+                    for variable in program.fed
+                    if variable.dtype.startswith(("int", "uint"))
+                ]
+                check_start(program, position, inputs + program.latent_start(len(every)), numbers)
                 raise _EvaluationError(
                     f"an index in {name!r} points at other rows: with some of them alone, "
                     f"{_first_line(error)}"
                 ) from None
-            except (ValueError, TypeError, AssertionError) as error:
+            except FAILURES as error:
                 raise _EvaluationError(
                     f"{name!r} cannot be evaluated on some of the rows ({_first_line(error)})"
                 ) from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -18,6 +18,8 @@ from bayou.results.diagram import Diagram
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+    from rich.console import ConsoleOptions, RenderResult
 
 # Of the labels of an axis, and of other names, so many are shown.
 MAX_LABELS = 4
@@ -147,19 +149,21 @@ class Description:
         """
         return Diagram(self.containers, self.variables)
 
-    def __rich__(self) -> Group:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        cells = [_TITLES, *map(_texts, self.containers)]
+        left_out = _left_out(cells, options.max_width)
         grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for title in _TITLES:
-            right = title in {"rows", "total size"}
-            grid.add_column(
-                title,
-                justify="right" if right else "left",
-                overflow="fold",
-                min_width=len(title),
-            )
-        for container in self.containers:
-            grid.add_row(*(Text(text) for text in _texts(container)))
-        return Group(grid, *(Text(line) for line in self._lines()))
+        kept = [place for place, title in enumerate(_TITLES) if title not in left_out]
+        for place in kept:
+            right = _TITLES[place] in {"rows", "total size"}
+            grid.add_column(_TITLES[place], justify="right" if right else "left", overflow="fold")
+        for texts in cells[1:]:
+            grid.add_row(*(Text(texts[place]) for place in kept))
+        yield grid
+        for line in self._lines():
+            yield Text(line)
+        if left_out:
+            yield Text(f"left out for want of width: {', '.join(left_out)}; to_frame() has all.")
 
     def __str__(self) -> str:
         console = Console(file=StringIO(), width=WIDTH, color_system=None)
@@ -199,6 +203,25 @@ _TITLES = (
     "feeds",
     "fingerprint",
 )
+
+
+# What a narrow terminal can do without, the first of them first.
+_SPARE = ("total size", "source", "feeds", "fingerprint", "dtype", "columns")
+
+
+def _left_out(cells: list[tuple[str, ...]], width: int) -> list[str]:
+    """Choose columns of a table to leave out until it is no wider than that."""
+    widths = {
+        title: max(len(line) for texts in cells for line in texts[place].split("\n")) + 2
+        for place, title in enumerate(_TITLES)
+    }
+    left_out: list[str] = []
+    for title in _SPARE:
+        if sum(widths.values()) < width:
+            break
+        left_out.append(title)
+        del widths[title]
+    return left_out
 
 
 def _texts(container: ContainerSummary) -> tuple[str, ...]:

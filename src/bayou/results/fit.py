@@ -17,7 +17,7 @@ from bayou.results.store import write_arrays
 from bayou.results.tree import posterior_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -141,47 +141,51 @@ class Fit:
     def _tree(
         self, draws: int, random_seed: int | None, provenance: Provenance | None
     ) -> xr.DataTree:
-        draws = whole_number("draws", draws, 1, "1000 give means to 3% of a standard deviation.")
-        posterior = self.values(draws, _seed(random_seed))
+        posterior = self.draws(draws, random_seed=random_seed)
         attrs = {"inference_library": "bayou"}
         return posterior_tree(self.model, posterior, attrs=attrs, provenance=provenance)
 
-    def values(self, draws: int, seed: int) -> dict[str, NDArray[Any]]:
-        """Return draws of the free variables and deterministics alone, in one chain.
-
-        Compiled once for a model, unless deterministics have a value for each row.
+    def draws(
+        self, draws: int, *, random_seed: int | None = None, names: Collection[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Draw from the approximation as :meth:`sample` does, into arrays.
 
         Parameters
         ----------
         draws : int
             The number of draws.
-        seed : int
+        random_seed : int, optional
             Decides the draws.
+        names : collection of str, optional
+            Those that are computed; by default all.
 
         Returns
         -------
-        dict of str to ndarray, shape (1, draws, ...)
+        dict of str to ndarray, shapes (1, draws, ...)
         """
+        draws = whole_number("draws", draws, 1, "1000 give means to 3% of a standard deviation.")
         guide, params, frame = self._distribution
+        chosen = None if names is None else frozenset(names)
+        seed = _seed(random_seed)
+        latent = self.approximation.latent
         # A draw of latent variables has a value for each row of the data.
-        at_once = 256 if self.approximation.latent is None else 1
-        found = self._compiled(guide, _constrained, at_once)(
-            params,
-            frame,
-            self.approximation.latent,
-            self.program.constraining_inputs(),
-            self._noise(draws, seed),
-            jax.random.split(jax.random.key(seed + 1), draws),
-        )
-        return {name: np.asarray(part)[None] for name, part in found.items()}
+        at_once = 256 if latent is None else 1
 
-    def _compiled(self, guide: Guide, function: Callable[..., Any], *options: Any) -> Any:
-        """Return a function of a program, a guide and more, compiled once for the program."""
-        compiled = self.program.compiled
-        key = (function, guide, *options)
-        if key not in compiled:
-            compiled[key] = jax.jit(partial(function, self.program, guide, *options))
-        return compiled[key]
+        def values(params: Any, frame: Frame, latent: Any, noise: Any, data: Any) -> Any:
+            def value(both: Any) -> dict[str, jax.Array]:
+                draw, key = both
+                position = frame.positions(guide.transport(params, draw))
+                found = self.program.constrain(position, (*data, *_latent_draw(latent, key)))
+                return {name: found[name] for name in found if chosen is None or name in chosen}
+
+            return jax.lax.map(value, noise, batch_size=at_once)
+
+        key = ("draws", type(guide), tuple(sorted(vars(guide).items())), chosen, latent is None)
+        compute = self.program.compiled.setdefault(key, jax.jit(values))
+        noise = self._noise(draws, seed), jax.random.split(jax.random.key(seed + 1), draws)
+        state = None if latent is None else (latent.location, latent.log_scale)
+        found = compute(params, frame, state, noise, self.program.constraining_inputs())
+        return {name: np.asarray(part)[None] for name, part in found.items()}
 
     def summary(
         self,
@@ -403,7 +407,9 @@ class Fit:
                 "Hint: observe a by.Minibatch, or judge by scores of data that were held out."
             )
         guide, params, frame = self._distribution
-        draw = self._compiled(guide, _coordinates)
+        key = (_coordinates, guide)
+        compiled = self.program.compiled
+        draw = compiled.setdefault(key, jax.jit(partial(_coordinates, guide)))
         coordinates, densities = draw(params, self._noise(draws, _seed(random_seed)))
         return log_densities(self.density, frame, coordinates, densities)
 
@@ -436,7 +442,7 @@ class Fit:
         return xr.Dataset(variables, coords)
 
 
-def _coordinates(program: Program, guide: Guide, params: Params, noise: Any) -> Any:
+def _coordinates(guide: Guide, params: Params, noise: Any) -> Any:
     """Return draws of a guide, and its log densities at them."""
 
     def draw(one: Any) -> tuple[jax.Array, jax.Array]:
@@ -446,32 +452,17 @@ def _coordinates(program: Program, guide: Guide, params: Params, noise: Any) -> 
     return jax.vmap(draw)(noise)
 
 
-def _constrained(
-    program: Program,
-    guide: Guide,
-    at_once: int,
-    params: Params,
-    frame: Frame,
-    latent: Any,
-    data: Any,
-    noise: Any,
-    keys: jax.Array,
-) -> Any:
-    """Return draws in the space of the model."""
-
-    def value(draw: Any, key: jax.Array) -> dict[str, jax.Array]:
-        position = frame.positions(guide.transport(params, draw))
-        if latent is None:
-            return program.constrain(position, data)
-        normal = jax.random.normal(key, latent.location.shape, latent.location.dtype)
-        of_rows = latent.location + jax.numpy.exp(latent.log_scale) * normal
-        return program.constrain(position, (*data, of_rows))
-
-    return jax.lax.map(lambda both: value(*both), (noise, keys), batch_size=at_once)
-
-
 def _seed(random_seed: int | None) -> int:
     return int(np.random.SeedSequence(random_seed).generate_state(1)[0])
+
+
+def _latent_draw(latent: Any, key: jax.Array) -> tuple[jax.Array, ...]:
+    """Draw the latent variables of all rows, if any, by their locations and log scales."""
+    if latent is None:
+        return ()
+    location, log_scale = latent
+    noise = jax.random.normal(key, location.shape, location.dtype)
+    return (location + jax.numpy.exp(log_scale) * noise,)
 
 
 def _dims(model: pm.Model, value_name: str, part: NDArray[Any]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from bayou.results.many import AT_ONCE, DATASET, DRAWS, TABLE, fitting, groups_of
-from bayou.sources.zarr import zarr_package
+from bayou.sources.zarr import import_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -106,7 +106,7 @@ def stored(path: str | Path, axes: Axes, made: Mapping[str, Any]) -> Iterator[St
     ValueError
         If its results are of something else.
     """
-    zarr = zarr_package("`out` is written")
+    zarr = import_zarr()
     place = Path(path).absolute()
     if not place.parent.is_dir():
         raise FileNotFoundError(
@@ -139,7 +139,7 @@ def stored(path: str | Path, axes: Axes, made: Mapping[str, Any]) -> Iterator[St
 def seed_in(path: str | Path) -> int | None:
     """Return the seed of the results in a folder; None where there are none."""
     place = Path(path)
-    zarr = zarr_package("`out` is written")
+    zarr = import_zarr()
     if not _is_ours(zarr, place):
         return None
     seed: int = zarr.open_group(place, mode="r").attrs[MANIFEST]["made"]["random_seed"]

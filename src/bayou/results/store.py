@@ -42,8 +42,17 @@ def write_arrays(
     write_whole(place, content)
 
 
-def read_arrays(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def read_arrays(
+    path: str | Path, argument: str = "path"
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read what :func:`write_arrays` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    argument : str, default "path"
+        What the user calls it, for errors.
 
     Returns
     -------
@@ -60,7 +69,7 @@ def read_arrays(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, An
     place = Path(path)
     if not place.is_file():
         raise FileNotFoundError(
-            f"`path` must be a file that bayou wrote, got {str(path)!r}, which is none.\n"
+            f"`{argument}` must be a file that bayou wrote, got {str(path)!r}, which is none.\n"
             "Hint: check the name, and the folder that the program runs in."
         )
     try:
@@ -69,7 +78,7 @@ def read_arrays(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, An
             description: dict[str, Any] = json.loads((file.metadata() or {})["bayou"])
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"`path` must be a file that bayou wrote, got {str(path)!r}, which cannot be read "
-            f"({error}).\nHint: it was written by another program, or is damaged."
+            f"`{argument}` must be a file that bayou wrote, got {str(path)!r}, which cannot be "
+            f"read ({error}).\nHint: it was written by another program, or is damaged."
         ) from error
     return arrays, description

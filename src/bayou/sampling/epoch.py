@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from bayou.sampling.permutation import mix, network, permuted
+from bayou.sampling.permutation import fill, mix, network
 from bayou.sampling.uniform import GOLDEN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# Rows that are still in the nearest cache when they are looked at again.
+PIECE = 2048
 
 
 def epoch_rows(
@@ -48,15 +51,21 @@ def epoch_rows(
 def _fill(
     rows: Any, key: Any, start: Any, num_rows: Any, low_bits: Any, low_mask: Any, high_mask: Any
 ) -> None:
-    total = np.uint64(num_rows)
-    epoch = start // num_rows
-    place = start % num_rows
-    epoch_key = mix(key + np.uint64(epoch) * GOLDEN)
-    for index in range(len(rows)):
-        row = permuted(np.uint64(place), epoch_key, total, low_bits, low_mask, high_mask)
-        rows[index] = np.int64(row)
-        place += 1
+    epoch, place = start // num_rows, start % num_rows
+    done = 0
+    while done < len(rows):
+        count = min(PIECE, num_rows - place, len(rows) - done)
+        epoch_key = mix(key + np.uint64(epoch) * GOLDEN)
+        fill(
+            rows[done : done + count],
+            epoch_key,
+            np.uint64(place),
+            np.uint64(num_rows),
+            low_bits,
+            low_mask,
+            high_mask,
+        )
+        done += count
+        place += count
         if place == num_rows:
-            place = 0
-            epoch += 1
-            epoch_key = mix(key + np.uint64(epoch) * GOLDEN)
+            epoch, place = epoch + 1, 0

@@ -32,20 +32,33 @@ def network(size: int) -> tuple[np.uint64, np.uint64, np.uint64]:
 
 
 @numba.njit(nogil=True, forceinline=True)
-def permuted(place: Any, key: Any, size: Any, low_bits: Any, low_mask: Any, high_mask: Any) -> Any:
-    """Return where the permutation of ``key`` puts a place below ``size``; all are uint64."""
-    # A value that is no place is permuted on until it is one, which keeps the order exact.
-    while True:
-        high, low = place >> low_bits, place & low_mask
-        word = key
-        for _ in range(ROUNDS):
-            word += GOLDEN
-            high ^= mix(low ^ word) & high_mask
-            word += GOLDEN
-            low ^= mix(high ^ word) & low_mask
-        place = (high << low_bits) | low
-        if place < size:
-            return place
+def _pass(place: Any, key: Any, low_bits: Any, low_mask: Any, high_mask: Any) -> Any:
+    """Return where the network puts a number of as many bits as it has; all are uint64."""
+    high, low = place >> low_bits, place & low_mask
+    word = key
+    for _ in range(ROUNDS):
+        word += GOLDEN
+        high ^= mix(low ^ word) & high_mask
+        word += GOLDEN
+        low ^= mix(high ^ word) & low_mask
+    return (high << low_bits) | low
+
+
+@numba.njit(nogil=True, cache=True)
+def fill(
+    places: Any, key: Any, first: Any, size: Any, low_bits: Any, low_mask: Any, high_mask: Any
+) -> None:
+    """Write where the permutation of ``key`` puts the places from ``first`` on."""
+    # Without a branch, several numbers are under way at once.
+    for index in range(len(places)):
+        place = np.uint64(first) + np.uint64(index)
+        places[index] = np.int64(_pass(place, key, low_bits, low_mask, high_mask))
+    # What is no place is permuted on until it is one, which keeps the order exact.
+    for index in range(len(places)):
+        place = np.uint64(places[index])
+        while place >= size:
+            place = _pass(place, key, low_bits, low_mask, high_mask)
+        places[index] = np.int64(place)
 
 
 def permutation(key: np.uint64, size: int, first: int, count: int) -> NDArray[np.int64]:
@@ -71,14 +84,5 @@ def permutation(key: np.uint64, size: int, first: int, count: int) -> NDArray[np
     [0, 1, 2, 3, 4]
     """
     places = np.empty(count, dtype=np.int64)
-    _fill(places, np.uint64(key), np.uint64(first), np.uint64(size), *network(size))
+    fill(places, np.uint64(key), np.uint64(first), np.uint64(size), *network(size))
     return places
-
-
-@numba.njit(nogil=True, cache=True)
-def _fill(
-    places: Any, key: Any, first: Any, size: Any, low_bits: Any, low_mask: Any, high_mask: Any
-) -> None:
-    for index in range(len(places)):
-        place = first + np.uint64(index)
-        places[index] = np.int64(permuted(place, key, size, low_bits, low_mask, high_mask))

@@ -50,6 +50,21 @@ class Stratified:
     >>> order = Stratified(["a", "a", "a", "b"], {"a": 1, "b": 1})
     >>> order.weights(np.array([[0, 3]]))
     array([[1.5, 0.5]])
+
+    Every batch has half its rows of a carrier that flies a hundredth of the flights:
+
+    >>> random = np.random.default_rng(0)
+    >>> carrier = (random.random(10_000) < 0.01).astype(int)
+    >>> delay = random.normal(10.0 * carrier)
+    >>> with pm.Model():
+    ...     mean = pm.Normal("mean", 0, 10, shape=2)
+    ...     at = mean[by.Minibatch(carrier, 100)]
+    ...     batch = by.Minibatch(delay, 100)
+    ...     observed = pm.Normal("delay", at, 1, observed=batch, total_size=len(delay))
+    ...     order = by.Stratified(carrier, {0: 50, 1: 50})
+    ...     fit = by.fit(4000, order=order, random_seed=1, progressbar=False)
+    >>> fit.mean["mean"].round().astype(int).values.tolist()
+    [0, 10]
     """
 
     strata: NDArray[Any]

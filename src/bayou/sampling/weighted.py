@@ -45,6 +45,19 @@ class Weighted:
     >>> order = Weighted([1.0, 1.0, 2.0])
     >>> order.weights(np.array([0, 2]))
     array([1.33333333, 0.66666667])
+
+    Rows of a rare kind are seen in most batches, and count for no more than they are:
+
+    >>> late = np.random.default_rng(0).random(10_000) < 0.01
+    >>> with pm.Model():
+    ...     log_odds = pm.Normal("log_odds", 0, 5)
+    ...     batch = by.Minibatch(late.astype(int), 100)
+    ...     observed = pm.Bernoulli("late", logit_p=log_odds, observed=batch, total_size=10_000)
+    ...     order = by.Weighted(np.where(late, 50, 1))
+    ...     fit = by.fit(4000, order=order, random_seed=1, progressbar=False)
+    >>> rate = 1 / (1 + np.exp(-fit.mean["log_odds"].item()))
+    >>> bool(abs(rate / late.mean() - 1) < 0.1)
+    True
     """
 
     probabilities: NDArray[np.float64]

@@ -71,6 +71,11 @@ class ArraySource(Source):
         """The rows left out for their nulls."""
         return self._num_dropped
 
+    def null_counts(self) -> Mapping[str, int | None]:
+        """Return 0 for each field whose array is made, since none of these holds a null."""
+        known = () if self._num_dropped else self._values
+        return {name: 0 if name in known else None for name in self._fields}
+
     @property
     def random_access(self) -> bool:
         """True: rows are taken where they are."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 from pyarrow import types
 
-from bayou.sources.arrow_values import arrow_field, arrow_values
+from bayou.sources.arrow_values import arrow_field, arrow_values, dictionary_words
 from bayou.sources.delimited import open_csv
 from bayou.sources.files import SourceError, find_files, reading
 from bayou.sources.ipc import open_ipc
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bayou.sources.source import Field, Table
 
 # The rows that are decoded at once take about so much.
-PIECE_BYTES = 2**23
+PIECE_BYTES = 2**22
 # Files whose metadata are read at the same time: on a filesystem far away, that is waiting.
 OPENERS = 16
 # The rows of dictionaries that are decoded at once, to find what is in them.
@@ -147,7 +147,7 @@ class ArrowSource(Source):
         self._fields = {
             name: arrow_field(name, kind, categories.get(name)) for name, kind in kinds.items()
         }
-        self._blocks = blocks
+        self._stored = self._blocks = blocks
         if nulls == "drop":
             self._blocks = _without_nulls(blocks, self._fields, self._keys)
         self._num_dropped = _count(blocks) - _count(self._blocks)
@@ -172,6 +172,37 @@ class ArrowSource(Source):
     def paths(self) -> tuple[str, ...]:
         """The files that hold the rows, in their order."""
         return tuple(dict.fromkeys(block.data.file.path for block in self._blocks))
+
+    @property
+    def where(self) -> str:
+        """The first of the files, and how many more there are."""
+        first, *others = self.paths
+        return first if not others else f"{first} and {len(others)} more"
+
+    def null_counts(self) -> Mapping[str, int | None]:
+        """Return the nulls of each field in the files, where their metadata tell them."""
+        return {name: self._null_count(name) for name in self._fields}
+
+    def bounds(self, block: int, name: str) -> tuple[int, int] | None:
+        """Return what the whole numbers of a field in a block lie between, if metadata tell it."""
+        found = self._blocks[block]
+        # Where rows are left out, the least or the largest value may be in one of them.
+        if name in self._keys or found.nulls:
+            return None
+        return found.data.bounds(found.number, name)
+
+    def _null_count(self, name: str) -> int | None:
+        total = 0
+        for block in self._stored:
+            if name in self._keys:
+                is_null = dict(block.data.file.keys)[name] is None
+                count: int | None = block.stored_rows if is_null else 0
+            else:
+                count = block.data.null_count(block.number, name)
+            if count is None:
+                return None
+            total += count
+        return total
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
         """Yield a block, a piece of some MiB at a time.
@@ -260,6 +291,7 @@ def _find_categories(
     stored = [name for name in coded if name not in keys]
     # Tables that come again are kept once: a dict is a set that keeps its order.
     tables: dict[str, dict[tuple[str, ...], None]] = {name: {} for name in coded}
+    last: dict[str, Any] = {}
     start = 0
     for block in blocks:
         for name, text in block.data.file.keys:
@@ -267,8 +299,10 @@ def _find_categories(
                 tables[name][text,] = None
         for batch in _batches(block, start, stored, DICTIONARY_ROWS) if stored else ():
             for name in stored:
-                words = batch[name].dictionary.to_pylist()
-                tables[name][tuple(str(word) for word in words if word is not None)] = None
+                words = dictionary_words(batch[name])
+                if name not in last or not words.equals(last[name]):
+                    tables[name][tuple(words.drop_null().to_pylist())] = None
+                last[name] = words
         start += block.num_rows
     return {
         name: tuple(merge_categories(name, list(found), kinds[name].ordered))
@@ -290,7 +324,7 @@ def _without_nulls(
             if (
                 texts[field.name] is None
                 if field.name in keys
-                else data.may_hold_nulls(block.number, field.name)
+                else data.null_count(block.number, field.name) != 0
             )
         ]
         for count, columns in _decode(block, start, suspects, keys) if suspects else ():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import compute as pc
 from pyarrow import types
 
 from bayou.sources.nulls import without_nulls
@@ -105,19 +107,40 @@ def _plain(column: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 def _codes(column: Any, field: Field) -> NDArray[np.int32]:
     """Return the codes of the field's categories; below 0 where null."""
-    code_of = {category: code for code, category in enumerate(field.categories or ())}
-    words = column.dictionary.to_pylist()
-    table = [-1 if word is None else code_of.get(str(word), -2) for word in words]
+    words, categories = dictionary_words(column), _word_array(field.categories or ())
+    if words.equals(categories):
+        codes: NDArray[np.int32] = (
+            column.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
+        )
+        return codes
+    table = pc.index_in(words, value_set=categories).fill_null(-2).to_numpy(zero_copy_only=False)
+    table = np.where(words.is_null().to_numpy(zero_copy_only=False), -1, table)
     indices = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     # The last entry is that of a null index, -1.
-    codes: NDArray[np.int32] = np.array([*table, -1], dtype=np.int32)[indices]
+    codes = np.append(table, -1).astype(np.int32)[indices]
     if (unknown := codes == -2).any():
-        word = words[indices[unknown.argmax()]]
+        word = column.dictionary[int(indices[unknown.argmax()])].as_py()
         raise ValueError(
             f"`{field.name}` must be of the categories {listed(field.categories or ())}, "
             f"got {word!r}.\nHint: give all files and batches the same categories."
         )
     return codes
+
+
+def dictionary_words(column: Any) -> Any:
+    """Return what an array of dictionaries holds as an array of text."""
+    words = column.dictionary
+    if types.is_string(words.type) or types.is_large_string(words.type):
+        return words.cast(pa.string())
+    return pa.array(
+        [None if word is None else str(word) for word in words.to_pylist()], pa.string()
+    )
+
+
+@lru_cache(maxsize=16)
+def _word_array(categories: tuple[str, ...]) -> Any:
+    """Return categories as an array, which takes time that pieces of a block are to share."""
+    return pa.array(categories, pa.string())
 
 
 def arrow_tables(batches: Iterable[Any], fields: Sequence[Field], start: int) -> Iterator[Table]:

@@ -52,6 +52,15 @@ class ChainSource(Source):
         """The blocks of each part in turn."""
         return [size for part in self._parts for size in part.blocks]
 
+    def null_counts(self) -> Mapping[str, int | None]:
+        """Return the nulls of all parts together, where all of them know theirs."""
+        counts = [part.null_counts() for part in self._parts]
+        totals = {name: [count[name] for count in counts] for name in self._fields}
+        return {
+            name: None if None in found else sum(filter(None, found))
+            for name, found in totals.items()
+        }
+
     @property
     def random_access(self) -> bool:
         """Whether all parts have it."""

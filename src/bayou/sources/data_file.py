@@ -44,9 +44,13 @@ class DataFile(ABC):
             About how many rows a batch is to have.
         """
 
-    @abstractmethod
-    def may_hold_nulls(self, block: int, name: str) -> bool:
-        """Return False if the metadata tell that a column has no nulls in a block."""
+    def null_count(self, block: int, name: str) -> int | None:
+        """Return the rows of a block in which a column is null; None if metadata do not tell it."""
+        return None
+
+    def bounds(self, block: int, name: str) -> tuple[int, int] | None:
+        """Return what the values of a column of integers in a block lie between, if it is told."""
+        return None
 
     @abstractmethod
     def place(self, block: int) -> str:

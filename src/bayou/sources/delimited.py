@@ -62,9 +62,9 @@ class CsvData(DataFile):
         table = _parse(data, self.schema.names, options)
         yield from table.to_batches(max_chunksize=num_rows)
 
-    def may_hold_nulls(self, block: int, name: str) -> bool:
-        """Look it up in what the first pass has seen."""
-        return name in self.lines[block].nulls
+    def null_count(self, block: int, name: str) -> int | None:
+        """Look it up in what the first pass has seen, which is no count."""
+        return None if name in self.lines[block].nulls else 0
 
     def place(self, block: int) -> str:
         """Name the bytes."""

@@ -59,10 +59,6 @@ class IpcData(DataFile):
                     part = batch.slice(start, num_rows)
                     yield pa.concat_batches([part, part.slice(0, 0)])
 
-    def may_hold_nulls(self, block: int, name: str) -> bool:
-        """Return True: record batches say it where they are, not at the end of the file."""
-        return True
-
     def place(self, block: int) -> str:
         """Name the record batches."""
         first, last = self._starts[block], self._starts[block + 1] - 1

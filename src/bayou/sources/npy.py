@@ -61,6 +61,11 @@ class NpySource(ArraySource):
         """Pickle the path, and map the file anew where it is unpickled."""
         return NpySource, (self._path, self._columns)
 
+    @property
+    def where(self) -> str:
+        """The file."""
+        return str(self._path)
+
 
 def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
     with path.open("rb") as file:

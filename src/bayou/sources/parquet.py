@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
+from pyarrow import types
 
 from bayou.sources.data_file import DataFile
 from bayou.sources.files import reading
@@ -49,15 +50,28 @@ class ParquetData(DataFile):
             )
             yield from parquet.iter_batches(num_rows, row_groups=[block], columns=list(names))
 
-    def may_hold_nulls(self, block: int, name: str) -> bool:
-        """Look at the statistics of all leaves of a column."""
+    def null_count(self, block: int, name: str) -> int | None:
+        """Add up the statistics of all leaves of a column."""
+        known = self._statistics(block, name)
+        if not all(leaf is not None and leaf.has_null_count for leaf in known):
+            return None
+        total = sum(leaf.null_count for leaf in known)
+        # Of several numbers a row, it is not told how many rows they are in.
+        plain = len(known) == 1 and not types.is_nested(self.schema.field(name).type)
+        return int(total) if plain or not total else None
+
+    def bounds(self, block: int, name: str) -> tuple[int, int] | None:
+        """Look at the statistics of a column of integers."""
+        known = self._statistics(block, name)[0]
+        if known is None or not known.has_min_max:
+            return None
+        if not types.is_integer(self.schema.field(name).type):
+            return None
+        return int(known.min), int(known.max)
+
+    def _statistics(self, block: int, name: str) -> list[Any]:
         group = self.metadata.row_group(block)
-        chunks = (group.column(leaf) for leaf in self._leaves[name])
-        statistics = (chunk.statistics for chunk in chunks)
-        return any(
-            known is None or not known.has_null_count or known.null_count > 0
-            for known in statistics
-        )
+        return [group.column(leaf).statistics for leaf in self._leaves[name]]
 
     @cached_property
     def _leaves(self) -> dict[str, list[int]]:

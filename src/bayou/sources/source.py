@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+# As many are in the repr of a source.
+SHOWN_FIELDS = 8
+
 # Name of a field -> its values, shape (rows, *field.shape). It may be a view: never write to it.
 type Table = dict[str, NDArray[Any]]
 
@@ -93,6 +96,44 @@ class Source(ABC):
     def num_dropped(self) -> int | None:
         """The rows left out for their nulls, which no number counts; None if not yet known."""
         return 0
+
+    @property
+    def where(self) -> str | None:
+        """The path that its rows are at; None if there is none."""
+        return None
+
+    def __repr__(self) -> str:
+        """Write where the rows are, how many there are, and their fields."""
+        place = [] if self.where is None else [repr(self.where)]
+        rows = "rows not counted yet" if self.num_rows is None else f"{self.num_rows:,} rows"
+        return f"{type(self).__name__}({', '.join([*place, rows])}, {_described(self.fields)})"
+
+    def null_counts(self) -> Mapping[str, int | None]:
+        """Count the nulls of each field, without reading.
+
+        Returns
+        -------
+        dict of str to (int or None)
+            By field, those of dropped rows included; None where only reading would tell.
+        """
+        return dict.fromkeys(self.fields)
+
+    def bounds(self, block: int, name: str) -> tuple[int, int] | None:
+        """Tell what the whole numbers of a field in a block lie between, without reading.
+
+        Parameters
+        ----------
+        block : int
+            Its place in ``blocks``.
+        name : str
+            The field.
+
+        Returns
+        -------
+        tuple of (int, int) or None
+            The least and the largest value of the block; None if they are not known.
+        """
+        return None
 
     @property
     def random_access(self) -> bool:
@@ -369,6 +410,19 @@ def listed(names: Mapping[str, Any] | Sequence[str]) -> str:
     shown = [repr(name) for name in list(names)[:20]]
     more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
     return ", ".join(shown + more)
+
+
+def _described(fields: Mapping[str, Field]) -> str:
+    """Write names and kinds of fields, not all of them where there are many."""
+    shown = []
+    for field in list(fields.values())[:SHOWN_FIELDS]:
+        kind = "text" if field.dtype == object else field.dtype.name
+        if field.categories is not None:
+            kind = f"{len(field.categories)} categories"
+        shown.append(f"{field.name}: {kind}{list(field.shape) or ''}")
+    if len(fields) > SHOWN_FIELDS:
+        shown.append(f"and {len(fields) - SHOWN_FIELDS} more")
+    return f"fields [{', '.join(shown)}]"
 
 
 def _check_matrix(field: Field, first: Field) -> None:

@@ -52,8 +52,10 @@ class Store(Source):
     def __reduce__(self) -> tuple[Any, ...]:
         return open_store, (str(self.path),)
 
-    def __repr__(self) -> str:
-        return f"Store({str(self.path)!r}, {self._num_rows:,} rows, fields {list(self._fields)})"
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self.path)
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -69,6 +71,10 @@ class Store(Source):
     def num_rows(self) -> int:
         """The rows of all blocks."""
         return self._num_rows
+
+    def null_counts(self) -> Mapping[str, int | None]:
+        """Return 0 for each field: what holds a null is not written to a store."""
+        return dict.fromkeys(self._fields, 0)
 
     @property
     def random_access(self) -> bool:

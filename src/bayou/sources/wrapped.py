@@ -22,8 +22,8 @@ class WrappedSource(Source):
     Parameters
     ----------
     inner : object
-        It may also have ``num_rows``, ``num_dropped``, and ``take`` together with
-        ``random_access``.
+        It may also have ``num_rows``, ``num_dropped``, ``null_counts``, ``bounds``, and ``take``
+        together with ``random_access``.
     columns : sequence of str, optional
         The fields to offer; all of them if left out.
 
@@ -65,9 +65,23 @@ class WrappedSource(Source):
         return self._own("num_rows", super().num_rows)  # type: ignore[no-any-return]
 
     @property
+    def where(self) -> str:
+        """Where the rows of what is wrapped are, or of what class it is."""
+        return self._own("where", None) or type(self._inner).__name__
+
+    @property
     def num_dropped(self) -> int | None:
         """The rows that it says to have dropped."""
         return self._own("num_dropped", 0)  # type: ignore[no-any-return]
+
+    def null_counts(self) -> Mapping[str, int | None]:
+        """Return the nulls that it says to have counted."""
+        counts: Mapping[str, int | None] = self._own("null_counts", dict)()
+        return {name: counts.get(name) for name in self._fields}
+
+    def bounds(self, block: int, name: str) -> tuple[int, int] | None:
+        """Return the bounds that it says to have."""
+        return self._own("bounds", super().bounds)(block, name)  # type: ignore[no-any-return]
 
     @property
     def random_access(self) -> bool:

@@ -86,13 +86,20 @@ def is_zarr_object(obj: Any) -> bool:
     return module == "zarr"
 
 
-def zarr_package(what: str) -> Any:
-    """Return the package zarr; `what` is done with it, as the subject of the error."""
+def import_zarr() -> Any:
+    """Return the package zarr.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    """
     try:
         import zarr
     except ImportError as error:
         raise ImportError(
-            f'{what} by the package zarr, which is not installed.\nHint: pip install "bayou[zarr]"'
+            "Zarr is read and written by the package zarr, which is not installed.\n"
+            'Hint: pip install "bayou[zarr]"'
         ) from error
     return zarr
 
@@ -100,7 +107,7 @@ def zarr_package(what: str) -> Any:
 def _open(where: Any, filesystem: Any) -> Any:
     if is_zarr_object(where):
         return where
-    zarr = zarr_package("Zarr is read")
+    zarr = import_zarr()
     if filesystem is not None:
         where = zarr.storage.FsspecStore.from_mapper(filesystem.get_mapper(where), read_only=True)
     elif isinstance(where, Path):
