@@ -11,13 +11,17 @@ from bayou.feeding.batches import Batches
 from bayou.feeding.inspect import Inspection, inspect
 from bayou.feeding.shuffle import shuffle
 from bayou.inference.batched import batched
+from bayou.inference.calibrate import calibrate
 from bayou.inference.describe import describe
 from bayou.inference.faults import DivergenceError
 from bayou.inference.fit import ConvergenceWarning, fit
+from bayou.inference.fit_many import fit_many
 from bayou.inference.load import load
+from bayou.inference.many import sample_many
 from bayou.inference.nuts import sample
 from bayou.inference.predict import predict
 from bayou.inference.provenance import verify
+from bayou.results.calibration import Calibration
 from bayou.results.description import Description
 from bayou.results.diagram import Diagram
 from bayou.results.fit import Fit
@@ -32,6 +36,7 @@ from bayou.sources.sql import sql
 
 __all__ = [
     "Batches",
+    "Calibration",
     "Column",
     "ConvergenceWarning",
     "Data",
@@ -51,14 +56,17 @@ __all__ = [
     "Weighted",
     "align_minibatches",
     "batched",
+    "calibrate",
     "describe",
     "fit",
+    "fit_many",
     "generator",
     "get_data",
     "inspect",
     "load",
     "predict",
     "sample",
+    "sample_many",
     "scan",
     "set_data",
     "shuffle",

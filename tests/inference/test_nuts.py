@@ -16,6 +16,7 @@ from numba.core.event import RecordingListener, install_listener
 
 import bayou as by
 from bayou.inference import nuts
+from bayou.inference.compiled import compiled_density
 
 
 @dataclass
@@ -344,3 +345,14 @@ def test_part_of_the_rows() -> None:
     message = r"`total_size` of 'y' must be the number of its rows in memory, got 5 times as many"
     with pytest.raises(ValueError, match=message):
         sample(model)
+
+
+def test_errors_of_nutpie_are_told(case: Case) -> None:
+    density = compiled_density(case.model)
+    other = RuntimeError("no memory")
+    assert nuts.told(other, case.model, density) is other
+    by.set_data({"data": [np.inf]}, coords={"row": ["a"]}, model=case.model)
+    of_start = RuntimeError("All initialization points failed")
+    found = nuts.told(of_start, case.model, density)
+    assert isinstance(found, ValueError)
+    assert str(found).startswith("The log density must be finite where the chains start")

@@ -5,15 +5,18 @@ What PyMC keeps of dims and does not offer to change in public is touched in thi
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pymc as pm
+import pytensor
 from pymc.exceptions import ShapeError
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Constant
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import graph_inputs
 
@@ -112,9 +115,28 @@ def length_of(model: Any, dim: str) -> Any:
 
 def evaluate_length(length: Any, arrays: Arrays) -> int:
     """Return a length as it is once these shared variables hold these arrays."""
-    constants = {shared: shared.type.make_constant(array) for shared, array in arrays.items()}
-    after: Any = clone_replace(length, constants)
-    return int(after.eval(mode=_WITHOUT_COMPILING))
+    if isinstance(length, Constant):
+        return int(length.data)
+    if length not in _length_functions:
+        _length_functions[length] = _length_function(length)
+    function, containers = _length_functions[length]
+    new = {shared.container: array for shared, array in arrays.items()}
+    return int(function(*(new.get(held, held.storage[0]) for held in containers)))
+
+
+def _length_function(length: Any) -> tuple[Any, list[Any]]:
+    """Return a function of shared variables' values to a length, and what holds the values."""
+    shared = [leaf for leaf in graph_inputs([length]) if isinstance(leaf, SharedVariable)]
+    places = [leaf.type() for leaf in shared]
+    graph = clone_replace([length], dict(zip(shared, places, strict=True)))
+    function = pytensor.function(places, graph[0], mode=_WITHOUT_COMPILING)
+    return function, [leaf.container for leaf in shared]
+
+
+# PyTensor takes milliseconds to make a function, and microseconds to call it.
+_length_functions: weakref.WeakKeyDictionary[Any, tuple[Any, list[Any]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def resize(model: Any, arrays: Arrays, new_lengths: Mapping[str, int]) -> dict[str, Any]:

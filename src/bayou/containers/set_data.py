@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pymc.exceptions import ShapeError
+from pytensor.compile.sharedvalue import SharedVariable
 
 from bayou.containers.columns import columns_of
 from bayou.containers.dims import (
@@ -24,9 +26,9 @@ from bayou.containers.left_out import keep, rows_of, whole_dim
 from bayou.containers.new_values import check_features, exports, read_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from pytensor.compile.sharedvalue import SharedVariable
+    import pymc as pm
 
     from bayou.containers.dims import Arrays, Labels
     from bayou.containers.labelled import LabelledArray
@@ -93,29 +95,80 @@ def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: A
     fresh = read_values(owner, new_data, given)
     for variable in fresh:
         check_features(owner, variable, given)
-    kept = _kept(owner, fresh)
+    kept, arrays, new_lengths = _all_rows(owner, fresh)
     old_labels: dict[str, Labels | None] = dict(owner.coords)
-    arrays: Arrays = {variable: new.table.array for variable, new in fresh.items()}
     for rows in kept:
-        arrays |= {variable: all_rows.values for variable, all_rows in rows.containers.items()}
         if rows.dim is not None and (whole := whole_dim(owner, rows.dim)) is not None:
             old_labels[rows.dim] = whole.labels
-    new_lengths = _agreed_lengths(owner, arrays)
     exported = _exported_labels(owner, {variable: new.table for variable, new in fresh.items()})
     labels = _new_labels(old_labels, new_lengths, given, exported)
     whole_labels: dict[str | None, Labels | None] = {
         dim: labels.get(dim, old) for dim, old in old_labels.items()
     }
     for rows in kept:
-        arrays |= rows.arrays()
-        if rows.dim is not None:
-            new_lengths[rows.dim] = rows.length
-            if (found := whole_labels[rows.dim]) is not None:
-                labels[rows.dim] = rows.labelled(found)
-    check_masks(arrays)
-    lengths = resize(owner, arrays, new_lengths)
+        if rows.dim is not None and (found := whole_labels[rows.dim]) is not None:
+            labels[rows.dim] = rows.labelled(found)
+    lengths = _leave_out(owner, kept, arrays, new_lengths)
     write(owner, arrays, labels, lengths)
     _note(kept, fresh, whole_labels)
+
+
+def new_arrays(model: pm.Model, new_data: Any) -> Arrays:
+    """Return what `set_data` would put into the shared variables of a model, and change nothing.
+
+    Labels are not looked at: what takes the arrays without the model has to see to them.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        That has the containers.
+    new_data : mapping or table
+        As for :func:`set_data`.
+
+    Returns
+    -------
+    dict of SharedVariable to ndarray
+        Of containers, and of lengths that are shared variables of their own.
+    """
+    kept, arrays, new_lengths = _all_rows(model, read_values(model, new_data, {}))
+    _leave_out(model, kept, arrays, new_lengths)
+    return arrays
+
+
+@contextmanager
+def holding(arrays: Arrays) -> Iterator[None]:
+    """Have shared variables hold other arrays for a while, and then again what they held."""
+    held = {variable: variable.get_value(borrow=True) for variable in arrays}
+    try:
+        for variable, array in arrays.items():
+            variable.set_value(array, borrow=True)
+        yield
+    finally:
+        for variable, array in held.items():
+            variable.set_value(array, borrow=True)
+
+
+def _all_rows(
+    owner: Any, fresh: Mapping[SharedVariable, NewValues]
+) -> tuple[list[Kept], Arrays, dict[str, int]]:
+    """Return which rows are left, the values of all rows, and the lengths of their dims."""
+    kept = _kept(owner, fresh)
+    arrays: Arrays = {variable: new.table.array for variable, new in fresh.items()}
+    for rows in kept:
+        arrays |= {variable: all_rows.values for variable, all_rows in rows.containers.items()}
+    return kept, arrays, _agreed_lengths(owner, arrays)
+
+
+def _leave_out(
+    owner: Any, kept: list[Kept], arrays: Arrays, lengths: dict[str, int]
+) -> dict[str, Any]:
+    """Put the rows that are left into the arrays and the lengths; return these as expressions."""
+    for rows in kept:
+        arrays |= rows.arrays()
+        if rows.dim is not None:
+            lengths[rows.dim] = rows.length
+    check_masks(arrays)
+    return resize(owner, arrays, lengths)
 
 
 def _note(
@@ -172,7 +225,7 @@ def _agreed_lengths(owner: Any, arrays: Arrays) -> dict[str, int]:
     for variable in owner.root.data_vars:
         for axis, dim in enumerate(dims_of(owner, variable)):
             if dim in sizes:
-                sizes[dim][variable.name] = evaluate_length(variable.shape[axis], arrays)
+                sizes[dim][variable.name] = _length(variable, axis, arrays)
     for dim, by_name in sizes.items():
         if len(set(by_name.values())) > 1:
             lengths = ", ".join(f"{size} in {name!r}" for name, size in by_name.items())
@@ -181,6 +234,12 @@ def _agreed_lengths(owner: Any, arrays: Arrays) -> dict[str, int]:
                 f"got {lengths}.\nHint: pass them in the same `set_data`."
             )
     return {dim: next(iter(by_name.values())) for dim, by_name in sizes.items()}
+
+
+def _length(variable: Any, axis: int, arrays: Arrays) -> int:
+    if isinstance(variable, SharedVariable):
+        return int(arrays.get(variable, variable.get_value(borrow=True)).shape[axis])
+    return evaluate_length(variable.shape[axis], arrays)
 
 
 def _new_labels(

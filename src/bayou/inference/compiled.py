@@ -24,7 +24,7 @@ from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
 
 from bayou.inference.remake import same_structure, structure_of
-from bayou.inference.start import interpreted, start_function
+from bayou.inference.start import interpreted_on, start_function
 from bayou.inference.whole import whole_model
 
 if TYPE_CHECKING:
@@ -34,10 +34,16 @@ if TYPE_CHECKING:
     from nutpie.compile_pymc import CompiledPyMCModel
     from pytensor.graph.basic import Variable
 
+    from bayou.containers.dims import Arrays
+    from bayou.inference.start import Held
+
 _POINTERS = types.CPointer(types.voidptr)
 _NUMBERS = types.CPointer(types.float64)
 _LOGP_SIGNATURE = types.int64(types.uint64, _NUMBERS, _NUMBERS, _NUMBERS, _POINTERS)
 _EXPAND_SIGNATURE = types.int64(types.uint64, types.uint64, _NUMBERS, _NUMBERS, _POINTERS)
+
+# As many as nutpie tries.
+STARTS = 10
 
 
 @dataclass(frozen=True)
@@ -74,17 +80,17 @@ class CompiledDensity:
     arguments : tuple of SharedVariable
         Everything that may change without another compilation.
     start : callable
-        seed -> the values of the free variables on the real line, jittered.
+        seed, values of shared variables -> the free variables on the real line, jittered.
     output_shapes : callable
-        values of the free variables -> the shape of each output.
+        values of the free variables, and of shared ones -> the shape of each output.
     """
 
     structure: tuple[Any, ...]
     arguments: tuple[SharedVariable, ...]
-    start: Callable[[int], list[NDArray[Any]]]
+    start: Callable[..., list[NDArray[Any]]]
     output_names: tuple[str, ...]
     output_dtypes: tuple[str, ...]
-    output_shapes: Callable[..., list[NDArray[np.int64]]]
+    output_shapes: Callable[[Sequence[NDArray[Any]], Held], list[NDArray[np.int64]]]
     logp: Any
     expand: Any
 
@@ -92,20 +98,34 @@ class CompiledDensity:
         """Tell whether the model still is what was compiled."""
         return same_structure(self.structure, structure_of(model))
 
-    def bind(self) -> tuple[CompiledPyMCModel, Outputs]:
-        """Return the model that nutpie samples from, over the present data, and its outputs."""
+    def bind(self, arrays: Arrays | None = None) -> tuple[CompiledPyMCModel, Outputs]:
+        """Return the model that nutpie samples from, and its outputs.
+
+        Parameters
+        ----------
+        arrays : mapping of SharedVariable to ndarray, optional
+            Values in the place of the present ones.
+        """
         from nutpie.compile_pymc import CompiledPyMCModel
 
-        point = self.start(0)
+        held = held_of(arrays or {})
+        point = self.start(0, held)
         outputs = Outputs(
             self.output_names,
             self.output_dtypes,
-            tuple(tuple(shape.tolist()) for shape in self.output_shapes(*point)),
+            tuple(tuple(shape.tolist()) for shape in self.output_shapes(point, held)),
         )
         lengths = np.array([n for value in point for n in value.shape], dtype=np.int64)
         values = [
             lengths,
-            *(np.require(a.get_value(borrow=True), requirements="C") for a in self.arguments),
+            *(
+                np.require(
+                    held.get(variable.container, variable.get_value(borrow=True)),
+                    dtype=variable.type.dtype,
+                    requirements="C",
+                )
+                for variable in self.arguments
+            ),
         ]
         shapes = np.array([n for value in values for n in value.shape], dtype=np.int64)
         pointed_at = [shapes, *values]
@@ -118,7 +138,7 @@ class CompiledDensity:
             compiled_logp_func=self.logp,
             compiled_expand_func=self.expand,
             initial_point_func=lambda seed: np.concatenate(
-                [value.ravel() for value in self.start(seed)], dtype=np.float64
+                [value.ravel() for value in self.start(seed, held)], dtype=np.float64
             ),
             shared_data=dict(enumerate(pointed_at)),
             shared_var_keys={},
@@ -185,23 +205,48 @@ def compile_density(model: pm.Model) -> CompiledDensity:
         start=start_function(whole, jitter=True),
         output_names=tuple(variable.name for variable in outputs),
         output_dtypes=tuple(variable.dtype for variable in outputs),
-        output_shapes=interpreted(values, shapes),
+        output_shapes=interpreted_on(values, shapes),
         logp=_logp_code(_numba_function(whole, inputs, [logp, gradient]), load),
         expand=_expand_code(_numba_function(whole, inputs, [draw]), load),
     )
 
 
-def term_densities(model: pm.Model, values: Sequence[NDArray[Any]]) -> dict[str, float]:
+def can_start(bound: CompiledPyMCModel) -> bool:
+    """Tell whether the density is finite where chains start, at one of some tries.
+
+    nutpie asks as well, but a process in which all of its chains failed to start crashes at its
+    end.
+    """
+    position, gradient, value = np.empty(bound.n_dim), np.empty(bound.n_dim), np.empty(1)
+    call = bound.compiled_logp_func.ctypes
+    pointers = [
+        array.ctypes.data_as(kind)
+        for array, kind in zip(
+            (position, gradient, value, bound.user_data), call.argtypes[1:], strict=True
+        )
+    ]
+    for seed in range(STARTS):
+        position[:] = bound.initial_point_func(seed)
+        if call(bound.n_dim, *pointers) == 0:
+            return True
+    return False
+
+
+def term_densities(
+    model: pm.Model, values: Sequence[NDArray[Any]], arrays: Arrays | None = None
+) -> dict[str, float]:
     """Return the log-density of each variable and potential, at values of the free variables."""
     whole = whole_model(model)
     variables = [*whole.basic_RVs, *whole.potentials]
     terms = [term.sum() for term in whole.logp(variables, sum=False)]
     inputs = [whole.rvs_to_values[variable] for variable in whole.free_RVs]
-    evaluate = interpreted(inputs, terms)
-    return {
-        variable.name: float(term)
-        for variable, term in zip(variables, evaluate(*values), strict=True)
-    }
+    found = interpreted_on(inputs, terms)(values, held_of(arrays or {}))
+    return {variable.name: float(term) for variable, term in zip(variables, found, strict=True)}
+
+
+def held_of(arrays: Arrays) -> Held:
+    """Return the same values by what holds them, which clones of a shared variable share."""
+    return {variable.container: array for variable, array in arrays.items()}
 
 
 def _rewrites(model: pm.Model) -> tuple[str, ...]:

@@ -13,18 +13,22 @@ from pytensor.graph.traversal import ancestors
 
 from bayou.containers.resident import refuse_windows
 from bayou.inference.checks import check_imputed
-from bayou.inference.compiled import compiled_density, term_densities
+from bayou.inference.compiled import can_start, compiled_density, held_of, term_densities
 from bayou.inference.context import model_of
 from bayou.inference.provenance import provenance_of
 from bayou.inference.whole import minibatch_scales
 from bayou.results.tree import is_generated, posterior_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pymc as pm
     import xarray as xr
     from numpy.typing import NDArray
+    from nutpie.compile_pymc import CompiledPyMCModel
 
-    from bayou.inference.compiled import CompiledDensity
+    from bayou.containers.dims import Arrays
+    from bayou.inference.compiled import CompiledDensity, Outputs
 
 # What nutpie says of a draw, under ArviZ's names.
 _STATISTICS = {
@@ -112,40 +116,17 @@ def sample(
     3
     """
     model = model_of(model)
-    _check_at_least("draws", draws, 1)
-    _check_at_least("tune", tune, 0)
-    _check_at_least("chains", chains, 1)
-    _check_seed(random_seed)
-    check_imputed(model)
-    _check_free_variables(model)
-    _check_rows(model)
+    check_settings(draws, tune, chains, random_seed)
+    check_model(model)
     density = compiled_density(model)
-    bound, outputs = density.bind()
-    # Importing nutpie imports ArviZ's plots, for which only those who sample should wait.
-    import nutpie
-
+    bound, outputs = started(model, density)
     begin = time.perf_counter()
     try:
-        trace = nutpie.sample(
-            bound,
-            draws=int(draws),
-            tune=max(int(tune), 1),
-            chains=int(chains),
-            seed=None if random_seed is None else int(random_seed),
-            progress_bar=progressbar,
-            return_raw_trace=True,
-        )
+        trace = run_chains(bound, draws, tune, chains, random_seed, progressbar=progressbar)
     except RuntimeError as error:
-        if "initialization" not in str(error):
-            raise
-        raise _start_error(model, density) from None
-    flat, statistics = _unpack(trace, outputs.size)
-    attrs = {
-        "inference_library": "nutpie",
-        "inference_library_version": version("nutpie"),
-        "sampling_time": time.perf_counter() - begin,
-        "tuning_steps": int(tune),
-    }
+        raise told(error, model, density) from None
+    flat, statistics = unpack(trace, outputs.size)
+    attrs = attrs_of(tune) | {"sampling_time": time.perf_counter() - begin}
     return posterior_tree(
         model,
         outputs.split(flat),
@@ -155,7 +136,59 @@ def sample(
     )
 
 
-def _unpack(trace: Any, size: int) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
+def check_settings(draws: Any, tune: Any, chains: Any, random_seed: Any) -> None:
+    """Refuse settings of NUTS that are out of range."""
+    _check_at_least("draws", draws, 1)
+    _check_at_least("tune", tune, 0)
+    _check_at_least("chains", chains, 1)
+    _check_seed(random_seed)
+
+
+def check_model(model: pm.Model) -> None:
+    """Refuse models that NUTS cannot sample from."""
+    check_imputed(model)
+    _check_free_variables(model)
+    _check_rows(model)
+
+
+def run_chains(
+    bound: CompiledPyMCModel,
+    draws: int,
+    tune: int,
+    chains: int,
+    random_seed: int | None,
+    *,
+    progressbar: bool = False,
+    blocking: bool = True,
+) -> Any:
+    """Return nutpie's trace; or its sampler, which has begun, if that is not to be waited for."""
+    # Importing nutpie imports ArviZ's plots, for which only those who sample should wait.
+    import nutpie
+
+    return nutpie.sample(
+        bound,
+        draws=int(draws),
+        tune=max(int(tune), 1),
+        chains=int(chains),
+        seed=None if random_seed is None else int(random_seed),
+        progress_bar=progressbar,
+        return_raw_trace=True,
+        blocking=blocking,
+    )
+
+
+def attrs_of(tune: int) -> dict[str, Any]:
+    """Return what is kept with draws of how they were made."""
+    return {
+        "inference_library": "nutpie",
+        "inference_library_version": version("nutpie"),
+        "tuning_steps": int(tune),
+    }
+
+
+def unpack(
+    trace: Any, size: int, names: Iterable[str] = tuple(_STATISTICS.values())
+) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
     """Read nutpie's Arrow batches, one a chain: draws after tuning, and what is said of them."""
     draws, statistics = (
         [pa.record_batch(batch) for batch in batches] for batches in trace.get_arrow_trace()
@@ -178,7 +211,7 @@ def _unpack(trace: Any, size: int) -> tuple[NDArray[np.float64], dict[str, NDArr
 
     return (
         stack(draws, "draws", size),
-        {ours: stack(statistics, theirs) for theirs, ours in _STATISTICS.items()},
+        {ours: stack(statistics, theirs) for theirs, ours in _STATISTICS.items() if ours in names},
     )
 
 
@@ -239,8 +272,25 @@ def _check_rows(model: pm.Model) -> None:
             )
 
 
-def _start_error(model: pm.Model, density: CompiledDensity) -> ValueError:
-    terms = term_densities(model, density.start(0))
+def started(
+    model: pm.Model, density: CompiledDensity, arrays: Arrays | None = None
+) -> tuple[CompiledPyMCModel, Outputs]:
+    """Bind a density to data, or refuse those at which no chain can start."""
+    bound, outputs = density.bind(arrays)
+    if not can_start(bound):
+        raise _start_error(model, density, arrays)
+    return bound, outputs
+
+
+def told(
+    error: RuntimeError, model: pm.Model, density: CompiledDensity, arrays: Arrays | None = None
+) -> Exception:
+    """Return what to say of an error of nutpie's."""
+    return _start_error(model, density, arrays) if "initialization" in str(error) else error
+
+
+def _start_error(model: pm.Model, density: CompiledDensity, arrays: Arrays | None) -> ValueError:
+    terms = term_densities(model, density.start(0, held_of(arrays or {})), arrays)
     at_fault = [f"{value} from {name!r}" for name, value in terms.items() if not np.isfinite(value)]
     found = ", ".join(at_fault) or "a gradient that is not finite"
     return ValueError(

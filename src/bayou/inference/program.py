@@ -105,6 +105,8 @@ class Program:
         variables and deterministics; it takes :meth:`constraining_inputs`.
     whole : bool
         Whether what is fed stands for all of its rows: deterministics of rows then are of all.
+    constrains_rows : bool
+        Whether it has such.
     point : callable
         seed -> the values of the free variables at the start, in the order of the layout, and
         those of the latent ones of some rows.
@@ -137,6 +139,7 @@ class Program:
     interpreted_terms: Callable[..., dict[str, NDArray[Any]]]
     constrain: Callable[[jax.Array, Inputs], dict[str, jax.Array]]
     whole: bool
+    constrains_rows: bool
     point: Callable[[int], tuple[list[NDArray[Any]], list[NDArray[Any]]]]
     lengths: tuple[tuple[SharedVariable, int], ...]
     latent: LatentRows | None
@@ -186,8 +189,8 @@ class Program:
         return tuple(map(jax.numpy.asarray, (*values, *counts)))
 
     def constraining_inputs(self) -> Inputs:
-        """Return the inputs of ``constrain``: without what is fed, unless that is all of it."""
-        if not self.whole:
+        """Return the inputs of ``constrain``: what is fed only where some of it is of all rows."""
+        if not self.constrains_rows:
             return self.data_values()
         held = (storage_of(variable).get_value(borrow=True) for variable in self.fed)
         return (*map(jax.numpy.asarray, held), *self.data_values())
@@ -287,10 +290,11 @@ def _build(
     latent_layout = _layout(model, latent_values, [value.shape[1:] for value in latent_begin])
 
     names = [name for name in constrained if whole or not roots.change(constrained[name])]
+    of_all_rows = whole and any(roots.change(variable) for variable in constrained.values())
     inputs = values + roots.inputs + latent_values
     terms = jax_function(inputs, each, roots.replacements)
     constrain = jax_function(
-        inputs if whole else values + roots.inputs[len(roots.fed) :] + latent_values,
+        inputs if of_all_rows else values + roots.inputs[len(roots.fed) :] + latent_values,
         [constrained[name] for name in names],
         roots.replacements,
     )
@@ -353,6 +357,7 @@ def _build(
             zip(names, constrain(*arguments(position, rows)), strict=True)
         ),
         whole=whole,
+        constrains_rows=of_all_rows,
         point=lambda seed: _parted(every_point(seed), are_latent),
         lengths=roots.lengths,
         latent=latent,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
 import numpy as np
 import pytensor
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.inference.frame import Frame
-    from bayou.inference.guides import Guide, Params
 
     type Array = NDArray[np.float64]
     type Density = Callable[[Array], Array]
@@ -34,7 +32,7 @@ class Estimate(NamedTuple):
 
 
 def log_densities(
-    density: Density, guide: Guide, params: Params, frame: Frame, noise: Any
+    density: Density, frame: Frame, coordinates: Any, approximation: Any
 ) -> tuple[Array, Array]:
     """Return the log densities of draws: of the model on all rows, and of the approximation.
 
@@ -42,10 +40,12 @@ def log_densities(
     ----------
     density : callable
         From positions, shape (draws, size), to log densities of the model.
-    guide, params, frame
-        The approximation.
-    noise : pytree
-        Standard noise of the draws, as the guide makes it.
+    frame : Frame
+        The coordinates that the approximation is a distribution of.
+    coordinates : array, shape (draws, size)
+        Draws from it.
+    approximation : array, shape (draws,)
+        Its log densities at them.
 
     Returns
     -------
@@ -57,12 +57,6 @@ def log_densities(
     ValueError
         If a log density of the model is nan.
     """
-
-    def draw(one: Any) -> tuple[jax.Array, jax.Array]:
-        coordinates = guide.transport(params, one)
-        return coordinates, guide.log_density(params, coordinates)
-
-    coordinates, approximation = jax.jit(jax.vmap(draw))(noise)
     model = density(frame.positions(np.asarray(coordinates)))
     wrong = int(np.isnan(model).sum())
     if wrong:

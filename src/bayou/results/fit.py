@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -405,8 +406,12 @@ class Fit:
                 "potential of the rows of one batch, or variables with a value for each row.\n"
                 "Hint: observe a by.Minibatch, or judge by scores of data that were held out."
             )
-        noise = self._noise(draws, _seed(random_seed))
-        return log_densities(self.density, *self._distribution, noise)
+        guide, params, frame = self._distribution
+        key = (_coordinates, guide)
+        compiled = self.program.compiled
+        draw = compiled.setdefault(key, jax.jit(partial(_coordinates, guide)))
+        coordinates, densities = draw(params, self._noise(draws, _seed(random_seed)))
+        return log_densities(self.density, frame, coordinates, densities)
 
     def _element_names(self, elements: NDArray[Any]) -> list[str]:
         """Name elements of the position as ArviZ does, such as "a[label]"."""
@@ -435,6 +440,16 @@ class Fit:
             if dim in used and labels is not None
         }
         return xr.Dataset(variables, coords)
+
+
+def _coordinates(guide: Guide, params: Params, noise: Any) -> Any:
+    """Return draws of a guide, and its log densities at them."""
+
+    def draw(one: Any) -> tuple[jax.Array, jax.Array]:
+        coordinates = guide.transport(params, one)
+        return coordinates, guide.log_density(params, coordinates)
+
+    return jax.vmap(draw)(noise)
 
 
 def _seed(random_seed: int | None) -> int:

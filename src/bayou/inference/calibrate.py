@@ -1,0 +1,221 @@
+"""Simulation-based calibration: data from the prior, and whether their posteriors find it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from pytensor.compile.mode import Mode
+from pytensor.graph.basic import equal_computations
+
+from bayou.arguments import whole_number
+from bayou.inference.context import model_of
+from bayou.inference.fit import METHODS
+from bayou.inference.fit_many import fit_outcomes
+from bayou.inference.gather import fresh
+from bayou.inference.many import nuts_outcomes
+from bayou.inference.nuts import check_model, check_settings
+from bayou.results.calibration import Calibration, place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
+
+# Of the draws from a posterior: so far apart that they are nearly independent, as a rank asks for.
+RANKED_DRAWS = 100
+
+
+def calibrate(
+    model: pm.Model | None = None,
+    n: int = 1000,
+    *,
+    method: str = "nuts",
+    simulator: pm.Model | None = None,
+    draws: int = 1000,
+    tune: int | None = None,
+    chains: int | None = None,
+    random_seed: int | None = None,
+) -> Calibration:
+    """Tell whether inference on a model is right, on data that are simulated from it.
+
+    Values are drawn from the prior, data from the likelihood at each, and the posterior of each
+    data set is sampled, or approximated. Over many data sets, the values are spread in these
+    posteriors as draws of them, if inference is right.
+
+    Parameters
+    ----------
+    model : pymc.Model, optional
+        The model, whose observed variables are observed at data containers; by default the one of
+        the context. It keeps its own data.
+    n : int, default 1000
+        The number of data sets: the more, the smaller the errors that show.
+    method : str, default "nuts"
+        "nuts", or a method of :func:`bayou.fit`, of which it shows what it gets wrong.
+    simulator : pymc.Model, optional
+        The model that the data are simulated from, with variables of the same names; by default the
+        same model.
+    draws : int, default 1000
+        The number of draws of each chain, or of each fit.
+    tune, chains : int, optional
+        Of "nuts" alone, as for :func:`bayou.sample`: by default 1000 and 4.
+    random_seed : int, optional
+        Decides all of it.
+
+    Returns
+    -------
+    Calibration
+        True if all variables are calibrated; prints a verdict for each free variable, has the
+        values as ``pit`` and draws them by ``plot()``.
+
+    Raises
+    ------
+    TypeError
+        If there is no model, it cannot be sampled, or observes something else than a container.
+    ValueError
+        If an argument is out of range, nothing is observed, the simulator has other variables, or
+        each data set failed.
+
+    Notes
+    -----
+    Cook, Gelman and Rubin (2006); Talts et al. (2018). 100 draws of each posterior are ranked,
+    evenly far apart. The test of uniformity is ArviZ's, corrected for the number of elements.
+
+    Examples
+    --------
+    >>> with pm.Model():
+    ...     y = by.Data("y", np.zeros(5), dims="row")
+    ...     mu = pm.Normal("mu")
+    ...     observed = pm.Normal("observed", mu, 1, observed=y, dims="row")
+    ...     result = by.calibrate(n=40, draws=200, tune=200, random_seed=1)
+    >>> bool(result)
+    True
+    """
+    model = model_of(model)
+    n = whole_number("n", n, 20, "200 data sets tell large errors, 1000 small ones.")
+    if method not in ("nuts", *METHODS):
+        raise ValueError(
+            f"`method` must be 'nuts' or one of {METHODS}, got {method!r}.\n"
+            'Hint: "nuts" tells whether the model and the data fit together.'
+        )
+    if method != "nuts" and not tune is chains is None:
+        raise ValueError(
+            f"`tune` and `chains` must come with method='nuts', got method={method!r}.\n"
+            "Hint: leave them out; a fit has no chains."
+        )
+    tune, chains = 1000 if tune is None else tune, 4 if chains is None else chains
+    check_settings(draws, tune, chains, random_seed)
+    check_model(model)
+    containers = _observed_containers(model)
+    sequence = np.random.SeedSequence(random_seed)
+    simulation_seed, place_seed = (int(word) for word in sequence.generate_state(2))
+    simulated = _simulated(model, model if simulator is None else simulator, n, simulation_seed)
+    data_sets = (
+        (key, {containers[name]: simulated[name][key] for name in containers}) for key in range(n)
+    )
+    pairs = fresh(data_sets, {}, model)
+    entropy: Any = sequence.entropy
+    outcomes = (
+        nuts_outcomes(model, pairs, draws, tune, chains, entropy)
+        if method == "nuts"
+        else fit_outcomes(model, pairs, "auto", method, draws, entropy)
+    )
+    names = [variable.name for variable in model.free_RVs]
+    places: dict[str, list[Any]] = {name: [] for name in names}
+    keys, errors = [], {}
+    generator = np.random.default_rng(place_seed)
+    for outcome in outcomes:
+        key = int(outcome.key)
+        if outcome.error:
+            errors[key] = outcome.error
+            continue
+        keys.append(key)
+        for name in names:
+            found = _apart(outcome.groups["posterior"][name])
+            places[name].append(place(simulated[name][key], found, generator))
+    if not keys:
+        raise ValueError(f"Each of the {n} data sets failed, the first with:\n{errors[0]}")
+    return Calibration(_dataset(model, keys, places), method, errors)
+
+
+def _observed_containers(model: pm.Model) -> dict[str, str]:
+    """Return the container that each observed variable is observed at, by their names."""
+    if not model.observed_RVs:
+        raise ValueError(
+            "`model` must observe something, got a model without observed variables.\n"
+            "Hint: pass `observed=` a data container."
+        )
+    found: dict[str, str] = {}
+    for variable in model.observed_RVs:
+        value = model.rvs_to_values[variable]
+        held = [container for container in model.root.data_vars if _is_cast(value, container)]
+        if not held:
+            raise TypeError(
+                f"`model` must observe each variable at a data container, got {variable.name!r} "
+                f"observed at {value}.\n"
+                "Hint: write `y = by.Data('y', values)` and `observed=y`, which simulated data can "
+                "take the place of."
+            )
+        if held[0].name in found.values():
+            raise TypeError(
+                f"`model` must observe each variable at a container of its own, got "
+                f"{held[0].name!r} for two.\nHint: make a container for each."
+            )
+        found[variable.name] = held[0].name
+    return found
+
+
+def _is_cast(value: Variable, container: Variable) -> bool:
+    """Tell whether a value is a container, or one in another dtype."""
+    tensor: Any = container
+    return value is container or equal_computations([value], [tensor.astype(value.type.dtype)])
+
+
+def _simulated(
+    model: pm.Model, simulator: pm.Model, n: int, seed: int
+) -> Mapping[str, NDArray[Any]]:
+    """Draw the free and the observed variables of a model together, n times."""
+    wanted = [variable.name for variable in (*model.free_RVs, *model.observed_RVs)]
+    its = [variable.name for variable in simulator.basic_RVs]
+    lacking = [name for name in wanted if name not in its]
+    if lacking:
+        raise ValueError(
+            f"`simulator` must have the variables of the model, got one without {lacking}.\n"
+            "Hint: name the free and the observed variables alike in both models."
+        )
+    # Too little work to pay a compiler for.
+    values = pm.draw(
+        [simulator[name] for name in wanted],
+        draws=n,
+        mode=Mode("py", "fast_compile"),
+        random_seed=seed,
+    )
+    return dict(zip(wanted, values, strict=True))
+
+
+def _apart(draws: NDArray[Any]) -> NDArray[Any]:
+    """Return draws that are far apart, shape (num_draws, ...), of (chains, draws, ...)."""
+    flat = draws.reshape(-1, *draws.shape[2:])
+    chosen = np.linspace(0, len(flat) - 1, min(len(flat), RANKED_DRAWS)).astype(int)
+    return np.take(flat, chosen, axis=0)
+
+
+def _dataset(
+    model: pm.Model, keys: list[int], places: Mapping[str, list[NDArray[Any]]]
+) -> xr.Dataset:
+    variables = {}
+    for name, found in places.items():
+        array = np.stack(found)
+        dims = model.named_vars_to_dims.get(name) or [None] * (array.ndim - 1)
+        own = (dim or f"{name}_dim_{axis}" for axis, dim in enumerate(dims))
+        variables[name] = xr.Variable(("dataset", *own), array)
+    lengths = {dim: n for found in variables.values() for dim, n in found.sizes.items()}
+    coords = {
+        dim: list(labels)
+        for dim, labels in model.coords.items()
+        if labels is not None and lengths.get(dim) == len(labels)
+    }
+    return xr.Dataset(variables, {"dataset": keys, **coords})

@@ -1,0 +1,165 @@
+"""What the calls over many data sets share: what is new, what is done, their seeds and the tree."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayou.containers.dims import dims_of
+from bayou.containers.set_data import new_arrays
+from bayou.inference.fingerprint import array_fingerprint
+from bayou.inference.structure import variable_fingerprints
+from bayou.results.many import AT_ONCE, BYTES, TABLE, Gathered
+from bayou.results.many_store import seed_in, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    import pymc as pm
+    import xarray as xr
+
+    from bayou.containers.data_sets import Key
+    from bayou.containers.dims import Arrays
+    from bayou.results.many import Axes, Outcome, Results
+
+
+@contextmanager
+def results_in(
+    out: str | Path | None, axes: Axes, made: dict[str, Any], random_seed: int | None
+) -> Iterator[tuple[Results, int]]:
+    """Yield where results are gathered, and the seed: that of the folder if none is given."""
+    if random_seed is None and out is not None:
+        random_seed = seed_in(out)
+    entropy: Any = np.random.SeedSequence(random_seed).entropy
+    if out is None:
+        yield Gathered(axes), entropy
+        return
+    with stored(out, axes, {**made, "random_seed": int(entropy)}) as results:
+        yield results, entropy
+
+
+def model_fingerprint(model: pm.Model) -> str:
+    """Return the fingerprint of what a model says, apart from its data."""
+    text = json.dumps(variable_fingerprints(model), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def fresh(
+    data_sets: Iterable[tuple[Key, Any]], done: dict[Key, str], model: pm.Model
+) -> Iterator[tuple[Key, Arrays | Exception, str]]:
+    """Yield the keys of data sets that are not done, with arrays, or why there are none.
+
+    Raises
+    ------
+    ValueError
+        If one that is done had other data.
+    """
+    seen: set[Key] = set()
+    for key, new_data in data_sets:
+        if key in seen:
+            raise ValueError(
+                f"`datasets` must have each key once, got {key!r} twice.\n"
+                "Hint: 1 and True, or '1' and numpy's '1', are one key."
+            )
+        seen.add(key)
+        arrays: Arrays | Exception
+        try:
+            found = new_arrays(model, new_data)
+            # Chains read them in place, while the next data set may be put where this one was.
+            arrays = {variable: array.copy() for variable, array in found.items()}
+            data = _fingerprint(model, arrays)
+        except Exception as error:  # Of one data set, which costs the others nothing.
+            arrays, data = error, ""
+        if key not in done:
+            yield key, arrays, data
+        elif data != done[key]:
+            raise ValueError(
+                f"`out` must hold results of the same data, got others for {key!r}.\n"
+                "Hint: pass another path, or another key for the new data."
+            )
+
+
+def gather(results: Results, outcomes: Generator[Outcome]) -> None:
+    """Put results where they are gathered, those that are finished when it is interrupted too."""
+    waiting: list[Outcome] = []
+    # They are judged and written by a thread of its own, or samplers would end meanwhile unseen.
+    with ThreadPoolExecutor(1) as pool, closing(outcomes):
+        writing: Future[None] | None = None
+        try:
+            for outcome in outcomes:
+                waiting.append(outcome)
+                if len(waiting) == AT_ONCE or sum(found.size for found in waiting) >= BYTES:
+                    if writing is not None:
+                        writing.result()
+                    writing, waiting = pool.submit(results.append, waiting), []
+        finally:
+            if writing is not None:
+                writing.result()
+            if waiting:
+                results.append(waiting)
+
+
+def tree_of(results: Results) -> xr.DataTree:
+    """Return the tree of all results; warn of those that failed."""
+    if not results.done:
+        raise ValueError(
+            "`datasets` must hold at least one data set, got an iterable without any.\n"
+            "Hint: check what was to be read; a generator yields its items once."
+        )
+    tree = results.tree()
+    errors = tree[TABLE]["error"].to_series()
+    failed = errors[errors != ""]
+    if len(failed) == len(errors):
+        raise ValueError(
+            f"Each of the {len(errors)} data sets failed, {failed.index[0]!r} with:\n"
+            f"{failed.iloc[0]}"
+        )
+    if len(failed):
+        keys = ", ".join(map(repr, failed.index[:5])) + (", ..." if len(failed) > 5 else "")
+        warnings.warn(
+            f"{len(failed)} of {len(errors)} data sets failed: {keys}.\n"
+            'Hint: tree["diagnostics"]["error"] says why.',
+            UserWarning,
+            stacklevel=3,
+        )
+    return tree
+
+
+def seed_of(key: Key, entropy: int) -> int:
+    """Return the seed of a data set: a function of its key and of the seed of all."""
+    words = hashlib.sha256(f"{type(key).__name__} {key}".encode()).digest()[:16]
+    sequence = np.random.SeedSequence([entropy, int.from_bytes(words)])
+    return int(sequence.generate_state(1, np.uint64)[0])
+
+
+def said(error: Exception) -> str:
+    """Return what the table says of an error."""
+    return f"{type(error).__name__}: {error}"
+
+
+def lengths_of(model: pm.Model, arrays: Arrays | None = None) -> dict[str, float]:
+    """Return the number of rows of each dim that containers have first, as the table names it."""
+    lengths = {}
+    for variable in model.root.data_vars:
+        value = (arrays or {}).get(variable, variable.get_value(borrow=True))
+        if value.ndim and (dim := dims_of(model, variable)[0]) is not None:
+            lengths[f"num_{dim}"] = float(len(value))
+    return lengths
+
+
+def _fingerprint(model: pm.Model, arrays: Arrays) -> str:
+    """Return the fingerprint of what the containers of a model hold for a data set."""
+    parts = [
+        f"{variable.name} {array_fingerprint(arrays.get(variable, held))}"
+        for variable in model.root.data_vars
+        for held in (variable.get_value(borrow=True),)
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

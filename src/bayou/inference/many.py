@@ -1,0 +1,243 @@
+"""One model, many data sets: compiled once, several sampled at a time, one tree of results."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bayou.containers.data_sets import read_data_sets
+from bayou.inference.compiled import compiled_density
+from bayou.inference.context import model_of
+from bayou.inference.gather import (
+    fresh,
+    gather,
+    lengths_of,
+    model_fingerprint,
+    results_in,
+    said,
+    seed_of,
+    tree_of,
+)
+from bayou.inference.nuts import (
+    attrs_of,
+    check_model,
+    check_settings,
+    run_chains,
+    started,
+    told,
+    unpack,
+)
+from bayou.results.many import Axes, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    import pymc as pm
+    import xarray as xr
+
+    from bayou.containers.data_sets import Key
+    from bayou.containers.dims import Arrays
+    from bayou.inference.compiled import CompiledDensity, Outputs
+
+# What ArviZ reads of what a sampler says.
+STATISTICS = (
+    "lp",
+    "energy",
+    "diverging",
+    "tree_depth",
+    "reached_max_treedepth",
+    "n_steps",
+    "acceptance_rate",
+)
+
+
+def sample_many(
+    datasets: Any,
+    *,
+    by: str | None = None,
+    model: pm.Model | None = None,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    random_seed: int | None = None,
+    out: str | Path | None = None,
+) -> xr.DataTree:
+    """Draw from the posterior of a model given each of many data sets, compiling once.
+
+    Parameters
+    ----------
+    datasets : mapping, iterable or table
+        Of keys, all strings or all whole numbers, to what :func:`bayou.set_data` takes:
+        ``{"first": {"x": values}}``; or of such data alone, whose keys are 0, 1, ...; or, with
+        `by`, a frame, dataset or source whose columns the containers were built from. An iterable
+        is read as it is sampled.
+    by : str, optional
+        The column of a table whose values are the keys: the rows of each are a data set. The
+        columns that are needed are read into memory.
+    model : pymc.Model, optional
+        The model; by default the one of the context. Containers that a data set does not name keep
+        their values, and the model keeps its own.
+    draws, tune, chains : int
+        As for :func:`bayou.sample`, for each data set.
+    random_seed : int, optional
+        Decides all draws, those of a data set together with its key: they depend neither on the
+        other data sets nor on their order.
+    out : path, optional
+        A folder that the results are written to in Zarr as they are finished, up to 32 data sets at
+        a time, and that the tree is read from where it is looked at. If it is there, of the same
+        model and settings, what it lacks of the data sets is added.
+
+    Returns
+    -------
+    xarray.DataTree
+        ``posterior`` and ``sample_stats`` with the dims dataset, chain, draw; and ``diagnostics``,
+        a table of all data sets: the worst ``rhat``, ``ess_bulk`` and ``ess_tail`` of the free
+        variables, ``divergences``, ``seconds`` from its start to its end, while others ran, the
+        number of rows, the fingerprint of the ``data`` and the ``error`` of those that failed,
+        which are in no other group. ``tree["diagnostics"].to_dataset().to_dataframe()`` prints it.
+
+    Raises
+    ------
+    TypeError
+        If the data sets are none, there is no model, or it cannot be sampled.
+    ValueError
+        If an argument is out of range, `out` is of another model, settings or data, or each data
+        set failed.
+    FileExistsError
+        If `out` is something else, or in use.
+
+    Warns
+    -----
+    UserWarning
+        If data sets failed, with their keys.
+
+    Notes
+    -----
+    Variables with a value for each row are as long as the longest data set has them, and NaN
+    beyond a shorter one's end; ``num_row`` in the table, after the dim, says how many are its own.
+    Integers and booleans with axes are floats therefore. Labels of a dim are those of the model if
+    they are as many as the values.
+
+    Examples
+    --------
+    >>> with pm.Model():
+    ...     y = by.Data("y", [0.0], dims="row")
+    ...     mu = pm.Normal("mu", 0, 10)
+    ...     observed = pm.Normal("observed", mu, 1, observed=y, dims="row")
+    ...     tree = by.sample_many({"low": {"y": [0.5, 1.5]}, "high": {"y": [9.0]}}, random_seed=1)
+    >>> tree.posterior["mu"].mean(("chain", "draw")).round().to_series().to_dict()
+    {'low': 1.0, 'high': 9.0}
+    """
+    model = model_of(model)
+    check_settings(draws, tune, chains, random_seed)
+    check_model(model)
+    found = read_data_sets(model, datasets, by)
+    table = (*lengths_of(model), "rhat", "ess_bulk", "ess_tail", "divergences", "seconds")
+    axes = Axes.of(model, table, attrs_of(tune))
+    settings = {"draws": int(draws), "tune": int(tune), "chains": int(chains)}
+    made = {"sampler": "NUTS", "model": model_fingerprint(model), **settings}
+    with results_in(out, axes, made, random_seed) as (results, entropy):
+        data_sets = fresh(found, results.done, model)
+        gather(results, nuts_outcomes(model, data_sets, draws, tune, chains, entropy))
+        return tree_of(results)
+
+
+def nuts_outcomes(
+    model: pm.Model,
+    data_sets: Iterator[tuple[Key, Arrays | Exception, str]],
+    draws: int,
+    tune: int,
+    chains: int,
+    entropy: int,
+) -> Generator[Outcome]:
+    """Yield what NUTS drew from each data set, in their order; some of them run at a time."""
+    run = _Sampling(model, compiled_density(model), draws, tune, chains, entropy)
+    return run.outcomes(data_sets)
+
+
+@dataclass(frozen=True, eq=False)
+class _Running:
+    """A data set whose chains run."""
+
+    key: Key
+    data: str
+    arrays: Arrays
+    sampler: Any
+    outputs: Outputs
+    began: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Sampling:
+    """NUTS on one data set after another, some of them at a time."""
+
+    model: pm.Model
+    density: CompiledDensity
+    draws: int
+    tune: int
+    chains: int
+    entropy: int
+
+    def outcomes(
+        self, data_sets: Iterator[tuple[Key, Arrays | Exception, str]]
+    ) -> Generator[Outcome]:
+        """Yield what came of each, in their order."""
+        # One more than keeps the cores busy, so that none waits while a result is read.
+        at_once = -(-_cores() // self.chains) + 1
+        running: deque[_Running | Outcome] = deque()
+        try:
+            for key, arrays, data in data_sets:
+                running.append(self._begin(key, arrays, data))
+                if len(running) > at_once:
+                    yield self._end_first(running)
+            while running:
+                yield self._end_first(running)
+        finally:
+            for left in running:
+                if isinstance(left, _Running):
+                    left.sampler.cancel()
+
+    def _begin(self, key: Key, arrays: Arrays | Exception, data: str) -> _Running | Outcome:
+        if isinstance(arrays, Exception):
+            return Outcome(key, data, error=said(arrays))
+        began = time.perf_counter()
+        try:
+            bound, outputs = started(self.model, self.density, arrays)
+            seed = seed_of(key, self.entropy)
+            sampler = run_chains(bound, self.draws, self.tune, self.chains, seed, blocking=False)
+        except Exception as error:  # Of one data set, which costs the others nothing.
+            return Outcome(key, data, error=said(error))
+        return _Running(key, data, arrays, sampler, outputs, began)
+
+    def _end_first(self, running: deque[_Running | Outcome]) -> Outcome:
+        run = running[0]
+        outcome = run if isinstance(run, Outcome) else self._end(run)
+        running.popleft()
+        return outcome
+
+    def _end(self, run: _Running) -> Outcome:
+        try:
+            trace = run.sampler.wait()
+        except RuntimeError as error:
+            run.sampler.cancel()
+            cause = told(error, self.model, self.density, run.arrays)
+            return Outcome(run.key, run.data, error=said(cause))
+        seconds = time.perf_counter() - run.began
+        flat, statistics = unpack(trace, run.outputs.size, STATISTICS)
+        numbers = {
+            **lengths_of(self.model, run.arrays),
+            "divergences": float(statistics["diverging"].sum()),
+            "seconds": seconds,
+        }
+        groups = {"posterior": run.outputs.split(flat), "sample_stats": statistics}
+        return Outcome(run.key, run.data, groups, numbers)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return (os.cpu_count() or 1) if affinity is None else len(affinity(0))

@@ -1,0 +1,217 @@
+"""Results of many data sets in a Zarr folder, which grows as they are finished.
+
+What a killed process leaves behind is cut off again: the folder says how many results are whole,
+once they are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayou.results.many import AT_ONCE, DATASET, DRAWS, TABLE, fitting, groups_of
+from bayou.sources.zarr import import_zarr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bayou.results.many import Axes, Key, Outcome
+
+MANIFEST = "bayou"
+# Of a column of the table, which has a number a data set.
+COLUMN_CHUNK = 4096
+CHUNK_BYTES = 2**22
+
+
+class Stored:
+    """Results in a folder.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        The folder.
+    axes : Axes
+        Of the results.
+    """
+
+    def __init__(self, path: Path, group: Any, axes: Axes) -> None:
+        self.path = path
+        self.group = group
+        self.axes = axes
+        self._counts: dict[str, int] = dict(group.attrs[MANIFEST]["counts"])
+        self.done: dict[Key, str] = {}
+        if TABLE in self._counts:
+            count, table = self._counts[TABLE], group[TABLE]
+            columns = (table[name][:count].tolist() for name in (DATASET, "data"))
+            self.done = dict(zip(*columns, strict=True))
+
+    def append(self, outcomes: Sequence[Outcome]) -> None:
+        """Take results of some more data sets; they count once all of them are written."""
+        kept = self.group.attrs[MANIFEST]
+        counts, names = dict(self._counts), dict(kept.get("names", {}))
+        for name, variables in groups_of(self.axes, outcomes).items():
+            begin = counts.get(name, 0)
+            group = self.group.require_group(name)
+            for column, variable in variables.items():
+                _write(group, column, variable, begin)
+            if name != TABLE:
+                _label(group, fitting(self.axes.coords, _variables(group)))
+                group.update_attributes(dict(self.axes.attrs))
+            counts[name], names[name] = begin + len(variables[DATASET]), list(variables)
+        self.group.update_attributes({MANIFEST: {**kept, "counts": counts, "names": names}})
+        self._counts = counts
+        self.done |= {outcome.key: outcome.data for outcome in outcomes}
+
+    def tree(self) -> xr.DataTree:
+        """Return all of them, read where they are looked at."""
+        for name, count in self._counts.items():
+            for _, array in self.group[name].arrays():
+                if array.metadata.dimension_names[0] == DATASET and array.shape[0] > count:
+                    array.resize((count, *array.shape[1:]))
+        opened = xr.open_datatree(self.path, engine="zarr", consolidated=False, chunks=None)
+        # A folder lists what it holds in any order.
+        names: dict[str, list[str]] = self.group.attrs[MANIFEST]["names"]
+        return xr.DataTree.from_dict(
+            {name: opened[name].to_dataset()[names[name]] for name in names}
+        )
+
+
+@contextmanager
+def stored(path: str | Path, axes: Axes, made: Mapping[str, Any]) -> Iterator[Stored]:
+    """Open the folder of results, or make it, and keep other processes out of it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    axes : Axes
+        Of the results.
+    made : mapping of str to what JSON can hold
+        What they are of; of a ``random_seed`` of None, that of the folder is taken.
+
+    Raises
+    ------
+    FileExistsError
+        If it is something else, or in use.
+    FileNotFoundError
+        If it is in no folder.
+    ImportError
+        If zarr is not installed.
+    ValueError
+        If its results are of something else.
+    """
+    zarr = import_zarr()
+    place = Path(path).absolute()
+    if not place.parent.is_dir():
+        raise FileNotFoundError(
+            f"`out` must be in a folder that exists, got {str(place)!r}.\n"
+            "Hint: make the folder, or check the name."
+        )
+    if place.exists() and not _is_ours(zarr, place):
+        raise FileExistsError(
+            f"`out` must be new or hold results of many data sets, got {str(place)!r}, which is "
+            "something else.\nHint: pass another path."
+        )
+    if not place.exists():
+        zarr.create_group(place, attributes={MANIFEST: {"made": dict(made), "counts": {}}})
+    lock = os.open(place, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FileExistsError(
+                f"`out` must not be written to twice at the same time, got {str(place)!r}, where "
+                "another run writes.\nHint: wait for it, or pass another path."
+            ) from error
+        group = zarr.open_group(place, mode="r+")
+        _refuse_others(group.attrs[MANIFEST]["made"], made)
+        yield Stored(place, group, axes)
+    finally:
+        os.close(lock)
+
+
+def seed_in(path: str | Path) -> int | None:
+    """Return the seed of the results in a folder; None where there are none."""
+    place = Path(path)
+    zarr = import_zarr()
+    if not _is_ours(zarr, place):
+        return None
+    seed: int = zarr.open_group(place, mode="r").attrs[MANIFEST]["made"]["random_seed"]
+    return seed
+
+
+def _is_ours(zarr: Any, place: Path) -> bool:
+    try:
+        return MANIFEST in zarr.open_group(place, mode="r").attrs
+    except (FileNotFoundError, ValueError, OSError):
+        return False
+
+
+def _refuse_others(before: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+    for name, value in made.items():
+        if before.get(name) != value:
+            raise ValueError(
+                f"`out` must hold results of the same run, got another {name}: "
+                f"{before.get(name)!r} then, {value!r} now.\n"
+                "Hint: pass what it was begun with, or another path."
+            )
+
+
+def _write(group: Any, name: str, variable: xr.Variable, begin: int) -> None:
+    """Write values of some data sets behind those of others, the axes as long as the longest."""
+    values = variable.values
+    if name not in group:
+        # The chunks of a column are many data sets long, those of draws a few MiB large.
+        fitting_in = CHUNK_BYTES * len(values) // max(1, values.nbytes)
+        of_draws = DRAWS[1] in variable.dims
+        chunk = max(1, min(AT_ONCE, fitting_in)) if of_draws else COLUMN_CHUNK
+        text = values.dtype == object
+        group.create_array(
+            name,
+            shape=(0, *values.shape[1:]),
+            chunks=(chunk, *(max(1, length) for length in values.shape[1:])),
+            dtype=str if text else values.dtype,
+            fill_value=np.nan if values.dtype.kind == "f" else None,
+            dimension_names=variable.dims,
+        )
+    array = group[name]
+    end = begin + len(values)
+    own = zip(array.shape[1:], values.shape[1:], strict=True)
+    array.resize((end, *(max(lengths) for lengths in own)))
+    if array.shape[1:] != values.shape[1:]:
+        # What a killed process left there may be longer.
+        array[begin:end] = array.metadata.fill_value
+    array[(slice(begin, end), *map(slice, values.shape[1:]))] = values
+
+
+def _variables(group: Any) -> dict[str, xr.Variable]:
+    """Return the shapes of the arrays of a group that have more than one axis."""
+    return {
+        name: xr.Variable(array.metadata.dimension_names, np.broadcast_to(np.nan, array.shape))
+        for name, array in group.arrays()
+        if array.ndim > 1
+    }
+
+
+def _label(group: Any, coords: Mapping[str, Any]) -> None:
+    """Write the labels of dims that fit, and take away those that do not any more."""
+    for name, array in list(group.arrays()):
+        if array.metadata.dimension_names == (name,) and name not in {DATASET, *coords}:
+            del group[name]
+    for dim, labels in coords.items():
+        if dim not in group:
+            values = np.asarray(labels)
+            text = values.dtype.kind in "UO"
+            array = group.create_array(
+                dim,
+                shape=values.shape,
+                dtype=str if text else values.dtype,
+                dimension_names=(dim,),
+            )
+            array[:] = values.astype(object) if text else values

@@ -1,0 +1,112 @@
+"""by.calibrate: right inference passes, wrong inference fails where it is wrong."""
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytest
+
+import bayou as by
+
+
+def normal(scale: float = 1.0, rows: int = 8) -> pm.Model:
+    with pm.Model(coords={"term": ["level", "slope"]}) as model:
+        x = by.Data("x", np.linspace(-1, 1, rows), dims="row")
+        y = by.Data("y", np.arange(float(rows)), dims="row")
+        b = pm.Normal("b", dims="term")
+        pm.Normal("observed", b[0] + b[1] * x, scale, observed=y, dims="row")
+    return model
+
+
+QUICK: dict[str, Any] = {"draws": 100, "tune": 150, "chains": 2, "random_seed": 1}
+
+
+@pytest.fixture(scope="module")
+def model() -> pm.Model:
+    return normal()
+
+
+def test_a_right_model_passes(model: pm.Model) -> None:
+    result = by.calibrate(model, 60, **QUICK)
+    assert result
+    assert result.verdicts == {"b": True}
+    assert result.pit["b"].dims == ("dataset", "term")
+    assert result.pit["term"].values.tolist() == ["level", "slope"]
+    assert repr(result).startswith("Calibration of 'nuts' on 60 data sets:\n  b  calibrated  (p")
+    np.testing.assert_array_equal(model["y"].get_value(), np.arange(8.0))
+    again = by.calibrate(model, 60, **QUICK)
+    assert again.pit.identical(result.pit)
+
+
+def test_a_wrong_scale_fails(model: pm.Model) -> None:
+    result = by.calibrate(model, 60, simulator=normal(scale=3.0), **QUICK)
+    assert not result
+    assert "b  NOT calibrated" in repr(result)
+    assert repr(result).endswith("posteriors are too narrow")
+    assert result.p_values["b"] < 1e-3
+
+
+def test_a_fit_is_calibrated_where_it_is_right(model: pm.Model) -> None:
+    result = by.calibrate(model, 40, method="dadvi", draws=200, random_seed=1)
+    assert result
+    assert "'dadvi' on 40 data sets" in repr(result)
+
+
+def test_whole_numbers_are_observed_at_containers_of_floats() -> None:
+    with pm.Model():
+        y = by.Data("y", [0.0, 1.0, 1.0])
+        pm.Bernoulli("observed", logit_p=pm.Normal("level"), observed=y)
+        result = by.calibrate(n=20, **QUICK)
+    assert result.pit["level"].shape == (20,)
+
+
+def test_plot(model: pm.Model) -> None:
+    drawn = by.calibrate(model, 20, **QUICK).plot()
+    assert drawn.viz["plot"]["b"].sizes == {"term": 2}
+
+
+def unobserved() -> pm.Model:
+    with pm.Model() as model:
+        pm.Normal("b")
+    return model
+
+
+def observed_at(value: Any) -> pm.Model:
+    with pm.Model() as model:
+        y = by.Data("y", [0.0, 1.0])
+        pm.Normal("observed", pm.Normal("b"), observed=value(y))
+    return model
+
+
+def twice() -> pm.Model:
+    with pm.Model() as model:
+        y = by.Data("y", [0.0, 1.0])
+        b = pm.Normal("b")
+        pm.Normal("one", b, observed=y)
+        pm.Normal("two", b, observed=y)
+    return model
+
+
+WRONG = {
+    "few": (normal, {"n": 5}, ValueError, "`n` must be a whole number of at least 20"),
+    "method": (normal, {"method": "magic"}, ValueError, "`method` must be 'nuts' or one of"),
+    "chains of a fit": (
+        normal,
+        {"method": "advi", "chains": 2},
+        ValueError,
+        "`tune` and `chains` must come with method='nuts'",
+    ),
+    "draws": (normal, {"draws": 0}, ValueError, "`draws` must be"),
+    "nothing observed": (unobserved, {}, ValueError, "must observe something"),
+    "an array": (lambda: observed_at(lambda y: [0.0]), {}, TypeError, "got 'observed' observed at"),
+    "an expression": (lambda: observed_at(lambda y: 2 * y), {}, TypeError, "at a data container"),
+    "one for two": (twice, {}, TypeError, "a container of its own, got 'y' for two"),
+    "simulator": (normal, {"simulator": unobserved()}, ValueError, "without .'observed'."),
+}
+
+
+@pytest.mark.parametrize("case", list(WRONG))
+def test_refusals(case: str) -> None:
+    make, settings, error, text = WRONG[case]
+    with pytest.raises(error, match=text):
+        by.calibrate(make(), **{"n": 20} | settings)
