@@ -139,6 +139,7 @@ def predict(
     posterior = parameter_draws(fit_or_datatree, draws, seed, model)
     names = _names(posterior.model, var_names)
     rows = new_rows(posterior.model, names, data)
+    posterior = posterior.in_order(names, rows.row_dims)
     some = first_rows(rows, SHORT + LONG)
     found, fixed = predictor(
         posterior.model,
