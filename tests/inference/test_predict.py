@@ -778,3 +778,47 @@ def test_draws_of_a_fit_go_to_labels() -> None:
     model.coords["group"] = ("B", "A", "C")
     with pytest.raises(ValueError, match=r"The dim 'group' must .* 'e' was fitted with.*\nHint"):
         mean_of(fit, model)
+
+
+@pytest.mark.parametrize("code", [-1, 3])
+def test_codes_of_no_category_are_refused(code: int) -> None:
+    rows = {"x": flights(2), "code": [0, code]}
+    message = (
+        r"`data\['code'\]`, of data container 'code', must hold codes from 0 to 2, of 'AA', 'DL', "
+        rf"'UA', got {code} in row 1\.\nHint: pass the categories themselves"
+    )
+    with pytest.raises(ValueError, match=message):
+        predictions(late_model(flights(30)), posterior(), rows)
+
+
+def test_data_without_rows_are_refused_by_name() -> None:
+    model, none = late_model(flights(30)), flights(30).iloc[:0]
+    for data, what in ((none, "`data`"), ({"x": none, "code": []}, r"`data\['x'\]`")):
+        with pytest.raises(
+            ValueError, match=rf"^{what} must have at least one row, got .*\nHint: check the filter"
+        ):
+            predictions(model, posterior(), data)
+
+
+def test_rows_with_missing_values_are_not_left_out() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", {"x": [1.0, np.nan, 2.0]}, columns="x", dims="row", missing="drop")
+        b = pm.Normal("b", shape=2)
+        pm.Normal("y", b[0] * x, observed=by.Data("y_data", [1.0, 2.0]), dims="row")
+    message = (
+        r"got some: 'x' in row 1\.\nHint: missing='drop' is for the rows that are fitted: .*na"
+    )
+    with pytest.raises(ValueError, match=message):
+        predictions(model, posterior(), {"x": [1.0, None]})
+
+
+def test_a_free_variable_of_rows_is_had_by_a_deterministic() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", X[:, 0], dims="row")
+        eta = pm.Normal("eta", x, 0.5, dims="row")
+        pm.Deterministic("eta of new rows", eta, dims="row")
+        pm.Normal("y", eta, observed=by.Data("y_data", COUNTS, dims="row"), dims="row")
+    with pytest.raises(ValueError, match=r"got \['eta'\].*\nHint: .* make a pm\.Deterministic"):
+        predictions(model, posterior(), {"x": NEW[:, 0]}, var_names="eta")
+    found = predictions(model, posterior(), {"x": NEW[:, 0]}, var_names="eta of new rows")
+    assert found.predictions["eta of new rows"].shape == (1, DRAWS, 7)

@@ -10,13 +10,14 @@ import numpy as np
 
 from bayou.containers.cast import exact_cast
 from bayou.containers.labelled import natural_dtype
+from bayou.sources.array import EmptySourceError
 from bayou.sources.named import named
 from bayou.sources.recoded import Codes, Days, Recoded
 from bayou.sources.source import listed
 from bayou.sources.texts import MISSING_CODE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -162,15 +163,24 @@ class ColumnReader:
                 more = f", ... ({len(rows)} rows)" if len(rows) > SHOWN else ""
                 noun = "row" if len(rows) == 1 else "rows"
                 found.append(f"{name!r} in {noun} {', '.join(rows[:SHOWN])}{more}")
+        hint = (
+            "fill them in, or build the container with missing='drop', which leaves out such rows "
+            "of those that are fitted, though not of predictions, or, where it is observed, with "
+            "missing='impute'"
+        )
+        if self.columns.missing != "refuse":
+            hint = (
+                f"missing={self.columns.missing!r} is for the rows that are fitted: predictions "
+                "leave out none; leave them out first, such as with frame.dropna(), or fill them in"
+            )
         raise ValueError(
             f"{self._what} must hold no missing values, got some: {'; '.join(found)}.\n"
-            "Hint: fill them in, or build the container with missing='drop', which leaves out such "
-            "rows, or, where it is observed, with missing='impute'."
+            f"Hint: {hint}."
         )
 
 
 def matched(
-    model: Any, data: Any, variables: Iterable[Any] | None = None
+    model: Any, data: Any, variables: Iterable[Any] | None = None, what: str = "`data`"
 ) -> dict[Any, ColumnReader]:
     """Return which columns of a table feed which containers of a model; read no rows.
 
@@ -182,6 +192,8 @@ def matched(
         What has the columns: in any order, and others besides.
     variables : iterable of TensorSharedVariable, optional
         The containers; by default all of the model that were built from named columns.
+    what : str, default "`data`"
+        The argument that the data came from, as the subject of errors.
 
     Returns
     -------
@@ -194,7 +206,8 @@ def matched(
         If the data have no named columns, or a column is of another kind than the container's:
         text for numbers, dates for none.
     ValueError
-        If columns are lacking, all of which are listed, or if one of `variables` has none.
+        If columns are lacking, all of which are listed, if there are no rows, or if one of
+        `variables` has no columns.
     """
     containers = [v for v in model.root.data_vars if columns_of(v) is not None]
     if variables is not None:
@@ -207,12 +220,13 @@ def matched(
                     "`columns=`."
                 )
         containers = [variable for variable in containers if variable in chosen]
-    table = table_of(data, "`data`")
+    table = table_of(data, what)
     if not containers:
         return {}
     columns = {variable: variable.tag.columns for variable in containers}
     refuse_lacking(table, {variable.name: columns[variable].names for variable in containers})
-    opened = table.open([name for found in columns.values() for name in found.names])
+    names = [name for found in columns.values() for name in found.names]
+    opened = opened_columns(table, names, what)
     return readers(
         opened,
         {variable: (variable.name, columns[variable], variable.type.dtype) for variable in columns},
@@ -228,6 +242,17 @@ def table_of(data: Any, what: str) -> Named:
             "Hint: pass a frame, a dict of arrays such as {'distance': values}, or a source."
         )
     return table
+
+
+def opened_columns(table: Named, names: Sequence[str], what: str) -> Opened:
+    """Return a source of columns that a table has, or refuse one without rows."""
+    try:
+        return table.open(names)
+    except EmptySourceError as error:
+        raise ValueError(
+            f"{what} must have at least one row, got a {table.words} without any.\n"
+            "Hint: check the filter or the path that left nothing."
+        ) from error
 
 
 def refuse_lacking(table: Named, wanted: Mapping[str, tuple[str, ...]]) -> None:
@@ -249,6 +274,26 @@ def refuse_lacking(table: Named, wanted: Mapping[str, tuple[str, ...]]) -> None:
         f"{table.words} without {found}.\n"
         f"Hint: {meant}The columns are {listed(tuple(map(str, table.names)))}."
     )
+
+
+def refuse_beyond(what: str, codes: NDArray[Any], categories: tuple[str, ...]) -> None:
+    """Refuse codes that stand for no category.
+
+    Parameters
+    ----------
+    what : str
+        Where they came from, as the subject of the error.
+    codes : ndarray of integers, shape (rows,)
+    categories : tuple of str
+        What codes stand for, from 0 on.
+    """
+    rows = np.flatnonzero((codes < 0) | (codes >= len(categories)))
+    if len(rows):
+        raise ValueError(
+            f"{what} must hold codes from 0 to {len(categories) - 1}, of {listed(categories)}, got "
+            f"{codes[rows[0]]} in row {rows[0]}.\n"
+            "Hint: pass the categories themselves, which are coded for you."
+        )
 
 
 def readers[Key](
