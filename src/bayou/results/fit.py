@@ -408,10 +408,12 @@ class Fit:
         self, asked: str, draws: int, random_seed: int | None
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         if isinstance(self.density, str):
+            hint = "judge by scores of rows that were held out, which by.predict predicts"
+            if self.program.latent is None:
+                hint = f"observe a by.Minibatch, or {hint}"
             raise ValueError(
-                f"`{asked}` must have the density of all rows, which cannot be had, since "
-                f"{self.density}.\n"
-                "Hint: judge by scores of rows that were held out, which by.predict predicts."
+                f"`{asked}` must have the density of all rows, got none, since {self.density}.\n"
+                f"Hint: {hint}."
             )
         noise = self._noise(draws, _seed(random_seed))
         return log_densities(self.density, *self._distribution, noise)
