@@ -117,9 +117,10 @@ class ParameterDraws:
             )
         )
         values = dict(self.values)
-        for variable in stops & taken:
-            name = variable.name
-            dims = dims_of(model, variable)
+        for name in values:
+            if model[name] not in stops & taken:
+                continue
+            dims = dims_of(model, model[name])
             for axis, (dim, labels) in enumerate(zip(dims, self.labels[name], strict=False)):
                 if dim is None or dim in row_dims or labels is None:
                     continue
