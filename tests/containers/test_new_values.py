@@ -216,7 +216,7 @@ def test_days_may_be_given_as_the_container_holds_them() -> None:
 
 def test_values_that_a_container_does_not_hold_are_refused() -> None:
     refuses(ValueError, "must hold codes from 0 to 1, of 'AA', 'UA', got 2", {"carrier": [0, 1, 2]})
-    refuses(ValueError, "must hold codes from 0 to 1, .* got -1", {"carrier": [0, 1, -1]})
+    refuses(ValueError, "must hold codes from .* got -1 in row 2", {"carrier": [0, 1, -1]})
     refuses(ValueError, "got 'DL'", {"carrier": ["UA", "DL", "AA"]})
     refuses(ValueError, "'late' in row 1", {"late": [True, None, True]})
     refuses(ValueError, "that bool can represent, got 2", {"late": [0, 1, 2]})
@@ -265,3 +265,19 @@ def test_a_failure_leaves_all_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None
         set_data(TOMORROW.assign(hour=[None, 1]), model=model)
     assert [columns_of(variable) for variable in model.data_vars] == before
     assert held(model) == held(flights())
+
+
+def test_a_table_without_rows_is_refused_by_name() -> None:
+    table = {"distance": [], "hour": [], "late": [], "carrier": []}
+    message = "^`new_data` must have at least one row, got a dict without any"
+    refuses(ValueError, message, table)
+    frame = pd.DataFrame(columns=["late"], dtype=bool)
+    refuses(ValueError, r"^`new_data\['late'\]` must have at least one row", {"late": frame})
+    with (
+        pm.Model(),
+        pytest.raises(
+            ValueError,
+            match=r"^`value` of data container 'x' must have at least one row, got a pandas",
+        ),
+    ):
+        Data("x", frame, columns="late")

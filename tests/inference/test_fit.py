@@ -278,7 +278,7 @@ def test_a_potential_of_a_batch_is_taken_as_the_user_scaled_it() -> None:
         ValueError, match=r"linear_response.* potential 'y' is of the rows of one batch, and it nee"
     ):
         by.fit(model=model, correction="linear_response", progressbar=False)
-    with pytest.raises(ValueError, match=r"`khat` must have the density of all rows.*\nHint: obs"):
+    with pytest.raises(ValueError, match=r"since the potential 'y' is of the .*\nHint: observe a"):
         fit.khat()
 
 

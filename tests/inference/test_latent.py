@@ -67,7 +67,7 @@ def test_each_row_has_its_own(fitted: by.Fit) -> None:
 
 
 def test_it_says_what_it_cannot_do(fitted: by.Fit) -> None:
-    with pytest.raises(ValueError, match="variables with a value for each row"):
+    with pytest.raises(ValueError, match=r"since 'effect' has a value for each row\.\nHint: judge"):
         fitted.khat()
     with pytest.raises(ValueError, match="the guide is FullRank"):
         fit(counts(), 100, method="fullrank_advi", correction="linear_response")
@@ -81,6 +81,25 @@ def test_it_is_saved_and_read_again(fitted: by.Fit, tmp_path: Path) -> None:
         again.sample(3, random_seed=1).posterior["effect"],
         fitted.sample(3, random_seed=1).posterior["effect"],
     )
+
+
+def test_draws_are_of_the_rows_that_were_fitted(tmp_path: Path) -> None:
+    model = counts()
+    short = fit(model, 100, correction=None)
+    message = (
+        r"for draws of 'effect' with a value for each: 400 were fitted, got 90 now\.\nHint: by\.p"
+    )
+    by.set_data({"x": X[:90], "outcome": COUNTS[:90]}, model=model)
+    with pytest.raises(ValueError, match=message):
+        short.sample(2)
+    found = by.predict(short, {"x": [0.0, 1.0]}, draws=3, random_seed=1, progressbar=False)
+    assert found.predictions["y"].shape == (1, 3, 2)
+    short.save(tmp_path / "fit")
+    again = by.load(tmp_path / "fit", model=counts(90))
+    with pytest.raises(ValueError, match=message):
+        again.sample(2)
+    by.set_data({"x": X, "outcome": COUNTS}, model=model)
+    assert short.sample(2).posterior["effect"].shape == (1, 2, NUM_ROWS)
 
 
 def test_resumed_it_has_the_same_bits(tmp_path: Path) -> None:

@@ -59,3 +59,60 @@ def test_a_guide_of_ones_own_is_not_written(tmp_path: Path) -> None:
     fit = by.fit(10, Own(), model=model_of(), progressbar=False, correction=None)
     with pytest.raises(TypeError, match=r"`save` must be of a guide of bayou's own, got .*\nHint"):
         fit.save(tmp_path / "fit")
+
+
+def grouped(labels: tuple[str, ...] | None = ("A", "B", "C")) -> pm.Model:
+    with pm.Model(coords={"group": labels or range(3)}) as model:
+        group = by.Data("group_of", np.arange(12) % 3)
+        effect = pm.Normal("effect", dims="group")
+        pm.Normal("y", effect[group], 1.0, observed=by.Data("data", DATA[:12]))
+    return model
+
+
+def test_other_labels_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fit"
+    by.fit(10, model=grouped(), progressbar=False, correction=None).save(path)
+    assert list(by.load(path, model=grouped()).mean["group"].values) == ["A", "B", "C"]
+    for labels, got in {
+        ("B", "A", "C"): "'B', 'A', 'C'",
+        ("A", "B", "X"): "'A', 'B', 'X'",
+        tuple("ABCDE"): r"'A', 'B', 'C', \.\.\. \(5\)",
+        None: "'0', '1', '2'",
+    }.items():
+        message = rf"The dim 'group' of `model`, of 'effect', must .*fit': {got}\.\nHint: make"
+        with pytest.raises(ValueError, match=message):
+            by.load(path, model=grouped(labels))
+
+
+def of_width(width: int) -> pm.Model:
+    with pm.Model() as model:
+        x = by.Data("x", np.ones((12, width)))
+        slope = pm.Normal("slope", shape=x.shape[1])
+        pm.Normal("y", x @ slope, 1.0, observed=by.Data("data", DATA[:12]))
+    return model
+
+
+def test_other_lengths_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fit"
+    by.fit(10, model=of_width(2), progressbar=False, correction=None).save(path)
+    message = r"The free variables of `model` must have the lengths .*got 3 numbers where .* has 2"
+    with pytest.raises(ValueError, match=message):
+        by.load(path, model=of_width(3))
+
+
+def of_rows(num_rows: int, labels: tuple[str, ...] = ("f", "g")) -> pm.Model:
+    with pm.Model(coords={"feature": labels}) as model:
+        data = by.Data("data", np.outer(DATA[:num_rows], np.ones(len(labels))), dims=("row", None))
+        effect = pm.Normal("effect", dims=("row", "feature"))
+        pm.Normal("y", effect + pm.Normal("mu"), 1.0, observed=data, dims=("row", "feature"))
+    return model
+
+
+def test_other_rows_are_not_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fit"
+    by.fit(
+        10, model=of_rows(12), batch_size=4, progressbar=False, correction=None, random_seed=1
+    ).save(path)
+    assert by.load(path, model=of_rows(20)).mean["effect"].shape == (12, 2)
+    with pytest.raises(ValueError, match=r"The dim 'feature' of `model`, of 'effect', must"):
+        by.load(path, model=of_rows(12, ("g", "f")))

@@ -680,3 +680,145 @@ def test_predictions_say_which_data_and_model_they_are_of() -> None:
         assert by.verify(predictions, model)
     by.set_data({"x": table["x"][:5], "outcome": table["y"][:5]}, model=model)
     assert not by.verify(predictions, model)
+
+
+def of_levels(labels: Any = ("A", "B", "C"), features: Any = ("f", "g", "h")) -> pm.Model:
+    with pm.Model(coords={"group": labels, "feature": features}) as model:
+        group = by.Data("group_of", GROUP, dims="row")
+        e = pm.Normal("e", dims=("group", "feature"))
+        pm.Deterministic("mu", e[group, 0], dims="row")
+        pm.Normal("y", model["mu"], observed=by.Data("y_data", X[:, 0], dims="row"), dims="row")
+    return model
+
+
+def levels(labels: Any = ("A", "B", "C")) -> xr.Dataset:
+    coords = {"group": list(labels), "feature": ["f", "g", "h"]}
+    values = np.arange(9.0).reshape(1, 1, 3, 3).repeat(2, axis=1)
+    return xr.Dataset({"e": (("chain", "draw", "group", "feature"), values)}, coords)
+
+
+def mean_of(tree: Any, model: pm.Model, **kwargs: Any) -> Any:
+    found = predictions(model, tree, {"group_of": [0, 1, 2]}, var_names="mu", **kwargs)
+    return found.predictions["mu"].values[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("there", "labels", "expected"),
+    [
+        (("A", "B", "C"), ("C", "A", "B"), [6, 0, 3]),
+        ((1, 2, 0), (0, 1, 2), [6, 0, 3]),
+        ((1, 2, 0), None, [6, 0, 3]),
+        ((0, 1, 2), None, [0, 3, 6]),
+        ((0.5, np.nan, 1.5), (np.nan, 1.5, 0.5), [3, 6, 0]),
+        (
+            pd.date_range("2020", periods=3),
+            pd.date_range("2020", periods=3)[::-1].to_pydatetime(),
+            [6, 3, 0],
+        ),
+    ],
+)
+def test_draws_go_to_labels(there: Any, labels: Any, expected: list[float]) -> None:
+    model = of_levels() if labels is None else of_levels(tuple(labels))
+    if labels is None:
+        model.coords["group"] = None
+    np.testing.assert_array_equal(mean_of(levels(there), model), expected)
+
+
+def test_axes_of_draws_are_matched_by_name() -> None:
+    tree = levels().transpose("feature", "draw", "group", "chain")
+    np.testing.assert_array_equal(mean_of(tree, of_levels()), [0, 3, 6])
+    both = of_levels(("B", "A", "C"), ("g", "f", "h"))
+    np.testing.assert_array_equal(mean_of(tree, both), [4, 1, 7])
+
+
+def test_draws_without_labels_go_by_their_place() -> None:
+    np.testing.assert_array_equal(mean_of(levels().drop_vars("group"), of_levels()), [0, 3, 6])
+    renamed = levels(range(3)).rename(group="e_dim_0")
+    np.testing.assert_array_equal(mean_of(renamed, of_levels()), [0, 3, 6])
+
+
+@pytest.mark.parametrize(
+    ("there", "labels", "got"),
+    [
+        (("A", "B", "C"), ("A", "X", "Y"), "'X', 'Y' in the model, 'B', 'C' in the draws alone"),
+        (("A", "B", "C"), ("A", "B"), "none in the model, 'C' in the draws alone"),
+        ((0, 1, 2), ("A", "B", "C"), "'A', 'B', 'C' in the model, 0, 1, 2 in the draws alone"),
+        (("A", "A", "B"), ("A", "B", "B"), "some more than once: 'A', 'B', 'B' in the model"),
+        (range(4, 7), tuple("ABCDE"), r"'A', 'B', 'C', \.\.\. \(5\) in the model"),
+    ],
+)
+def test_draws_of_other_labels_are_refused(there: Any, labels: Any, got: str) -> None:
+    message = rf"The dim 'group' of `model` must have the labels .* of 'e' .*{got}.*\nHint: pass"
+    with pytest.raises(ValueError, match=message):
+        mean_of(levels(there), of_levels(labels))
+
+
+def test_labels_of_what_is_not_asked_for_are_not_compared() -> None:
+    model, tree = of_levels(), levels()
+    with model:
+        pm.Normal("other", dims="feature")
+    tree["other"] = (("chain", "draw", "there"), np.zeros((1, 2, 2)))
+    tree = tree.assign_coords(there=["p", "q"])
+    np.testing.assert_array_equal(mean_of(tree, model), [0, 3, 6])
+
+
+def test_draws_without_a_chain_are_refused() -> None:
+    tree = levels().assign(e=levels()["e"].isel(chain=0), z=(("chain",), [1.0]))
+    with pytest.raises(ValueError, match=r"of 'e' must have the dims chain and draw, got \['draw'"):
+        mean_of(tree, of_levels())
+
+
+def test_draws_of_a_fit_go_to_labels() -> None:
+    model = of_levels()
+    fit = by.fit(30, "advi", model=model, random_seed=1, progressbar=False, correction=None)
+    own = mean_of(fit, model)
+    np.testing.assert_array_equal(mean_of(fit, of_levels(("C", "A", "B"))), own[[2, 0, 1]])
+    with pytest.raises(ValueError, match=r"The dim 'group' of `model` must .*'X' in the model"):
+        mean_of(fit, of_levels(("A", "B", "X")))
+    model.coords["group"] = ("B", "A", "C")
+    with pytest.raises(ValueError, match=r"The dim 'group' must .* 'e' was fitted with.*\nHint"):
+        mean_of(fit, model)
+
+
+@pytest.mark.parametrize("code", [-1, 3])
+def test_codes_of_no_category_are_refused(code: int) -> None:
+    rows = {"x": flights(2), "code": [0, code]}
+    message = (
+        r"`data\['code'\]`, of data container 'code', must hold codes from 0 to 2, of 'AA', 'DL', "
+        rf"'UA', got {code} in row 1\.\nHint: pass the categories themselves"
+    )
+    with pytest.raises(ValueError, match=message):
+        predictions(late_model(flights(30)), posterior(), rows)
+
+
+def test_data_without_rows_are_refused_by_name() -> None:
+    model, none = late_model(flights(30)), flights(30).iloc[:0]
+    for data, what in ((none, "`data`"), ({"x": none, "code": []}, r"`data\['x'\]`")):
+        with pytest.raises(
+            ValueError, match=rf"^{what} must have at least one row, got .*\nHint: check the filter"
+        ):
+            predictions(model, posterior(), data)
+
+
+def test_rows_with_missing_values_are_not_left_out() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", {"x": [1.0, np.nan, 2.0]}, columns="x", dims="row", missing="drop")
+        b = pm.Normal("b", shape=2)
+        pm.Normal("y", b[0] * x, observed=by.Data("y_data", [1.0, 2.0]), dims="row")
+    message = (
+        r"got some: 'x' in row 1\.\nHint: missing='drop' is for the rows that are fitted: .*na"
+    )
+    with pytest.raises(ValueError, match=message):
+        predictions(model, posterior(), {"x": [1.0, None]})
+
+
+def test_a_free_variable_of_rows_is_had_by_a_deterministic() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", X[:, 0], dims="row")
+        eta = pm.Normal("eta", x, 0.5, dims="row")
+        pm.Deterministic("eta of new rows", eta, dims="row")
+        pm.Normal("y", eta, observed=by.Data("y_data", COUNTS, dims="row"), dims="row")
+    with pytest.raises(ValueError, match=r"got \['eta'\].*\nHint: .* make a pm\.Deterministic"):
+        predictions(model, posterior(), {"x": NEW[:, 0]}, var_names="eta")
+    found = predictions(model, posterior(), {"x": NEW[:, 0]}, var_names="eta of new rows")
+    assert found.predictions["eta of new rows"].shape == (1, DRAWS, 7)

@@ -10,14 +10,14 @@ import numpy as np
 
 from bayou.containers.cast import exact_cast
 from bayou.containers.labelled import natural_dtype
-from bayou.sources.array import check_names
+from bayou.sources.array import EmptySourceError, check_names
 from bayou.sources.named import named
 from bayou.sources.recoded import Codes, Days, Recoded
 from bayou.sources.source import listed
 from bayou.sources.texts import MISSING_CODE, as_text_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -169,7 +169,15 @@ class ColumnReader:
     @property
     def _hint(self) -> str:
         """What to do about missing values."""
-        drop = "build the container with missing='drop', which leaves out such rows"
+        if self.columns.missing != "refuse":
+            return (
+                f"missing={self.columns.missing!r} is for the rows that are fitted: predictions "
+                "leave out none; leave them out first, such as with frame.dropna(), or fill them in"
+            )
+        drop = (
+            "build the container with missing='drop', which leaves out such rows of those that are "
+            "fitted, though not of predictions"
+        )
         if self.columns.categories is None:
             return f"fill them in, or {drop}, or, where it is observed, with missing='impute'"
         unknown = self.columns.unknown
@@ -182,7 +190,7 @@ class ColumnReader:
 
 
 def matched(
-    model: Any, data: Any, variables: Iterable[Any] | None = None
+    model: Any, data: Any, variables: Iterable[Any] | None = None, what: str = "`data`"
 ) -> dict[Any, ColumnReader]:
     """Return which columns of a table feed which containers of a model; read no rows.
 
@@ -194,6 +202,8 @@ def matched(
         What has the columns: in any order, and others besides.
     variables : iterable of TensorSharedVariable, optional
         The containers; by default all of the model that were built from named columns.
+    what : str, default "`data`"
+        The argument that the data came from, as the subject of errors.
 
     Returns
     -------
@@ -206,7 +216,8 @@ def matched(
         If the data have no named columns, or a column is of another kind than the container's:
         text for numbers, dates for none.
     ValueError
-        If columns are lacking, all of which are listed, or if one of `variables` has none.
+        If columns are lacking, all of which are listed, if there are no rows, or if one of
+        `variables` has no columns.
     """
     containers = [v for v in model.root.data_vars if columns_of(v) is not None]
     if variables is not None:
@@ -219,12 +230,13 @@ def matched(
                     "`columns=`."
                 )
         containers = [variable for variable in containers if variable in chosen]
-    table = table_of(data, "`data`")
+    table = table_of(data, what)
     if not containers:
         return {}
     columns = {variable: variable.tag.columns for variable in containers}
     refuse_lacking(table, {variable.name: columns[variable].names for variable in containers})
-    opened = table.open([name for found in columns.values() for name in found.names])
+    names = [name for found in columns.values() for name in found.names]
+    opened = opened_columns(table, names, what)
     return readers(
         opened,
         {variable: (variable.name, columns[variable], variable.type.dtype) for variable in columns},
@@ -240,6 +252,17 @@ def table_of(data: Any, what: str) -> Named:
             "Hint: pass a frame, a dict of arrays such as {'distance': values}, or a source."
         )
     return table
+
+
+def opened_columns(table: Named, names: Sequence[str], what: str) -> Opened:
+    """Return a source of columns that a table has, or refuse one without rows."""
+    try:
+        return table.open(names)
+    except EmptySourceError as error:
+        raise ValueError(
+            f"{what} must have at least one row, got a {table.words} without any.\n"
+            "Hint: check the filter or the path that left nothing."
+        ) from error
 
 
 def refuse_lacking(table: Named, wanted: Mapping[str, tuple[str, ...]]) -> None:
@@ -263,6 +286,26 @@ def refuse_lacking(table: Named, wanted: Mapping[str, tuple[str, ...]]) -> None:
         f"{table.words} without {found}.\n"
         f"Hint: {meant}The columns are {listed(table.names)}."
     )
+
+
+def refuse_beyond(what: str, codes: NDArray[Any], categories: tuple[str, ...]) -> None:
+    """Refuse codes that stand for no category.
+
+    Parameters
+    ----------
+    what : str
+        Where they came from, as the subject of the error.
+    codes : ndarray of integers, shape (rows,)
+    categories : tuple of str
+        What codes stand for, from 0 on.
+    """
+    rows = np.flatnonzero((codes < 0) | (codes >= len(categories)))
+    if len(rows):
+        raise ValueError(
+            f"{what} must hold codes from 0 to {len(categories) - 1}, of {listed(categories)}, got "
+            f"{codes[rows[0]]} in row {rows[0]}.\n"
+            "Hint: pass the categories themselves, which are coded for you."
+        )
 
 
 def readers[Key](

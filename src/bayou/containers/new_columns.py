@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor
 
-from bayou.containers.columns import Columns, kind_of, readers, refuse_lacking, table_of
+from bayou.containers.columns import (
+    Columns,
+    kind_of,
+    opened_columns,
+    readers,
+    refuse_lacking,
+    table_of,
+)
 from bayou.containers.left_out import AllRows
 from bayou.containers.resident import Resident, load
 from bayou.feeding.layout import Layout
@@ -92,7 +99,7 @@ def read_new(
     refuse_lacking(table, {name: names})
     if missing != "refuse":
         table = table.collected(names)
-    opened = table.open(names)
+    opened = opened_columns(table, names, f"`value` of data container {name!r}")
     fields = [opened.source.fields[column] for column in names]
     _check_fields(name, fields, options)
     found = None

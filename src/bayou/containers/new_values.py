@@ -11,7 +11,7 @@ import pandas as pd
 from pymc.exceptions import ShapeError
 from pytensor.compile.sharedvalue import SharedVariable
 
-from bayou.containers.columns import columns_of, matched, table_of
+from bayou.containers.columns import columns_of, matched, refuse_beyond, table_of
 from bayou.containers.dims import dims_of
 from bayou.containers.impute import refuse_unimputed
 from bayou.containers.labelled import LabelledArray, to_array
@@ -77,7 +77,7 @@ def read_values(
                 "Hint: call `set_data({'x': values})`, or `set_data(frame)`."
             )
         table = table_of(new_data, "`new_data`")
-        return _read_columns(model, table, _fed_by(model, table))
+        return _read_columns(model, table, _fed_by(model, table), "`new_data`")
     values: dict[SharedVariable, NewValues] = {}
     for name, value in new_data.items():
         variable = _container(model, name)
@@ -151,14 +151,14 @@ def _fed_by(model: Any, table: Named) -> list[SharedVariable]:
 
 
 def _read_columns(
-    model: Any, table: Named, variables: Iterable[Any]
+    model: Any, table: Named, variables: Iterable[Any], what: str
 ) -> dict[SharedVariable, NewValues]:
     """Read the columns of containers from one table."""
     chosen = list(variables)
     if any(variable.tag.columns.missing != "refuse" for variable in chosen):
         held = [name for v in chosen for name in _columns(v) if name in table.names]
         table = table.collected(held) if held else table
-    found = matched(model, table, chosen)
+    found = matched(model, table, chosen, what)
     arrays = read_all([reader.column for reader in found.values()])
     return {
         variable: _of_rows(variable, table, reader, array)
@@ -185,17 +185,16 @@ def _read_value(
 ) -> NewValues:
     """Read the new value of a container: of its dtype, rank and static shape."""
     columns = columns_of(variable)
-    words = type(value).__name__
+    words, what = type(value).__name__, f"`new_data[{variable.name!r}]`"
     if columns is not None:
         table = named(value)
         if table is not None and not table.is_series:
-            return _read_columns(model, table, [variable])[variable]
+            return _read_columns(model, table, [variable], what)[variable]
         held_otherwise = columns.categories is not None or columns.dates
         if not columns.is_matrix and not (held_otherwise and _are_numbers(value)):
             index = value.index if isinstance(value, pd.Series) else None
             column = Named(columns.names, words, {columns.names[0]: value}, index)
-            return _read_columns(model, column, [variable])[variable]
-    what = f"`new_data[{variable.name!r}]`"
+            return _read_columns(model, column, [variable], what)[variable]
     if isinstance(value, pd.DataFrame) and exports(variable) and variable.type.ndim == 2:
         value = _columns_in_order(model, dims_of(model, variable)[1], value, given)
     table_of_value = to_array(value, what, variable.type.dtype)
@@ -207,7 +206,7 @@ def _read_value(
             f"{array.shape}.\nHint: pass a frame, whose columns are matched by name."
         )
     if columns is not None and columns.categories is not None:
-        _check_codes(what, array, columns.categories)
+        refuse_beyond(what, array, columns.categories)
     return NewValues(table_of_value, words)
 
 
@@ -217,15 +216,6 @@ def _are_numbers(value: Any) -> bool:
     if isinstance(dtype, np.dtype):
         return dtype.kind in "biuf"
     return dtype is None and np.asarray(value).dtype.kind in "biuf"
-
-
-def _check_codes(what: str, array: NDArray[Any], categories: tuple[str, ...]) -> None:
-    beyond = array[(array < 0) | (array >= len(categories))]
-    if beyond.size:
-        raise ValueError(
-            f"{what} must hold codes from 0 to {len(categories) - 1}, of {listed(categories)}, got "
-            f"{beyond.ravel()[0]}.\nHint: pass the categories themselves, which are coded for you."
-        )
 
 
 def _check_shape(variable: Any, shape: tuple[int, ...]) -> None:

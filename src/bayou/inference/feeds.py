@@ -304,13 +304,14 @@ def _filled_size(num_rows: int) -> int:
     return math.ceil(num_rows / step) * step
 
 
-def whole_density(program: Program) -> Callable[[NDArray[Any]], NDArray[Any]] | None:
-    """Return log densities of positions on all rows, as they are when asked, or None.
+def whole_density(program: Program) -> Callable[[NDArray[Any]], NDArray[Any]] | str:
+    """Return log densities of positions on all rows, as they are when asked, or why there are none.
 
     Takes positions of shape (num_positions, size).
     """
-    if why_not_whole(program):
-        return None
+    reason = why_not_whole(program)
+    if reason is not None:
+        return reason
 
     def densities(positions: NDArray[Any]) -> NDArray[Any]:
         blocks = whole_blocks(program)

@@ -152,6 +152,6 @@ def _fitted(
         # The table says it.
         warnings.simplefilter("ignore", ConvergenceWarning)
         found = fit(n, method, model=model, random_seed=seed, progressbar=False)
-    khat = np.nan if found.density is None else found.khat(draws, random_seed=seed)
+    khat = np.nan if isinstance(found.density, str) else found.khat(draws, random_seed=seed)
     posterior = found.draws(draws, random_seed=seed)
     return {"posterior": posterior}, {"khat": khat, "converged": float(found.converged)}

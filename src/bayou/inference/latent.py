@@ -70,7 +70,9 @@ def latent_start(
         values = position[size:].reshape(num_rows, width)
         return program.density(position[:size], (*inputs, values), weights)
 
-    joint = replace(program, density=density, compiled={}, block_sizes=set())
+    joint = replace(
+        program, density=density, compiled=program.joint.setdefault(num_rows, {}), block_sizes=set()
+    )
     [values] = program.latent_start(num_rows)
     begin = np.concatenate([start, values.ravel()])
     inputs = fed + rest + counts

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
+from bayou.containers.dims import dims_of
 from bayou.inference.approximation import Approximation
 from bayou.inference.batched import batched_program
 from bayou.inference.context import model_of
@@ -16,14 +17,20 @@ from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.program import compile_program
+from bayou.inference.provenance import dim_fingerprint
 from bayou.results.fit import Fit
 from bayou.results.provenance import Provenance
 from bayou.results.store import read_arrays
+from bayou.sources.source import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pymc as pm
+    from numpy.typing import NDArray
+
+    from bayou.inference.program import Program
 
 GUIDES: dict[str, Any] = {guide.__name__: guide for guide in (MeanField, FullRank, LowRank)}
 
@@ -37,7 +44,9 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
         A file that :meth:`bayou.Fit.save` wrote.
     model : pymc.Model, optional
         The model that was fitted, made anew; by default the one of the context. Its data may be
-        others: :func:`bayou.verify` tells.
+        others, and as many rows as there are: :func:`bayou.verify` tells. The dims of its free
+        variables have the labels that were fitted, in their order; but those of rows, where
+        variables with a value for each row were fitted in batches, are not compared.
 
     Returns
     -------
@@ -48,7 +57,8 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file was not written by ``save``, is damaged, or is of another model.
+        If the file was not written by ``save``, is damaged, or is of another model, or of one whose
+        free variables have other labels or lengths.
 
     Examples
     --------
@@ -78,6 +88,9 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
         )
     if batching is not None:
         _, program = batched_program(model, *batching, validate=True)
+    provenance = _provenance(description.get("provenance"))
+    _check_labels(model, program, provenance, str(path))
+    _check_lengths(program, arrays, str(path))
     guide = GUIDES[description["guide"]](**description["guide options"])
     size = jnp.zeros(program.layout.size)
     some = guide.init(size, size + 1)
@@ -100,8 +113,50 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
             else None
         ),
     )
-    provenance = _provenance(description.get("provenance"))
     return Fit(model, program, approximation, whole_density(program), provenance)
+
+
+def _check_labels(
+    model: pm.Model, program: Program, provenance: Provenance | None, path: str
+) -> None:
+    """Refuse a model whose free variables have other labels than those that were fitted."""
+    if provenance is None:
+        return
+    latent = () if program.latent is None else program.latent.names
+    for variable in model.free_RVs:
+        # Rows of variables with a value for each row may be others.
+        of_elements = dims_of(model, variable)[variable.name in latent :]
+        for dim in of_elements:
+            if dim is None or provenance.dims.get(dim) == dim_fingerprint(model, dim):
+                continue
+            labels = model.coords.get(dim)
+            shown = "none" if labels is None else _shown(labels)
+            raise ValueError(
+                f"The dim {dim!r} of `model`, of {variable.name!r}, must have the labels that were "
+                f"fitted, in their order, got others than those of {path!r}: {shown}.\n"
+                "Hint: make the model by the same code, with coords that do not depend on the "
+                "data; by.predict puts draws in order for a model with the labels in another one."
+            )
+
+
+def _shown(labels: Sequence[Any]) -> str:
+    some = listed(tuple(map(str, labels[:3])))
+    return some if len(labels) <= 3 else f"{some}, ... ({len(labels)})"
+
+
+def _check_lengths(program: Program, arrays: Mapping[str, NDArray[Any]], path: str) -> None:
+    """Refuse a model whose free variables have other shapes than those that were fitted."""
+    found = {"free variables": (arrays["origin"].size, program.layout.size)}
+    if "latent 0" in arrays:
+        row = arrays["latent 0"].shape[1], program.latent_layout.size
+        found["variables with a value for each row"] = row
+    for what, (fitted, size) in found.items():
+        if fitted != size:
+            raise ValueError(
+                f"The {what} of `model` must have the lengths that were fitted, got {size} numbers "
+                f"where {path!r} has {fitted}.\n"
+                "Hint: a shape that comes from the data must be that of the data that were fitted."
+            )
 
 
 def _provenance(text: str | None) -> Provenance | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayou.containers.columns import columns_of, matched, table_of
+from bayou.containers.columns import columns_of, matched, refuse_beyond, table_of
 from bayou.containers.dims import dims_of, read_labels
 from bayou.containers.labelled import to_array
 from bayou.feeding.layout import Layout
@@ -247,8 +247,11 @@ def _read(
         if isinstance(value, pd.DataFrame) and _exports(container) and container.type.ndim == 2:
             value = _in_order(value, model.coords[dims_of(model, container)[1]], what)
         plain = to_array(value, what, container.type.dtype)
+        if columns is not None and columns.categories is not None and plain.array.ndim == 1:
+            what = f"{what}, of data container {container.name!r},"
+            refuse_beyond(what, plain.array, columns.categories)
         return plain.array, next(iter(plain.labels), None)
-    [reader] = matched(model, table, [container]).values()
+    [reader] = matched(model, table, [container], what).values()
     layout = Layout((reader.column,))
     blocks = count_blocks(layout.source, layout.names[0])
     [[array]] = read_pieces(layout, blocks, sum(blocks))

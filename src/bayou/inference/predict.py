@@ -62,7 +62,9 @@ def predict(
         order and with others besides; or new values by the names of containers and minibatches,
         rows first. What only feeds ``observed=`` is not needed.
     var_names : str or sequence of str, optional
-        Observed variables and deterministics; by default all that is observed.
+        Observed variables and deterministics; by default all that is observed. A free variable
+        with a value for each row cannot be had by its own name, but through a
+        :class:`pymc.Deterministic` of it.
     draws : int, optional
         Of a fit the number of draws, by default 1000; of a tree the number of each chain, by
         default all, spread evenly over those that there are.
@@ -97,9 +99,10 @@ def predict(
     TypeError
         If there is no model, or no draws of its variables.
     ValueError
-        If `var_names` are none of the model, `data` lack columns or containers, there are fewer
-        draws, the posterior is of another model, `out` is taken or was begun with something else,
-        or all of it does not fit in memory.
+        If `var_names` are none of the model, `data` lack columns or containers, have no rows,
+        missing values or codes of no category, there are fewer draws, the posterior is of another
+        model or of other labels, `out` is taken or was begun with something else, or all of it does
+        not fit in memory.
 
     Notes
     -----
@@ -107,6 +110,15 @@ def predict(
     the effect of a new group from its population: leave them out of the posterior for that. So are
     those that have a value for each row, since these are others. The attribute
     ``drawn_from_prior`` of the predictions names them.
+
+    Draws go to the labels of the model's dims: the same labels in another order are put in order,
+    others are refused. Draws without labels, as of a dim that the posterior has no coords for, go
+    by their place.
+
+    No row is left out: missing values are refused, also where a container was built with
+    ``missing="drop"``; filter such rows first. All categories that a container built with
+    ``unknown="other"`` does not know share that one level, and its effect, rather than having one
+    each.
 
     Before anything is computed, it is tried on a few rows whether what is predicted for a row
     depends on that row alone. Where it does not (a random walk over rows, rows centred by their own
@@ -139,6 +151,7 @@ def predict(
     posterior = parameter_draws(fit_or_datatree, draws, seed, model)
     names = _names(posterior.model, var_names)
     rows = new_rows(posterior.model, names, data)
+    posterior = posterior.in_order(names, rows.row_dims)
     some = first_rows(rows, SHORT + LONG)
     found, fixed = predictor(
         posterior.model,
@@ -261,8 +274,9 @@ def _names(model: pm.Model, var_names: str | Sequence[str] | None) -> list[str]:
         got = "None for a model that observes nothing" if var_names is None else unknown or names
         raise ValueError(
             f"`var_names` must be among {list(known)}, got {got}.\n"
-            "Hint: those are what the model observes and its deterministics; draws of free "
-            "variables are in the posterior."
+            "Hint: those are what the model observes and its deterministics. Draws of free "
+            "variables are in the posterior; of one with a value for each row, which new rows have "
+            "others of, make a pm.Deterministic in the model and ask for that."
         )
     parted = [name for name in names if name in imputed(model)]
     if parted:

@@ -124,6 +124,8 @@ class Program:
         Functions compiled for this program, kept by those who compile them.
     block_sizes : set of int
         The numbers of rows that they were compiled for.
+    joint : dict
+        By a number of rows, functions compiled of the position and latent variables of so many.
     """
 
     layout: Layout
@@ -148,6 +150,7 @@ class Program:
     batching: tuple[int, str] | None = None
     compiled: dict[Any, Callable[..., Any]] = field(default_factory=dict, repr=False)
     block_sizes: set[int] = field(default_factory=set, repr=False)
+    joint: dict[int, dict[Any, Callable[..., Any]]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -57,7 +57,7 @@ def provenance_of(model: pm.Model) -> Provenance:
     }
     return Provenance(
         versions={"pymc": pm.__version__, "pytensor": pytensor.__version__},
-        dims={dim: _dim_fingerprint(model, dim) for dim in _free_dims(model)},
+        dims={dim: dim_fingerprint(model, dim) for dim in _free_dims(model)},
         variables=variable_fingerprints(model),
         containers=containers,
         unread=unread,
@@ -141,7 +141,7 @@ def _free_dims(model: pm.Model) -> list[str]:
     return [dim for dim in found if dim is not None]
 
 
-def _dim_fingerprint(model: pm.Model, dim: str) -> str:
+def dim_fingerprint(model: pm.Model, dim: str) -> str:
     """Return the fingerprint of the labels of a dim; without labels it counts from 0."""
     labels = model.coords.get(dim)
     if labels is None:

@@ -45,9 +45,9 @@ class Fit:
         The model as JAX functions.
     approximation : Approximation
         The distribution, and how the fit came to it.
-    density : callable or None
-        From positions, shape (draws, size), to log densities on all rows as the data are now; None
-        where rows come from a generator.
+    density : callable or str
+        From positions, shape (draws, size), to log densities on all rows as the data are now; or
+        what keeps them from being had, in words.
     provenance : Provenance, optional
         The data and the model that it was fitted to, which :func:`bayou.verify` compares.
     """
@@ -55,7 +55,7 @@ class Fit:
     model: pm.Model
     program: Program
     approximation: Approximation
-    density: Density | None = None
+    density: Density | str
     provenance: Provenance | None = None
 
     def __repr__(self) -> str:
@@ -134,7 +134,14 @@ class Fit:
         Raises
         ------
         ValueError
-            If ``draws`` is below 1.
+            If ``draws`` is below 1, or a variable with a value for each row was fitted to another
+            number of rows than the model holds now.
+
+        Notes
+        -----
+        A variable with a value for each row, of a fit in batches, has those of the rows that were
+        fitted, by their place: the model must hold the same rows in the same order.
+        :func:`bayou.predict` is for others.
         """
         return self._tree(draws, random_seed, self.provenance)
 
@@ -167,6 +174,7 @@ class Fit:
         guide, params, frame = self._distribution
         chosen = None if names is None else frozenset(names)
         seed = _seed(random_seed)
+        self._check_rows(chosen)
         latent = self.approximation.latent
         # A draw of latent variables has a value for each row of the data.
         at_once = 256 if latent is None else 1
@@ -262,7 +270,7 @@ class Fit:
         Raises
         ------
         ValueError
-            If ``draws`` is below 100, rows come from a generator, or the density is nan at a draw.
+            If ``draws`` is below 100, the density of all rows cannot be had, or is nan at a draw.
 
         Notes
         -----
@@ -299,7 +307,7 @@ class Fit:
         Raises
         ------
         ValueError
-            If ``draws`` is below 2, rows come from a generator, or the density is nan at a draw.
+            If ``draws`` is below 2, the density of all rows cannot be had, or is nan at a draw.
 
         Notes
         -----
@@ -400,11 +408,13 @@ class Fit:
     def _log_densities(
         self, asked: str, draws: int, random_seed: int | None
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        if self.density is None:
+        if isinstance(self.density, str):
+            hint = "judge by scores of rows that were held out, which by.predict predicts"
+            if self.program.latent is None:
+                hint = f"observe a by.Minibatch, or {hint}"
             raise ValueError(
-                f"`{asked}` must have the density of all rows, got rows of a generator, a "
-                "potential of the rows of one batch, or variables with a value for each row.\n"
-                "Hint: observe a by.Minibatch, or judge by scores of data that were held out."
+                f"`{asked}` must have the density of all rows, got none, since {self.density}.\n"
+                f"Hint: {hint}."
             )
         guide, params, frame = self._distribution
         key = (_coordinates, guide)
@@ -412,6 +422,23 @@ class Fit:
         draw = compiled.setdefault(key, jax.jit(partial(_coordinates, guide)))
         coordinates, densities = draw(params, self._noise(draws, _seed(random_seed)))
         return log_densities(self.density, frame, coordinates, densities)
+
+    def _check_rows(self, names: frozenset[str] | None) -> None:
+        """Refuse draws of variables of rows for another number of rows."""
+        of_rows, latent = self.program.latent, self.approximation.latent
+        if of_rows is None or latent is None:
+            return
+        if names is not None and not names & set(of_rows.names):
+            return
+        fitted = len(latent.location)
+        lengths = (held.get_value(borrow=True).shape[axis] for held, axis in self.program.counted)
+        now = next(lengths, of_rows.num_rows)
+        if now != fitted:
+            raise ValueError(
+                f"The model must hold the rows that were fitted, for draws of {of_rows.names[0]!r} "
+                f"with a value for each: {fitted} were fitted, got {now} now.\n"
+                "Hint: by.predict is for other rows; or put those that were fitted back."
+            )
 
     def _element_names(self, elements: NDArray[Any]) -> list[str]:
         """Name elements of the position as ArviZ does, such as "a[label]"."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bayou.sources.durable import sync, write_whole
+from bayou.sources.durable import is_beside, sync, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,12 +44,13 @@ class Unfinished:
         ValueError
             If the place is taken, or the folder beside it by something else.
         """
-        if self.place.exists():
+        # A link to nothing is taken too, though nothing exists there.
+        if os.path.lexists(self.place):
             raise ValueError(
                 f"`out` must be a new path, got {str(self.place)!r}, which is there already.\n"
                 "Hint: choose another one, or remove it first."
             )
-        if not self.folder.exists():
+        if not os.path.lexists(self.folder) or self._is_bare():
             return None
         try:
             noted: dict[str, Any] = json.loads(self._manifest.read_text(encoding="utf-8"))
@@ -58,6 +60,12 @@ class Unfinished:
                 f"without a manifest ({error}).\nHint: remove the folder, or choose another path."
             ) from error
         return noted
+
+    def _is_bare(self) -> bool:
+        """Whether the folder holds nothing but what an interruption left before the first note."""
+        return self.folder.is_dir() and all(
+            is_beside(path, self._manifest) for path in self.folder.iterdir()
+        )
 
     def note(self, manifest: Mapping[str, Any]) -> None:
         """Note what is done, so that a later run goes on from there."""

@@ -256,9 +256,13 @@ def check_not_empty(names: Collection[str], num_rows: int, num_dropped: int = 0)
         raise empty_error(f"no rows but {num_dropped} with a null" if num_dropped else "no rows")
 
 
-def empty_error(got: str) -> ValueError:
+class EmptySourceError(ValueError):
+    """A source that has nothing."""
+
+
+def empty_error(got: str) -> EmptySourceError:
     """Return the error for a source that has nothing: `got` says what it has."""
-    return ValueError(
+    return EmptySourceError(
         f"A source must have at least one field and one row, got {got}.\n"
         "Hint: look at what was passed or at the path, and at the filter that came before."
     )

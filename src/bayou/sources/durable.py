@@ -31,6 +31,12 @@ def write_whole(file: Path, content: bytes) -> None:
     sync(file.parent)  # Or the new name could be lost with the power.
 
 
+def is_beside(path: Path, file: Path) -> bool:
+    """Tell whether a path is what an interrupted :func:`write_whole` of a file left beside it."""
+    process = path.name.removeprefix(f".{file.name}.")
+    return path.parent == file.parent and process != path.name and process.isdecimal()
+
+
 def sync(path: Path) -> None:
     """See a file or the names in a folder onto the disk."""
     descriptor = os.open(path, os.O_RDONLY)
