@@ -75,7 +75,7 @@ def test_new_flights_are_predicted_with_an_effect_from_the_population_of_months(
         **{
             f"{factor}_effect": xr.DataArray(
                 np.full(len(every[factor].cat.categories), 10.0 * (factor == "month")),
-                coords={factor: every[factor].cat.categories},
+                coords={factor: every[factor].cat.categories.astype(str)},
             )
             for factor in demo.FACTORS
         },

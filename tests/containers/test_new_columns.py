@@ -221,7 +221,7 @@ def test_missing_is_not_unknown() -> None:
     message = (
         "'carrier' in row 1.\nHint: what is missing is not unknown: fill it in with 'other' first "
         "if it is to count as that, or build the container with missing='drop', which leaves out "
-        "such rows.$"
+        "such rows"
     )
     options = {"columns": "carrier", "categories": "carriers"}
     refuses(ValueError, message, frame, **options, unknown="other")

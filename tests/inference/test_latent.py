@@ -148,6 +148,6 @@ def test_a_length_of_its_own() -> None:
     with pm.Model() as model:
         outcome = by.Data("outcome", COUNTS, dims="row")
         effect = pm.Normal("effect", shape=NUM_ROWS, dims="row")
-        pm.Poisson("y", pm.math.exp(effect), observed=outcome, dims="row")
+        pm.Poisson("y", pm.math.exp(effect + pm.Normal("a")), observed=outcome, dims="row")
     with pytest.raises(ValueError, match="'effect' must have the length of its dim"):
         fit(model, 100)

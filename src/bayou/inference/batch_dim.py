@@ -107,11 +107,6 @@ def rows_of(model: pm.Model, batch_dim: str | None = None) -> Rows:
     latent = [
         variable.name for variable in model.free_RVs if dims_of(model, variable)[:1] == (dim,)
     ]
-    if len(latent) == len(model.free_RVs):
-        raise ValueError(
-            f"`batch_size` must be left out where all variables have a value for each row, got "
-            f"{latent} alone.\nHint: nothing ties the rows together; fit them all at once."
-        )
     names = tuple(variable.name for variable in observed)
     return Rows(dim, storages, names, tuple(latent))
 

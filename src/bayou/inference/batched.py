@@ -211,6 +211,12 @@ def _batched_model(
     them whole, and takes those of the batch.
     """
     check_joint([model[name] for name in (*rows.observed, *rows.latent)])
+    if len(rows.latent) == len(model.free_RVs):
+        raise ValueError(
+            "`batch_size` must be left out where all variables have a value for each row, got "
+            f"{list(rows.latent)} alone.\n"
+            "Hint: nothing ties the rows together; fit them all at once."
+        )
     graphs = graphs_of(model)
     slices: dict[str, Any] = {}
     of_container: dict[int, Any] = {}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import xarray as xr
 
 from bayou.arguments import whole_number
 from bayou.results.diagnostics import Estimate, evidence_lower_bound, log_densities, pareto_khat
+from bayou.results.named_values import element_names, named_values
 from bayou.results.plot import plot_fit
 from bayou.results.store import write_arrays
 from bayou.results.tree import posterior_tree
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pymc as pm
+    import xarray as xr
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -90,7 +91,9 @@ class Fit:
         """The means of the free variables, transformed to the real line as PyMC names them."""
         guide, params, frame = self._distribution
         latent = self.approximation.latent
-        return self._dataset(
+        return named_values(
+            self.model,
+            self.program,
             frame.positions(np.asarray(guide.mean(params))),
             None if latent is None else np.asarray(latent.location),
         )
@@ -100,7 +103,9 @@ class Fit:
         """The standard deviations of the free variables, transformed to the real line."""
         guide, params, frame = self._distribution
         latent = self.approximation.latent
-        return self._dataset(
+        return named_values(
+            self.model,
+            self.program,
             frame.stds(np.asarray(guide.std(params))),
             None if latent is None else np.exp(np.asarray(latent.log_scale)),
         )
@@ -351,7 +356,7 @@ class Fit:
         2
         """
         found = self.approximation
-        names = [] if found.path_elements is None else self._element_names(found.path_elements)
+        names = [] if found.path_elements is None else element_names(self.mean, found.path_elements)
         return plot_fit(found.elbo, found.rates, found.path, found.path_steps, names)
 
     def save(self, path: str | Path) -> None:
@@ -440,34 +445,6 @@ class Fit:
                 "Hint: by.predict is for other rows; or put those that were fitted back."
             )
 
-    def _element_names(self, elements: NDArray[Any]) -> list[str]:
-        """Name elements of the position as ArviZ does, such as "a[label]"."""
-        variables = list(self.mean.data_vars.values())
-        ends = np.cumsum([variable.size for variable in variables])
-        names = []
-        for element in elements:
-            number = int(np.searchsorted(ends, element, side="right"))
-            variable = variables[number]
-            inner = element - (ends[number] - variable.size)
-            places = zip(variable.dims, np.unravel_index(inner, variable.shape), strict=True)
-            labels = ", ".join(str(variable[dim].values[place]) for dim, place in places)
-            names.append(f"{variable.name}[{labels}]" if labels else str(variable.name))
-        return names
-
-    def _dataset(self, vector: NDArray[Any], of_rows: NDArray[Any] | None) -> xr.Dataset:
-        layout, of_latent = self.program.layout, self.program.latent_layout
-        values = dict(zip(layout.names, layout.split(vector), strict=True))
-        if of_rows is not None:
-            values |= zip(of_latent.names, of_latent.split(of_rows), strict=True)
-        variables = {name: (_dims(self.model, name, part), part) for name, part in values.items()}
-        used = {dim for dims, _ in variables.values() for dim in dims}
-        coords = {
-            dim: list(labels)
-            for dim, labels in self.model.coords.items()
-            if dim in used and labels is not None
-        }
-        return xr.Dataset(variables, coords)
-
 
 def _coordinates(guide: Guide, params: Params, noise: Any) -> Any:
     """Return draws of a guide, and its log densities at them."""
@@ -490,13 +467,3 @@ def _latent_draw(latent: Any, key: jax.Array) -> tuple[jax.Array, ...]:
     location, log_scale = latent
     noise = jax.random.normal(key, location.shape, location.dtype)
     return (location + jax.numpy.exp(log_scale) * noise,)
-
-
-def _dims(model: pm.Model, value_name: str, part: NDArray[Any]) -> tuple[str, ...]:
-    """Name the axes of a transformed variable: the model's dims where the transform keeps them."""
-    [variable] = [free for free, value in model.rvs_to_values.items() if value.name == value_name]
-    dims = model.named_vars_to_dims.get(variable.name, ())
-    lengths = tuple(int(model.dim_lengths[dim].eval()) for dim in dims)
-    if lengths == part.shape:
-        return tuple(dims)
-    return tuple(f"{value_name}_dim_{axis}" for axis in range(part.ndim))
