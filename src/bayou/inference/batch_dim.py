@@ -10,13 +10,11 @@ import pytensor
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
-from pytensor.tensor.elemwise import Elemwise
 
 from bayou.containers.dims import dims_of
-from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import streamed
-from bayou.containers.rows import SliceOp
 from bayou.inference.remake import graphs_of, is_scaled, scale_at
+from bayou.inference.roots import is_fed, uncast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,7 +114,7 @@ def rows_by_length(model: pm.Model) -> Rows | None:
 
     It is a guess, for use where the likelihood is then checked.
     """
-    values = [_uncast(model.rvs_to_values[variable]) for variable in model.observed_RVs]
+    values = [uncast(model.rvs_to_values[variable]) for variable in model.observed_RVs]
     held = [value for value in values if value.ndim and isinstance(value, SharedVariable)]
     lengths = {_length(value, 0) for value in held}
     if len(held) < len(values) or len(lengths) != 1:
@@ -136,7 +134,7 @@ def _observed_storages(
     """Return what holds the rows of observed variables; an array is put into a container."""
     storages: dict[Any, tuple[SharedVariable, int]] = {}
     for variable in observed:
-        value = _uncast(model.rvs_to_values[variable])
+        value = uncast(model.rvs_to_values[variable])
         if isinstance(value, Constant):
             storages[value] = (pytensor.shared(value.data, name=variable.name), 0)
         elif isinstance(value, SharedVariable):
@@ -177,18 +175,12 @@ def _dim(model: pm.Model, leading: Mapping[str, str | None], batch_dim: str | No
 
 def _leading_dim(model: pm.Model, variable: Any) -> str | None:
     """Return the first dim of an observed variable, or of the container that it is observed at."""
-    value = _uncast(model.rvs_to_values[variable])
+    value = uncast(model.rvs_to_values[variable])
     for named in (variable, value):
         dims = dims_of(model, named)[:1]
         if dims and dims[0] is not None:
             return dims[0]
     return None
-
-
-def _uncast(variable: Any) -> Any:
-    while variable.owner is not None and isinstance(variable.owner.op, Elemwise):
-        variable = variable.owner.inputs[0]
-    return variable
 
 
 def _length(storage: SharedVariable, axis: int) -> int:
@@ -204,7 +196,7 @@ def check_total_sizes(model: pm.Model, rows: Rows) -> None:
         if variable.name not in rows.observed or not is_scaled(variable):
             continue
         value = model.rvs_to_values[variable]
-        storage, axis = rows.storages[_uncast(value)]
+        storage, axis = rows.storages[uncast(value)]
         held = storage.get_value(borrow=True).shape[axis]
         total = scale_at(variable, value.shape) * held
         if not np.isclose(total, num_rows, rtol=1e-9):
@@ -216,7 +208,4 @@ def check_total_sizes(model: pm.Model, rows: Rows) -> None:
 
 def holds_batches(model: pm.Model) -> bool:
     """Tell whether a model holds minibatches or generators itself."""
-    return any(
-        variable.owner is not None and isinstance(variable.owner.op, SliceOp | GeneratorOp)
-        for variable in ancestors(graphs_of(model))
-    )
+    return any(map(is_fed, ancestors(graphs_of(model))))

@@ -106,11 +106,16 @@ def storage_of(variable: TensorVariable) -> SharedVariable:
     return variable.owner.inputs[0]
 
 
-def is_fed(variable: Variable) -> bool:
-    """Tell whether a variable, or what it is a cast of, is a minibatch or a generator of bayou."""
+def uncast(variable: Any) -> Any:
+    """Return what a variable is a cast of; itself if it is none."""
     while variable.owner is not None and isinstance(variable.owner.op, Elemwise):
         variable = variable.owner.inputs[0]
-    return _is_fed(variable)
+    return variable
+
+
+def is_fed(variable: Variable) -> bool:
+    """Tell whether a variable, or what it is a cast of, is a minibatch or a generator of bayou."""
+    return _is_fed(uncast(variable))
 
 
 def _is_fed(variable: Variable) -> bool:

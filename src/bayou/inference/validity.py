@@ -149,8 +149,7 @@ def _compare(model: pm.Model, program: Program) -> str | None:
     half = max(1, min(HALF_ROWS, len(rows) // 2))
     sizes = [1, 1, 1, half, *(min(sample.size, len(rows)),) * NUM_BATCHES]
     latent = _latent(program, generator, len(rows))
-    for position in _positions(model, program, generator, rows, latent):
-        whole = _terms(program, position, rows, latent)
+    for position, whole in _positions(model, program, generator, rows, latent):
         for size in sizes:
             batch = generator.choice(len(rows), size, replace=False)
             of_batch = tuple(values[batch] for values in latent)
@@ -176,15 +175,15 @@ def _positions(
     generator: np.random.Generator,
     rows: NDArray[np.int64],
     latent: Inputs,
-) -> Iterator[NDArray[Any]]:
-    """Yield positions to compare at: around the start, and drawn from the prior."""
+) -> Iterator[tuple[NDArray[Any], Terms]]:
+    """Yield positions around the start and drawn from the prior, with the densities on all rows."""
     direction = generator.uniform(-1, 1, size=program.layout.size)
     for jitter in JITTERS:
         position = program.start(0) + jitter * direction
         terms = _terms(program, position, rows, latent)
         if all(np.isfinite(term).all() for term in terms.values()):
             break
-    yield position
+    yield position, terms
     draw = start_function(model, jitter=False, prior=True)
     names = [value.name for value in model.value_vars]
     for seed in range(NUM_PRIOR):
@@ -193,7 +192,8 @@ def _positions(
         except FAILURES:
             # Some distributions have a density alone.
             return
-        yield np.concatenate([np.ravel(values[name]) for name in program.layout.names])
+        position = np.concatenate([np.ravel(values[name]) for name in program.layout.names])
+        yield position, _terms(program, position, rows, latent)
 
 
 def _length(variable: Any) -> int:
