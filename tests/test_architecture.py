@@ -24,9 +24,9 @@ import bayou as by
 ROOT = Path(by.__file__).parents[2]
 PACKAGE = ROOT / "src" / "bayou"
 FILES = sorted(PACKAGE.rglob("*.py"))
-STAGES = ("sources", "sampling", "feeding", "containers", "inference", "results")
+STAGES = ("sources", "sampling", "feeding", "containers", "cluster", "inference", "results")
 SHARED = {"arguments"}
-OPTIONAL = {"duckdb", "matplotlib", "polars", "ray", "torch", "zarr"}
+OPTIONAL = {"blackjax", "duckdb", "matplotlib", "polars", "ray", "torch", "zarr"}
 MAX_LINES = 500
 
 each_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))

@@ -1,0 +1,1 @@
+"""Processes of a cluster, on one machine or many, that do parts of the work."""
