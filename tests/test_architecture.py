@@ -125,6 +125,16 @@ def test_importing_bayou_imports_no_optional_module() -> None:
     assert result.stdout.split() == []
 
 
+def test_importing_bayou_leaves_out_what_few_use() -> None:
+    command = (
+        "import sys, bayou; print(*{'scipy.stats', 'nutpie', 'arviz_plots'} & set(sys.modules))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == []
+
+
 def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]

@@ -16,7 +16,7 @@ from rich import box
 from rich.console import Console, Group
 from rich.table import Table as Grid
 from rich.text import Text
-from scipy import stats
+from scipy.special import fdtrc
 
 from bayou.feeding.memory import default_window
 from bayou.sources.open import source as as_source
@@ -330,7 +330,7 @@ def _order(runs: Sequence[NDArray[Any]]) -> tuple[str, float]:
     known = [run.real for run in known if len(run)]
     if len(known) < 2:
         return "", 0.0
-    ranks = stats.rankdata(np.concatenate(known))
+    ranks = pd.Series(np.concatenate(known)).rank().to_numpy()
     sizes = np.array([len(run) for run in known])
     groups, rows = len(sizes), len(ranks)
     starts = np.cumsum(sizes) - sizes
@@ -341,7 +341,7 @@ def _order(runs: Sequence[NDArray[Any]]) -> tuple[str, float]:
         return "", 0.0
     # Rows that are alike within each stretch leave no variance there.
     ratio = np.inf if within == 0 else (between / (groups - 1)) / (within / (rows - groups))
-    chance = stats.f.sf(ratio, groups - 1, rows - groups)
+    chance = fdtrc(groups - 1, rows - groups, ratio)
     strength = 1 / (1 + (rows / groups) / max(ratio - 1, 1e-300))
     if chance > MAX_CHANCE or strength < MIN_STRENGTH:
         return "", 0.0
