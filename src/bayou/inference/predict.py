@@ -175,7 +175,7 @@ def _sizes(task: Task, chunk_rows: int | None, unit_bytes: int) -> tuple[int, in
     piece = task.run.piece_rows
     unit = min(MOST_ROWS, unit_bytes // max(1, task.plan.row_bytes)) // piece * piece or piece
     if chunk_rows is None:
-        free = int(SHARE * free_memory()) // max(1, task.run.rows.row_bytes)
+        free = int(SHARE * free_memory()) // max(1, 2 * task.run.rows.row_bytes)
         chunk_rows = min(MOST_ROWS, free)
     else:
         whole_number("chunk_rows", chunk_rows, 1, "it counts rows that are predicted in one go.")

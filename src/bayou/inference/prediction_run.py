@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from bayou.inference.progress import row_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
@@ -76,7 +78,7 @@ class Run:
         sink : InMemory, InZarr or InParquet
             Takes the predictions of several threads.
         chunk_rows : int
-            Rows that are in memory at once; a multiple of `unit_rows`.
+            Rows that are read at once, of two chunks in memory; a multiple of `unit_rows`.
         unit_rows : int
             Rows that are put at once; a multiple of the rows of a piece.
         shown : bool
@@ -93,7 +95,16 @@ class Run:
         """
         digest, start = hashlib.sha256(), 0
         limits = _Limits()
-        workers = ThreadPoolExecutor(os.cpu_count() or 1)
+        threads = ThreadPoolExecutor(os.cpu_count() or 1)
+        begun: deque[_Begun] = deque()
+
+        def end_first() -> None:
+            chunk = begun.popleft()
+            for future in chunk.units:
+                future.result()
+            sink.reached(chunk.stop)
+            note(chunk.stop, chunk.digest)
+
         try:
             with row_progress(self.rows.num_rows, shown) as advance:
                 for chunk in self.rows.pieces(chunk_rows):
@@ -108,13 +119,13 @@ class Run:
                     if start > done[0]:
                         units = range(0, len(chunk[0]), unit_rows)
                         put = [
-                            workers.submit(self._unit, sink, chunk, begin, first, unit_rows)
+                            threads.submit(self._unit, sink, chunk, begin, first, unit_rows)
                             for first in units
                         ]
-                        for future in put:
-                            future.result()
-                        sink.reached(start)
-                        note(start, digest.hexdigest())
+                        begun.append(_Begun(start, digest.hexdigest(), put))
+                        # The next one is read meanwhile, and follows without a pause.
+                        if len(begun) > 1:
+                            end_first()
                     elif start == done[0] and digest.hexdigest() != done[1]:
                         raise ValueError(
                             "`data` must be those that `out` was begun with, got other values in "
@@ -122,8 +133,10 @@ class Run:
                             "folder that ends in .partial, to begin anew."
                         )
                     advance(len(chunk[0]))
+                while begun:
+                    end_first()
         finally:
-            workers.shutdown(cancel_futures=True)
+            threads.shutdown(cancel_futures=True)
 
     def _unit(self, sink: Any, chunk: Arrays, begin: int, first: int, unit_rows: int) -> None:
         """Predict some rows of a chunk, and put them into the sink."""
@@ -157,6 +170,14 @@ class Run:
             ]
         )
         sink.put(begin + first, count, values)
+
+
+class _Begun(NamedTuple):
+    """A chunk that threads predict: the rows up to its end, their digest, and its units."""
+
+    stop: int
+    digest: str
+    units: list[Future[None]]
 
 
 @dataclass

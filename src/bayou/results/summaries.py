@@ -59,13 +59,13 @@ class InParquet:
 
     def reached(self, num_rows: int) -> None:
         """Write what was put, up to a number of rows, to a file."""
-        if self.tables:
-            first = min(self.tables)
-            table = pa.concat_tables([self.tables[start] for start in sorted(self.tables)])
-            path = self.folder / f"{first:015}.parquet"
+        # Threads put further rows meanwhile.
+        starts = sorted(start for start in list(self.tables) if start < num_rows)
+        if starts:
+            table = pa.concat_tables([self.tables.pop(start) for start in starts])
+            path = self.folder / f"{starts[0]:015}.parquet"
             pq.write_table(table, path, compression="zstd")
             sync(path)
-            self.tables.clear()
 
     def finish(self, path: Path) -> None:
         """Join the files to one."""
