@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import socket
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -303,7 +304,10 @@ def _connected(cluster: Ray) -> Iterator[None]:
     address = cluster.address or os.environ.get("RAY_ADDRESS")
     try:
         _reach(address)
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        with warnings.catch_warnings():
+            # Ray starts its processes anew, with nothing of the threads of this one.
+            warnings.filterwarnings("ignore", r"os\.fork", RuntimeWarning)
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError) as error:
         if address in (None, "local"):
             raise
