@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,19 +13,28 @@ from pytensor.compile.mode import Mode
 from pytensor.graph.basic import equal_computations
 
 from bayou.arguments import whole_number
+from bayou.cluster.ray import ray_of
 from bayou.inference.context import model_of
 from bayou.inference.fit import METHODS
-from bayou.inference.fit_many import fit_outcomes
+from bayou.inference.fit_many import fit_many, fit_outcomes
 from bayou.inference.gather import fresh
-from bayou.inference.many import nuts_outcomes
+from bayou.inference.many import nuts_outcomes, sample_many
 from bayou.inference.nuts import check_model, check_settings
+from bayou.inference.outcomes import outcomes_of
 from bayou.results.calibration import Calibration, place
+from bayou.results.many_store import seed_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
+
+    from bayou.cluster.ray import Ray
+    from bayou.results.many import Outcome
+
+    type Posterior = Mapping[str, NDArray[Any]]
 
 # Of the draws from a posterior: so far apart that they are nearly independent, as a rank asks for.
 RANKED_DRAWS = 100
@@ -39,6 +50,8 @@ def calibrate(
     tune: int | None = None,
     chains: int | None = None,
     random_seed: int | None = None,
+    cluster: str | Ray | None = None,
+    out: str | Path | None = None,
 ) -> Calibration:
     """Tell whether inference on a model is right, on data that are simulated from it.
 
@@ -64,6 +77,12 @@ def calibrate(
         Of "nuts" alone, as for :func:`bayou.sample`: by default 1000 and 4.
     random_seed : int, optional
         Decides all of it.
+    cluster : str or Ray, optional
+        Where the posteriors are computed, as for :func:`bayou.sample_many`; data are simulated in
+        this process.
+    out : path, optional
+        A folder that the posteriors are written to, as for :func:`bayou.sample_many`: an
+        interrupted calibration goes on where it was, and one with a larger `n` adds to it.
 
     Returns
     -------
@@ -76,8 +95,12 @@ def calibrate(
     TypeError
         If there is no model, it cannot be sampled, or observes something else than a container.
     ValueError
-        If an argument is out of range, nothing is observed, the simulator has other variables, or
-        each data set failed.
+        If an argument is out of range, nothing is observed, the simulator has other variables,
+        `out` is of another calibration, or each data set failed.
+    FileExistsError
+        If `out` is something else, or in use.
+    ConnectionError, ImportError, RuntimeError
+        If there is no cluster at the address, no Ray here, or the cluster has no cores free.
 
     Notes
     -----
@@ -110,35 +133,68 @@ def calibrate(
     check_settings(draws, tune, chains, random_seed)
     check_model(model)
     containers = _observed_containers(model)
+    where = ray_of(cluster)
+    if random_seed is None:
+        kept = None if out is None else seed_in(out)
+        drawn = np.random.SeedSequence().generate_state(1, np.uint64)[0]
+        random_seed = int(drawn if kept is None else kept)
     sequence = np.random.SeedSequence(random_seed)
     simulation_seed, place_seed = (int(word) for word in sequence.generate_state(2))
     simulated = _simulated(model, model if simulator is None else simulator, n, simulation_seed)
-    data_sets = (
-        (key, {containers[name]: simulated[name][key] for name in containers}) for key in range(n)
-    )
-    pairs = fresh(data_sets, {}, model)
-    entropy: Any = sequence.entropy
-    outcomes = (
-        nuts_outcomes(model, pairs, draws, tune, chains, entropy)
-        if method == "nuts"
-        else fit_outcomes(model, pairs, "auto", method, draws, entropy)
-    )
+    data_sets = {
+        key: {containers[name]: simulated[name][key] for name in containers} for key in range(n)
+    }
+    common: dict[str, Any] = {"draws": draws}
+    if method == "nuts":
+        common |= {"tune": tune, "chains": chains}
+    else:
+        common |= {"n": "auto", "method": method}
+    if out is None:
+        run = partial(
+            nuts_outcomes if method == "nuts" else fit_outcomes, entropy=random_seed, **common
+        )
+        pairs = fresh(data_sets.items(), {}, model)
+        found = _passing(outcomes_of(run, model, pairs, where, n))
+    else:
+        many = sample_many if method == "nuts" else fit_many
+        common |= {"model": model, "random_seed": random_seed, "progressbar": False}
+        with warnings.catch_warnings():
+            # The calibration says which.
+            warnings.filterwarnings("ignore", ".* data sets failed", UserWarning)
+            found = _kept(many(data_sets, cluster=where, out=out, **common), n)
     names = [variable.name for variable in model.free_RVs]
     places: dict[str, list[Any]] = {name: [] for name in names}
     keys, errors = [], {}
-    generator = np.random.default_rng(place_seed)
-    for outcome in outcomes:
-        key = int(outcome.key)
-        if outcome.error:
-            errors[key] = outcome.error
+    for key, posterior in found:
+        if isinstance(posterior, str):
+            errors[key] = posterior
             continue
         keys.append(key)
+        generator = np.random.default_rng([place_seed, key])
         for name in names:
-            found = _apart(outcome.groups["posterior"][name])
-            places[name].append(place(simulated[name][key], found, generator))
+            draws_apart = _apart(posterior[name])
+            places[name].append(place(simulated[name][key], draws_apart, generator))
     if not keys:
         raise ValueError(f"Each of the {n} data sets failed, the first with:\n{errors[0]}")
     return Calibration(_dataset(model, keys, places), method, errors)
+
+
+def _passing(outcomes: Iterable[Outcome]) -> Iterator[tuple[int, Posterior | str]]:
+    """Yield posteriors of data sets as they come, or why there is none; none are kept."""
+    for outcome in outcomes:
+        yield int(outcome.key), outcome.error or outcome.groups["posterior"]
+
+
+def _kept(tree: xr.DataTree, n: int) -> Iterator[tuple[int, Posterior | str]]:
+    """Yield posteriors of the first data sets of a tree, or why there is none."""
+    errors = tree["diagnostics"]["error"].to_series()
+    posterior = tree["posterior"].to_dataset()
+    for key in range(n):
+        if errors[key]:
+            yield key, errors[key]
+        else:
+            one = posterior.sel(dataset=key)
+            yield key, {str(name): array.values for name, array in one.items()}
 
 
 def _observed_containers(model: pm.Model) -> dict[str, str]:
