@@ -171,6 +171,14 @@ def ray_of(cluster: Any) -> Ray | None:
     )
 
 
+def own_host() -> str:
+    """Return the address of this machine, as the others of a cluster know it; for workers."""
+    import ray
+
+    host: str = ray.util.get_node_ip_address()
+    return host
+
+
 def settings() -> dict[str, Any]:
     """Return the settings of this process that decide what workers compute."""
     import jax

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bayou.sampling.order import ORDERS
+from bayou.sampling.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from bayou.sampling.axes import AxisSample
 
 type Arrays = tuple[NDArray[Any], ...]
+
+WHOLE = Shard()
 
 
 class Feed(Protocol):
@@ -95,17 +98,21 @@ class SliceFeed:
         One of :data:`bayou.sampling.order.ORDERS`.
     seed : int
         Decides the rows, together with the seeds of the axes.
+    shard : Shard
+        The part of every batch that is wanted, where leading rows alone are sampled; by default
+        all of it.
     """
 
     arrays: Arrays
     samples: Sequence[AxisSample]
     order: str
     seed: int
+    shard: Shard = WHOLE
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shape of one batch, for each array."""
-        sizes = {sample.axis: sample.size for sample in self.samples}
+        sizes = {sample.axis: len(self._part(sample)) for sample in self.samples}
         return tuple(
             tuple(sizes.get(axis, length) for axis, length in enumerate(array.shape))
             for array in self.arrays
@@ -123,9 +130,10 @@ class SliceFeed:
         for numbers, feed in zip(rows, self.numbers, strict=True):
             feed.fill(first, [numbers])
         leading = [sample.axis for sample in self.samples] == [0]
+        part = self.shard.part(self.samples[0].size)
         for array, slot in zip(self.arrays, slots, strict=True):
             if leading:
-                take_rows(array, rows[0], slot)
+                take_rows(array, rows[0][:, part], slot)
             else:
                 for step in range(count):
                     slot[step] = self._slice(array, [numbers[step] for numbers in rows])
@@ -152,6 +160,9 @@ class SliceFeed:
             part = generator.choice(length, size % length, replace=False, shuffle=False)
             rows.append(np.concatenate([whole, np.sort(part)]))
         return tuple(self._slice(array, rows) for array in self.arrays)
+
+    def _part(self, sample: AxisSample) -> range:
+        return range(sample.size)[self.shard.part(sample.size)]
 
     def _slice(self, array: NDArray[Any], rows: list[NDArray[np.int64]]) -> NDArray[Any]:
         for sample, numbers in zip(self.samples, rows, strict=True):
