@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
+import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bayou.arguments import whole_number
+from bayou.cluster.cores import use_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     type Future = Any
     type Start = Callable[[int], Any]
+
+# How long cores may take to become free, and an address to answer.
+RESERVE_SECONDS = 60
+REACH_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Ray:
         connected to, else that of ``RAY_ADDRESS`` or of this machine, else a new one on this
         machine, which ends with the work.
     cpus_per_worker : int, default 1
-        The cores of each.
+        The cores of each, which decide how many threads it computes with.
 
     Raises
     ------
@@ -61,28 +68,45 @@ class WorkerDiedError(RuntimeError):
 class Workers:
     """Processes that each hold something of their own and are given work.
 
-    Made by :func:`workers`.
+    Made by :func:`workers`. Each has cores reserved for as long as there are workers, so that one
+    that takes the place of another has them too.
 
     Parameters
     ----------
     cluster : Ray
         Where they run.
     start : callable
-        The number of a worker -> what it holds; it runs in that worker.
+        The number of a worker -> what it holds; it runs in that worker. It is pickled at once.
+
+    Raises
+    ------
+    RuntimeError
+        If the cores are not free.
+    TypeError
+        If `start` does not pickle.
+    ValueError
+        If the cluster does not have as many cores.
     """
 
     def __init__(self, cluster: Ray, start: Start) -> None:
         import ray
 
         self._ray = ray
-        self._start = ray.put(start)
-        options = {"num_cpus": cluster.cpus_per_worker, "max_restarts": 0}
-        self._make = ray.remote(**options)(_Worker).remote
-        number = cluster.num_workers
-        if number is None:
-            number = int(ray.cluster_resources().get("CPU", 1)) // cluster.cpus_per_worker
-        self._settings = settings()
-        self._actors = [self._make(self._start, index, self._settings) for index in range(number)]
+        pickled = _pickled(ray.cloudpickle, start)
+        number = _number_of(cluster, int(ray.cluster_resources().get("CPU", 0)))
+        cores = cluster.cpus_per_worker
+        self._reserved = ray.util.placement_group([{"CPU": cores}] * number)
+        if not self._reserved.wait(RESERVE_SECONDS):
+            ray.util.remove_placement_group(self._reserved)
+            raise RuntimeError(
+                f"`cluster` must have {number * cores} cores free for {number} workers, got "
+                f"{ray.available_resources().get('CPU', 0):g} after {RESERVE_SECONDS} seconds.\n"
+                "Hint: wait until other work on it is done, or ask for fewer: "
+                "cluster=by.Ray(num_workers=1)."
+            )
+        self._kind = ray.remote(num_cpus=cores, max_restarts=0)(_Worker)
+        self._arguments = (ray.put(pickled), settings(), cores)
+        self._actors = [self._made(index) for index in range(number)]
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -92,9 +116,16 @@ class Workers:
         """Have a worker call a function with what it holds and with the arguments."""
         return self._actors[index].run.remote(function, *arguments)
 
+    def started(self, index: int) -> Future:
+        """Return the future of a worker's start, whose result is None."""
+        return self._actors[index].started.remote()
+
     def wait(self, futures: Sequence[Future], seconds: float | None = None) -> list[Future]:
         """Return those of the futures that are finished, at least one, unless the time is up."""
-        done, _ = self._ray.wait(list(futures), timeout=seconds)
+        waiting = list(futures)
+        self._ray.wait(waiting, timeout=seconds)
+        # And the others that are finished by now, which it leaves out.
+        done, _ = self._ray.wait(waiting, num_returns=len(waiting), timeout=0)
         return list(done)
 
     def result(self, future: Future) -> Any:
@@ -107,17 +138,19 @@ class Workers:
         Exception
             What the call, or the start of the worker, raised.
         """
+        errors = self._ray.exceptions
         try:
             return self._ray.get(future)
-        except self._ray.exceptions.RayTaskError as error:
-            raise error.cause from None
-        except self._ray.exceptions.RayActorError as error:
+        except errors.RayTaskError as error:
+            # Beneath it is what was raised, and where.
+            raise getattr(error, "cause", None) or error from error
+        except (errors.RayActorError, errors.ObjectLostError) as error:
             raise WorkerDiedError(str(error)) from None
 
     def replace(self, index: int) -> None:
         """End a worker, if it is not dead, and start another in its place."""
         self._ray.kill(self._actors[index])
-        self._actors[index] = self._make(self._start, index, self._settings)
+        self._actors[index] = self._made(index)
 
     def put(self, value: Any) -> Any:
         """Keep a value where all workers of a machine read it; it is an argument of calls."""
@@ -127,6 +160,14 @@ class Workers:
         """End all of them."""
         for actor in self._actors:
             self._ray.kill(actor)
+        self._ray.util.remove_placement_group(self._reserved)
+
+    def _made(self, index: int) -> Any:
+        strategy = self._ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(
+            self._reserved, placement_group_bundle_index=index
+        )
+        placed = self._kind.options(scheduling_strategy=strategy)
+        return placed.remote(index, *self._arguments)
 
 
 @contextmanager
@@ -142,8 +183,16 @@ def workers(cluster: Ray, start: Start) -> Iterator[Workers]:
 
     Raises
     ------
+    ConnectionError
+        If there is no cluster at the address.
     ImportError
         If Ray is not installed.
+    RuntimeError
+        If its cores are not free.
+    TypeError
+        If `start` does not pickle.
+    ValueError
+        If it does not have as many cores, or this process is connected to another cluster.
     """
     with _connected(cluster):
         started = Workers(cluster, start)
@@ -185,24 +234,63 @@ def settings() -> dict[str, Any]:
     import pytensor
 
     return {
-        "floatX": pytensor.config.floatX,
-        "jax_enable_x64": bool(jax.config.jax_enable_x64),
+        "jax": {"jax_enable_x64": bool(jax.config.jax_enable_x64)},
+        "pytensor": {name: getattr(pytensor.config, name) for name in ("floatX", "mode", "linker")},
     }
 
 
 class _Worker:
     """What runs in the process of a worker."""
 
-    def __init__(self, start: Start, index: int, settings: dict[str, Any]) -> None:
-        import jax
-        import pytensor
+    def __init__(self, index: int, start: bytes, settings: dict[str, Any], cores: int) -> None:
+        use_cores(cores)
+        self._error: Exception | None = None
+        try:
+            import jax
+            import pytensor
 
-        pytensor.config.floatX = settings["floatX"]
-        jax.config.update("jax_enable_x64", settings["jax_enable_x64"])
-        self._held = start(index)
+            for name, value in settings["pytensor"].items():
+                setattr(pytensor.config, name, value)
+            for name, value in settings["jax"].items():
+                jax.config.update(name, value)
+            self._held = pickle.loads(start)(index)
+        except Exception as error:  # To be told by each call, rather than as the worker's death.
+            self._error = error
+
+    def started(self) -> None:
+        if self._error is not None:
+            raise self._error
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        self.started()
         return function(self._held, *arguments)
+
+
+def _pickled(cloudpickle: Any, start: Start) -> bytes:
+    try:
+        found: bytes = cloudpickle.dumps(start)
+    except Exception as error:
+        raise TypeError(
+            "What workers of `cluster` are sent must pickle, the model and its data included, got "
+            f"{type(error).__name__}: {error}\n"
+            "Hint: leave `cluster` out, or hold what does not pickle, such as a connection or a "
+            "generator, out of the model."
+        ) from error
+    return found
+
+
+def _number_of(cluster: Ray, cores: int) -> int:
+    """Return the number of workers on a cluster of so many cores."""
+    number = cluster.num_workers
+    if number is None:
+        number = max(1, cores // cluster.cpus_per_worker)
+    if number * cluster.cpus_per_worker > cores:
+        raise ValueError(
+            f"`cluster` must have {number * cluster.cpus_per_worker} cores for {number} workers of "
+            f"{cluster.cpus_per_worker}, got {cores}.\n"
+            "Hint: ask for fewer: cluster=by.Ray(num_workers=..., cpus_per_worker=1)."
+        )
+    return number
 
 
 @contextmanager
@@ -215,11 +303,39 @@ def _connected(cluster: Ray) -> Iterator[None]:
             "Hint: pip install 'bayou[ray]'."
         ) from error
     if ray.is_initialized():
+        _refuse_another(cluster.address, ray.get_runtime_context().gcs_address)
         yield
         return
+    # It would hide accelerators from workers that ask for none, and warn of it.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    address = cluster.address or os.environ.get("RAY_ADDRESS")
+    try:
+        _reach(address)
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, ValueError) as error:
+        if address in (None, "local"):
+            raise
+        raise ConnectionError(
+            f"`cluster` must be the address of a Ray cluster that runs, got {address!r}: {error}.\n"
+            "Hint: `ray start --head` shows one; leave it out for a new one on this machine."
+        ) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str | None) -> None:
+    """Ask whether something answers at an address, for which Ray alone would take minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), REACH_SECONDS).close()
+
+
+def _refuse_another(address: str | None, connected: str) -> None:
+    if address not in (None, "auto", connected):
+        raise ValueError(
+            "`cluster` must be the one that this process is connected to, "
+            f"{connected!r}, got {address!r}.\n"
+            "Hint: call ray.shutdown() first, or leave the address out."
+        )

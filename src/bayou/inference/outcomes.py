@@ -1,0 +1,105 @@
+"""What comes of many data sets: computed in this process, or by the workers of a cluster."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pytensor.compile.sharedvalue import SharedVariable
+
+from bayou.cluster.ray import workers
+from bayou.cluster.tasks import spread
+from bayou.inference.gather import said
+from bayou.results.many import Outcome, judged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    import pymc as pm
+
+    from bayou.cluster.ray import Ray
+    from bayou.containers.data_sets import Key
+    from bayou.containers.dims import Arrays
+
+    type Pairs = Iterator[tuple[Key, Arrays | Exception, str]]
+    type Run = Callable[[pm.Model, Pairs], Generator[Outcome]]
+
+# Data sets that a worker is sent at once, at most, and the times that it is sent some at least.
+TOGETHER = 8
+TIMES = 4
+
+
+def outcomes_of(
+    run: Run, model: pm.Model, data_sets: Pairs, cluster: Ray | None, number: int | None
+) -> Generator[Outcome]:
+    """Yield what comes of each data set, in their order.
+
+    Workers are sent the model once, and then the arrays of data sets.
+
+    Parameters
+    ----------
+    run : callable
+        A model, data sets -> what comes of each, a function of its data and key alone. It pickles.
+    model : pymc.Model
+    data_sets : iterator of (key, arrays or error, fingerprint)
+    cluster : Ray or None
+        Where it runs; None for here.
+    number : int or None
+        How many data sets there are, where that is known.
+    """
+    if cluster is None:
+        with closing(run(model, data_sets)) as found:
+            yield from found
+        return
+    fed = _fed(model)
+    places = {variable: place for place, variable in enumerate(fed)}
+    with workers(cluster, partial(_begin, run, model, fed)) as pool:
+        share = TOGETHER if number is None else number // (TIMES * len(pool))
+        tasks = (_packed(places, *found) for found in data_sets)
+        for result in spread(pool, _run, tasks, together=min(max(1, share), TOGETHER)):
+            if result.error is None:
+                yield result.value
+            else:
+                key, _, data = result.task
+                yield Outcome(key, data, error=said(result.error))
+
+
+def _fed(model: pm.Model) -> list[SharedVariable]:
+    """List what data sets have arrays for: containers, and lengths that are no container's."""
+    lengths = (found for found in model.dim_lengths.values() if isinstance(found, SharedVariable))
+    return list(dict.fromkeys([*model.root.data_vars, *lengths]))
+
+
+def _packed(
+    places: dict[SharedVariable, int], key: Key, arrays: Arrays | Exception, data: str
+) -> tuple[Key, dict[int, Any] | str, str]:
+    """Return a data set as it is sent: arrays by the places of what they are for, or an error."""
+    if isinstance(arrays, Exception):
+        return key, said(arrays), data
+    return key, {places[variable]: array for variable, array in arrays.items()}, data
+
+
+def _begin(
+    run: Run, model: pm.Model, fed: Sequence[SharedVariable], index: int
+) -> tuple[Run, pm.Model, Sequence[SharedVariable]]:
+    # What fails for all data sets, such as compiling, fails here.
+    list(run(model, iter(())))
+    return run, model, fed
+
+
+def _run(
+    held: tuple[Run, pm.Model, Sequence[SharedVariable]],
+    tasks: list[tuple[Key, dict[int, Any] | str, str]],
+) -> list[Outcome]:
+    run, model, fed = held
+    unpacked = [
+        (key, {fed[place]: array for place, array in arrays.items()}, data)
+        for key, arrays, data in tasks
+        if not isinstance(arrays, str)
+    ]
+    found = {outcome.key: outcome for outcome in run(model, iter(unpacked))}
+    return [
+        Outcome(key, data, error=arrays) if isinstance(arrays, str) else found[key]
+        for key, arrays, data in tasks
+    ]
