@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import socket
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -153,8 +154,17 @@ class Workers:
         self._actors[index] = self._made(index)
 
     def put(self, value: Any) -> Any:
-        """Keep a value where all workers of a machine read it; it is an argument of calls."""
-        return self._ray.put(value)
+        """Keep a value where all workers of a machine read it; it is an argument of calls.
+
+        Raises
+        ------
+        TypeError
+            If it does not pickle.
+        """
+        try:
+            return self._ray.put(value)
+        except Exception as error:
+            raise _refused(error) from error
 
     def close(self) -> None:
         """End all of them."""
@@ -270,13 +280,17 @@ def _pickled(cloudpickle: Any, start: Start) -> bytes:
     try:
         found: bytes = cloudpickle.dumps(start)
     except Exception as error:
-        raise TypeError(
-            "What workers of `cluster` are sent must pickle, the model and its data included, got "
-            f"{type(error).__name__}: {error}\n"
-            "Hint: leave `cluster` out, or hold what does not pickle, such as a connection or a "
-            "generator, out of the model."
-        ) from error
+        raise _refused(error) from error
     return found
+
+
+def _refused(error: Exception) -> TypeError:
+    return TypeError(
+        "What workers of `cluster` are sent must pickle, the model and its data included, got "
+        f"{type(error).__name__}: {error}\n"
+        "Hint: leave `cluster` out, or hold what does not pickle, such as a connection or a "
+        "generator, out of the model."
+    )
 
 
 def _number_of(cluster: Ray, cores: int) -> int:
@@ -311,7 +325,10 @@ def _connected(cluster: Ray) -> Iterator[None]:
     address = cluster.address or os.environ.get("RAY_ADDRESS")
     try:
         _reach(address)
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        with warnings.catch_warnings():
+            # JAX warns of any fork, though Ray's own processes do not use it.
+            warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError) as error:
         if address in (None, "local"):
             raise
