@@ -172,7 +172,10 @@ class StackedFeed:
 
     def fill(self, first: int, slots: Any) -> None:
         for place, part in enumerate(self.parts):
-            part.fill(first, [slot[:, place] for slot in slots])
+            own = [np.empty_like(slot[:, place], order="C") for slot in slots]
+            part.fill(first, own)
+            for slot, rows in zip(slots, own, strict=True):
+                slot[:, place] = rows
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ class Team:
 
 
 def join(address: str, index: int, size: int) -> Team:
-    """Join this process with the others; returns when all of them have.
+    """Join this process with the others, to compute on CPUs; returns when all of them have.
 
     Parameters
     ----------
@@ -122,6 +122,8 @@ def join(address: str, index: int, size: int) -> Team:
     RuntimeError
         If this process has computed with JAX before, or the others do not come.
     """
+    # Workers of one machine would each take all of an accelerator that it has.
+    jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(address, size, index)
     return Team(index, size)

@@ -66,19 +66,19 @@ class Part:
 
     def join(self, address: str, size: int) -> None:
         """Compute with the others from now on."""
-        self._team = join(address, self._index, size)
+        self.team = join(address, self._index, size)
 
     def open(self, shared: Shared) -> None:
         """Be ready to read this worker's share of the rows."""
         if isinstance(shared.order, str):
             prepare(shared.order)
-        shard = Shard(self._index, self._team.size, even=True)
+        shard = Shard(self._index, self.team.size, even=True)
         self._program = compile_program(shared.model)
         self._feeding = Feeding(
             feeds=program_feeds(self._program, shared.order, shared.row_seed, shard),
             data=self._program.data_values(),
             key=noise_key(shared.noise_seed),
-            team=self._team,
+            team=self.team,
             counts=shard.weights(shared.batch_size),
         )
 
