@@ -2,6 +2,7 @@
 
 from importlib.metadata import version as _version
 
+from bayou.cluster.ray import Ray
 from bayou.containers.data import Data
 from bayou.containers.generator import GeneratorAdapter, generator
 from bayou.containers.minibatch import Minibatch, align_minibatches
@@ -48,6 +49,7 @@ __all__ = [
     "GeneratorAdapter",
     "Inspection",
     "Minibatch",
+    "Ray",
     "Shard",
     "Source",
     "SourceError",

@@ -1,10 +1,16 @@
+"""Workers on Ray: they hold, call, raise, die and are replaced."""
+
 from __future__ import annotations
 
 import os
 import signal
+import threading
 
+import jax
+import pytensor
 import pytest
 
+from bayou.cluster.cores import usable_cores
 from bayou.cluster.ray import Ray, WorkerDiedError, ray_of, workers
 
 
@@ -24,13 +30,22 @@ def die(held: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_workers_hold_call_raise_die_and_are_replaced() -> None:
-    with workers(Ray(2), lambda index: 10 * index) as pool:
+def surroundings(held: int) -> tuple[int, bool, str]:
+    return usable_cores(), bool(jax.config.jax_enable_x64), pytensor.config.mode
+
+
+def test_workers_hold_call_raise_die_and_are_replaced(two_cores: None) -> None:
+    with workers(Ray(), lambda index: 10 * index) as pool:
         assert len(pool) == 2
         found = [pool.result(pool.submit(index, process)) for index in range(2)]
         assert [held for held, _ in found] == [0, 10]
         assert len({pid for _, pid in found} | {os.getpid()}) == 3
         assert pool.result(pool.submit(1, add, 5)) == 15
+        assert pool.result(pool.submit(1, surroundings)) == (
+            1,
+            bool(jax.config.jax_enable_x64),
+            "FAST_COMPILE",
+        )
         with pytest.raises(ValueError, match="held 10"):
             pool.result(pool.submit(1, fail))
         with pytest.raises(WorkerDiedError):
@@ -41,6 +56,34 @@ def test_workers_hold_call_raise_die_and_are_replaced() -> None:
         assert held == 10
         assert pid != found[1][1]
         assert pool.result(futures[0]) == found[0]
+
+
+def test_a_failed_start_is_told_by_each_call(two_cores: None) -> None:
+    def start(index: int) -> int:
+        return 1 // index
+
+    with workers(Ray(1), start) as pool:
+        for future in (pool.started(0), pool.submit(0, process)):
+            with pytest.raises(ZeroDivisionError):
+                pool.result(future)
+
+
+def test_what_a_cluster_cannot_do_is_told_before_it_is_begun(
+    two_cores: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="must have 3 cores for 3 workers of 1, got 2"):
+        workers(Ray(3), abs).__enter__()
+    with pytest.raises(ValueError, match="must have 4 cores for 1 workers of 4, got 2"):
+        workers(Ray(cpus_per_worker=4), abs).__enter__()
+    with pytest.raises(ValueError, match="must be the one that this process is connected to"):
+        workers(Ray(address="127.0.0.1:1"), abs).__enter__()
+    lock = threading.Lock()
+    with pytest.raises(TypeError, match=r"must pickle, .*got TypeError: cannot pickle '_thread"):
+        workers(Ray(), lambda index: lock).__enter__()
+    with workers(Ray(2), abs):
+        monkeypatch.setattr("bayou.cluster.ray.RESERVE_SECONDS", 0.1)
+        with pytest.raises(RuntimeError, match=r"1 cores free for 1 workers, got 0 after 0"):
+            workers(Ray(1), abs).__enter__()
 
 
 @pytest.mark.parametrize("wrong", [3, ["ray"], object])

@@ -24,7 +24,9 @@ def model() -> pm.Model:
 
 
 def fit_many(data: Any, model: pm.Model, **settings: Any) -> xr.DataTree:
-    return by.fit_many(data, model=model, **{"random_seed": 1, "draws": 200} | settings)
+    return by.fit_many(
+        data, model=model, **{"random_seed": 1, "draws": 200, "progressbar": False} | settings
+    )
 
 
 DATA = {"one": {"y": [1.0, 2.0, 3.0]}, "two": {"y": [5.0, 4.0, 6.0, 5.0]}}

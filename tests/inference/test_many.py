@@ -24,7 +24,13 @@ SHOPS = pd.DataFrame(
         "sold": RNG.normal(size=6),
     }
 )
-SETTINGS: dict[str, Any] = {"draws": 30, "tune": 40, "chains": 2, "random_seed": 3}
+SETTINGS: dict[str, Any] = {
+    "draws": 30,
+    "tune": 40,
+    "chains": 2,
+    "random_seed": 3,
+    "progressbar": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +80,7 @@ def test_results_are_those_of_one_data_set_at_a_time(model: pm.Model) -> None:
     data = data_sets({"one": 5})
     with model:
         by.set_data(data["one"])
-        alone = by.sample(**SETTINGS | {"random_seed": seed_of("one", 3)}, progressbar=False)
+        alone = by.sample(**SETTINGS | {"random_seed": seed_of("one", 3)})
     tree = sample_many(data, model)
     for name in ("b", "mean"):
         values = tree.posterior[name].sel(dataset="one").values

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bayou.cluster.ray import Future, Workers
 
-# The calls that a worker has at a time: the one that runs and one that waits, so that it never does.
+# The calls that a worker has at a time: one that runs, and one that waits so that it does not.
 IN_FLIGHT = 2
 # How far ahead of the results that are handed out tasks are read, in what all workers have at once.
 AHEAD = 4
@@ -98,6 +98,7 @@ class _Spread:
         self.unread = iter(tasks)
         self.together = together
         self.num_read = 0
+        self.all_read = False
         self.read: dict[int, Any] = {}
         self.again: deque[list[int]] = deque()
         self.calls: list[deque[_Call]] = [deque() for _ in range(len(workers))]
@@ -115,11 +116,11 @@ class _Spread:
             if number in self.done:
                 yield self.done.pop(number)
                 number += 1
-            elif number == self.num_read:
+            elif self.all_read and number == self.num_read:
                 return
             else:
-                futures = [call.future for calls in self.calls for call in calls]
-                self._take(set(self.workers.wait(futures)))
+                # Those of a worker are made, and end, in their order.
+                self._take(self.workers.wait([calls[0].future for calls in self.calls if calls]))
 
     def _start(self, index: int) -> None:
         self.ready[index] = False
@@ -144,26 +145,27 @@ class _Spread:
             try:
                 self.read[self.num_read] = next(self.unread)
             except StopIteration:
+                self.all_read = True
                 break
             self.num_read += 1
         return list(range(begin, self.num_read))
 
-    def _take(self, futures: set[Future]) -> None:
-        """Take what came of calls; those of a worker were made, and end, in their order."""
-        for index in range(len(self.calls)):
-            while self.calls[index] and self.calls[index][0].future in futures:
-                call = self.calls[index].popleft()
-                try:
-                    found = self.workers.result(call.future)
-                except WorkerDiedError as error:
-                    self._died(index, call, error)
-                    break
-                except Exception as error:
-                    if not call.tasks:
-                        raise
-                    self._failed(call.tasks, error)
-                else:
-                    self._succeeded(index, call.tasks, found)
+    def _take(self, futures: Sequence[Future]) -> None:
+        """Take what came of the first calls of some workers."""
+        for index, calls in enumerate(self.calls):
+            if not calls or calls[0].future not in futures:
+                continue
+            call = calls.popleft()
+            try:
+                found = self.workers.result(call.future)
+            except WorkerDiedError as error:
+                self._died(index, call, error)
+            except Exception as error:
+                if not call.tasks:
+                    raise
+                self._failed(call.tasks, error)
+            else:
+                self._succeeded(index, call.tasks, found)
 
     def _succeeded(self, index: int, tasks: list[int], found: Any) -> None:
         if not tasks:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayou.arguments import whole_number
+from bayou.cluster.ray import ray_of
 from bayou.containers.data_sets import read_data_sets
 from bayou.containers.set_data import holding
 from bayou.inference.context import model_of
@@ -23,7 +25,10 @@ from bayou.inference.gather import (
     seed_of,
     tree_of,
 )
+from bayou.inference.outcomes import outcomes_of
+from bayou.inference.provenance import provenance_of
 from bayou.results.many import Axes, Outcome
+from bayou.results.provenance import ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
+    from bayou.cluster.ray import Ray
     from bayou.containers.data_sets import Key
     from bayou.containers.dims import Arrays
 
@@ -48,7 +54,9 @@ def fit_many(
     method: str = "auto",
     draws: int = 1000,
     random_seed: int | None = None,
+    cluster: str | Ray | None = None,
     out: str | Path | None = None,
+    progressbar: bool = True,
 ) -> xr.DataTree:
     """Fit a model to each of many data sets, as :func:`bayou.fit` does, compiling once.
 
@@ -67,8 +75,12 @@ def fit_many(
         The number of draws from each fit, which also judge it.
     random_seed : int, optional
         Decides all fits and draws, those of a data set together with its key.
+    cluster : str or Ray, optional
+        Where it runs, as for :func:`bayou.sample_many`.
     out : path, optional
         A folder that the results are written to, as for :func:`bayou.sample_many`.
+    progressbar : bool, default True
+        Show how many data sets are done, and have failed.
 
     Returns
     -------
@@ -81,12 +93,14 @@ def fit_many(
     Raises
     ------
     TypeError
-        If the data sets are none, there is no model, or it cannot be fitted.
+        If the data sets are none, there is no model, or it cannot be fitted or sent to workers.
     ValueError
         If an argument is out of range, `out` is of another model, settings or data, or each data
         set failed.
     FileExistsError
         If `out` is something else, or in use.
+    ConnectionError, ImportError, RuntimeError
+        If there is no cluster at the address, no Ray here, or the cluster has no cores free.
 
     Warns
     -----
@@ -104,7 +118,9 @@ def fit_many(
     ...     y = by.Data("y", [0.0], dims="row")
     ...     mu = pm.Normal("mu", 0, 10)
     ...     observed = pm.Normal("observed", mu, 1, observed=y, dims="row")
-    ...     tree = by.fit_many({"low": {"y": [0.5, 1.5]}, "high": {"y": [9.0]}}, random_seed=1)
+    ...     tree = by.fit_many(
+    ...         {"low": {"y": [0.5, 1.5]}, "high": {"y": [9.0]}}, random_seed=1, progressbar=False
+    ...     )
     >>> tree.posterior["mu"].mean(("chain", "draw")).round().to_series().to_dict()
     {'low': 1.0, 'high': 9.0}
     """
@@ -112,12 +128,17 @@ def fit_many(
     draws = whole_number("draws", draws, 100, "k-hat is of a fifth of them or less.")
     if random_seed is not None:
         whole_number("random_seed", random_seed, 0, "any whole number will do.")
+    where = ray_of(cluster)
     found = read_data_sets(model, datasets, by)
-    axes = Axes.of(model, (*lengths_of(model), *COLUMNS), {"inference_library": "bayou"})
+    provenance = provenance_of(model).of_many()
+    attrs = {"inference_library": "bayou", ATTRIBUTE: provenance.to_json()}
+    axes = Axes.of(model, (*lengths_of(model), *COLUMNS), attrs)
     made = {"fit": [n, method], "model": model_fingerprint(model), "draws": draws}
     with results_in(out, axes, made, random_seed) as (results, entropy):
         data_sets = fresh(found, results.done, model)
-        gather(results, fit_outcomes(model, data_sets, n, method, draws, entropy))
+        run = partial(fit_outcomes, n=n, method=method, draws=draws, entropy=entropy)
+        outcomes = outcomes_of(run, model, data_sets, where, found.number)
+        gather(results, outcomes, found.number, progressbar)
         return tree_of(results)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from bayou.containers.dims import dims_of
 from bayou.containers.set_data import new_arrays
 from bayou.inference.fingerprint import array_fingerprint
+from bayou.inference.progress import data_set_progress
 from bayou.inference.structure import variable_fingerprints
 from bayou.results.many import AT_ONCE, BYTES, TABLE, Gathered
 from bayou.results.many_store import seed_in, stored
@@ -87,15 +88,29 @@ def fresh(
             )
 
 
-def gather(results: Results, outcomes: Generator[Outcome]) -> None:
-    """Put results where they are gathered, those that are finished when it is interrupted too."""
+def gather(results: Results, outcomes: Generator[Outcome], number: int | None, shown: bool) -> None:
+    """Put results where they are gathered, those that are finished when it is interrupted too.
+
+    Parameters
+    ----------
+    results : Results
+        Where that is.
+    outcomes : generator of Outcome
+        What comes of the data sets that are not there.
+    number : int or None
+        How many data sets there are, where that is known.
+    shown : bool
+        Whether there is a progress bar.
+    """
     waiting: list[Outcome] = []
+    bar = data_set_progress(number, len(results.done), shown)
     # They are judged and written by a thread of its own, or samplers would end meanwhile unseen.
-    with ThreadPoolExecutor(1) as pool, closing(outcomes):
+    with ThreadPoolExecutor(1) as pool, closing(outcomes), bar as advance:
         writing: Future[None] | None = None
         try:
             for outcome in outcomes:
                 waiting.append(outcome)
+                advance(bool(outcome.error))
                 if len(waiting) == AT_ONCE or sum(found.size for found in waiting) >= BYTES:
                     if writing is not None:
                         writing.result()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bayou.cluster.cores import usable_cores
+from bayou.cluster.ray import ray_of
 from bayou.containers.data_sets import read_data_sets
 from bayou.inference.compiled import compiled_density
 from bayou.inference.context import model_of
@@ -30,7 +32,10 @@ from bayou.inference.nuts import (
     told,
     unpack,
 )
+from bayou.inference.outcomes import outcomes_of
+from bayou.inference.provenance import provenance_of
 from bayou.results.many import Axes, Outcome
+from bayou.results.provenance import ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
+    from bayou.cluster.ray import Ray
     from bayou.containers.data_sets import Key
     from bayou.containers.dims import Arrays
     from bayou.inference.compiled import CompiledDensity, Outputs
@@ -64,7 +70,9 @@ def sample_many(
     tune: int = 1000,
     chains: int = 4,
     random_seed: int | None = None,
+    cluster: str | Ray | None = None,
     out: str | Path | None = None,
+    progressbar: bool = True,
 ) -> xr.DataTree:
     """Draw from the posterior of a model given each of many data sets, compiling once.
 
@@ -86,10 +94,18 @@ def sample_many(
     random_seed : int, optional
         Decides all draws, those of a data set together with its key: they depend neither on the
         other data sets nor on their order.
+    cluster : str or Ray, optional
+        Where it runs: "ray" for this machine's cores, or the cluster that this process is connected
+        to; the address of a Ray cluster; or a :class:`bayou.Ray` with the number of workers. Each
+        is sent the model, compiles it, and is sent data sets in turn, whose results come back to
+        this process. One that dies is replaced and its data sets run again; a data set that
+        three of them died of has failed. By default, this process does all.
     out : path, optional
         A folder that the results are written to in Zarr as they are finished, up to 32 data sets at
         a time, and that the tree is read from where it is looked at. If it is there, of the same
         model and settings, what it lacks of the data sets is added.
+    progressbar : bool, default True
+        Show how many data sets are done, and have failed.
 
     Returns
     -------
@@ -103,12 +119,14 @@ def sample_many(
     Raises
     ------
     TypeError
-        If the data sets are none, there is no model, or it cannot be sampled.
+        If the data sets are none, there is no model, or it cannot be sampled or sent to workers.
     ValueError
         If an argument is out of range, `out` is of another model, settings or data, or each data
         set failed.
     FileExistsError
         If `out` is something else, or in use.
+    ConnectionError, ImportError, RuntimeError
+        If there is no cluster at the address, no Ray here, or the cluster has no cores free.
 
     Warns
     -----
@@ -122,27 +140,36 @@ def sample_many(
     Integers and booleans with axes are floats therefore. Labels of a dim are those of the model if
     they are as many as the values.
 
+    The draws are the same to the last bit on a cluster of machines of one kind, for any number of
+    workers.
+
     Examples
     --------
     >>> with pm.Model():
     ...     y = by.Data("y", [0.0], dims="row")
     ...     mu = pm.Normal("mu", 0, 10)
     ...     observed = pm.Normal("observed", mu, 1, observed=y, dims="row")
-    ...     tree = by.sample_many({"low": {"y": [0.5, 1.5]}, "high": {"y": [9.0]}}, random_seed=1)
+    ...     tree = by.sample_many(
+    ...         {"low": {"y": [0.5, 1.5]}, "high": {"y": [9.0]}}, random_seed=1, progressbar=False
+    ...     )
     >>> tree.posterior["mu"].mean(("chain", "draw")).round().to_series().to_dict()
     {'low': 1.0, 'high': 9.0}
     """
     model = model_of(model)
     check_settings(draws, tune, chains, random_seed)
     check_model(model)
+    where = ray_of(cluster)
     found = read_data_sets(model, datasets, by)
     table = (*lengths_of(model), "rhat", "ess_bulk", "ess_tail", "divergences", "seconds")
-    axes = Axes.of(model, table, attrs_of(tune))
+    attrs = attrs_of(tune) | {ATTRIBUTE: provenance_of(model).of_many().to_json()}
+    axes = Axes.of(model, table, attrs)
     settings = {"draws": int(draws), "tune": int(tune), "chains": int(chains)}
     made = {"sampler": "NUTS", "model": model_fingerprint(model), **settings}
     with results_in(out, axes, made, random_seed) as (results, entropy):
         data_sets = fresh(found, results.done, model)
-        gather(results, nuts_outcomes(model, data_sets, draws, tune, chains, entropy))
+        run = partial(nuts_outcomes, draws=draws, tune=tune, chains=chains, entropy=entropy)
+        outcomes = outcomes_of(run, model, data_sets, where, found.number, axes.free)
+        gather(results, outcomes, found.number, progressbar)
         return tree_of(results)
 
 
@@ -187,7 +214,7 @@ class _Sampling:
     ) -> Generator[Outcome]:
         """Yield what came of each, in their order."""
         # One more than keeps the cores busy, so that none waits while a result is read.
-        at_once = -(-_cores() // self.chains) + 1
+        at_once = -(-usable_cores() // self.chains) + 1
         running: deque[_Running | Outcome] = deque()
         try:
             for key, arrays, data in data_sets:
@@ -235,9 +262,3 @@ class _Sampling:
         }
         groups = {"posterior": run.outputs.split(flat), "sample_stats": statistics}
         return Outcome(run.key, run.data, groups, numbers)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return (os.cpu_count() or 1) if affinity is None else len(affinity(0))

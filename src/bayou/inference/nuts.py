@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pytensor.graph.traversal import ancestors
 
+from bayou.cluster.cores import usable_cores
 from bayou.containers.resident import refuse_windows
 from bayou.inference.checks import check_imputed
 from bayou.inference.compiled import can_start, compiled_density, held_of, term_densities
@@ -170,6 +171,7 @@ def run_chains(
         draws=int(draws),
         tune=max(int(tune), 1),
         chains=int(chains),
+        cores=min(int(chains), usable_cores()),
         seed=None if random_seed is None else int(random_seed),
         progress_bar=progressbar,
         return_raw_trace=True,

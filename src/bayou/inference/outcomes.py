@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from bayou.cluster.ray import workers
 from bayou.cluster.tasks import spread
 from bayou.inference.gather import said
-from bayou.results.many import Outcome, judged
+from bayou.results.many import Outcome, with_judgement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -31,7 +32,12 @@ TIMES = 4
 
 
 def outcomes_of(
-    run: Run, model: pm.Model, data_sets: Pairs, cluster: Ray | None, number: int | None
+    run: Run,
+    model: pm.Model,
+    data_sets: Pairs,
+    cluster: Ray | None,
+    number: int | None,
+    chained: Sequence[str] = (),
 ) -> Generator[Outcome]:
     """Yield what comes of each data set, in their order.
 
@@ -47,6 +53,8 @@ def outcomes_of(
         Where it runs; None for here.
     number : int or None
         How many data sets there are, where that is known.
+    chained : sequence of str
+        Variables whose chains workers judge, so that this process has that much less to do.
     """
     if cluster is None:
         with closing(run(model, data_sets)) as found:
@@ -54,7 +62,7 @@ def outcomes_of(
         return
     fed = _fed(model)
     places = {variable: place for place, variable in enumerate(fed)}
-    with workers(cluster, partial(_begin, run, model, fed)) as pool:
+    with workers(cluster, partial(_Held.begun, run, model, fed, chained)) as pool:
         share = TOGETHER if number is None else number // (TIMES * len(pool))
         tasks = (_packed(places, *found) for found in data_sets)
         for result in spread(pool, _run, tasks, together=min(max(1, share), TOGETHER)):
@@ -80,26 +88,41 @@ def _packed(
     return key, {places[variable]: array for variable, array in arrays.items()}, data
 
 
-def _begin(
-    run: Run, model: pm.Model, fed: Sequence[SharedVariable], index: int
-) -> tuple[Run, pm.Model, Sequence[SharedVariable]]:
-    # What fails for all data sets, such as compiling, fails here.
-    list(run(model, iter(())))
-    return run, model, fed
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """What a worker holds: what it runs, and on which model."""
+
+    run: Run
+    model: pm.Model
+    fed: Sequence[SharedVariable]
+    chained: Sequence[str]
+
+    @classmethod
+    def begun(
+        cls,
+        run: Run,
+        model: pm.Model,
+        fed: Sequence[SharedVariable],
+        chained: Sequence[str],
+        index: int,
+    ) -> _Held:
+        """Return it once what all data sets have in common, such as compiling, is done."""
+        list(run(model, iter(())))
+        return cls(run, model, fed, chained)
 
 
-def _run(
-    held: tuple[Run, pm.Model, Sequence[SharedVariable]],
-    tasks: list[tuple[Key, dict[int, Any] | str, str]],
-) -> list[Outcome]:
-    run, model, fed = held
-    unpacked = [
-        (key, {fed[place]: array for place, array in arrays.items()}, data)
+def _run(held: _Held, tasks: list[tuple[Key, dict[int, Any] | str, str]]) -> list[Outcome]:
+    """Return what comes of some data sets; a worker calls it."""
+    data_sets: list[tuple[Key, Arrays | Exception, str]] = [
+        (key, {held.fed[place]: array for place, array in arrays.items()}, data)
         for key, arrays, data in tasks
         if not isinstance(arrays, str)
     ]
-    found = {outcome.key: outcome for outcome in run(model, iter(unpacked))}
-    return [
-        Outcome(key, data, error=arrays) if isinstance(arrays, str) else found[key]
-        for key, arrays, data in tasks
+    outcomes = list(held.run(held.model, iter(data_sets)))
+    outcomes += [
+        Outcome(key, data, error=arrays) for key, arrays, data in tasks if isinstance(arrays, str)
     ]
+    if held.chained:
+        outcomes = with_judgement(outcomes, held.chained)
+    found = {outcome.key: outcome for outcome in outcomes}
+    return [found[key] for key, _, _ in tasks]

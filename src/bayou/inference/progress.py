@@ -1,4 +1,4 @@
-"""The progress bars: of a fit its steps and the latest ELBO, of predictions their rows."""
+"""The progress bars: steps of a fit and its latest ELBO, rows of predictions, data sets of many."""
 
 from __future__ import annotations
 
@@ -47,3 +47,26 @@ def row_progress(num_rows: int, shown: bool) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, disable=not shown) as bar:
         task = bar.add_task("predict", total=num_rows)
         yield lambda count: bar.update(task, advance=count)
+
+
+@contextmanager
+def data_set_progress(
+    number: int | None, done: int, shown: bool
+) -> Iterator[Callable[[bool], None]]:
+    """Show a bar; yield a function that takes whether the data set that just ended has failed."""
+    columns = (
+        TextColumn("data sets"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}/s  {task.fields[failed]} failed"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, disable=not shown) as bar:
+        task = bar.add_task("data sets", total=number, completed=done, rate="-", failed=0)
+
+        def advance(failed: bool) -> None:
+            bar.update(task, advance=1, failed=bar.tasks[0].fields["failed"] + failed)
+            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+            bar.update(task, rate=f"{speed:,.1f}" if speed else "-")
+
+        yield advance

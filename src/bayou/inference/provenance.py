@@ -92,7 +92,9 @@ def verify(result: xr.DataTree | xr.Dataset | Fit, model: pm.Model) -> Verificat
     Compared are the names, columns, rows, dtypes and values of the containers, the labels of the
     dims of free variables, and the definition of each variable. The same rows are the same data
     whether they came from a frame or from a file, all at once or in windows. Of a generator, the
-    first item is compared. Sizes of batches are no part of a definition.
+    first item is compared. Sizes of batches are no part of a definition. What
+    :func:`bayou.sample_many` and :func:`bayou.fit_many` returned is compared apart from its rows:
+    the table in it has the fingerprints of the data.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -155,6 +155,8 @@ def groups_of(axes: Axes, outcomes: Sequence[Outcome]) -> Groups:
 
     Those that failed are in the table alone.
     """
+    if "rhat" in axes.table:
+        outcomes = with_judgement(outcomes, axes.free)
     good = [outcome for outcome in outcomes if not outcome.error]
     groups: Groups = {}
     keys = [outcome.key for outcome in good]
@@ -168,11 +170,6 @@ def groups_of(axes: Axes, outcomes: Sequence[Outcome]) -> Groups:
         name: np.array([outcome.numbers.get(name, np.nan) for outcome in outcomes])
         for name in axes.table
     }
-    if good and "rhat" in columns:
-        of_chains = judged([groups["posterior"][name].values for name in axes.free])
-        lacks_none = np.array([not outcome.error for outcome in outcomes])
-        for name, values in of_chains.items():
-            columns[name][lacks_none] = values
     table: dict[str, NDArray[Any]] = {
         DATASET: _labels([outcome.key for outcome in outcomes]),
         **columns,
@@ -181,6 +178,23 @@ def groups_of(axes: Axes, outcomes: Sequence[Outcome]) -> Groups:
     }
     groups[TABLE] = {name: xr.Variable((DATASET,), values) for name, values in table.items()}
     return groups
+
+
+def with_judgement(outcomes: Sequence[Outcome], free: Sequence[str]) -> list[Outcome]:
+    """Add to the numbers of each how its chains agree, unless that is there or it failed."""
+    new = [found for found in outcomes if not (found.error or "rhat" in found.numbers)]
+    if not new:
+        return list(outcomes)
+    draws = [padded([found.groups["posterior"][name] for found in new]) for name in free]
+    columns = judged(draws)
+    numbers = {
+        found.key: {name: float(values[place]) for name, values in columns.items()}
+        for place, found in enumerate(new)
+    }
+    return [
+        replace(found, numbers={**found.numbers, **numbers.get(found.key, {})})
+        for found in outcomes
+    ]
 
 
 def padded(arrays: Sequence[NDArray[Any]], whole: int = 0) -> NDArray[Any]:

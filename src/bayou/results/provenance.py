@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,8 @@ class Provenance:
         The fingerprint of each variable.
     containers : dict of str to dict
         Of each container its ``columns``, ``categories`` (their fingerprint), ``source``, ``rows``,
-        ``dtype``, ``shape`` (of a row), ``observed_by`` and ``fingerprint``.
+        ``dtype``, ``shape`` (of a row), ``observed_by`` and ``fingerprint``; what is left out, as
+        ``rows`` where there are many data sets, is not compared.
     unread : callable
         Returns the fingerprints of the containers of which a part is in memory, by reading their
         sources when they are asked for.
@@ -40,6 +41,15 @@ class Provenance:
     variables: Mapping[str, str]
     containers: Mapping[str, Mapping[str, Any]]
     unread: Callable[[], Mapping[str, str]] = field(default=dict)
+
+    def of_many(self) -> Provenance:
+        """Return that of results of many data sets, which does not say what their rows are."""
+        left_out = {"source", "rows", "fingerprint"}
+        containers = {
+            name: {what: said for what, said in container.items() if what not in left_out}
+            for name, container in self.containers.items()
+        }
+        return replace(self, containers=containers, unread=dict)
 
     def read(self) -> dict[str, Any]:
         """Return all of it, as JSON can hold it, with the fingerprints that take reading."""
@@ -182,11 +192,13 @@ _WORDS = {
 def _of_container(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
     """Say the first thing that differs, since the rest follows from it."""
     for what, words in _WORDS.items():
-        if theirs[what] != ours[what]:
+        if what in theirs and theirs[what] != ours[what]:
             now, then = (words.format(_shown(found[what])) for found in (ours, theirs))
             return f"has {now}; the result is of {then}"
     if theirs["categories"] != ours["categories"]:
         return "has other categories"
+    if "fingerprint" not in theirs:
+        return ""
     if theirs["fingerprint"] is None:
         return "has values that the result does not tell, since its source could not be read"
     return "has other values" if theirs["fingerprint"] != ours["fingerprint"] else ""
