@@ -105,16 +105,16 @@ def mean_seconds(pool: Workers, size: int, count: int) -> float:
 
     # Within, so that it is pickled by what it does: workers cannot import this script.
     def seconds(part: Part) -> float:
-        def means(value: jax.Array, count: jax.Array) -> jax.Array:
+        def means(_: None, value: jax.Array, count: jax.Array) -> jax.Array:
             # Each takes the last one's, as the steps of a fit do.
             return jax.lax.fori_loop(0, count, lambda _, last: team.mean(last + 1), value)
 
         team = part.team
         together = team.together(means)
         value = jnp.zeros(size)
-        jax.block_until_ready(together(value, 1))
+        jax.block_until_ready(together(None, value, 1))
         begin = time.perf_counter()
-        jax.block_until_ready(together(value, count))
+        jax.block_until_ready(together(None, value, count))
         return (time.perf_counter() - begin) / count
 
     futures = [pool.submit(index, seconds) for index in range(len(pool))]

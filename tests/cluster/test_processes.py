@@ -32,7 +32,7 @@ def compute(index: int, address: str) -> Any:
 
         return jax.lax.fori_loop(0, 3, step, 0 * own["values"]), team.mean(own["count"])
 
-    together = team.together(means, own=[0])
+    together = team.together(means)
     own = {"values": own_values(index), "count": np.array(index)}
     found = together(own, 2.0)
     again = together(own, 2.0)

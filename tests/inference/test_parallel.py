@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,10 @@ def _one_cluster() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        ray.init("local", num_cpus=2, log_to_driver=False)
+        with warnings.catch_warnings():
+            # JAX warns of any fork.
+            warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
+            ray.init("local", num_cpus=2, log_to_driver=False)
         yield
         ray.shutdown()
 
@@ -150,15 +154,13 @@ class Stacked:
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def together(self, function: Callable[..., Any], own: list[int]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            _, counts = arguments[3]
-            axes: list[Any] = [None] * len(arguments)
-            axes[3] = (1, None if counts is None else 0)
+    def together(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(own: Any, *others: Any) -> Any:
+            of_own = (1, None if own[1] is None else 0)
+            axes = (of_own, *[None] * len(others))
             stacked = jax.vmap(function, axes, axis_name=AXIS, axis_size=self.size)
-            return jax.tree.map(lambda value: value[0], stacked(*arguments))
+            return jax.tree.map(lambda value: value[0], stacked(own, *others))
 
-        assert own == [3]
         return jax.jit(call)
 
 
@@ -200,11 +202,11 @@ def test_parts_together_are_the_batch(order: Any, batch_size: int, num_workers: 
 
     shards = [Shard(index, num_workers, even=True) for index in range(num_workers)]
     parts = zip(*(program_feeds(program, order, 5, shard) for shard in shards), strict=True)
-    counts = [shard.weights(batch_size) for shard in shards]
+    weights = [shard.weights(batch_size) for shard in shards]
     found = ended(
         [StackedFeed(list(feeds)) for feeds in parts],
         team=Stacked(num_workers),
-        counts=None if counts[0] is None else np.stack(counts),
+        row_weights=None if weights[0] is None else np.stack(weights),
     )
     whole = ended(program_feeds(program, order, 5))
     np.testing.assert_allclose(found.losses, whole.losses, rtol=1e-12)

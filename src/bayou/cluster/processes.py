@@ -16,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
 AXIS = "workers"
 ALIKE, OWN = PartitionSpec(), PartitionSpec(AXIS)
@@ -37,18 +37,14 @@ class Team:
         flat, unravel = ravel_pytree(values)
         return unravel(jax.lax.pmean(flat, AXIS))
 
-    def together(
-        self, function: Callable[..., Any], own: Collection[int] = ()
-    ) -> Callable[..., Any]:
+    def together(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Compile a function that all of the processes call at once.
 
         Parameters
         ----------
         function : callable
-            Takes and returns pytrees of arrays; what it returns is to be alike in all processes.
-        own : collection of int
-            The places of the arguments that each process has its own of, of the same shapes; all
-            other ones are to be alike.
+            Takes and returns pytrees of arrays. The first argument is each process's own, of the
+            same shapes in all of them; the other ones and what it returns are to be alike.
 
         Returns
         -------
@@ -56,30 +52,19 @@ class Team:
             Takes and returns arrays of this process.
         """
 
-        def part(*arguments: Any) -> Any:
-            return function(
-                *(
-                    jax.tree.map(lambda value: value[0], argument) if place in own else argument
-                    for place, argument in enumerate(arguments)
-                )
-            )
+        def part(own: Any, others: tuple[Any, ...]) -> Any:
+            return function(jax.tree.map(lambda value: value[0], own), *others)
 
-        def call(*arguments: Any) -> Any:
-            specs = tuple(OWN if place in own else ALIKE for place in range(len(arguments)))
-            if "compiled" not in known:
-                # Means are taken where `function` says, and nowhere else.
-                mapped = jax.shard_map(
-                    part, mesh=self._mesh, in_specs=specs, out_specs=ALIKE, check_vma=False
-                )
-                known["compiled"] = jax.jit(mapped)
-            shared = (
-                jax.tree.map(self._of_all if spec is OWN else self._alike, argument)
-                for spec, argument in zip(specs, arguments, strict=True)
-            )
-            ended = known["compiled"](*shared)
+        # Means are taken where `function` says, and nowhere else.
+        mapped = jax.shard_map(
+            part, mesh=self._mesh, in_specs=(OWN, ALIKE), out_specs=ALIKE, check_vma=False
+        )
+        compiled = jax.jit(mapped)
+
+        def call(own: Any, *others: Any) -> Any:
+            ended = compiled(jax.tree.map(self._of_each, own), jax.tree.map(self._of_all, others))
             return jax.tree.map(lambda value: value.addressable_data(0), ended)
 
-        known: dict[str, Any] = {}
         return call
 
     @cached_property
@@ -88,17 +73,17 @@ class Team:
         devices = [jax.local_devices(process_index=index)[0] for index in range(self.size)]
         return Mesh(np.array(devices), (AXIS,))
 
-    def _alike(self, value: Any) -> jax.Array:
-        local = jax.device_put(value, self._device)
-        sharding = NamedSharding(self._mesh, ALIKE)
-        return jax.make_array_from_single_device_arrays(local.shape, sharding, [local])
-
-    def _of_all(self, value: Any) -> jax.Array:
+    def _of_each(self, value: Any) -> jax.Array:
         # A view, which XLA reads where it lies.
         local = jax.device_put(np.asarray(value)[None], self._device)
         shape = (self.size, *local.shape[1:])
         sharding = NamedSharding(self._mesh, OWN)
         return jax.make_array_from_single_device_arrays(shape, sharding, [local])
+
+    def _of_all(self, value: Any) -> jax.Array:
+        local = jax.device_put(value, self._device)
+        sharding = NamedSharding(self._mesh, ALIKE)
+        return jax.make_array_from_single_device_arrays(local.shape, sharding, [local])
 
     @property
     def _device(self) -> Any:

@@ -149,10 +149,11 @@ def fit(
     resume : bool, default False
         Go on from the checkpoint, if there is one: the fit ends with the same bits as one that was
         never stopped. Items of a generator that it took already are taken again and left.
-    cluster : Ray, str or None
-        Workers that share the rows of each batch: a :class:`bayou.Ray`, "ray", or the address of
-        a cluster. The fit is that of one process but for rounding, and goes on by itself where a
-        worker dies; a checkpoint is written here, and resumed with or without workers.
+    cluster : str or Ray, optional
+        Workers that share the rows of each batch: "ray", the address of a cluster, or a
+        :class:`bayou.Ray`. The fit is that of one process but for rounding, whatever their number,
+        and goes on by itself where one dies. A checkpoint is written here, and resumed with or
+        without them.
 
     Returns
     -------
@@ -162,12 +163,15 @@ def fit(
     Raises
     ------
     TypeError
-        If there is no model, or it has discrete free variables, missing ones among them.
+        If there is no model, it has discrete free variables, missing ones among them, or it
+        cannot be sent to the workers of a `cluster`.
     ValueError
-        If an argument is out of range, rows cannot be shared by the workers of a `cluster`, the
-        model has no free variable or computes with missing
+        If an argument is out of range, the model has no free variable or computes with missing
         values, its density is not finite where the fit starts, or its likelihood is not one of rows
-        that could come in batches.
+        that could come in batches, or that workers could share.
+    ConnectionError, ImportError, RuntimeError
+        If there is no cluster at the address, no Ray here, the cluster has no cores free, or its
+        workers die again and again.
     DivergenceError
         If a loss is not finite; names the step and the variables at fault.
 
@@ -183,6 +187,11 @@ def fit(
     Automatic differentiation variational inference (Kucukelbir et al. 2017) with path-derivative
     gradients (Roeder, Wu and Duvenaud 2017); when to stop follows Welandawe et al. (2022); the
     deterministic form and the correction follow Giordano et al. (2018, 2024).
+
+    Workers of a cluster compute on CPUs, and wait for each other's gradients at each step: they pay
+    where that takes less time than their rows, which batches of some thousands of rows do. What the
+    model holds in memory is sent to each machine once. Sources are opened anew by each worker; what
+    is read in windows is read by each of them, as far as its windows go.
 
     Examples
     --------
@@ -206,7 +215,7 @@ def fit(
         resume=resume,
         random_seed=random_seed,
     )
-    place = ray_of(cluster)
+    where = ray_of(cluster)
     guide = MeanField() if method in ("auto", "dadvi") else _guide(method)
     model = model_of(model)
     check_imputed(model)
@@ -256,7 +265,7 @@ def fit(
         if deterministic:
             approximation = fit_fixed_draws(task, num_steps)
         else:
-            sharing = shared_run(place, made, program, feeds, order, row_seed, noise_seed)
+            sharing = shared_run(where, made, program, feeds, order, row_seed, noise_seed)
             with sharing as shared:
                 approximation = fit_stochastic(
                     replace(task, shared=shared),

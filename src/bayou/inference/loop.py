@@ -162,7 +162,7 @@ class Feeding:
         rows alone, and the rows are gathered there.
     team : Team or None
         The processes that take each a part of the rows of a step, where there are several.
-    counts : array, shape (rows of a part,), or None
+    row_weights : array, shape (rows of a part,), or None
         How much each row of this process's part counts; None where each counts alike.
     """
 
@@ -171,7 +171,7 @@ class Feeding:
     key: jax.Array
     held: tuple[OnDevice, ...] = ()
     team: Team | None = None
-    counts: NDArray[np.float64] | None = None
+    row_weights: NDArray[np.float64] | None = None
 
 
 def chunk_steps(program: Program, recipe: Recipe, feeding: Feeding) -> int:
@@ -255,9 +255,9 @@ def run(
         rate[:count] = rates[start : start + count]
 
         def steps(num_steps: int, state: State = state, begin: int = begin) -> Any:
-            of_parts = (rows, feeding.counts)  # noqa: B023
+            of_part = (rows, feeding.row_weights)  # noqa: B023
             arguments = (held, feeding.data, feeding.key, begin, rate, num_steps)  # noqa: B023
-            return function(frame, state._replace(latent=None), state.latent, of_parts, *arguments)
+            return function(of_part, frame, state._replace(latent=None), state.latent, *arguments)
 
         ended, mean, losses = steps(count)
         # The rows are read until the last step is done, and may be filled again afterwards.
@@ -284,7 +284,7 @@ def _compile(program: Program, recipe: Recipe, feeding: Feeding) -> Callable[...
         steps = partial(_steps, program, recipe, axes, team)
         # The arrays of all rows are changed where they lie, or each chunk would copy them.
         program.compiled[recipe, axes, team] = (
-            jax.jit(steps, donate_argnums=2) if team is None else team.together(steps, own=[3])
+            jax.jit(steps, donate_argnums=3) if team is None else team.together(steps)
         )
     return program.compiled[recipe, axes, team]
 
@@ -304,10 +304,10 @@ def _steps(
     recipe: Recipe,
     axes: tuple[tuple[tuple[int, int], ...], ...],
     team: Team | None,
+    of_part: tuple[Inputs, jax.Array | None],
     frame: Frame,
     state: State,
     latent: jax.Array | None,
-    of_parts: tuple[Inputs, jax.Array | None],
     held: tuple[jax.Array, ...],
     data: Inputs,
     key: jax.Array,
@@ -317,7 +317,7 @@ def _steps(
 ) -> tuple[State, Params, jax.Array]:
     """Run ``count`` steps; the arrays hold room for more, so that any count is one program."""
     guide = recipe.guide
-    rows, counts = of_parts
+    rows, row_weights = of_part
     is_weighted = not held and len(rows) > len(program.fed)
     on_device = [OnDevice(array, of_array) for array, of_array in zip(held, axes, strict=True)]
     numbers = first + jnp.arange(len(rates))
@@ -329,8 +329,8 @@ def _steps(
         (params, memory, every), mean, losses = carry
         of_step = tuple(row[index] for row in rows)
         weights = of_step[-1] if is_weighted else None
-        if counts is not None:
-            weights = counts if weights is None else counts * weights
+        if row_weights is not None:
+            weights = row_weights if weights is None else row_weights * weights
         fed = _fed(program, of_step, on_device)
         inputs = fed + data
         noise = jax.tree.map(lambda draw: draw[index], draws)

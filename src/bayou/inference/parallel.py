@@ -79,7 +79,7 @@ class Part:
             data=self._program.data_values(),
             key=noise_key(shared.noise_seed),
             team=self.team,
-            counts=shard.weights(shared.batch_size),
+            row_weights=shard.weights(shared.batch_size),
         )
 
     def begin(
