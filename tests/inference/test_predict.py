@@ -553,11 +553,11 @@ def interrupted_run(monkeypatch: pytest.MonkeyPatch, out: Any, **arguments: Any)
     """Predict until the second chunk, and be interrupted there."""
     real, calls = prediction_run.Run._unit, []
 
-    def unit(self: Any, sink: Any, chunk: Any, begin: int, first: int, size: int) -> None:
+    def unit(self: Any, sink: Any, begin: int, rows: Any) -> None:
         calls.append(begin)
         if begin:
             raise KeyboardInterrupt
-        real(self, sink, chunk, begin, first, size)
+        real(self, sink, begin, rows)
 
     with monkeypatch.context() as patched:
         patched.setattr(prediction_run.Run, "_unit", unit)
@@ -601,9 +601,9 @@ def test_an_interrupted_run_goes_on(
     monkeypatch.setattr(
         prediction_run.Run,
         "_unit",
-        lambda self, sink, chunk, begin, *rest: (
+        lambda self, sink, begin, rows: (
             puts.append(begin),
-            real(self, sink, chunk, begin, *rest),
+            real(self, sink, begin, rows),
         )[1],
     )
     resumed = predictions(out=out, data=rows, **common)

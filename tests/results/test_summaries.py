@@ -41,7 +41,7 @@ def test_nan_and_infinity_stay(tmp_path: Path) -> None:
     sink = InParquet(plan((3,), ("row",), 3), tmp_path / "parts")
     draws = np.array([[1.0, np.inf, 1.0], [2.0, np.inf, np.nan], [3.0, np.inf, 3.0]])
     with np.errstate(invalid="ignore"):
-        sink.put(0, 3, [draws])
+        sink.put(0, 3, sink.digest([draws]))
     sink.reached(3)
     sink.finish(tmp_path / "y.parquet")
     found = pd.read_parquet(tmp_path / "y.parquet")
@@ -54,7 +54,7 @@ def test_nan_and_infinity_stay(tmp_path: Path) -> None:
 def test_any_dtype_is_summarised(tmp_path: Path, dtype: Any) -> None:
     draws = np.random.default_rng(0).integers(0, 2, (200, 5)).astype(dtype)
     sink = InParquet(plan((5,), ("row",), 200), tmp_path / "parts")
-    sink.put(0, 5, [draws])
+    sink.put(0, 5, sink.digest([draws]))
     sink.reached(5)
     sink.finish(tmp_path / "y.parquet")
     found = pd.read_parquet(tmp_path / "y.parquet")
@@ -66,8 +66,8 @@ def test_elements_of_a_row_have_columns_of_their_own(tmp_path: Path) -> None:
     draws = np.random.default_rng(0).normal(size=(50, 2, 4))
     sink = InParquet(plan((2, 4), ("feature", "row"), 50, feature=("f", "g")), tmp_path / "parts")
     # Parts may be put in any order.
-    sink.put(3, 1, [draws[:, :, 3:]])
-    sink.put(0, 3, [draws[:, :, :3]])
+    sink.put(3, 1, sink.digest([draws[:, :, 3:]]))
+    sink.put(0, 3, sink.digest([draws[:, :, :3]]))
     sink.reached(4)
     sink.finish(tmp_path / "y.parquet")
     found = pd.read_parquet(tmp_path / "y.parquet")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayou.arguments import whole_number
+from bayou.cluster.ray import ray_of
 from bayou.feeding.memory import free_memory
 from bayou.inference.forward import imputed, predictable
 from bayou.inference.new_rows import first_rows, new_rows
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
+    from bayou.cluster.ray import Ray
     from bayou.inference.prediction_task import Task
+    from bayou.inference.predictor import Predictor
     from bayou.results.fit import Fit
     from bayou.sources.source import Source
 
@@ -43,6 +47,7 @@ def predict(
     draws: int | None = None,
     model: pm.Model | None = None,
     random_seed: int | None = None,
+    cluster: str | Ray | None = None,
     out: str | os.PathLike[str] | None = None,
     chunk_rows: int | None = None,
     progressbar: bool = True,
@@ -72,7 +77,11 @@ def predict(
         The model; by default that of the fit, or of the context.
     random_seed : int, optional
         Decides what is drawn: the same seed and data give the same predictions, whatever
-        `chunk_rows` is, and whether a run was interrupted.
+        `chunk_rows` is, on a cluster or not, and whether a run was interrupted.
+    cluster : str or Ray, optional
+        Where it runs, as for :func:`bayou.sample_many`: workers are sent the draws of the
+        parameters once, and then rows in turn, which this process reads, and whose predictions it
+        keeps or writes.
     out : path, optional
         A new file: with the ending ".zarr" all draws are written, with ".parquet" a row of
         summaries for each row of `data`. What is unfinished lies beside it, in a folder that ends
@@ -97,12 +106,16 @@ def predict(
     Raises
     ------
     TypeError
-        If there is no model, or no draws of its variables.
+        If there is no model, it cannot be sent to workers, or there are no draws of its variables.
     ValueError
         If `var_names` are none of the model, `data` lack columns or containers, have no rows,
         missing values or codes of no category, there are fewer draws, the posterior is of another
-        model or of other labels, `out` is taken or was begun with something else, or all of it does
-        not fit in memory.
+        model or of other labels, `out` is taken or was begun with something else, all of it does
+        not fit in memory, or there is nothing that differs from row to row and could be shared out
+        to a `cluster`.
+    ConnectionError, ImportError, RuntimeError
+        If there is no cluster at the address, no Ray here, the cluster has no cores free, or some
+        rows end all workers that are given them.
 
     Notes
     -----
@@ -145,6 +158,7 @@ def predict(
     >>> dict(tree.predictions["y"].sizes)
     {'chain': 1, 'draw': 1000, 'flight': 2}
     """
+    where = ray_of(cluster)
     place = None if out is None else Unfinished(_path(out))
     noted = None if place is None else place.begun()
     seed = _seed(random_seed, noted)
@@ -153,21 +167,41 @@ def predict(
     rows = new_rows(posterior.model, names, data)
     posterior = posterior.in_order(names, rows.row_dims)
     some = first_rows(rows, SHORT + LONG)
-    found, fixed = predictor(
+    # Of the draws of parameters, a predictor is made for their shapes and those of the first one.
+    one = {name: values[:1] for name, values in posterior.values.items()}
+    make = partial(
+        predictor,
         posterior.model,
         names,
         rows.containers,
         rows.row_dims,
-        posterior.values,
+        one,
         rows.others,
         two_pieces(some),
     )
+    found, fixed = make()
     posterior.check(found.given, found.population)
+    if where is not None:
+        _check_shared_out(found)
     task = make_task(posterior, names, rows, found, fixed, some, seed)
+    if where is not None:
+        task = task.on(where, make)
     if place is None:
         sink = InMemory(task.plan)
         return sink.finish(task.into(sink, *_sizes(task, chunk_rows, 0), progressbar))
     return _onto_disk(task, place, noted, chunk_rows, progressbar)
+
+
+def _check_shared_out(found: Predictor) -> None:
+    """Refuse to use a cluster where rows cannot be shared out."""
+    why = found.dependence and f"are computed at once, since {found.dependence}"
+    if not why and all(shape.row_axis is None for shape in found.shapes):
+        why = "are the same for all rows"
+    if why:
+        raise ValueError(
+            f"`cluster` must be left out where rows cannot be shared out, got predictions that "
+            f"{why}.\nHint: leave it out."
+        )
 
 
 def _sizes(task: Task, chunk_rows: int | None, unit_bytes: int) -> tuple[int, int]:

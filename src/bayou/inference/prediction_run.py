@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.cluster.cores import usable_cores
 from bayou.inference.progress import row_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,8 +28,8 @@ type Sink = InMemory | InZarr | InParquet
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """What it takes to predict all rows.
+class Computation:
+    """What predicts rows.
 
     Attributes
     ----------
@@ -40,7 +40,6 @@ class Run:
         The numbers of the draws.
     fixed : sequence of ndarray
         What containers without rows hold.
-    rows : NewRows
     shapes : tuple of Shape
         Of the predictions that differ from row to row.
     seed : int
@@ -50,14 +49,95 @@ class Run:
     values: Arrays
     numbers: NDArray[np.int64]
     fixed: Arrays
-    rows: NewRows
     shapes: tuple[Shape, ...]
     seed: int
+
+    def predicted(self, rows: Arrays, begin: int) -> list[NDArray[Any]]:
+        """Return predictions of some rows, shapes (draws, ...).
+
+        Parameters
+        ----------
+        rows : sequence of ndarray
+            What containers hold for them.
+        begin : int
+            The number of the first one; a multiple of the rows of a piece.
+        """
+        piece_rows, num_rows = self.predictor.piece_rows, len(rows[0])
+        parts = []
+        for start in range(0, num_rows, piece_rows):
+            size = min(piece_rows, num_rows - start)
+            filled = piece_rows if self.predictor.compiler == "jax" else size
+            # For JAX, the last piece is filled up with its last row, so that it compiles nothing.
+            chosen = np.minimum(np.arange(start, start + filled), num_rows - 1)
+            found = self.predictor.engine(
+                self.values,
+                self.numbers,
+                self.fixed,
+                [array[chosen] for array in rows],
+                (begin + start) // piece_rows,
+                self.seed,
+            )
+            parts.append(
+                [
+                    part if shape.row_axis is None else _cut(part, shape.row_axis + 1, size)
+                    for part, shape in zip(found, self.shapes, strict=True)
+                ]
+            )
+        if len(parts) == 1:
+            return parts[0]
+        return [
+            np.concatenate(part, axis=(shape.row_axis or 0) + 1)
+            for part, shape in zip(zip(*parts, strict=True), self.shapes, strict=True)
+        ]
+
+    def try_rows(self, rows: Arrays) -> None:
+        """Refuse rows that do not fit the model, such as an index out of range."""
+        one = [value[0] for value in self.values[: len(self.predictor.given)]]
+        self.predictor.try_rows(one, self.fixed, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Rows that are read at once.
+
+    Attributes
+    ----------
+    begin, end : int
+        The numbers of the first one, and of the one after the last.
+    rows : sequence of ndarray
+        What containers hold for them.
+    digest : str
+        Of all rows up to the end.
+    """
+
+    begin: int
+    end: int
+    rows: Arrays
+    digest: str
+
+    def units(self, size: int) -> Iterator[tuple[int, list[NDArray[Any]]]]:
+        """Yield the number of the first row, and the rows, of so many at a time."""
+        for first in range(0, self.end - self.begin, size):
+            yield self.begin + first, [array[first : first + size] for array in self.rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What it takes to predict all rows.
+
+    Attributes
+    ----------
+    computation : Computation
+    rows : NewRows
+    """
+
+    computation: Computation
+    rows: NewRows
 
     @property
     def piece_rows(self) -> int:
         """The rows that are computed at once."""
-        return self.predictor.piece_rows or self.rows.num_rows
+        return self.computation.predictor.piece_rows or self.rows.num_rows
 
     def into(
         self,
@@ -91,72 +171,62 @@ class Run:
         ValueError
             If the rows that the sink has already are others.
         """
-        digest, start = hashlib.sha256(), 0
-        limits = _Limits()
-        workers = ThreadPoolExecutor(os.cpu_count() or 1)
+        threads = ThreadPoolExecutor(usable_cores())
         try:
             with row_progress(self.rows.num_rows, shown) as advance:
-                for chunk in self.rows.pieces(chunk_rows):
-                    for array in chunk:
-                        digest.update(np.ascontiguousarray(array))
-                    begin, start = start, start + len(chunk[0])
-                    extreme = limits.beyond(chunk)
-                    if len(extreme):
-                        one = [value[0] for value in self.values[: len(self.predictor.given)]]
-                        few = [array[extreme] for array in chunk]
-                        self.predictor.try_rows(one, self.fixed, few)
-                    if start > done[0]:
-                        units = range(0, len(chunk[0]), unit_rows)
-                        put = [
-                            workers.submit(self._unit, sink, chunk, begin, first, unit_rows)
-                            for first in units
-                        ]
-                        for future in put:
-                            future.result()
-                        sink.reached(start)
-                        note(start, digest.hexdigest())
-                    elif start == done[0] and digest.hexdigest() != done[1]:
-                        raise ValueError(
-                            "`data` must be those that `out` was begun with, got other values in "
-                            f"the first {start} rows.\nHint: pass the same data, or remove the "
-                            "folder that ends in .partial, to begin anew."
-                        )
-                    advance(len(chunk[0]))
+                for chunk in self.chunks(chunk_rows, done, advance):
+                    put = [
+                        threads.submit(self._unit, sink, *unit) for unit in chunk.units(unit_rows)
+                    ]
+                    for future in put:
+                        future.result()
+                    sink.reached(chunk.end)
+                    note(chunk.end, chunk.digest)
+                    advance(chunk.end - chunk.begin)
         finally:
-            workers.shutdown(cancel_futures=True)
+            threads.shutdown(cancel_futures=True)
 
-    def _unit(self, sink: Any, chunk: Arrays, begin: int, first: int, unit_rows: int) -> None:
-        """Predict some rows of a chunk, and put them into the sink."""
-        count = min(unit_rows, len(chunk[0]) - first)
-        parts = []
-        for start in range(first, first + count, self.piece_rows):
-            size = min(self.piece_rows, first + count - start)
-            filled = self.piece_rows if self.predictor.compiler == "jax" else size
-            # For JAX, the last piece is filled up with its last row, so that it compiles nothing.
-            chosen = np.minimum(np.arange(start, start + filled), start + size - 1)
-            found = self.predictor.engine(
-                self.values,
-                self.numbers,
-                self.fixed,
-                [array[chosen] for array in chunk],
-                (begin + start) // self.piece_rows,
-                self.seed,
-            )
-            parts.append(
-                [
-                    part if shape.row_axis is None else _cut(part, shape.row_axis + 1, size)
-                    for part, shape in zip(found, self.shapes, strict=True)
-                ]
-            )
-        values = (
-            parts[0]
-            if len(parts) == 1
-            else [
-                np.concatenate(part, axis=(shape.row_axis or 0) + 1)
-                for part, shape in zip(zip(*parts, strict=True), self.shapes, strict=True)
-            ]
-        )
-        sink.put(begin + first, count, values)
+    def chunks(
+        self, chunk_rows: int, done: tuple[int, str], advance: Callable[[int], None]
+    ) -> Iterator[Chunk]:
+        """Yield the rows that are not done, chunk by chunk, once they are seen to fit the model.
+
+        Parameters
+        ----------
+        chunk_rows : int
+        done : tuple of (int, str)
+            The number of rows that are done, and their digest.
+        advance : callable
+            Takes the numbers of rows of chunks that are done.
+
+        Raises
+        ------
+        ValueError
+            If the rows that are done are others, or rows do not fit the model.
+        """
+        digest, end = hashlib.sha256(), 0
+        limits = _Limits()
+        for rows in self.rows.pieces(chunk_rows):
+            for array in rows:
+                digest.update(np.ascontiguousarray(array))
+            begin, end = end, end + len(rows[0])
+            extreme = limits.beyond(rows)
+            if len(extreme):
+                self.computation.try_rows([array[extreme] for array in rows])
+            if end > done[0]:
+                yield Chunk(begin, end, rows, digest.hexdigest())
+                continue
+            if end == done[0] and digest.hexdigest() != done[1]:
+                raise ValueError(
+                    "`data` must be those that `out` was begun with, got other values in the "
+                    f"first {end} rows.\nHint: pass the same data, or remove the folder that ends "
+                    "in .partial, to begin anew."
+                )
+            advance(end - begin)
+
+    def _unit(self, sink: Any, begin: int, rows: Arrays) -> None:
+        """Predict some rows, and put them into the sink."""
+        sink.put(begin, len(rows[0]), sink.digest(self.computation.predicted(rows, begin)))
 
 
 @dataclass

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayou.feeding.memory import free_memory
-from bayou.inference.prediction_run import Run
+from bayou.inference.prediction_cluster import RunOnCluster
+from bayou.inference.prediction_run import Computation, Run
 from bayou.inference.rowwise import Shape, two_pieces
 from bayou.results.predictions import Plan, Prediction
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
+    from bayou.cluster.ray import Ray
     from bayou.inference.new_rows import NewRows
     from bayou.inference.parameter_draws import ParameterDraws
+    from bayou.inference.prediction_cluster import Make
     from bayou.inference.prediction_run import Sink
     from bayou.inference.predictor import Predictor
 
@@ -55,6 +58,10 @@ class Task:
     at_once: Arrays | None
     identity: dict[str, Any]
 
+    def on(self, cluster: Ray, make: Make) -> Task:
+        """Return the same, whose rows are shared out to a cluster, as :class:`RunOnCluster` is."""
+        return replace(self, run=RunOnCluster(self.run.computation, self.run.rows, cluster, make))
+
     def into(
         self, sink: Sink, chunk_rows: int, unit_rows: int, shown: bool, **resumed: Any
     ) -> Arrays:
@@ -62,7 +69,8 @@ class Task:
         if self.at_once is not None:
             axes = [part.row_axis for part in self.plan.predictions]
             pairs = zip(self.at_once, axes, strict=True)
-            sink.put(0, self.plan.num_rows, [array for array, axis in pairs if axis is not None])
+            of_rows = [array for array, axis in pairs if axis is not None]
+            sink.put(0, self.plan.num_rows, sink.digest(of_rows))
             sink.reached(self.plan.num_rows)
         elif self.plan.of_rows:
             self.run.into(sink, chunk_rows, unit_rows, shown, **resumed)
@@ -126,7 +134,7 @@ def make_task(
     of_rows = tuple(shape for shape in shapes if shape.row_axis is not None)
     return Task(
         plan=plan,
-        run=Run(found, values, posterior.numbers, fixed, rows, of_rows, seed),
+        run=Run(Computation(found, values, posterior.numbers, fixed, of_rows, seed), rows),
         single=single,
         at_once=at_once,
         identity={

@@ -11,7 +11,7 @@ import xarray as xr
 from bayou.sources.zarr import import_zarr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -133,6 +133,11 @@ class InMemory:
         for part in self.plan.of_rows:
             self.arrays[part.name] = np.empty((self.plan.num_draws, *part.shape), part.dtype)
 
+    @property
+    def digest(self) -> Callable[[Sequence[NDArray[Any]]], Any]:
+        """What makes of predictions of some rows what :meth:`put` takes; it pickles."""
+        return list
+
     def put(self, start: int, count: int, values: Sequence[NDArray[Any]]) -> None:
         """Keep the predictions of some rows, shapes (draws, ...)."""
         for part, array in zip(self.plan.of_rows, values, strict=True):
@@ -194,6 +199,11 @@ class InZarr:
             config={"write_empty_chunks": True},
             dimension_names=("chain", "draw", *part.dims),
         )
+
+    @property
+    def digest(self) -> Callable[[Sequence[NDArray[Any]]], Any]:
+        """What makes of predictions of some rows what :meth:`put` takes; it pickles."""
+        return list
 
     def put(self, start: int, count: int, values: Sequence[NDArray[Any]]) -> None:
         """Write the predictions of some rows, shapes (draws, ...)."""

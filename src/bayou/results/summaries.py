@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 from bayou.sources.durable import sync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,22 +41,24 @@ class InParquet:
         self.tables: dict[int, pa.Table] = {}
         folder.mkdir(exist_ok=True)
 
-    def put(self, start: int, count: int, values: Sequence[NDArray[Any]]) -> None:
-        """Summarise the predictions of some rows, shapes (draws, ...)."""
+    @property
+    def digest(self) -> Callable[[Sequence[NDArray[Any]]], Any]:
+        """What makes of predictions of some rows what :meth:`put` takes; it pickles."""
+        of_rows = self.plan.of_rows
+        dims = {part.dims[axis] for part in of_rows for axis in _other_axes(part)}
+        return partial(
+            summaries, of_rows, {dim: self.plan.coords[dim] for dim in dims & {*self.plan.coords}}
+        )
+
+    def put(self, start: int, count: int, values: Mapping[str, NDArray[np.float64]]) -> None:
+        """Take the summaries of some rows."""
         columns: dict[str, Any] = {"row": np.arange(start, start + count)}
-        for part, array in zip(self.plan.of_rows, values, strict=True):
+        for part in self.plan.of_rows:
             assert part.row_axis is not None
             dim = part.dims[part.row_axis]
             if dim in self.plan.row_labels:
                 columns[dim] = list(self.plan.row_labels[dim][start : start + count])
-            by_row = np.moveaxis(array, [part.row_axis + 1, 0], [0, -1])
-            # The draws of a row side by side, in their order: small numbers are counted for that.
-            by_count = array.itemsize <= 2
-            draws = np.sort(np.ascontiguousarray(by_row), axis=-1, stable=by_count)
-            element: Any  # For NumPy's annotations, an index of slices and numbers is none.
-            for name, element in _elements(part, self.plan):
-                columns |= _summary(name, draws[:, *element])
-        self.tables[start] = pa.table(columns)
+        self.tables[start] = pa.table(columns | dict(values))
 
     def reached(self, num_rows: int) -> None:
         """Write what was put, up to a number of rows, to a file."""
@@ -75,6 +78,35 @@ class InParquet:
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
             for part in parts:
                 writer.write_table(pq.read_table(part).replace_schema_metadata(metadata))
+
+
+def summaries(
+    predictions: Sequence[Prediction],
+    coords: Mapping[str, Any],
+    values: Sequence[NDArray[Any]],
+) -> dict[str, NDArray[np.float64]]:
+    """Return the columns that summarise predictions of some rows.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction
+        What they are of.
+    coords : mapping of str to sequence
+        The labels of their dims, apart from the rows.
+    values : sequence of ndarray, shapes (draws, ...)
+        Of each.
+    """
+    columns: dict[str, NDArray[np.float64]] = {}
+    for part, array in zip(predictions, values, strict=True):
+        assert part.row_axis is not None
+        by_row = np.moveaxis(array, [part.row_axis + 1, 0], [0, -1])
+        # The draws of a row side by side, in their order: small numbers are counted for that.
+        by_count = array.itemsize <= 2
+        draws = np.sort(np.ascontiguousarray(by_row), axis=-1, stable=by_count)
+        element: Any  # For NumPy's annotations, an index of slices and numbers is none.
+        for name, element in _elements(part, coords):
+            columns |= _summary(name, draws[:, *element])
+    return columns
 
 
 def _summary(name: str, draws: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
@@ -98,14 +130,17 @@ def _summary(name: str, draws: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     return columns
 
 
-def _elements(part: Prediction, plan: Plan) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _other_axes(part: Prediction) -> list[int]:
+    """Return the axes of a prediction apart from that of the rows."""
+    return [axis for axis in range(len(part.shape)) if axis != part.row_axis]
+
+
+def _elements(part: Prediction, coords: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the elements of one row of a prediction, named as ArviZ does, such as "y[label]"."""
-    axes = [axis for axis in range(len(part.shape)) if axis != part.row_axis]
+    axes = _other_axes(part)
     for element in np.ndindex(*(part.shape[axis] for axis in axes)):
         labels = [
-            str(plan.coords[part.dims[axis]][place])
-            if part.dims[axis] in plan.coords
-            else str(place)
+            str(coords[part.dims[axis]][place]) if part.dims[axis] in coords else str(place)
             for axis, place in zip(axes, element, strict=True)
         ]
         yield (f"{part.name}[{', '.join(labels)}]" if labels else part.name), element
