@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -346,7 +347,7 @@ def of_latent_rows() -> pm.Model:
         ({"batch_size": None, "method": "advi"}, "independent rows, .* got a fit of all rows at"),
         ({"batch_size": 1}, "at most one worker for each row of a batch, 1, got 2.\nHint: pass a"),
         ({"model": of_latent_rows(), "batch_size": 8}, "got 'level', which has a value for each"),
-        (with_rows(of_both_axes), "got a minibatch that is sampled along another axis than its f"),
+        (with_rows(of_both_axes), "got a minibatch that is sampled otherwise than along its firs"),
         (with_rows(of_two_sizes), r"divides the batch sizes where they differ, \[7, 8\], got 2"),
         (with_rows(of_a_stream), "got the generator 'generator.*', whose items come to this proc"),
         (with_rows(of_a_potential), "got rows that enter otherwise than by a lik"),
@@ -355,3 +356,13 @@ def of_latent_rows() -> pm.Model:
 def test_what_cannot_be_shared_is_refused(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         run(TWO, **options)
+
+
+def test_what_does_not_pickle_is_refused() -> None:
+    rows = by.source(duckdb.sql("SELECT range / 100 AS value FROM range(1000)"))
+    with pm.Model() as model:
+        mu = pm.Normal("mu")
+        batch = by.Minibatch(rows["value"], 10, in_memory_size=100)
+        pm.Normal("y", mu, 1, observed=batch, total_size=1000)
+    with pytest.raises(TypeError, match="sent must pickle, the model and its data included, got "):
+        run(TWO, model, batch_size=None)

@@ -99,8 +99,8 @@ class SliceFeed:
     seed : int
         Decides the rows, together with the seeds of the axes.
     shard : Shard
-        The part of every batch that is wanted, where leading rows alone are sampled; by default
-        all of it.
+        The part that is wanted of every batch of leading rows; by default all of it. Slices
+        along other axes have no parts.
     """
 
     arrays: Arrays
@@ -112,7 +112,9 @@ class SliceFeed:
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shape of one batch, for each array."""
-        sizes = {sample.axis: len(self._part(sample)) for sample in self.samples}
+        sizes = {sample.axis: sample.size for sample in self.samples}
+        if self._has_leading_rows:
+            sizes[0] = len(range(sizes[0])[self.shard.part(sizes[0])])
         return tuple(
             tuple(sizes.get(axis, length) for axis, length in enumerate(array.shape))
             for array in self.arrays
@@ -129,11 +131,11 @@ class SliceFeed:
         rows = [np.empty((count, sample.size), dtype=np.int64) for sample in self.samples]
         for numbers, feed in zip(rows, self.numbers, strict=True):
             feed.fill(first, [numbers])
-        leading = [sample.axis for sample in self.samples] == [0]
-        part = self.shard.part(self.samples[0].size)
+        if self._has_leading_rows:
+            rows[0] = rows[0][:, self.shard.part(self.samples[0].size)]
         for array, slot in zip(self.arrays, slots, strict=True):
-            if leading:
-                take_rows(array, rows[0][:, part], slot)
+            if self._has_leading_rows:
+                take_rows(array, rows[0], slot)
             else:
                 for step in range(count):
                     slot[step] = self._slice(array, [numbers[step] for numbers in rows])
@@ -161,8 +163,9 @@ class SliceFeed:
             rows.append(np.concatenate([whole, np.sort(part)]))
         return tuple(self._slice(array, rows) for array in self.arrays)
 
-    def _part(self, sample: AxisSample) -> range:
-        return range(sample.size)[self.shard.part(sample.size)]
+    @property
+    def _has_leading_rows(self) -> bool:
+        return [sample.axis for sample in self.samples] == [0]
 
     def _slice(self, array: NDArray[Any], rows: list[NDArray[np.int64]]) -> NDArray[Any]:
         for sample, numbers in zip(self.samples, rows, strict=True):

@@ -165,14 +165,17 @@ class SharedRun:
         ------
         DivergenceError
             If a loss is not finite.
+        TypeError
+            If the recipe does not pickle.
         WorkerDiedError
             If workers die again and again.
         """
         length = chunk_steps(program, recipe, feeding)
+        sent = self._pool.put(recipe)
         done, failures = 0, 0
         while done < len(rates):
             try:
-                for chunk in self._chunks(recipe, frame, state, rates[done:], first + done, length):
+                for chunk in self._chunks(sent, frame, state, rates[done:], first + done, length):
                     state, failures = chunk.state, 0
                     done += len(chunk.losses)
                     yield chunk
@@ -183,7 +186,7 @@ class SharedRun:
 
     def _chunks(
         self,
-        recipe: Recipe,
+        sent: Any,
         frame: Frame,
         state: State,
         rates: NDArray[np.float64],
@@ -192,7 +195,7 @@ class SharedRun:
     ) -> Iterator[Chunk]:
         self._join()
         frame, state = jax.device_get((frame, state))
-        self._results(self._submit(Part.begin, recipe, frame, state, rates, first, length))
+        self._results(self._submit(Part.begin, sent, frame, state, rates, first, length))
         asked: deque[list[Future]] = deque()
         num_left = -(-len(rates) // length)
         while num_left or asked:
@@ -293,7 +296,7 @@ def _batch_sizes(program: Program, feeds: Sequence[Feed]) -> set[int]:
     elif streams:
         reason = f"the generator {streams[0]!r}, whose items come to this process alone"
     elif None in sizes:
-        reason = "a minibatch that is sampled along another axis than its first"
+        reason = "a minibatch that is sampled otherwise than along its first axis"
     elif not program.takes_weights:
         reason = "rows that enter otherwise than by a likelihood of each"
     if reason:
