@@ -10,6 +10,7 @@ import pytest
 from bayou.feeding.feed import Feed, ItemFeed, SliceFeed, empty_slots, step_bytes
 from bayou.sampling.axes import BatchSize, axis_samples
 from bayou.sampling.order import ORDERS
+from bayou.sampling.shard import Shard
 
 # Each element tells its place.
 ARRAY = np.arange(30 * 20 * 4).reshape(30, 20, 4)
@@ -65,6 +66,19 @@ def test_slices_are_cut_at_the_rows_of_the_order(name: str, order: str) -> None:
         length = ARRAY.shape[sample.axis]
         [rows[sample.axis]] = ORDERS[order](sample.key(1), 5, 1, length, sample.size)
     np.testing.assert_array_equal(stack(feed, 5, 1)[0], ARRAY[np.ix_(*rows)])
+
+
+@pytest.mark.parametrize("even", [False, True])
+@pytest.mark.parametrize("order", ORDERS)
+def test_shards_together_are_the_slice(order: str, even: bool) -> None:
+    samples = axis_samples(7, 42, ARRAY.ndim)
+    whole = stack(SliceFeed((ARRAY,), samples, order, 1), 5, 9)
+    for index in range(3):
+        shard = Shard(index, 3, even=even)
+        feed = SliceFeed((ARRAY,), samples, order, 1, shard)
+        found = stack(feed, 5, 9)
+        assert feed.shapes == (found.shape[1:],)
+        np.testing.assert_array_equal(found, whole[:, shard.part(7)])
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -49,6 +49,28 @@ def test_shards_together_are_the_batch(
     assert max(sizes) - min(sizes) <= 1
 
 
+@given(num_shards=st.integers(1, 9), more=st.integers(0, 40), seed=st.integers(0, 100))
+def test_the_mean_of_even_parts_is_that_of_the_batch(num_shards: int, more: int, seed: int) -> None:
+    size = num_shards + more
+    values = np.random.default_rng(seed).normal(size=size)
+    counted = np.zeros(size)
+    means = []
+    for index in range(num_shards):
+        shard = Shard(index, num_shards, even=True)
+        part, weights = shard.part(size), shard.weights(size)
+        own = np.ones(len(values[part])) if weights is None else weights
+        assert len(own) == -(-size // num_shards)
+        assert part.stop <= size
+        means.append(np.mean(own * values[part]))
+        # In the part that one's rows are in, and nowhere else.
+        counted[part] += own > 0
+        np.testing.assert_array_equal(
+            np.arange(size)[part][own > 0], np.arange(size)[Shard(index, num_shards).part(size)]
+        )
+    np.testing.assert_array_equal(counted, 1)
+    assert np.mean(means) == pytest.approx(values.mean(), abs=1e-12)
+
+
 @pytest.mark.parametrize(
     ("index", "num_shards", "text"),
     [

@@ -154,8 +154,17 @@ class Workers:
         self._actors[index] = self._made(index)
 
     def put(self, value: Any) -> Any:
-        """Keep a value where all workers of a machine read it; it is an argument of calls."""
-        return self._ray.put(value)
+        """Keep a value where all workers of a machine read it; it is an argument of calls.
+
+        Raises
+        ------
+        TypeError
+            If it does not pickle.
+        """
+        try:
+            return self._ray.put(value)
+        except Exception as error:
+            raise _refused(error) from error
 
     def close(self) -> None:
         """End all of them."""
@@ -221,6 +230,14 @@ def ray_of(cluster: Any) -> Ray | None:
     )
 
 
+def own_host() -> str:
+    """Return the address of this machine, as the others of a cluster know it; for workers."""
+    import ray
+
+    host: str = ray.util.get_node_ip_address()
+    return host
+
+
 def settings() -> dict[str, Any]:
     """Return the settings of this process that decide what workers compute."""
     import jax
@@ -263,13 +280,17 @@ def _pickled(cloudpickle: Any, start: Start) -> bytes:
     try:
         found: bytes = cloudpickle.dumps(start)
     except Exception as error:
-        raise TypeError(
-            "What workers of `cluster` are sent must pickle, the model and its data included, got "
-            f"{type(error).__name__}: {error}\n"
-            "Hint: leave `cluster` out, or hold what does not pickle, such as a connection or a "
-            "generator, out of the model."
-        ) from error
+        raise _refused(error) from error
     return found
+
+
+def _refused(error: Exception) -> TypeError:
+    return TypeError(
+        "What workers of `cluster` are sent must pickle, the model and its data included, got "
+        f"{type(error).__name__}: {error}\n"
+        "Hint: leave `cluster` out, or hold what does not pickle, such as a connection or a "
+        "generator, out of the model."
+    )
 
 
 def _number_of(cluster: Ray, cores: int) -> int:

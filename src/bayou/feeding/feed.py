@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bayou.sampling.order import ORDERS
+from bayou.sampling.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from bayou.sampling.axes import AxisSample
 
 type Arrays = tuple[NDArray[Any], ...]
+
+WHOLE = Shard()
 
 
 class Feed(Protocol):
@@ -95,17 +98,23 @@ class SliceFeed:
         One of :data:`bayou.sampling.order.ORDERS`.
     seed : int
         Decides the rows, together with the seeds of the axes.
+    shard : Shard
+        The part that is wanted of every batch of leading rows; by default all of it. Slices
+        along other axes have no parts.
     """
 
     arrays: Arrays
     samples: Sequence[AxisSample]
     order: str
     seed: int
+    shard: Shard = WHOLE
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shape of one batch, for each array."""
         sizes = {sample.axis: sample.size for sample in self.samples}
+        if self._has_leading_rows:
+            sizes[0] = len(range(sizes[0])[self.shard.part(sizes[0])])
         return tuple(
             tuple(sizes.get(axis, length) for axis, length in enumerate(array.shape))
             for array in self.arrays
@@ -122,9 +131,10 @@ class SliceFeed:
         rows = [np.empty((count, sample.size), dtype=np.int64) for sample in self.samples]
         for numbers, feed in zip(rows, self.numbers, strict=True):
             feed.fill(first, [numbers])
-        leading = [sample.axis for sample in self.samples] == [0]
+        if self._has_leading_rows:
+            rows[0] = rows[0][:, self.shard.part(self.samples[0].size)]
         for array, slot in zip(self.arrays, slots, strict=True):
-            if leading:
+            if self._has_leading_rows:
                 take_rows(array, rows[0], slot)
             else:
                 for step in range(count):
@@ -152,6 +162,10 @@ class SliceFeed:
             part = generator.choice(length, size % length, replace=False, shuffle=False)
             rows.append(np.concatenate([whole, np.sort(part)]))
         return tuple(self._slice(array, rows) for array in self.arrays)
+
+    @property
+    def _has_leading_rows(self) -> bool:
+        return [sample.axis for sample in self.samples] == [0]
 
     def _slice(self, array: NDArray[Any], rows: list[NDArray[np.int64]]) -> NDArray[Any]:
         for sample, numbers in zip(self.samples, rows, strict=True):

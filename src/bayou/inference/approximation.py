@@ -24,7 +24,7 @@ from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
 from bayou.inference.latent import latent_response, latent_start
 from bayou.inference.linear_response import linear_response
-from bayou.inference.loop import Feeding, Recipe, init_state, latent_average
+from bayou.inference.loop import Feeding, Recipe, init_state, latent_average, run
 from bayou.inference.noise import noise_key
 from bayou.inference.settle import settled
 from bayou.inference.stochastic import (
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bayou.inference.evaluate import Array
     from bayou.inference.guides import Guide, Params
     from bayou.inference.loop import Chunk
+    from bayou.inference.parallel import SharedRun
     from bayou.inference.program import Program
 
 ADAM = optax.chain(optax.scale_by_adam(), optax.scale(-1.0))
@@ -87,6 +88,8 @@ class Task:
         Where a stochastic fit is kept.
     recorded : dict of str to ndarray, or None
         What an earlier run kept there, to go on from.
+    shared : SharedRun or None
+        What has the workers of a cluster do the steps of a stochastic fit.
     """
 
     program: Program
@@ -97,6 +100,7 @@ class Task:
     report: Callable[[Array], None]
     checkpoint: Checkpoint | None = None
     recorded: dict[str, Array] | None = None
+    shared: SharedRun | None = None
 
     def keep(self, progress: Progress) -> None:
         """Write the progress to the checkpoint, if there is one and it is time to."""
@@ -220,7 +224,15 @@ def fit_stochastic(
         for feed in feeding.feeds:
             if isinstance(feed, ItemFeed):
                 feed.skip(int(task.recorded["counts"].sum()))
-    stepper = Stepper(task.program, recipe, on_device(feeding), task.report, task.keep, recorded)
+    stepper = Stepper(
+        program=task.program,
+        recipe=recipe,
+        feeding=feeding if task.shared else on_device(feeding),
+        report=task.report,
+        keep=task.keep,
+        recorded=recorded,
+        run=task.shared or run,
+    )
     rate = 1.0
     if optimiser is None:
         short = num_steps is not None and num_steps < SEARCH_STEPS

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 
 class DivergenceError(FloatingPointError):
-    """A fit met a loss that is not finite."""
+    """A fit met a loss that is not finite.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The variables at fault; none where only a gradient is not finite.
+    """
+
+    names: tuple[str, ...] = ()
 
 
 def check_start(
@@ -66,10 +74,12 @@ def divergence(program: Program, step: int, positions: Any, inputs: Inputs) -> E
         if at_fault:
             break
     found = _listed(at_fault) if at_fault else f"a gradient that is not finite near {positions[0]}"
-    return DivergenceError(
+    error = DivergenceError(
         f"The loss must be finite, got {found} at step {step}.\n"
         "Hint: lower the learning rate, tighten the priors, or check the rows of that step."
     )
+    error.names = tuple(at_fault)
+    return error
 
 
 def faulty_terms(program: Program, position: Any, inputs: Inputs) -> dict[str, Any]:

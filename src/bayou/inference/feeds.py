@@ -14,7 +14,7 @@ import numpy as np
 from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import lent, streamed
 from bayou.feeding.extremes import array_extremes, source_extremes
-from bayou.feeding.feed import Feed, ItemFeed, SliceFeed, empty_slots
+from bayou.feeding.feed import WHOLE, Feed, ItemFeed, SliceFeed, empty_slots
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.feeding.source_feed import SourceFeed
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bayou.inference.loop import Feeding
     from bayou.inference.program import Inputs, Program
     from bayou.sampling.axes import AxisSample
+    from bayou.sampling.shard import Shard
     from bayou.sources.source import Column
 
     type Held = Sequence[tuple[str, Extremes]]
@@ -52,11 +53,13 @@ MOST_BLOCKS = 256
 DISPATCH_ROWS = 1024
 
 
-def program_feeds(program: Program, order: AnyOrder, seed: int) -> tuple[Feed, ...]:
+def program_feeds(
+    program: Program, order: AnyOrder, seed: int, shard: Shard = WHOLE
+) -> tuple[Feed, ...]:
     """Return feeds that together fill ``program.fed``, over the data as they are now.
 
     Neighbours that are sampled alike share one, and so the numbers of its rows. They are to be
-    closed by :func:`closing_feeds`.
+    closed by :func:`closing_feeds`. A shard is the part of every batch that is wanted.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def program_feeds(program: Program, order: AnyOrder, seed: int) -> tuple[Feed, .
         If the rows cannot be had in that order.
     """
     groups = groupby(program.fed, key=group_of)
-    return tuple(_feed(list(variables), order, seed) for _, variables in groups)
+    return tuple(_feed(list(variables), order, seed, shard) for _, variables in groups)
 
 
 @contextmanager
@@ -94,7 +97,7 @@ def first_inputs(program: Program, feeds: Sequence[Feed]) -> tuple[Inputs, Held]
     for feed in feeds:
         variables = program.fed[len(fed) :]
         parts = _some(feed, 0, 1)
-        if isinstance(feed, SliceFeed) and _leading_rows(feed):
+        if isinstance(feed, SliceFeed) and leading_rows(feed):
             own = [
                 (variable.name or "", array_extremes(array))
                 for variable, array in zip(variables, feed.arrays, strict=False)
@@ -163,7 +166,7 @@ def pilot_block(program: Program, feeds: Sequence[Feed], seed: int) -> Block:
     Where an input is no plain sample of leading rows, or a potential counts on the size of a batch,
     it is one batch.
     """
-    sizes = {_leading_rows(feed) for feed in feeds}
+    sizes = {leading_rows(feed) for feed in feeds}
     single = None in sizes or not sizes or program.potentials_of_batches
     steps = 1 if single else math.ceil(PILOT_ROWS / max(filter(None, sizes)))
     fed = tuple(part for feed in feeds for part in _some(feed, seed, steps))
@@ -330,7 +333,7 @@ def whole_size(program: Program) -> int:
     return _num_numbers(program, tuple(storage_of(v).get_value(borrow=True) for v in program.fed))
 
 
-def _feed(variables: list[TensorVariable], order: AnyOrder, seed: int) -> Feed:
+def _feed(variables: list[TensorVariable], order: AnyOrder, seed: int, shard: Shard) -> Feed:
     operation = variables[0].owner.op
     if isinstance(operation, GeneratorOp):
         name = variables[0].name or "generator"
@@ -340,13 +343,13 @@ def _feed(variables: list[TensorVariable], order: AnyOrder, seed: int) -> Feed:
     if residents[0] is not None:
         held = [resident for resident in residents if resident is not None]
         columns = [resident.column for resident in held]
-        return _source_feed(columns, samples, order, seed, _one_size(variables, held))
+        return _source_feed(columns, samples, order, seed, shard, _one_size(variables, held))
     arrays = tuple(storage_of(variable).get_value(borrow=True) for variable in variables)
     if isinstance(order, str):
-        return SliceFeed(arrays, samples, order, seed)
+        return SliceFeed(arrays, samples, order, seed, shard)
     table = source({str(place): array for place, array in enumerate(arrays)})
     columns = [table[name] for name in table.fields]
-    return _source_feed(columns, samples, order, seed, None)
+    return _source_feed(columns, samples, order, seed, shard, None)
 
 
 def _source_feed(
@@ -354,6 +357,7 @@ def _source_feed(
     samples: Sequence[AxisSample],
     order: AnyOrder,
     seed: int,
+    shard: Shard,
     in_memory_size: int | None,
 ) -> SourceFeed:
     if columns[0].source.random_access:
@@ -364,6 +368,7 @@ def _source_feed(
         key=samples[0].key(seed),
         order=order,
         in_memory_size=None if in_memory_size is None else max(2 * samples[0].size, in_memory_size),
+        shard=shard,
     )
 
 
@@ -387,8 +392,11 @@ def _windows(program: Program) -> list[Resident]:
     return [resident for resident in residents if resident is not None]
 
 
-def _leading_rows(feed: Feed) -> int | None:
-    """Return the rows of a step, if they are leading rows of a table; a batch may be all of it."""
+def leading_rows(feed: Feed) -> int | None:
+    """Return the rows of a step, if they are leading rows of a table; a batch may be all of it.
+
+    Those of all shards together.
+    """
     if isinstance(feed, SliceFeed) and [sample.axis for sample in feed.samples] == [0]:
         return feed.samples[0].size
     return feed.batch_size if isinstance(feed, SourceFeed) else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayou.arguments import whole_number
+from bayou.cluster.ray import ray_of
 from bayou.inference.approximation import (
     FIXED_DRAWS,
     Task,
@@ -34,6 +36,7 @@ from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.low_rank import LowRank
 from bayou.inference.guides.mean_field import MeanField
 from bayou.inference.options import check_options
+from bayou.inference.parallel import shared_run
 from bayou.inference.program import compile_program
 from bayou.inference.progress import step_progress
 from bayou.inference.provenance import provenance_of
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
+    from bayou.cluster.ray import Ray
     from bayou.feeding.source_feed import AnyOrder
     from bayou.inference.approximation import Approximation
     from bayou.inference.guides import Guide
@@ -85,6 +89,7 @@ def fit(
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
     resume: bool = False,
+    cluster: str | Ray | None = None,
 ) -> Fit:
     """Fit a model by variational inference, in minibatches where the model holds them.
 
@@ -144,6 +149,11 @@ def fit(
     resume : bool, default False
         Go on from the checkpoint, if there is one: the fit ends with the same bits as one that was
         never stopped. Items of a generator that it took already are taken again and left.
+    cluster : str or Ray, optional
+        Workers that share the rows of each batch: "ray", the address of a cluster, or a
+        :class:`bayou.Ray`. The fit is that of one process but for rounding, whatever their number,
+        and goes on by itself where one dies. A checkpoint is written here, and resumed with or
+        without them.
 
     Returns
     -------
@@ -153,11 +163,15 @@ def fit(
     Raises
     ------
     TypeError
-        If there is no model, or it has discrete free variables, missing ones among them.
+        If there is no model, it has discrete free variables, missing ones among them, or it
+        cannot be sent to the workers of a `cluster`.
     ValueError
         If an argument is out of range, the model has no free variable or computes with missing
         values, its density is not finite where the fit starts, or its likelihood is not one of rows
-        that could come in batches.
+        that could come in batches, or that workers could share.
+    ConnectionError, ImportError, RuntimeError
+        If there is no cluster at the address, no Ray here, the cluster has no cores free, or its
+        workers die again and again.
     DivergenceError
         If a loss is not finite; names the step and the variables at fault.
 
@@ -173,6 +187,11 @@ def fit(
     Automatic differentiation variational inference (Kucukelbir et al. 2017) with path-derivative
     gradients (Roeder, Wu and Duvenaud 2017); when to stop follows Welandawe et al. (2022); the
     deterministic form and the correction follow Giordano et al. (2018, 2024).
+
+    Workers of a cluster compute on CPUs, and wait for each other's gradients at each step: they pay
+    where that takes less time than their rows, which batches of some thousands of rows do. What the
+    model holds in memory is sent to each machine once. Sources are opened anew by each worker; what
+    is read in windows is read by each of them, as far as its windows go.
 
     Examples
     --------
@@ -196,6 +215,7 @@ def fit(
         resume=resume,
         random_seed=random_seed,
     )
+    where = ray_of(cluster)
     guide = MeanField() if method in ("auto", "dadvi") else _guide(method)
     model = model_of(model)
     check_imputed(model)
@@ -208,7 +228,7 @@ def fit(
         method == "auto" and n == "auto" and (program.whole or not program.fed)
     )
     if deterministic:
-        _check_fixed_draws(program, num_particles, optimizer)
+        _check_fixed_draws(program, num_particles, optimizer, cluster)
     entropy: Any = random_seed
     kept, recorded = None, None
     if checkpoint is not None:
@@ -245,9 +265,12 @@ def fit(
         if deterministic:
             approximation = fit_fixed_draws(task, num_steps)
         else:
-            approximation = fit_stochastic(
-                task, guide, num_steps, num_particles, optimizer, tolerance, method == "auto"
-            )
+            sharing = shared_run(where, made, program, feeds, order, row_seed, noise_seed)
+            with sharing as shared:
+                approximation = fit_stochastic(
+                    replace(task, shared=shared),
+                    guide, num_steps, num_particles, optimizer, tolerance, method == "auto",
+                )  # fmt: skip
         if correction is not None:
             approximation = corrected(task, approximation, correction == "linear_response")
     _warn_unless_converged(approximation)
@@ -326,8 +349,13 @@ def _guide(method: Any) -> Guide:
     return guide
 
 
-def _check_fixed_draws(program: Program, num_particles: int, optimizer: Any) -> None:
+def _check_fixed_draws(program: Program, num_particles: int, optimizer: Any, cluster: Any) -> None:
     """Refuse what a fit on fixed draws has no use for."""
+    if cluster is not None:
+        raise ValueError(
+            "`cluster` must come with rows in batches, which workers share, got a fit of all rows "
+            "at once.\nHint: pass a batch_size, such as by.fit(batch_size=4096)."
+        )
     if optimizer is not None or num_particles != 1:
         argument = "num_particles" if optimizer is None else "optimizer"
         raise ValueError(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import optax
     from numpy.typing import NDArray
 
+    from bayou.cluster.processes import Team
     from bayou.feeding.feed import Feed
     from bayou.inference.frame import Frame
     from bayou.inference.guides import Guide, Params
@@ -159,12 +160,18 @@ class Feeding:
     held : tuple of OnDevice
         Data that the device holds, for all of ``program.fed``: the feeds then are of the numbers of
         rows alone, and the rows are gathered there.
+    team : Team or None
+        The processes that take each a part of the rows of a step, where there are several.
+    row_weights : array, shape (rows of a part,), or None
+        How much each row of this process's part counts; None where each counts alike.
     """
 
     feeds: Sequence[Feed]
     data: Inputs
     key: jax.Array
     held: tuple[OnDevice, ...] = ()
+    team: Team | None = None
+    row_weights: NDArray[np.float64] | None = None
 
 
 def chunk_steps(program: Program, recipe: Recipe, feeding: Feeding) -> int:
@@ -207,6 +214,7 @@ def run(
     state: State,
     rates: NDArray[np.float64],
     first: int = 0,
+    length: int | None = None,
 ) -> Iterator[Chunk]:
     """Run steps, and yield at the end of each chunk.
 
@@ -224,6 +232,8 @@ def run(
         Multiplies the update of each step.
     first : int, default 0
         The number of the first step: noise and rows are a function of it.
+    length : int, optional
+        The steps of a chunk; by default :func:`chunk_steps`.
 
     Yields
     ------
@@ -234,7 +244,7 @@ def run(
     DivergenceError
         If a loss is not finite; names the step and the variables at fault.
     """
-    length = chunk_steps(program, recipe, feeding)
+    length = length or chunk_steps(program, recipe, feeding)
     function = _compile(program, recipe, feeding)
     held = tuple(each.array for each in feeding.held)
     starts = range(0, len(rates), length)
@@ -245,8 +255,9 @@ def run(
         rate[:count] = rates[start : start + count]
 
         def steps(num_steps: int, state: State = state, begin: int = begin) -> Any:
-            arguments = (rows, held, feeding.data, feeding.key, begin, rate, num_steps)  # noqa: B023
-            return function(frame, state._replace(latent=None), state.latent, *arguments)
+            of_part = (rows, feeding.row_weights)  # noqa: B023
+            arguments = (held, feeding.data, feeding.key, begin, rate, num_steps)  # noqa: B023
+            return function(of_part, frame, state._replace(latent=None), state.latent, *arguments)
 
         ended, mean, losses = steps(count)
         # The rows are read until the last step is done, and may be filled again afterwards.
@@ -268,12 +279,14 @@ def run(
 
 
 def _compile(program: Program, recipe: Recipe, feeding: Feeding) -> Callable[..., Any]:
-    axes = tuple(held.axes for held in feeding.held)
-    if (recipe, axes) not in program.compiled:
+    axes, team = tuple(held.axes for held in feeding.held), feeding.team
+    if (recipe, axes, team) not in program.compiled:
+        steps = partial(_steps, program, recipe, axes, team)
         # The arrays of all rows are changed where they lie, or each chunk would copy them.
-        steps = partial(_steps, program, recipe, axes)
-        program.compiled[recipe, axes] = jax.jit(steps, donate_argnums=2)
-    return program.compiled[recipe, axes]
+        program.compiled[recipe, axes, team] = (
+            jax.jit(steps, donate_argnums=3) if team is None else team.together(steps)
+        )
+    return program.compiled[recipe, axes, team]
 
 
 def _fed(
@@ -290,10 +303,11 @@ def _steps(
     program: Program,
     recipe: Recipe,
     axes: tuple[tuple[tuple[int, int], ...], ...],
+    team: Team | None,
+    of_part: tuple[Inputs, jax.Array | None],
     frame: Frame,
     state: State,
     latent: jax.Array | None,
-    rows: Inputs,
     held: tuple[jax.Array, ...],
     data: Inputs,
     key: jax.Array,
@@ -303,6 +317,7 @@ def _steps(
 ) -> tuple[State, Params, jax.Array]:
     """Run ``count`` steps; the arrays hold room for more, so that any count is one program."""
     guide = recipe.guide
+    rows, row_weights = of_part
     is_weighted = not held and len(rows) > len(program.fed)
     on_device = [OnDevice(array, of_array) for array, of_array in zip(held, axes, strict=True)]
     numbers = first + jnp.arange(len(rates))
@@ -314,6 +329,8 @@ def _steps(
         (params, memory, every), mean, losses = carry
         of_step = tuple(row[index] for row in rows)
         weights = of_step[-1] if is_weighted else None
+        if row_weights is not None:
+            weights = row_weights if weights is None else row_weights * weights
         fed = _fed(program, of_step, on_device)
         inputs = fed + data
         noise = jax.tree.map(lambda draw: draw[index], draws)
@@ -333,6 +350,9 @@ def _steps(
         loss, (gradient, slopes) = jax.value_and_grad(loss_of, argnums=(0, 1))(
             params, None if of_visited is None else of_visited.params
         )
+        if team is not None:
+            # Each process scales its part of the rows to all, so that this is of the whole batch.
+            loss, gradient = team.mean((loss, gradient))
         if every is not None and of_visited is not None:
             anew = _visit(recipe, of_visited, slopes, rates[index])
             every = every.at[visited].set(jax.vmap(lambda row: ravel_pytree(row)[0])(anew))

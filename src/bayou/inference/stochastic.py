@@ -132,13 +132,15 @@ class Stepper:
     Attributes
     ----------
     program, recipe, feeding
-        As :func:`bayou.inference.loop.run` takes them.
+        As the runner takes them.
     report : callable
         Told the losses of each chunk.
     keep : callable
         Told the progress after each chunk.
     recorded : iterator of Chunk
         Chunks that an earlier run has done; they are gone through before new ones.
+    run : callable
+        The runner: :func:`bayou.inference.loop.run`, or one that has others do the steps.
     """
 
     program: Program
@@ -147,6 +149,7 @@ class Stepper:
     report: Callable[[Array], None]
     keep: Callable[[Progress], None]
     recorded: Iterator[Chunk]
+    run: Callable[..., Iterator[Chunk]] = run
 
     @property
     def least_steps(self) -> int:
@@ -163,7 +166,7 @@ class Stepper:
         while done < len(rates) and (chunk := next(self.recorded, None)) is not None:
             self._add(progress, chunk, rates[done:])
             done += len(chunk.losses)
-        chunks = run(
+        chunks = self.run(
             self.program, self.recipe, progress.frame, self.feeding, progress.state, rates[done:],
             progress.num_steps,
         )  # fmt: skip

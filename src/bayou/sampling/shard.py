@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bayou.arguments import whole_number
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from bayou.sampling.order import Order
@@ -27,6 +28,9 @@ class Shard:
         Which worker this is, from 0.
     num_shards : int
         The number of workers.
+    even : bool, default False
+        Whether all parts are of the size of the largest, as workers in lockstep need them: a
+        smaller one then ends with the first row of the next, which counts nothing there.
 
     Raises
     ------
@@ -37,10 +41,13 @@ class Shard:
     --------
     >>> [Shard(index, 3).part(10) for index in range(3)]
     [slice(0, 3, None), slice(3, 6, None), slice(6, 10, None)]
+    >>> Shard(0, 3, even=True).part(10), Shard(0, 3, even=True).weights(10)
+    (slice(0, 4, None), array([1.2, 1.2, 1.2, 0. ]))
     """
 
     index: int = 0
     num_shards: int = 1
+    even: bool = False
 
     def __post_init__(self) -> None:
         """Check that there is such a worker."""
@@ -68,7 +75,30 @@ class Shard:
         first, last = (
             num_rows * index // self.num_shards for index in (self.index, self.index + 1)
         )
+        if self.even:
+            last = first - (-num_rows // self.num_shards)
         return slice(first, last)
+
+    def weights(self, num_rows: int) -> NDArray[np.float64] | None:
+        """Return how much each row of the part counts, for the mean over parts to be the batch's.
+
+        Parameters
+        ----------
+        num_rows : int
+            Rows of the batch that all workers draw together.
+
+        Returns
+        -------
+        ndarray, shape (rows of the part,), or None
+            None where each counts alike.
+        """
+        if num_rows % self.num_shards == 0:
+            return None
+        part = self.part(num_rows)
+        last = num_rows * (self.index + 1) // self.num_shards
+        length = part.stop - part.start
+        is_own = np.arange(part.start, part.stop) < last
+        return np.where(is_own, length * self.num_shards / num_rows, 0.0)
 
     def rows(
         self,
