@@ -108,14 +108,28 @@ class RowProgram:
         )
 
     def check(self, position: NDArray[np.float64], lane: Lane) -> None:
-        """Refuse inputs that the model cannot compute with, where JAX would not notice.
+        """Refuse inputs that the model cannot compute with, or that padding makes others of.
+
+        That the likelihood is one of rows is known for the data that the model holds, which may be
+        zeros for a start.
 
         Raises
         ------
+        ValueError
+            If a density depends on rows that weigh nothing.
         Exception
-            What PyTensor raises, for an index out of range or shapes that do not fit together.
+            What PyTensor raises, which JAX would not: of an index out of range, or other shapes.
         """
-        self.program.interpreted_terms(position, lane.inputs)
+        program, end = self.program, lane.num_rows
+        expected = program.interpreted_terms(position, lane.inputs)
+        found = program.interpreted_terms(position, lane.padded)
+        for name, term in found.items():
+            own = term[:end] if name in program.terms_of_rows else term
+            if not np.allclose(own, expected[name], rtol=1e-8, atol=0, equal_nan=True):
+                raise ValueError(
+                    f"The likelihood must be a product over rows with sampler='blackjax', but "
+                    f"{name!r} takes them together.\nHint: pass sampler='nutpie'."
+                )
 
 
 def row_program(model: pm.Model) -> RowProgram | str:

@@ -98,7 +98,8 @@ def sample_many(
         a table of all data sets: the worst ``rhat``, ``ess_bulk`` and ``ess_tail`` of the free
         variables, ``divergences``, ``seconds`` from its start to its end, while others ran, or
         those of its batch, the number of rows, the fingerprint of the ``data`` and the ``error`` of
-        those that failed, which are in no other group. ``tree["diagnostics"].to_dataset().to_dataframe()`` prints it.
+        those that failed, which are in no other group.
+        ``tree["diagnostics"].to_dataset().to_dataframe()`` prints it.
 
     Raises
     ------
