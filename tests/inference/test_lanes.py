@@ -28,7 +28,7 @@ def rows() -> RowProgram:
     with pm.Model() as model:
         x = by.Data("x", [[0.5, 1.0], [1.0, 1.0]], dims=("row", "feature"))
         y = by.Data("y", [1.0, 2.0], dims="row")
-        slope = pm.Normal("slope", dims="feature", shape=2)
+        slope = pm.Normal("slope", dims="feature")
         shape = pm.HalfNormal("shape")
         pm.Gamma("observed", shape, pm.math.exp(x @ slope), observed=y, dims="row")
     found = row_program(model)
