@@ -192,11 +192,11 @@ def test_the_choice(model: pm.Model, monkeypatch: pytest.MonkeyPatch) -> None:
         return str(tree["posterior"].attrs["inference_library"])
 
     assert library(data) == "nutpie"
-    monkeypatch.setattr(choice, "LEAST_NUMBER", 3)
+    monkeypatch.setattr(choice, "LEAST_NUMBER", 1)
+    assert library(dict([*data.items()][:1])) == "nutpie"  # One for each of two parameters.
     assert library(data) == "blackjax"
     assert library([*data.values()]) == "blackjax"
     assert library(iter(data.values())) == "nutpie"
-    assert library(dict([*data.items()][:2])) == "nutpie"
     with monkeypatch.context() as patch:
         patch.setattr(choice, "MOST_ROWS", 4)
         assert library(data) == "nutpie"  # 'one' is the least key.
