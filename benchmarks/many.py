@@ -2,7 +2,7 @@
 
     python benchmarks/many.py            # all claims, about ten minutes on 2 cores
     python benchmarks/many.py --small    # a few data sets each
-    python benchmarks/many.py means      # one of: means, regression, growth, calibration
+    python benchmarks/many.py means      # one of: means, regression, samplers, growth, calibration
 
 What it is compared with is pm.sample in the same process, on some of the same data sets, with
 nutpie, the same numbers of draws, and without a progress bar or convergence checks.
@@ -15,6 +15,7 @@ import resource
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +137,42 @@ def regression(small: bool) -> None:
     compared("hierarchical regression", regression_model(), data, others, 10)
 
 
+def spread_model() -> pm.Model:
+    """The mean and the spread of some rows."""
+    with pm.Model() as model:
+        y = by.Data("y", np.zeros(20), dims="row")
+        mu = pm.Normal("mu", 0, 10)
+        pm.Normal("observed", mu, pm.HalfNormal("spread", 5), observed=y, dims="row")
+    return model
+
+
+def samplers(small: bool) -> None:
+    """Print what each sampler takes for the same data sets, its compiling apart."""
+    cases = {
+        "means of 20 rows": (mean_model, mean_data, 1000),
+        "means and spreads of 20 rows": (spread_model, mean_data, 200),
+    }
+    for name, (make, data_of, number) in cases.items():
+        model, data = make(), [*data_of(2 if small else number)]
+        took, trees = {}, {}
+        for sampler in ("nutpie", "blackjax"):
+            run = partial(by.sample_many, model=model, sampler=sampler, **SETTINGS)
+            first, _ = timed(lambda: run(data[:1]))  # noqa: B023
+            took[sampler], trees[sampler] = timed(lambda: run(data))  # noqa: B023
+            each = 1000 * took[sampler] / len(data)
+            worst = float(trees[sampler]["diagnostics"]["rhat"].max())
+            print(
+                f"{name}: {sampler:8} {first:5.1f} s for the first, then {len(data)} in "
+                f"{took[sampler]:.1f} s, {each:.0f} ms each, R-hat at most {worst:.4f}"
+            )
+        apart = max(
+            _apart(trees["blackjax"], key, trees["nutpie"].isel(dataset=key))
+            for key in range(min(10, len(data)))
+        )
+        ratio = took["nutpie"] / took["blackjax"]
+        print(f"  blackjax {ratio:.2f} times as fast as nutpie; means {apart:.1f} MCSE apart")
+
+
 def growth(small: bool) -> None:
     """Print the time a data set and the memory as data sets are more, written to disk."""
     model, base = mean_model(), None
@@ -170,6 +207,7 @@ def calibration(small: bool) -> None:
 CLAIMS = {
     "means": means,
     "regression": regression,
+    "samplers": samplers,
     "growth": growth,
     "calibration": calibration,
 }

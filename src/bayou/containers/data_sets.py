@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,6 @@ from bayou.sources.named import Named, named
 from bayou.sources.source import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pymc as pm
     from numpy.typing import NDArray
 
@@ -33,10 +31,13 @@ class DataSets:
         What :func:`bayou.set_data` takes, for each key: read as it is asked for.
     number : int or None
         How many there are, where that is known.
+    first : Any
+        The new data of the least key, where their number is known; else None.
     """
 
     pairs: Iterable[tuple[Key, Any]]
     number: int | None
+    first: Any = None
 
     def __iter__(self) -> Iterator[tuple[Key, Any]]:
         """Yield keys, of one type, with data."""
@@ -82,8 +83,9 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
                 f"a {type(datasets[wrong]).__name__} for {wrong!r}.\n"
                 "Hint: pass {'first': {'x': values}}; for a table with a column of keys, `by=`."
             )
-        found = DataSets(datasets.items(), len(datasets))
-        list(found)  # Or a wrong key would be met when others are done.
+        keys = DataSets(((key, None) for key in datasets), None)
+        least = min((key for key, _ in keys), default=None)  # A wrong key is met before all else.
+        found = DataSets(datasets.items(), len(datasets), datasets.get(least))
     elif not isinstance(datasets, str | bytes) and named(datasets) is not None:
         raise TypeError(
             f"`datasets` must come with `by=` where it is a table, got a "
@@ -92,7 +94,9 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
         )
     elif isinstance(datasets, Iterable) and not isinstance(datasets, str | bytes | np.ndarray):
         number = len(datasets) if isinstance(datasets, Sized) else None
-        found = DataSets(enumerate(datasets), number)
+        again = number and not isinstance(datasets, Iterator)
+        first = next(iter(datasets), None) if again else None
+        found = DataSets(enumerate(datasets), number, first)
     else:
         raise TypeError(
             "`datasets` must be a mapping of keys to data, an iterable of data, or a table, got a "
@@ -148,7 +152,7 @@ def _groups(model: pm.Model, table: Named, by: str) -> DataSets:
             held = {name: array[rows] for name, array in fed.items()}
             yield key, Named(tuple(held), table.words, held)
 
-    return DataSets(pairs(), len(keys))
+    return DataSets(pairs(), len(keys), next(pairs(), (None, None))[1])
 
 
 def _decoded(field: Field, array: NDArray[Any]) -> NDArray[Any]:

@@ -22,7 +22,7 @@ from bayou.inference.many import nuts_outcomes, sample_many
 from bayou.inference.nuts import check_model, check_settings
 from bayou.inference.outcomes import outcomes_of
 from bayou.results.calibration import Calibration, place
-from bayou.results.many_store import seed_in
+from bayou.results.many_store import made_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -135,7 +135,7 @@ def calibrate(
     containers = _observed_containers(model)
     where = ray_of(cluster)
     if random_seed is None:
-        kept = None if out is None else seed_in(out)
+        kept = None if out is None else made_with(out, "random_seed")
         drawn = np.random.SeedSequence().generate_state(1, np.uint64)[0]
         random_seed = int(drawn if kept is None else kept)
     sequence = np.random.SeedSequence(random_seed)

@@ -17,9 +17,10 @@ from bayou.inference.fingerprint import array_fingerprint
 from bayou.inference.progress import data_set_progress
 from bayou.inference.structure import variable_fingerprints
 from bayou.results.many import AT_ONCE, BYTES, TABLE, Gathered
-from bayou.results.many_store import seed_in, stored
+from bayou.results.many_store import made_with, stored
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Generator, Iterable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
@@ -38,7 +39,7 @@ def results_in(
 ) -> Iterator[tuple[Results, int]]:
     """Yield where results are gathered, and the seed: that of the folder if none is given."""
     if random_seed is None and out is not None:
-        random_seed = seed_in(out)
+        random_seed = made_with(out, "random_seed")
     entropy: Any = np.random.SeedSequence(random_seed).entropy
     if out is None:
         yield Gathered(axes), entropy
@@ -86,6 +87,25 @@ def fresh(
                 f"`out` must hold results of the same data, got others for {key!r}.\n"
                 "Hint: pass another path, or another key for the new data."
             )
+
+
+def noted(
+    data_sets: Iterator[tuple[Key, Arrays | Exception, str]], order: deque[Key]
+) -> Iterator[tuple[Key, Arrays | Exception, str]]:
+    """Yield data sets, and note the order of their keys."""
+    for found in data_sets:
+        order.append(found[0])
+        yield found
+
+
+def in_order(outcomes: Generator[Outcome], order: deque[Key]) -> Generator[Outcome]:
+    """Yield outcomes in the order of their keys; those that come early wait."""
+    early: dict[Key, Outcome] = {}
+    with closing(outcomes):
+        for outcome in outcomes:
+            early[outcome.key] = outcome
+            while order and order[0] in early:
+                yield early.pop(order.popleft())
 
 
 def gather(results: Results, outcomes: Generator[Outcome], number: int | None, shown: bool) -> None:

@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING, Any
 from bayou.cluster.cores import usable_cores
 from bayou.cluster.ray import ray_of
 from bayou.containers.data_sets import read_data_sets
+from bayou.inference.choice import SAMPLERS, check_sampler, chosen_sampler
 from bayou.inference.compiled import compiled_density
 from bayou.inference.context import model_of
 from bayou.inference.gather import (
     fresh,
     gather,
+    in_order,
     lengths_of,
     model_fingerprint,
+    noted,
     results_in,
     said,
     seed_of,
     tree_of,
 )
 from bayou.inference.nuts import (
+    STATISTICS,
     attrs_of,
     check_model,
     check_settings,
@@ -32,9 +36,11 @@ from bayou.inference.nuts import (
     told,
     unpack,
 )
-from bayou.inference.outcomes import outcomes_of
+from bayou.inference.outcomes import TOGETHER, outcomes_of
 from bayou.inference.provenance import provenance_of
+from bayou.inference.vectorised import LANES, lane_outcomes
 from bayou.results.many import Axes, Outcome
+from bayou.results.many_store import made_with
 from bayou.results.provenance import ATTRIBUTE
 
 if TYPE_CHECKING:
@@ -49,17 +55,6 @@ if TYPE_CHECKING:
     from bayou.containers.dims import Arrays
     from bayou.inference.compiled import CompiledDensity, Outputs
 
-# What ArviZ reads of what a sampler says.
-STATISTICS = (
-    "lp",
-    "energy",
-    "diverging",
-    "tree_depth",
-    "reached_max_treedepth",
-    "n_steps",
-    "acceptance_rate",
-)
-
 
 def sample_many(
     datasets: Any,
@@ -69,6 +64,7 @@ def sample_many(
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
+    sampler: str = "auto",
     random_seed: int | None = None,
     cluster: str | Ray | None = None,
     out: str | Path | None = None,
@@ -91,6 +87,10 @@ def sample_many(
         their values, and the model keeps its own.
     draws, tune, chains : int
         As for :func:`bayou.sample`, for each data set.
+    sampler : {"auto", "nutpie", "blackjax"}, default "auto"
+        "nutpie" runs one data set after another, "blackjax" batches of data sets as one vectorised
+        program; both are NUTS. "auto" takes blackjax where it is faster as a rule, see the notes;
+        with an `out` that is there, the one that it was begun with.
     random_seed : int, optional
         Decides all draws, those of a data set together with its key: they depend neither on the
         other data sets nor on their order.
@@ -112,17 +112,21 @@ def sample_many(
     xarray.DataTree
         ``posterior`` and ``sample_stats`` with the dims dataset, chain, draw; and ``diagnostics``,
         a table of all data sets: the worst ``rhat``, ``ess_bulk`` and ``ess_tail`` of the free
-        variables, ``divergences``, ``seconds`` from its start to its end, while others ran, the
-        number of rows, the fingerprint of the ``data`` and the ``error`` of those that failed,
-        which are in no other group. ``tree["diagnostics"].to_dataset().to_dataframe()`` prints it.
+        variables, ``divergences``, ``seconds`` from its start to its end, while others ran, or
+        those of its batch, the number of rows, the fingerprint of the ``data`` and the ``error`` of
+        those that failed, which are in no other group.
+        ``tree["diagnostics"].to_dataset().to_dataframe()`` prints it.
 
     Raises
     ------
+    ImportError
+        If `sampler` is "blackjax", and that is not installed.
     TypeError
-        If the data sets are none, there is no model, or it cannot be sampled or sent to workers.
+        If the data sets are none, there is no model, or it cannot be sampled, sampled by blackjax
+        or sent to workers.
     ValueError
-        If an argument is out of range, `out` is of another model, settings or data, or each data
-        set failed.
+        If an argument is out of range or unknown, `out` is of another model, settings or data, or
+        each data set failed.
     FileExistsError
         If `out` is something else, or in use.
     ConnectionError, ImportError, RuntimeError
@@ -139,6 +143,18 @@ def sample_many(
     beyond a shorter one's end; ``num_row`` in the table, after the dim, says how many are its own.
     Integers and booleans with axes are floats therefore. Labels of a dim are those of the model if
     they are as many as the values.
+
+    The attribute ``inference_library`` of each group says which sampler ran. blackjax takes models
+    whose likelihood is a product over rows, in 64 bits, with parameters that keep their shapes.
+    Its chains go on together, so that a draw takes as long as the longest trajectory among 256 of
+    them, and it compiles for about 8 seconds for each padded number of rows: 16, 24, 32, 48,
+    64, and so on. So "auto" takes it where the number of data sets is known and at least 1,000 for
+    each parameter, with up to 2 parameters, containers that are columns of rows, and up to 32 of
+    these in the data set of the least key. On one core, it then takes 25 to 60 ms a data set of 20
+    rows and 4 chains of 1,000 draws, nutpie 65 to 90 ms for a fifth more effective samples. Longer
+    trajectories make it slower than nutpie: about thirty times for a hierarchical regression with
+    8 parameters. The draws of the two are others: name one for draws that stay the same whatever
+    the number of data sets.
 
     The draws are the same to the last bit on a cluster of machines of one kind, for any number of
     workers.
@@ -157,18 +173,27 @@ def sample_many(
     """
     model = model_of(model)
     check_settings(draws, tune, chains, random_seed)
+    check_sampler(sampler)
     check_model(model)
     where = ray_of(cluster)
     found = read_data_sets(model, datasets, by)
+    begun = made_with(out, "sampler") if out is not None and sampler == "auto" else None
+    sampler = chosen_sampler(begun if begun in SAMPLERS else sampler, model, found)
     table = (*lengths_of(model), "rhat", "ess_bulk", "ess_tail", "divergences", "seconds")
-    attrs = attrs_of(tune) | {ATTRIBUTE: provenance_of(model).of_many().to_json()}
+    attrs = attrs_of(tune, sampler) | {ATTRIBUTE: provenance_of(model).of_many().to_json()}
     axes = Axes.of(model, table, attrs)
     settings = {"draws": int(draws), "tune": int(tune), "chains": int(chains)}
-    made = {"sampler": "NUTS", "model": model_fingerprint(model), **settings}
+    made = {"sampler": sampler, "model": model_fingerprint(model), **settings}
     with results_in(out, axes, made, random_seed) as (results, entropy):
-        data_sets = fresh(found, results.done, model)
-        run = partial(nuts_outcomes, draws=draws, tune=tune, chains=chains, entropy=entropy)
-        outcomes = outcomes_of(run, model, data_sets, where, found.number, axes.free)
+        order: deque[Key] = deque()
+        data_sets = noted(fresh(found, results.done, model), order)
+        sampled = lane_outcomes if sampler == "blackjax" else nuts_outcomes
+        run = partial(sampled, draws=draws, tune=tune, chains=chains, entropy=entropy)
+        # A worker is sent as many as run at once, at least.
+        together = max(1, LANES // chains) if sampler == "blackjax" else TOGETHER
+        outcomes = outcomes_of(run, model, data_sets, where, found.number, axes.free, together)
+        # Results on disk are kept in no order, rather than that any wait for others in memory.
+        outcomes = outcomes if out is not None else in_order(outcomes, order)
         gather(results, outcomes, found.number, progressbar)
         return tree_of(results)
 

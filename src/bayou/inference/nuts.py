@@ -21,7 +21,7 @@ from bayou.inference.whole import minibatch_scales
 from bayou.results.tree import is_generated, posterior_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import pymc as pm
     import xarray as xr
@@ -46,6 +46,17 @@ _STATISTICS = {
     "step_size_bar": "step_size_bar",
     "mean_tree_accept": "acceptance_rate",
 }
+
+# What ArviZ reads of what a sampler says.
+STATISTICS = (
+    "lp",
+    "energy",
+    "diverging",
+    "tree_depth",
+    "reached_max_treedepth",
+    "n_steps",
+    "acceptance_rate",
+)
 
 
 def sample(
@@ -179,11 +190,11 @@ def run_chains(
     )
 
 
-def attrs_of(tune: int) -> dict[str, Any]:
+def attrs_of(tune: int, library: str = "nutpie") -> dict[str, Any]:
     """Return what is kept with draws of how they were made."""
     return {
-        "inference_library": "nutpie",
-        "inference_library_version": version("nutpie"),
+        "inference_library": library,
+        "inference_library_version": version(library),
         "tuning_steps": int(tune),
     }
 
@@ -280,7 +291,7 @@ def started(
     """Bind a density to data, or refuse those at which no chain can start."""
     bound, outputs = density.bind(arrays)
     if not can_start(bound):
-        raise _start_error(model, density, arrays)
+        raise start_error(model, density.start, arrays)
     return bound, outputs
 
 
@@ -288,11 +299,14 @@ def told(
     error: RuntimeError, model: pm.Model, density: CompiledDensity, arrays: Arrays | None = None
 ) -> Exception:
     """Return what to say of an error of nutpie's."""
-    return _start_error(model, density, arrays) if "initialization" in str(error) else error
+    return start_error(model, density.start, arrays) if "initialization" in str(error) else error
 
 
-def _start_error(model: pm.Model, density: CompiledDensity, arrays: Arrays | None) -> ValueError:
-    terms = term_densities(model, density.start(0, held_of(arrays or {})), arrays)
+def start_error(
+    model: pm.Model, start: Callable[..., list[NDArray[Any]]], arrays: Arrays | None
+) -> ValueError:
+    """Return what to say where no chain can start; `start` gives starting points by a seed."""
+    terms = term_densities(model, start(0, held_of(arrays or {})), arrays)
     at_fault = [f"{value} from {name!r}" for name, value in terms.items() if not np.isfinite(value)]
     found = ", ".join(at_fault) or "a gradient that is not finite"
     return ValueError(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     type Pairs = Iterator[tuple[Key, Arrays | Exception, str]]
     type Run = Callable[[pm.Model, Pairs], Generator[Outcome]]
 
-# Data sets that a worker is sent at once, at most, and the times that it is sent some at least.
+# Data sets that a worker is sent at once, and the times that it is sent some at least.
 TOGETHER = 8
 TIMES = 4
 
@@ -38,6 +38,7 @@ def outcomes_of(
     cluster: Ray | None,
     number: int | None,
     chained: Sequence[str] = (),
+    together: int = TOGETHER,
 ) -> Generator[Outcome]:
     """Yield what comes of each data set, in their order.
 
@@ -55,6 +56,8 @@ def outcomes_of(
         How many data sets there are, where that is known.
     chained : sequence of str
         Variables whose chains workers judge, so that this process has that much less to do.
+    together : int
+        Data sets that a worker is sent at once, at most.
     """
     if cluster is None:
         with closing(run(model, data_sets)) as found:
@@ -63,9 +66,9 @@ def outcomes_of(
     fed = _fed(model)
     places = {variable: place for place, variable in enumerate(fed)}
     with workers(cluster, partial(_Held.begun, run, model, fed, chained)) as pool:
-        share = TOGETHER if number is None else number // (TIMES * len(pool))
+        share = together if number is None else number // (TIMES * len(pool))
         tasks = (_packed(places, *found) for found in data_sets)
-        for result in spread(pool, _run, tasks, together=min(max(1, share), TOGETHER)):
+        for result in spread(pool, _run, tasks, together=min(max(1, share), together)):
             if result.error is None:
                 yield result.value
             else:

@@ -13,7 +13,7 @@ from pymc.data import MinibatchOp
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.traversal import ancestors, walk
 from pytensor.tensor.elemwise import Elemwise
-from pytensor.tensor.shape import Shape
+from pytensor.tensor.shape import Shape, Shape_i
 
 from bayou.containers.generator import GeneratorOp
 from bayou.containers.resident import resident_of
@@ -148,7 +148,11 @@ def takes_rows(term: Variable) -> bool:
     """Tell whether a variable depends on rows that are fed, and not only on their shapes."""
 
     def inputs_of(variable: Variable) -> list[Variable]:
-        if variable.owner is None or _is_root(variable) or isinstance(variable.owner.op, Shape):
+        if (
+            variable.owner is None
+            or _is_root(variable)
+            or isinstance(variable.owner.op, Shape | Shape_i)
+        ):
             return []
         return list(variable.owner.inputs)
 

@@ -72,7 +72,7 @@ class Axes:
     table : tuple of str
         The columns of the table.
     attrs : mapping of str to Any
-        What is kept on the posterior.
+        What is kept on each group.
     """
 
     dims: Mapping[str, tuple[str | None, ...]]
@@ -145,8 +145,7 @@ class Gathered:
                 for part in self._parts
             ]
             coords = fitting(self.axes.coords, variables)
-            attrs = {} if group == TABLE else dict(self.axes.attrs)
-            groups[group] = xr.Dataset(variables, coords, attrs)
+            groups[group] = xr.Dataset(variables, coords, dict(self.axes.attrs))
         return xr.DataTree.from_dict(groups)
 
 

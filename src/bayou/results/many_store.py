@@ -62,7 +62,7 @@ class Stored:
                 _write(group, column, variable, begin)
             if name != TABLE:
                 _label(group, fitting(self.axes.coords, _variables(group)))
-                group.update_attributes(dict(self.axes.attrs))
+            group.update_attributes(dict(self.axes.attrs))
             counts[name], names[name] = begin + len(variables[DATASET]), list(variables)
         self.group.update_attributes({MANIFEST: {**kept, "counts": counts, "names": names}})
         self._counts = counts
@@ -136,14 +136,13 @@ def stored(path: str | Path, axes: Axes, made: Mapping[str, Any]) -> Iterator[St
         os.close(lock)
 
 
-def seed_in(path: str | Path) -> int | None:
-    """Return the seed of the results in a folder; None where there are none."""
+def made_with(path: str | Path, name: str) -> Any:
+    """Return what the results in a folder were made with, by its name; None without results."""
     place = Path(path)
     zarr = import_zarr()
     if not _is_ours(zarr, place):
         return None
-    seed: int = zarr.open_group(place, mode="r").attrs[MANIFEST]["made"]["random_seed"]
-    return seed
+    return zarr.open_group(place, mode="r").attrs[MANIFEST]["made"].get(name)
 
 
 def _is_ours(zarr: Any, place: Path) -> bool:
