@@ -175,8 +175,31 @@ def test_all_rows_of_another_number_compile_nothing(build: Callable[[], pm.Model
     assert {n: function._cache_size() for n, function in program.compiled.items()} == sizes
 
 
-def fit_all(model: pm.Model) -> by.Fit:
-    return by.fit(model=model, random_seed=1, progressbar=False)
+@pytest.mark.parametrize("options", [{"method": "fullrank_advi"}, {"n": 4000}])
+def test_steps_on_all_rows_of_another_number_compile_nothing(options: dict[str, Any]) -> None:
+    model = ordinary()
+    fit_all(model, **options)
+    found = program_of_rows(model)
+    assert found is not None
+    program = found[1]
+    sizes = {name: function._cache_size() for name, function in program.compiled.items()}
+    for count in (580, 300, 77):
+        by.set_data({"x": X[:count], "outcome": Y[:count]}, model=model)
+        expected = np.linalg.solve(X[:count].T @ X[:count] + np.eye(2), X[:count].T @ Y[:count])
+        fit = fit_all(model, **options)
+        error = fit.mean["slopes"] - expected
+        assert np.abs(error / fit.std["slopes"]).max() < 0.15
+    assert {n: function._cache_size() for n, function in program.compiled.items()} == sizes
+
+
+@pytest.mark.parametrize("order", ["uniform", by.Weighted(np.ones(NUM_ROWS))])
+def test_an_order_of_rows_needs_batches(order: Any) -> None:
+    with pytest.raises(ValueError, match="`order` must come with rows in batches, got"):
+        fit_all(ordinary(), order=order)
+
+
+def fit_all(model: pm.Model, **options: Any) -> by.Fit:
+    return by.fit(model=model, random_seed=1, progressbar=False, **options)
 
 
 def test_deterministics_of_all_rows_are_kept() -> None:

@@ -18,7 +18,14 @@ from bayou.inference.deterministic import (
     opposite_signs,
 )
 from bayou.inference.evaluate import Evaluator
-from bayou.inference.feeds import on_device, pilot_block, whole_blocks, whole_size, why_not_whole
+from bayou.inference.feeds import (
+    of_all_rows,
+    on_device,
+    pilot_block,
+    whole_blocks,
+    whole_size,
+    why_not_whole,
+)
 from bayou.inference.frame import Frame
 from bayou.inference.guides.full_rank import FullRank
 from bayou.inference.guides.mean_field import MeanField, MeanFieldParams
@@ -217,6 +224,8 @@ def fit_stochastic(
     recipe = Recipe(guide, optimiser or ADAM, num_particles)
     params = guide.init(jnp.asarray(position), jnp.asarray(scale))
     feeding = Feeding(task.feeds, task.program.data_values(), noise_key(task.noise_seed))
+    if task.program.whole and task.program.fed:
+        feeding = of_all_rows(task.program, feeding)
     progress = Progress(frame, init_state(recipe, params, latent))
     recorded: Iterator[Chunk] = iter(())
     if task.recorded is not None:

@@ -37,6 +37,12 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
         Says which.
     """
     refuse_windows(program.data)
+    if order != "epoch" and (program.whole or not program.fed):
+        name = order if isinstance(order, str) else type(order).__name__
+        raise ValueError(
+            f"`order` must come with rows in batches, got {name!r} for a fit of all rows at each "
+            "step.\nHint: pass a batch_size, or leave it out."
+        )
     _check_weights(program, order)
     _check_scales(model)
     lengths: dict[Any, tuple[int, int | None]] = {}

@@ -147,6 +147,20 @@ def on_device(feeding: Feeding) -> Feeding:
     return replace(feeding, feeds=numbers, held=tuple(held))
 
 
+def of_all_rows(program: Program, feeding: Feeding) -> Feeding:
+    """Have each step take all rows, filled up so that other numbers of them compile nothing."""
+    arrays = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
+    [num_rows] = {len(array) for array in arrays}
+    size = num_rows
+    if program.takes_weights:
+        known = [known for known in program.block_sizes if 1 <= known / num_rows <= MOST_FILLED]
+        size = min(known, default=_filled_size(num_rows))
+        program.block_sizes.add(size)
+    block = _block(arrays, feeding.data, size, num_rows, program.takes_weights)
+    held = tuple(OnDevice(jax.device_put(part), ()) for part in block.inputs[: len(arrays)])
+    return replace(feeding, feeds=(), held=held, row_weights=block.weights)
+
+
 def device_memory() -> int:
     """Return the memory of the accelerator, in bytes; 0 without one."""
     device = jax.local_devices()[0]
@@ -166,6 +180,10 @@ def pilot_block(program: Program, feeds: Sequence[Feed], seed: int) -> Block:
     Where an input is no plain sample of leading rows, or a potential counts on the size of a batch,
     it is one batch.
     """
+    if program.whole and program.fed:
+        blocks = list(whole_blocks(program) or ())
+        if len(blocks) == 1:
+            return blocks[0]
     sizes = {leading_rows(feed) for feed in feeds}
     single = None in sizes or not sizes or program.potentials_of_batches
     steps = 1 if single else math.ceil(PILOT_ROWS / max(filter(None, sizes)))

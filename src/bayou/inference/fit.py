@@ -219,7 +219,7 @@ def fit(
     guide = MeanField() if method in ("auto", "dadvi") else _guide(method)
     model = model_of(model)
     check_imputed(model)
-    made, program = _program(model, method, n, batch_size, batch_dim, validate)
+    made, program = _program(model, method, batch_size, batch_dim, validate)
     check_rows(made, program, order)
     check_integers(program)
     if correction == "linear_response":
@@ -280,7 +280,6 @@ def fit(
 def _program(
     model: pm.Model,
     method: str | Guide,
-    n: int | str,
     batch_size: int | None,
     batch_dim: str | None,
     validate: bool,
@@ -307,9 +306,7 @@ def _program(
             "`validate=False` must come with batches of rows, got a fit of all rows at once.\n"
             "Hint: leave it out."
         )
-    by_rows = method == "dadvi" or (method == "auto" and n == "auto")
-    found = program_of_rows(model) if by_rows else None
-    return found or (model, compile_program(model))
+    return program_of_rows(model) or (model, compile_program(model))
 
 
 def _warn_unless_converged(approximation: Approximation) -> None:

@@ -289,7 +289,7 @@ def _batch_sizes(program: Program, feeds: Sequence[Feed]) -> set[int]:
     sizes = {leading_rows(feed) for feed in feeds}
     streams = [feed.name for feed in feeds if isinstance(feed, ItemFeed)]
     reason = None
-    if not sizes:
+    if program.whole or not sizes:
         reason = "a fit of all rows at once"
     elif program.latent is not None:
         reason = f"{program.latent.names[0]!r}, which has a value for each row"
