@@ -97,8 +97,8 @@ def compared(
     name: str, model: pm.Model, data: list[dict[str, Any]], others: int, least: float
 ) -> xr.DataTree:
     """Print how fast data sets are sampled together and one by one, and how good the draws are."""
-    by.sample_many(data[:1], model=model, **SETTINGS)
-    took, tree = timed(lambda: by.sample_many(data, model=model, **SETTINGS))
+    by.sample_many(data[:1], model=model, progressbar=False, **SETTINGS)
+    took, tree = timed(lambda: by.sample_many(data, model=model, progressbar=False, **SETTINGS))
     each = took / len(data)
     theirs, trees = of_pymc(model, data[:others])
     ratio = statistics.median(theirs) / each
@@ -176,12 +176,13 @@ def samplers(small: bool) -> None:
 def growth(small: bool) -> None:
     """Print the time a data set and the memory as data sets are more, written to disk."""
     model, base = mean_model(), None
-    by.sample_many(mean_data(1), model=model, **SETTINGS)
+    by.sample_many(mean_data(1), model=model, progressbar=False, **SETTINGS)
     for number in (2, 4) if small else (10, 100, 1000, 10_000):
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "many.zarr"
             data = mean_data(number)
-            took, _ = timed(lambda: by.sample_many(data, model=model, out=out, **SETTINGS))  # noqa: B023
+            quiet = {**SETTINGS, "progressbar": False}
+            took, _ = timed(lambda: by.sample_many(data, model=model, out=out, **quiet))  # noqa: B023
         each = took / number
         base = base or each
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -298,3 +298,13 @@ def test_other_arguments() -> None:
         by.verify(model, model)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"`model` must be a PyMC model, got a NoneType"):
         by.verify(draws_of(model), None)
+
+
+def test_results_of_many_data_sets_are_of_a_model_whatever_its_rows() -> None:
+    model = regression()
+    draws = {name: np.zeros((1, 5, 2)) for name in ("b", "effect")}
+    many = posterior_tree(model, draws, provenance=provenance_of(model).of_many())
+    assert by.verify(many, regression(ROWS[:7]))
+    assert by.verify(many, regression(sd=2.0)).differences == ("variable 'b' is defined otherwise",)
+    found = by.verify(many, regression(columns=("two", "one"))).differences
+    assert found[0].startswith("container 'x' has the columns (two, one)")

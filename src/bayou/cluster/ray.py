@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # How long cores may take to become free, and an address to answer.
 RESERVE_SECONDS = 60
 REACH_SECONDS = 10
+# What PyTensor compiles by.
+PYTENSOR_SETTINGS = ("floatX", "mode", "linker", "numba__cache")
 
 
 @dataclass(frozen=True)
@@ -245,7 +247,7 @@ def settings() -> dict[str, Any]:
 
     return {
         "jax": {"jax_enable_x64": bool(jax.config.jax_enable_x64)},
-        "pytensor": {name: getattr(pytensor.config, name) for name in ("floatX", "mode", "linker")},
+        "pytensor": {name: getattr(pytensor.config, name) for name in PYTENSOR_SETTINGS},
     }
 
 
