@@ -13,15 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pymc as pm
-import pytensor
 import pytest
 import xarray as xr
 
 import bayou as by
 from bayou.cluster.ray import Workers, workers
 from bayou.inference import compiled, outcomes, prediction_cluster
-
-pytestmark = pytest.mark.usefixtures("two_cores", "compiled_alike")
 
 RNG = np.random.default_rng(0)
 SHOPS = pd.DataFrame(
@@ -34,13 +31,6 @@ SETTINGS: dict[str, Any] = {
     "random_seed": 3,
     "progressbar": False,
 }
-
-
-@pytest.fixture(scope="module")
-def compiled_alike() -> Iterator[None]:
-    """Leave out the cache on the disk: what comes from it rounds otherwise."""
-    with pytensor.config.change_flags(numba__cache=False):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,11 @@
 
 import dataclasses
 import gc
+import os
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -127,3 +131,16 @@ def test_density_must_depend_on_arrays(kind: str) -> None:
         pm.Deterministic("product", NO_ARRAYS[kind](mu))
     with pytest.raises(TypeError, match=r"depend on arrays alone, got .*\nHint: .*random numbers"):
         compiled_density(model)
+
+
+def test_nothing_is_read_from_a_cache_that_rounds_otherwise(tmp_path: Path) -> None:
+    command = (
+        "import bayou as by, pymc as pm\n"
+        "from bayou.inference.compiled import compiled_density\n"
+        "with pm.Model() as model:\n"
+        "    pm.Normal('y', pm.Normal('mu'), 1, observed=by.Data('data', [1.0, 2.0]))\n"
+        "compiled_density(model)\n"
+    )
+    flags = {"PYTENSOR_FLAGS": f"base_compiledir={tmp_path}"}
+    subprocess.run([sys.executable, "-c", command], check=True, env=os.environ | flags)
+    assert list(tmp_path.rglob("*.nb[ci]")) == []

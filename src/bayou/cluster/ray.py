@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RESERVE_SECONDS = 60
 REACH_SECONDS = 10
 # What PyTensor compiles by.
-PYTENSOR_SETTINGS = ("floatX", "mode", "linker", "numba__cache")
+PYTENSOR_SETTINGS = ("floatX", "mode", "linker")
 
 
 @dataclass(frozen=True)

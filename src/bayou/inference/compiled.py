@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 from numba import types
 from pytensor.compile.sharedvalue import SharedVariable
@@ -304,7 +305,9 @@ def _split_position(
 def _numba_function(
     model: pm.Model, inputs: Sequence[Variable], outputs: Sequence[Variable]
 ) -> Callable[..., Any]:
-    with model:
+    # What Numba reads from PyTensor's cache on the disk rounds otherwise than what it has compiled:
+    # the second run of a script would draw other numbers than the first.
+    with model, pytensor.config.change_flags(numba__cache=False):
         function = pm.compile(inputs, outputs, mode="NUMBA", on_unused_input="ignore")
     return function.vm.jit_fn  # type: ignore[no-any-return]
 

@@ -110,7 +110,8 @@ def fit_many(
     Notes
     -----
     Other numbers of rows compile nothing where the likelihood is one of rows, unless deterministics
-    have a value for each of them. On a cluster, sums over rows may be rounded otherwise.
+    have a value for each of them. On a cluster, sums over rows may be rounded otherwise,
+    within 1e-10 of their size.
 
     Examples
     --------

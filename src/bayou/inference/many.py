@@ -157,9 +157,7 @@ def sample_many(
     the number of data sets.
 
     The draws are the same to the last bit on a cluster of machines of one kind, for any number of
-    workers, if all of them have compiled this model before or none has: what Numba compiles rounds
-    otherwise than what is read from PyTensor's cache on the disk. ``numba__cache = False`` in
-    ``pytensor.config`` leaves that cache out, here and in the workers, for seconds more to compile.
+    workers.
 
     Examples
     --------
