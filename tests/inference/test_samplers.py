@@ -50,7 +50,7 @@ def test_draws_are_distributed_as_those_of_pytensor(kind: type[RandomVariable]) 
     assert drawn.shape == expected.shape
     columns = zip(drawn.reshape(NUM_DRAWS, -1).T, expected.reshape(NUM_DRAWS, -1).T, strict=True)
     for ours, theirs in columns:
-        assert ks_2samp(ours, theirs, method="asymp").pvalue > 1e-4
+        assert ks_2samp(ours, theirs).pvalue > 1e-4
     if drawn.ndim > 1:
         assert np.cov(drawn.T) == pytest.approx(np.cov(expected.T), abs=0.2)
 
@@ -61,20 +61,3 @@ def test_chances_of_none_and_of_all_are_kept() -> None:
     assert np.array_equal(drawn, np.arange(10_000) % 2 == 1)
     certain = jax.numpy.array([[0.0, 1.0, 0.0]] * 10_000)
     assert set(np.asarray(SAMPLERS[basic.CategoricalRV](noise_key(1), (10_000,), certain))) == {1}
-
-
-@pytest.mark.parametrize(("size", "chance"), [(200_001, 0.3), (200_000, 0.002), (7, 0.5)])
-def test_values_that_share_random_bits_are_independent(size: int, chance: float) -> None:
-    draw = SAMPLERS[basic.BernoulliRV]
-    drawn = np.asarray(draw(noise_key(2), (size,), jax.numpy.full(size, chance)), float)
-    assert drawn.shape == (size,)
-    half = size // 2
-    first, second = drawn[:half], drawn[-half:]
-    error = np.sqrt(chance * (1 - chance) / half)
-    if half > 100:
-        assert first.mean() == pytest.approx(chance, abs=5 * error)
-        assert second.mean() == pytest.approx(chance, abs=5 * error)
-    for shift in (0, 1):
-        product = (first * np.roll(second, shift)).mean()
-        expected = chance**2
-        assert product == pytest.approx(expected, abs=5 * np.sqrt(expected / half) + 1e-12)

@@ -6,12 +6,10 @@ is made of them) are not here: under JAX on a CPU they cost tens of times what N
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytensor.tensor as pt
 import pytensor.tensor.random.basic as basic
 from pytensor.graph.basic import Apply
@@ -58,18 +56,7 @@ def _triangular(key: Any, shape: Any, left: Any, mode: Any, right: Any) -> Any:
 
 
 def _bernoulli(key: Any, shape: Any, chance: Any) -> Any:
-    size = math.prod(shape)
-    if jax.dtypes.canonicalize_dtype(np.uint64) != np.uint64:
-        return jax.random.uniform(key, shape, _float(chance)) < chance
-    # Two values share 64 bits, which take most of the time, in turned order: each compares with
-    # the other's half only where its own 32 bits are those of its chance.
-    words = jax.random.bits(key, (-(-size // 2),), np.uint64)
-    # Or the words would be computed again for each of the two.
-    words = jax.lax.optimization_barrier(words)
-    turned = (words << np.uint64(32)) | (words >> np.uint64(32))
-    both = jnp.concatenate([words, turned])[:size].reshape(shape)
-    one = np.uint64(0x3FF0000000000000)
-    return jax.lax.bitcast_convert_type((both >> np.uint64(12)) | one, np.float64) - 1 < chance
+    return jax.random.uniform(key, shape, _float(chance)) < chance
 
 
 def _categorical(key: Any, shape: Any, chances: Any) -> Any:
