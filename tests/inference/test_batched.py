@@ -11,7 +11,7 @@ from pymc.exceptions import ImputationWarning
 
 import bayou as by
 from bayou.inference.batch_dim import rows_of
-from bayou.inference.batched import program_of_rows
+from bayou.inference.batched import batched_program, program_of_rows
 from bayou.inference.program import compile_program
 
 if TYPE_CHECKING:
@@ -173,6 +173,12 @@ def test_all_rows_of_another_number_compile_nothing(build: Callable[[], pm.Model
         np.testing.assert_allclose(fit_all(model).mean["slopes"], expected, atol=0.003)
     assert program_of_rows(model) == found
     assert {n: function._cache_size() for n, function in program.compiled.items()} == sizes
+
+
+def test_batches_of_one_row_are_not_all_rows() -> None:
+    model = ordinary()
+    fit_all(model)
+    assert not batched_program(model, 1, None, validate=True)[1].whole
 
 
 @pytest.mark.parametrize("options", [{"method": "fullrank_advi"}, {"n": 4000}])

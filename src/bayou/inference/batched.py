@@ -179,7 +179,7 @@ def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
         return None
     try:
         check_total_sizes(model, rows)
-        made = batched_model(model, rows, ALL_ROWS, DEFAULT_SEED)
+        made = batched_model(model, rows, ALL_ROWS, DEFAULT_SEED, whole=True)
     except (ValueError, TypeError, AssertionError):
         return None
     program = compile_program(made.model, whole=True, written=model)
@@ -191,11 +191,16 @@ _known: weakref.WeakKeyDictionary[pm.Model, dict[Any, tuple[tuple[Any, ...], Bat
 )
 
 
-def batched_model(model: pm.Model, rows: Rows, batch_size: int, random_seed: int) -> Batched:
-    """Return a model in minibatches; the same one until the model's structure changes."""
+def batched_model(
+    model: pm.Model, rows: Rows, batch_size: int, random_seed: int, *, whole: bool = False
+) -> Batched:
+    """Return a model in minibatches; the same one until the model's structure changes.
+
+    Where these stand for all rows (`whole`), it is another one than that of batches so small.
+    """
     structure = structure_of(model)
     known = _known.setdefault(model, {})
-    key = (rows.dim, batch_size, random_seed, rows.num_rows if rows.is_fixed else None)
+    key = (rows.dim, batch_size, random_seed, rows.num_rows if rows.is_fixed else None, whole)
     if key not in known or not same_structure(known[key][0], structure):
         made = _batched_model(model, rows, batch_size, random_seed, apart=True)
         known[key] = (structure, made)
