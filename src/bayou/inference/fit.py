@@ -188,10 +188,11 @@ def fit(
     gradients (Roeder, Wu and Duvenaud 2017); when to stop follows Welandawe et al. (2022); the
     deterministic form and the correction follow Giordano et al. (2018, 2024).
 
-    Workers of a cluster compute on CPUs, and wait for each other's gradients at each step: they pay
-    where that takes less time than their rows, which batches of some thousands of rows do. What the
-    model holds in memory is sent to each machine once. Sources are opened anew by each worker; what
-    is read in windows is read by each of them, as far as its windows go.
+    Workers of a cluster compute on CPUs, and wait for each other's gradients at each step, which
+    takes a millisecond: they pay where a step takes tens of them, and not on one machine, whose
+    cores one process uses already. What the model holds in memory is sent to each machine once.
+    Sources are opened anew by each worker; what is read in windows is read by each of them, as far
+    as its windows go.
 
     Examples
     --------

@@ -238,13 +238,15 @@ class _Sampling:
         self, data_sets: Iterator[tuple[Key, Arrays | Exception, str]]
     ) -> Generator[Outcome]:
         """Yield what came of each, in their order."""
-        # One more than keeps the cores busy, so that none waits while a result is read.
-        at_once = -(-usable_cores() // self.chains) + 1
+        # Two more than keep the cores busy, so that none waits while a result is read; but one core
+        # is not shared out.
+        cores = usable_cores()
+        at_once = 1 if cores == 1 else -(-cores // self.chains) + 2
         running: deque[_Running | Outcome] = deque()
         try:
             for key, arrays, data in data_sets:
                 running.append(self._begin(key, arrays, data))
-                if len(running) > at_once:
+                if len(running) == at_once:
                     yield self._end_first(running)
             while running:
                 yield self._end_first(running)
