@@ -220,6 +220,23 @@ def test_a_likelihood_that_is_none_of_rows_is_fitted_whole() -> None:
     assert fit_all(model).converged
 
 
+@pytest.mark.parametrize("options", [{"n": 2000, "method": "advi"}, {}])
+def test_all_rows_along_another_axis_than_the_first(options: dict[str, Any]) -> None:
+    with pm.Model() as model:
+        x = by.Data("x", X.T, dims=("feature", "row"))
+        mean = pm.Normal("slopes", dims="feature") @ x
+        pm.Normal("y", mean, 1, observed=by.Data("outcome", Y, dims="row"), dims="row")
+    np.testing.assert_allclose(fit_all(model, **options).mean["slopes"], [1, -0.5], atol=0.15)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 10}])
+def test_no_rows_are_refused(options: dict[str, Any]) -> None:
+    model = ordinary()
+    by.set_data({"x": X[:0], "outcome": Y[:0]}, model=model)
+    with pytest.raises(ValueError, match="The data must have at least one row, got none along"):
+        fit_all(model, **options)
+
+
 def test_an_axis_other_than_the_first() -> None:
     with pm.Model() as model:
         x = by.Data("x", X.T, dims=("feature", "row"))

@@ -23,6 +23,7 @@ from pyarrow import parquet
 import bayou as by
 from bayou.cluster.processes import AXIS, Team
 from bayou.cluster.ray import Ray, WorkerDiedError
+from bayou.feeding import memory
 from bayou.inference import parallel
 from bayou.inference.approximation import ADAM
 from bayou.inference.batched import batched_program
@@ -356,6 +357,18 @@ def of_latent_rows() -> pm.Model:
 def test_what_cannot_be_shared_is_refused(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         run(TWO, **options)
+
+
+def test_windows_as_large_as_free_memory_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet.write_table(pa.table({"value": np.arange(1000.0)}), tmp_path / "rows.parquet")
+    monkeypatch.setattr(memory, "free_memory", lambda: 8 * 4 * 100)
+    with pm.Model() as model:
+        batch = by.Minibatch(by.scan(tmp_path / "rows.parquet")["value"], 10)
+        pm.Normal("y", pm.Normal("mu"), 1, observed=batch, total_size=1000)
+    with pytest.raises(ValueError, match="must come with windows of a given size, got none for"):
+        run(TWO, model, batch_size=None)
 
 
 def test_what_does_not_pickle_is_refused() -> None:

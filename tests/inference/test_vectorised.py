@@ -236,3 +236,32 @@ def test_a_data_set_keeps_the_shapes_of_parameters() -> None:
     data = {"x": np.ones(4)}
     with pytest.raises(ValueError, match=r"with sampler='blackjax', \(\(2,\),\), got \(\(4,\),\)"):
         sample_many([data], model)
+
+
+def test_a_whole_number_that_the_program_holds_is_not_another() -> None:
+    with pm.Model() as model:
+        n = by.Data("n", 10)
+        y = by.Data("y", np.zeros(3, int), dims="row")
+        pm.Binomial("observed", n, pm.Beta("p", 1, 1), observed=y, dims="row")
+    sets = {"ten": {"n": 10, "y": [3, 4, 5]}, "hundred": {"n": 100, "y": [3, 4, 5]}}
+    options = {"draws": 20, "tune": 20, "chains": 1, "random_seed": 1, "progressbar": False}
+    with pytest.warns(UserWarning, match="1 of 2 data sets failed: 'hundred'"):
+        tree = by.sample_many(sets, model=model, sampler="blackjax", **options)
+    error = str(tree["diagnostics"]["error"].sel(dataset="hundred").item())
+    assert "`datasets` must leave 'n' as it is with sampler='blackjax', 10, got 100" in error
+
+
+def test_data_sets_before_an_error_are_kept(tmp_path: Path) -> None:
+    def data() -> Iterator[dict[str, Any]]:
+        yield {"y": [0.5, 1.5]}
+        raise OSError("the disk is gone")
+
+    with pm.Model() as model:
+        y = by.Data("y", [0.0], dims="row")
+        pm.Normal("observed", pm.Normal("mu", 0, 10), 1, observed=y, dims="row")
+    options = {"draws": 20, "tune": 20, "chains": 1, "random_seed": 1, "progressbar": False}
+    out = tmp_path / "many.zarr"
+    with pytest.raises(OSError, match="the disk is gone"):
+        by.sample_many(data(), model=model, sampler="blackjax", out=out, **options)
+    tree = by.sample_many([{"y": [0.5, 1.5]}], model=model, sampler="blackjax", out=out, **options)
+    assert tree.posterior.sizes["dataset"] == 1

@@ -98,18 +98,25 @@ class Workers:
         pickled = _pickled(ray.cloudpickle, start)
         number = _number_of(cluster, int(ray.cluster_resources().get("CPU", 0)))
         cores = cluster.cpus_per_worker
+        self._kind = ray.remote(num_cpus=cores, max_restarts=0)(_Worker)
+        self._arguments = (ray.put(pickled), settings(), cores)
         self._reserved = ray.util.placement_group([{"CPU": cores}] * number)
-        if not self._reserved.wait(RESERVE_SECONDS):
+        try:
+            self._wait_for_cores(number, cores)
+            self._actors = [self._made(index) for index in range(number)]
+        except BaseException:
             ray.util.remove_placement_group(self._reserved)
+            raise
+
+    def _wait_for_cores(self, number: int, cores: int) -> None:
+        if not self._reserved.wait(RESERVE_SECONDS):
+            free = self._ray.available_resources().get("CPU", 0)
             raise RuntimeError(
                 f"`cluster` must have {number * cores} cores free for {number} workers, got "
-                f"{ray.available_resources().get('CPU', 0):g} after {RESERVE_SECONDS} seconds.\n"
+                f"{free:g} after {RESERVE_SECONDS} seconds.\n"
                 "Hint: wait until other work on it is done, or ask for fewer: "
                 "cluster=by.Ray(num_workers=1)."
             )
-        self._kind = ray.remote(num_cpus=cores, max_restarts=0)(_Worker)
-        self._arguments = (ray.put(pickled), settings(), cores)
-        self._actors = [self._made(index) for index in range(number)]
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -147,7 +154,7 @@ class Workers:
         except errors.RayTaskError as error:
             # Beneath it is what was raised, and where.
             raise getattr(error, "cause", None) or error from error
-        except (errors.RayActorError, errors.ObjectLostError) as error:
+        except errors.RayError as error:  # Of Ray's own: killed, for memory too, or lost.
             raise WorkerDiedError(str(error)) from None
 
     def replace(self, index: int) -> None:
@@ -265,6 +272,8 @@ class _Worker:
                 setattr(pytensor.config, name, value)
             for name, value in settings["jax"].items():
                 jax.config.update(name, value)
+            # Several of them would each take most of an accelerator's memory.
+            jax.config.update("jax_platforms", "cpu")
             self._held = pickle.loads(start)(index)
         except Exception as error:  # To be told by each call, rather than as the worker's death.
             self._error = error

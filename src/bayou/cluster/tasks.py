@@ -99,6 +99,7 @@ class _Spread:
         self.together = together
         self.num_read = 0
         self.all_read = False
+        self.raised: Exception | None = None
         self.read: dict[int, Any] = {}
         self.again: deque[list[int]] = deque()
         self.calls: list[deque[_Call]] = [deque() for _ in range(len(workers))]
@@ -112,15 +113,17 @@ class _Spread:
             self._start(index)
         number = 0
         while True:
-            self._hand_out(number)
-            if number in self.done:
+            # First, since reading further tasks may take time.
+            while number in self.done:
                 yield self.done.pop(number)
                 number += 1
-            elif self.all_read and number == self.num_read:
+            self._hand_out(number)
+            if self.all_read and number == self.num_read:
+                if self.raised is not None:
+                    raise self.raised
                 return
-            else:
-                # Those of a worker are made, and end, in their order.
-                self._take(self.workers.wait([calls[0].future for calls in self.calls if calls]))
+            # Those of a worker are made, and end, in their order.
+            self._take(self.workers.wait([calls[0].future for calls in self.calls if calls]))
 
     def _start(self, index: int) -> None:
         self.ready[index] = False
@@ -146,6 +149,9 @@ class _Spread:
                 self.read[self.num_read] = next(self.unread)
             except StopIteration:
                 self.all_read = True
+                break
+            except Exception as error:  # To be raised when those before it are done.
+                self.all_read, self.raised = True, error
                 break
             self.num_read += 1
         return list(range(begin, self.num_read))

@@ -161,6 +161,7 @@ def batched_program(
     """
     size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
     rows = rows_of(model, batch_dim)
+    _check_some(rows)
     check_total_sizes(model, rows)
     made = batched_model(model, rows, size, DEFAULT_SEED)
     batching = (size, rows.dim)
@@ -177,6 +178,7 @@ def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
     rows = _known_or_guessed(model)
     if rows is None or rows.is_fixed or holds_batches(model):
         return None
+    _check_some(rows)
     try:
         check_total_sizes(model, rows)
         made = batched_model(model, rows, ALL_ROWS, DEFAULT_SEED, whole=True)
@@ -184,6 +186,15 @@ def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
         return None
     program = compile_program(made.model, whole=True, written=model)
     return (made.model, program) if is_valid(made.model, program) else None
+
+
+def _check_some(rows: Rows) -> None:
+    if not rows.num_rows:
+        along = repr(rows.dim) if rows.dim else "their first axis"
+        raise ValueError(
+            f"The data must have at least one row, got none along {along}.\n"
+            "Hint: check the filter that left nothing."
+        )
 
 
 _known: weakref.WeakKeyDictionary[pm.Model, dict[Any, tuple[tuple[Any, ...], Batched]]] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from bayou.results.calibration import Calibration, place
 from bayou.results.many_store import made_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -158,6 +159,8 @@ def calibrate(
     else:
         many = sample_many if method == "nuts" else fit_many
         common |= {"model": model, "random_seed": random_seed, "progressbar": False}
+        # As without a folder, whatever the number of simulations.
+        common |= {"sampler": "nutpie"} if method == "nuts" else {}
         with warnings.catch_warnings():
             # The calibration says which.
             warnings.filterwarnings("ignore", ".* data sets failed", UserWarning)
@@ -165,27 +168,28 @@ def calibrate(
     names = [variable.name for variable in model.free_RVs]
     places: dict[str, list[Any]] = {name: [] for name in names}
     keys, errors = [], {}
-    for key, posterior in found:
-        if isinstance(posterior, str):
-            errors[key] = posterior
-            continue
-        keys.append(key)
-        generator = np.random.default_rng([place_seed, key])
-        for name in names:
-            draws_apart = _apart(posterior[name])
-            places[name].append(place(simulated[name][key], draws_apart, generator))
+    with closing(found):
+        for key, posterior in found:
+            if isinstance(posterior, str):
+                errors[key] = posterior
+                continue
+            keys.append(key)
+            generator = np.random.default_rng([place_seed, key])
+            for name in names:
+                draws_apart = _apart(posterior[name])
+                places[name].append(place(simulated[name][key], draws_apart, generator))
     if not keys:
         raise ValueError(f"Each of the {n} data sets failed, the first with:\n{errors[0]}")
     return Calibration(_dataset(model, keys, places), method, errors)
 
 
-def _passing(outcomes: Iterable[Outcome]) -> Iterator[tuple[int, Posterior | str]]:
+def _passing(outcomes: Iterable[Outcome]) -> Generator[tuple[int, Posterior | str]]:
     """Yield posteriors of data sets as they come, or why there is none; none are kept."""
     for outcome in outcomes:
         yield int(outcome.key), outcome.error or outcome.groups["posterior"]
 
 
-def _kept(tree: xr.DataTree, n: int) -> Iterator[tuple[int, Posterior | str]]:
+def _kept(tree: xr.DataTree, n: int) -> Generator[tuple[int, Posterior | str]]:
     """Yield posteriors of the first data sets of a tree, or why there is none."""
     errors = tree["diagnostics"]["error"].to_series()
     posterior = tree["posterior"].to_dataset()

@@ -52,6 +52,9 @@ def _is_faster(model: pm.Model, data_sets: DataSets) -> bool:
     """Tell whether blackjax is faster, as far as the model and the first data set tell."""
     if data_sets.number is None or data_sets.number < LEAST_NUMBER or not is_installed():
         return False
+    # A whole number may be one that lanes cannot change.
+    if any(variable.ndim == 0 for variable in model.root.data_vars):
+        return False
     program = row_program(model)
     if isinstance(program, str) or not program.is_of_columns:
         return False

@@ -149,16 +149,17 @@ def on_device(feeding: Feeding) -> Feeding:
 
 def of_all_rows(program: Program, feeding: Feeding) -> Feeding:
     """Have each step take all rows, filled up so that other numbers of them compile nothing."""
-    arrays = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
-    [num_rows] = {len(array) for array in arrays}
-    size = num_rows
-    if program.takes_weights:
+    arrays: list[Any] = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
+    weights = None
+    if program.takes_weights and _are_leading(program):
+        num_rows = len(arrays[0])
         known = [known for known in program.block_sizes if 1 <= known / num_rows <= MOST_FILLED]
         size = min(known, default=_filled_size(num_rows))
         program.block_sizes.add(size)
-    block = _block(arrays, feeding.data, size, num_rows, program.takes_weights)
-    held = tuple(OnDevice(jax.device_put(part), ()) for part in block.inputs[: len(arrays)])
-    return replace(feeding, feeds=(), held=held, row_weights=block.weights)
+        block = _block(arrays, feeding.data, size, num_rows, filled=True)
+        arrays, weights = list(block.inputs[: len(arrays)]), block.weights
+    held = tuple(OnDevice(jax.device_put(array), ()) for array in arrays)
+    return replace(feeding, feeds=(), held=held, row_weights=weights)
 
 
 def device_memory() -> int:
@@ -240,13 +241,9 @@ def whole_blocks(program: Program) -> Iterable[Block] | None:
         return SourceBlocks(layout, counts, program.data_values(), size, program.takes_weights)
     data = program.data_values()
     storages = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
-    lengths = {len(storage) for storage in storages if storage.ndim}
-    leading = all(
-        [sample.axis for sample in variable.owner.op.samples] == [0] for variable in program.fed
-    )
-    if not (storages and leading and len(lengths) == 1):
+    if not _are_leading(program):
         return [Block((*storages, *data), 1.0, _num_numbers(program, tuple(storages)))]
-    [num_rows] = lengths
+    num_rows = len(storages[0])
     size = _block_size(program, num_rows, BLOCK_ROWS)
     return [
         _block(
@@ -418,6 +415,13 @@ def leading_rows(feed: Feed) -> int | None:
     if isinstance(feed, SliceFeed) and [sample.axis for sample in feed.samples] == [0]:
         return feed.samples[0].size
     return feed.batch_size if isinstance(feed, SourceFeed) else None
+
+
+def _are_leading(program: Program) -> bool:
+    """Tell whether all inputs that are fed are slices of the leading rows of arrays as long."""
+    lengths = {len(storage_of(variable).get_value(borrow=True)) for variable in program.fed}
+    axes = {tuple(sample.axis for sample in variable.owner.op.samples) for variable in program.fed}
+    return len(lengths) == 1 and axes == {(0,)}
 
 
 def _num_numbers(program: Program, fed: Inputs) -> int:

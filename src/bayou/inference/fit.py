@@ -122,7 +122,8 @@ def fit(
     model : pymc.Model, optional
         The model; by default the one of the context.
     random_seed : int, optional
-        Decides the noise and the rows: same seed, same machine, same bits.
+        Decides the noise and the rows: same seed, same machine, same bits; but for rounding where
+        other numbers of rows were fitted before, whose compiled code is used again.
     progressbar : bool, default True
         Show the step, the rate of steps and the ELBO.
     num_particles : int, default 1

@@ -71,7 +71,8 @@ class RowProgram:
     @property
     def is_of_columns(self) -> bool:
         """Whether all data are columns of rows, so that nothing but their number may change."""
-        return not self.program.data and all(v.ndim == 1 for v in self.program.fed)
+        columns = all(variable.ndim == 1 for variable in self.program.fed)
+        return columns and not self.program.data
 
     def lane(self, held: Held) -> Lane:
         """Return the inputs that values of containers are, in the place of the present ones.
@@ -79,8 +80,16 @@ class RowProgram:
         Raises
         ------
         ValueError
-            If numbers of rows differ, or there is no row, not even in the model.
+            If numbers of rows differ, there is no row, not even in the model, or a whole number
+            that the program was built with is another.
         """
+        for variable, built_with in self.program.lengths:
+            if int(_value(variable, held)) != built_with:
+                raise ValueError(
+                    f"`datasets` must leave {variable.name!r} as it is with sampler='blackjax', "
+                    f"{built_with}, got {int(_value(variable, held))}.\n"
+                    "Hint: pass sampler='nutpie'."
+                )
         fed = [_value(storage_of(variable), held) for variable in self.program.fed]
         data = [_value(variable, held) for variable in self.program.data]
         lengths = {array.shape[axis] for array, axis in zip(fed, self.axes, strict=True)}

@@ -36,7 +36,7 @@ from bayou.inference.nuts import (
     told,
     unpack,
 )
-from bayou.inference.outcomes import TOGETHER, outcomes_of
+from bayou.inference.outcomes import outcomes_of
 from bayou.inference.provenance import provenance_of
 from bayou.inference.vectorised import LANES, lane_outcomes
 from bayou.results.many import Axes, Outcome
@@ -102,8 +102,8 @@ def sample_many(
         three of them died of has failed. By default, this process does all.
     out : path, optional
         A folder that the results are written to in Zarr as they are finished, up to 32 data sets at
-        a time, and that the tree is read from where it is looked at. If it is there, of the same
-        model and settings, what it lacks of the data sets is added.
+        a time, in no order, and that the tree is read from where it is looked at. If it is there,
+        of the same model and settings, what it lacks of the data sets is added.
     progressbar : bool, default True
         Show how many data sets are done, and have failed.
 
@@ -189,8 +189,8 @@ def sample_many(
         data_sets = noted(fresh(found, results.done, model), order)
         sampled = lane_outcomes if sampler == "blackjax" else nuts_outcomes
         run = partial(sampled, draws=draws, tune=tune, chains=chains, entropy=entropy)
-        # A worker is sent as many as run at once, at least.
-        together = max(1, LANES // chains) if sampler == "blackjax" else TOGETHER
+        # A worker is sent as many as run at once.
+        together = max(1, LANES // chains) if sampler == "blackjax" else None
         outcomes = outcomes_of(run, model, data_sets, where, found.number, axes.free, together)
         # Results on disk are kept in no order, rather than that any wait for others in memory.
         outcomes = outcomes if out is not None else in_order(outcomes, order)

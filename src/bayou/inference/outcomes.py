@@ -38,7 +38,7 @@ def outcomes_of(
     cluster: Ray | None,
     number: int | None,
     chained: Sequence[str] = (),
-    together: int = TOGETHER,
+    together: int | None = None,
 ) -> Generator[Outcome]:
     """Yield what comes of each data set, in their order.
 
@@ -56,8 +56,8 @@ def outcomes_of(
         How many data sets there are, where that is known.
     chained : sequence of str
         Variables whose chains workers judge, so that this process has that much less to do.
-    together : int
-        Data sets that a worker is sent at once, at most.
+    together : int, optional
+        Data sets that a worker is sent at once; by default some, so that it is sent some again.
     """
     if cluster is None:
         with closing(run(model, data_sets)) as found:
@@ -66,9 +66,10 @@ def outcomes_of(
     fed = _fed(model)
     places = {variable: place for place, variable in enumerate(fed)}
     with workers(cluster, partial(_Held.begun, run, model, fed, chained)) as pool:
-        share = together if number is None else number // (TIMES * len(pool))
+        share = TOGETHER if number is None else number // (TIMES * len(pool))
+        together = together or min(max(1, share), TOGETHER)
         tasks = (_packed(places, *found) for found in data_sets)
-        for result in spread(pool, _run, tasks, together=min(max(1, share), together)):
+        for result in spread(pool, _run, tasks, together=together):
             if result.error is None:
                 yield result.value
             else:

@@ -17,12 +17,14 @@ from jax.errors import JaxRuntimeError
 
 from bayou.cluster.processes import free_port, join
 from bayou.cluster.ray import WorkerDiedError, own_host, workers
+from bayou.containers.resident import streamed
 from bayou.feeding.feed import ItemFeed
 from bayou.inference.faults import DivergenceError
 from bayou.inference.feeds import leading_rows, program_feeds
 from bayou.inference.loop import Feeding, chunk_steps, run
 from bayou.inference.noise import noise_key
 from bayou.inference.program import compile_program
+from bayou.inference.roots import storage_of
 from bayou.sampling.order import prepare
 from bayou.sampling.shard import Shard
 
@@ -286,6 +288,14 @@ def shared_run(
 
 def _batch_sizes(program: Program, feeds: Sequence[Feed]) -> set[int]:
     """Return the sizes of the batches that are cut into parts, or say why they cannot be."""
+    for variable in program.fed:
+        resident = streamed(storage_of(variable))
+        if resident and resident.given is None and not resident.column.source.random_access:
+            raise ValueError(
+                f"`cluster` must come with windows of a given size, got none for {variable.name!r},"
+                " whose windows would be as large as the memory that is free to each worker.\n"
+                "Hint: pass in_memory_size= to the minibatches."
+            )
     sizes = {leading_rows(feed) for feed in feeds}
     streams = [feed.name for feed in feeds if isinstance(feed, ItemFeed)]
     reason = None

@@ -161,8 +161,14 @@ class _Run:
         running: deque[Future[_Drawn]] = deque()
         at_once = usable_cores()
         with ThreadPoolExecutor(at_once) as pool:
+            raised: Exception | None = None
             try:
-                for key, arrays, data in data_sets:
+                for found in _and_error(data_sets):
+                    if isinstance(found, Exception):
+                        # To be raised when those before it are done.
+                        raised = found
+                        break
+                    key, arrays, data = found
                     ready = self._prepared(key, arrays, data)
                     if isinstance(ready, Outcome):
                         yield ready
@@ -178,6 +184,8 @@ class _Run:
                     running.append(pool.submit(self._run, batch))
                 while running:
                     yield from self._ended(running.popleft().result())
+                if raised is not None:
+                    raise raised
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -317,6 +325,14 @@ def _sampler(run: _Run) -> Callable[..., Any]:
         return jax.vmap(chain, (0, 0, None, None))(keys, points, inputs, weights)
 
     return jax.vmap(data_set)
+
+
+def _and_error[Item](items: Iterator[Item]) -> Iterator[Item | Exception]:
+    """Yield items, and the error that ends them, if one does."""
+    try:
+        yield from items
+    except Exception as error:
+        yield error
 
 
 def _nothing(*unused: Any) -> None:
