@@ -23,6 +23,7 @@ from pyarrow import parquet
 import bayou as by
 from bayou.cluster.processes import AXIS, Team
 from bayou.cluster.ray import Ray, WorkerDiedError
+from bayou.containers import resident
 from bayou.feeding import memory
 from bayou.inference import parallel
 from bayou.inference.approximation import ADAM
@@ -364,6 +365,7 @@ def test_windows_as_large_as_free_memory_are_refused(
 ) -> None:
     parquet.write_table(pa.table({"value": np.arange(1000.0)}), tmp_path / "rows.parquet")
     monkeypatch.setattr(memory, "free_memory", lambda: 8 * 4 * 100)
+    monkeypatch.setattr(resident, "WINDOW_BYTES", 8 * 100)
     with pm.Model() as model:
         batch = by.Minibatch(by.scan(tmp_path / "rows.parquet")["value"], 10)
         pm.Normal("y", pm.Normal("mu"), 1, observed=batch, total_size=1000)
