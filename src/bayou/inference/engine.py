@@ -35,15 +35,16 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
     from bayou.inference.forward import Graph
-    from bayou.inference.rowwise import Shape
+    from bayou.inference.rowwise import Rowwise
 
 # (values of the parameters, shapes (draws, ...); numbers of the draws; what the containers without
-# rows hold; rows; number of the piece; seed) -> outputs, shapes (draws, ...).
+# rows hold; rows; number of the first piece; seed) -> outputs, shapes (draws, ...).
 type Engine = Callable[..., list[NDArray[Any]]]
 
 # Draws that JAX takes at a time, and those of them that it computes side by side: as few as stay in
-# the caches.
+# the caches. What it makes of them in one call takes about so many bytes.
 MANY, ABREAST = 1024, 64
+CALL_BYTES = 2**23
 
 
 def jax_covers(outputs: Sequence[Variable]) -> bool:
@@ -58,10 +59,10 @@ def jax_engine(
     outputs: Sequence[Variable],
     chosen: Sequence[int],
     places: Mapping[int, Variable],
-    shapes: Sequence[Shape],
-    num_rows: int,
-) -> Engine:
-    """Translate outputs to JAX, for many draws at once.
+    found: Rowwise,
+    piece_rows: int,
+) -> tuple[Engine, int]:
+    """Translate outputs to JAX, for many draws and some pieces of rows at once.
 
     Parameters
     ----------
@@ -72,58 +73,77 @@ def jax_engine(
     outputs : sequence of Variable
         What is asked for.
     chosen : sequence of int
-        The numbers of those outputs that are computed.
+        The numbers of those outputs that are computed, all of which differ from row to row.
     places : mapping of int to Variable
         The parameters that stand for random variables, by the numbers of these.
-    shapes : sequence of Shape
-        Of all the random variables, in their order.
-    num_rows : int
+    found : Rowwise
+        The shapes of the outputs, and of all the random variables.
+    piece_rows : int
         The rows of a piece.
+
+    Returns
+    -------
+    engine : Engine
+    most : int
+        The rows that it takes at most, which are whole pieces.
     """
     key = pt.lscalar("key")
 
     def substitute(index: int, node: Any) -> Variable:
         if index in places:
             return places[index]
-        return by_key(node, key, index, shapes[index].of(num_rows))
+        return by_key(node, key, index, found.nodes[index].of(piece_rows))
 
-    rows = [with_shape(row, (num_rows, *row.type.shape[1:])) for row in graph.rows]
+    rows = [with_shape(row, (piece_rows, *row.type.shape[1:])) for row in graph.rows]
     substitutes = substituted(outputs, substitute)
     function = jax_function(
         [*parameters, key, *graph.fixed.values(), *rows],
         [substitutes[index] for index in chosen],
         dict(zip(graph.rows, rows, strict=True)),
     )
+    shapes = [found.outputs[index] for index in chosen]
     dtypes = [jax.dtypes.canonicalize_dtype(dtype_of(outputs[index])) for index in chosen]
+    row_axes = [(shape.row_axis or 0) + 1 for shape in shapes]
+    row_bytes = sum(
+        shape.row_size * dtype.itemsize for shape, dtype in zip(shapes, dtypes, strict=True)
+    )
+    num_pieces = max(1, CALL_BYTES // max(1, MANY * piece_rows * row_bytes))
+    most = num_pieces * piece_rows
 
     def one(values: Any, draw: Any, fixed: Any, row_values: Any, piece: Any, seed: Any) -> Any:
         at = jax.random.fold_in(jax.random.fold_in(noise_key(seed), draw), piece)
-        found = function(*values, at, *fixed, *row_values)
-        return [part.astype(dtype) for part, dtype in zip(found, dtypes, strict=True)]
+        made = function(*values, at, *fixed, *row_values)
+        return [part.astype(dtype) for part, dtype in zip(made, dtypes, strict=True)]
 
     abreast = jax.vmap(one, in_axes=(0, 0, None, None, None, None))
 
-    def many(values: Any, draws: Any, count: Any, *others: Any) -> Any:
-        """Compute a number of blocks of draws, which is no constant; the rest is of no meaning."""
+    def many(
+        values: Any, draws: Any, blocks: Any, fixed: Any, row_values: Any,
+        first: Any, pieces: Any, seed: Any,
+    ) -> Any:  # fmt: skip
+        """Compute some blocks of draws of some pieces, no constants; the rest has no meaning."""
 
         def block(index: Any, results: Any) -> Any:
-            start = index * ABREAST
+            piece, start = index // blocks, index % blocks * ABREAST
+            row = piece * piece_rows
             part, numbers = jax.tree.map(
                 lambda array: jax.lax.dynamic_slice_in_dim(array, start, ABREAST), (values, draws)
             )
-            found = abreast(part, numbers, *others)
+            some = [jax.lax.dynamic_slice_in_dim(array, row, piece_rows) for array in row_values]
+            made = abreast(part, numbers, fixed, some, first + piece, seed)
             return [
-                jax.lax.dynamic_update_slice_in_dim(result, values, start, 0)
-                for result, values in zip(results, found, strict=True)
+                jax.lax.dynamic_update_slice(result, part, _corner(part.ndim, start, axis, row))
+                for result, part, axis in zip(results, made, row_axes, strict=True)
             ]
 
-        single = jax.eval_shape(
-            one, *jax.tree.map(lambda array: array[0], (values, draws)), *others
-        )
-        empty = [jnp.empty((MANY, *part.shape), part.dtype) for part in single]
-        return jax.lax.fori_loop(0, count, block, empty)
+        results = [
+            jnp.empty((MANY, *shape.of(most)), dtype)
+            for shape, dtype in zip(shapes, dtypes, strict=True)
+        ]
+        return jax.lax.fori_loop(0, blocks * pieces, block, results)
 
-    compiled = jax.jit(many)
+    # Each call on the thread that makes it: pieces of rows are computed side by side.
+    compiled = jax.jit(many, compiler_options={"xla_cpu_multi_thread_eigen": False})
     # Traced now, so that what JAX cannot do is met before anything is predicted.
     jax.eval_shape(
         compiled,
@@ -131,28 +151,49 @@ def jax_engine(
         np.empty(MANY, np.int64),
         1,
         [_empty(place, place.type.shape) for place in graph.fixed.values()],
-        [_empty(row, row.type.shape) for row in rows],
+        [_empty(row, (most, *row.type.shape[1:])) for row in rows],
         0,
+        1,
         0,
     )
 
     def engine(
         values: Any, draws: NDArray[Any], fixed: Any, row_values: Any, piece: int, seed: int
     ) -> list[NDArray[Any]]:
+        num_rows = len(row_values[0])
+        # Filled up with the last row and draw, so that any number of them compiles nothing.
+        filled = [_filled(array, 0, most) for array in row_values]
+        pieces = -(-num_rows // piece_rows)
         results: list[list[NDArray[Any]]] = []
         for start in range(0, len(draws), MANY):
             count = min(MANY, len(draws) - start)
-            # Filled up with the last draw, so that any number of them compiles nothing.
-            chosen = np.minimum(np.arange(start, start + MANY), len(draws) - 1)
-            block = [value[chosen] for value in values]
+            block, numbers = (
+                [_filled(value, start, MANY) for value in values], _filled(draws, start, MANY)
+            )  # fmt: skip
             blocks = -(-count // ABREAST)
-            found = compiled(block, draws[chosen], blocks, fixed, row_values, piece, seed)
-            results.append([np.asarray(part)[:count] for part in found])
+            made = compiled(block, numbers, blocks, fixed, filled, piece, pieces, seed)
+            results.append(
+                [
+                    np.asarray(part)[:count, *(slice(None),) * (axis - 1), :num_rows]
+                    for part, axis in zip(made, row_axes, strict=True)
+                ]
+            )
         if len(results) == 1:
             return results[0]
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
-    return engine
+    return engine, most
+
+
+def _corner(ndim: int, start: Any, axis: int, row: Any) -> list[Any]:
+    """Return the place of a block of draws of a piece."""
+    return [{0: start, axis: row}.get(place, 0) for place in range(ndim)]
+
+
+def _filled(array: NDArray[Any], start: int, size: int) -> NDArray[Any]:
+    """Return so many entries from a start on, the last one for those that are not there."""
+    part = array[start : start + size]
+    return part if len(part) == size else np.take(part, np.arange(size), axis=0, mode="clip")
 
 
 def _empty(place: Variable, shape: tuple[int, ...]) -> Any:

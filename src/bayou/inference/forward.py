@@ -21,6 +21,8 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, walk
 from pytensor.printing import debugprint
+from pytensor.scalar.math import Sigmoid
+from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.basic import BernoulliRV
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomGeneratorType
@@ -270,6 +272,16 @@ def generators_of(graphs: Sequence[Variable]) -> list[Variable]:
         for variable in ancestors(graphs)
         if variable.owner is None and _is_generator(variable)
     ]
+
+
+def logit_of(chance: Variable) -> Variable | None:
+    """Return what a chance is the sigmoid of, if it is of one in floating point."""
+    owner = chance.owner
+    if owner is None or not isinstance(owner.op, Elemwise):
+        return None
+    is_sigmoid = isinstance(owner.op.scalar_op, Sigmoid)
+    logit = owner.inputs[0]
+    return logit if is_sigmoid and logit.type.dtype == chance.type.dtype else None
 
 
 def draws_in_loops(graphs: Sequence[Variable]) -> bool:

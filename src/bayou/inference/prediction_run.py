@@ -64,27 +64,18 @@ class Computation:
         begin : int
             The number of the first one; a multiple of the rows of a piece.
         """
-        piece_rows, num_rows = self.predictor.piece_rows, len(rows[0])
-        parts = []
-        for start in range(0, num_rows, piece_rows):
-            size = min(piece_rows, num_rows - start)
-            filled = piece_rows if self.predictor.compiler == "jax" else size
-            # For JAX, the last piece is filled up with its last row, so that it compiles nothing.
-            chosen = np.minimum(np.arange(start, start + filled), num_rows - 1)
-            found = self.predictor.engine(
+        piece_rows, call_rows = self.predictor.piece_rows, self.predictor.call_rows
+        parts = [
+            self.predictor.engine(
                 self.values,
                 self.numbers,
                 self.fixed,
-                [array[chosen] for array in rows],
+                [array[start : start + call_rows] for array in rows],
                 (begin + start) // piece_rows,
                 self.seed,
             )
-            parts.append(
-                [
-                    part if shape.row_axis is None else _cut(part, shape.row_axis + 1, size)
-                    for part, shape in zip(found, self.shapes, strict=True)
-                ]
-            )
+            for start in range(0, len(rows[0]), call_rows)
+        ]
         if len(parts) == 1:
             return parts[0]
         return [
@@ -265,8 +256,3 @@ class _Limits:
                     known = known or (least, largest)
                     self.known[place, column] = min(least, known[0]), max(largest, known[1])
         return np.array(sorted(rows), dtype=np.int64)
-
-
-def _cut(array: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
-    """Return the first entries along an axis."""
-    return array[(slice(None),) * axis + (slice(size),)]

@@ -72,7 +72,9 @@ class Predictor:
     shapes : tuple of Shape
         Of the predictions, for one draw.
     piece_rows : int
-        The rows that are computed at once.
+        The rows that are computed at once, and whose random numbers start anew.
+    call_rows : int
+        The rows that the engine takes at most, a multiple of that.
     once : callable
         (values of the parameters, numbers of the draws, containers without rows, rows, seed) ->
         the draws of what is the same for all rows: further parameters, and predictions.
@@ -89,6 +91,7 @@ class Predictor:
     dependence: str = ""
     shapes: tuple[Shape, ...] = ()
     piece_rows: int = 0
+    call_rows: int = 0
     once: Callable[..., tuple[list[NDArray[Any]], list[NDArray[Any]]]] | None = None
 
 
@@ -188,15 +191,10 @@ def _predictor(
         if shape.row_axis is None
     }
     of_rows = [index for index in every if found.outputs[index].row_axis is not None]
-    compiler, piece_rows, engine = _engine(
-        graph, [*inputs, *single.values()], outputs, of_rows, single, found
-    )
     return Predictor(
         **described,
-        engine=engine,
-        compiler=compiler,
+        **_engine(graph, [*inputs, *single.values()], outputs, of_rows, single, found),
         shapes=found.outputs,
-        piece_rows=piece_rows,
         once=_once(graph, inputs, outputs, found),
     )
 
@@ -255,8 +253,8 @@ def _engine(
     of_rows: Sequence[int],
     single: Mapping[int, Variable],
     found: Rowwise,
-) -> tuple[str, int, Engine]:
-    """Return the faster compiler that covers the outputs, the rows of a piece, and the engine."""
+) -> dict[str, Any]:
+    """Return the faster compiler that covers the outputs, and what it makes of them."""
     largest = max((found.outputs[index].row_size for index in of_rows), default=1)
     if jax_covers([outputs[index] for index in of_rows]):
         rows = max(1, JAX_ELEMENTS // largest)
@@ -264,13 +262,11 @@ def _engine(
         with suppress(Exception), warnings.catch_warnings():
             # What it cannot check while it runs was checked when rows were tried.
             warnings.filterwarnings("ignore", "Skipping .* Op")
-            return (
-                "jax",
-                rows,
-                jax_engine(graph, inputs, outputs, of_rows, single, found.nodes, rows),
-            )
+            engine, most = jax_engine(graph, inputs, outputs, of_rows, single, found, rows)
+            return {"compiler": "jax", "piece_rows": rows, "call_rows": most, "engine": engine}
     rows = max(1, PYTENSOR_ELEMENTS // largest)
-    return "pytensor", rows, pytensor_engine(graph, inputs, outputs, of_rows, single)
+    engine = pytensor_engine(graph, inputs, outputs, of_rows, single)
+    return {"compiler": "pytensor", "piece_rows": rows, "call_rows": rows, "engine": engine}
 
 
 def _once(

@@ -16,6 +16,8 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.jax.dispatch import jax_funcify
 
+from bayou.inference.forward import logit_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -57,6 +59,11 @@ def _triangular(key: Any, shape: Any, left: Any, mode: Any, right: Any) -> Any:
 
 def _bernoulli(key: Any, shape: Any, chance: Any) -> Any:
     return jax.random.uniform(key, shape, _float(chance)) < chance
+
+
+def _bernoulli_of_logit(key: Any, shape: Any, logit: Any) -> Any:
+    # As below a chance of 1 / (1 + exp(-logit)), without the division.
+    return jax.random.uniform(key, shape, _float(logit)) * (1 + jnp.exp(-logit)) < 1
 
 
 def _categorical(key: Any, shape: Any, chances: Any) -> Any:
@@ -119,10 +126,10 @@ SAMPLERS: dict[type, Sampler] = {
 class Draw(Op):
     """A draw by a key: inputs the key and the parameters, output of a shape that is known."""
 
-    __props__ = ("kind", "index", "shape", "dtype")
+    __props__ = ("sampler", "index", "shape", "dtype")
 
-    def __init__(self, kind: type, index: int, shape: tuple[int, ...], dtype: str) -> None:
-        self.kind = kind
+    def __init__(self, sampler: Sampler, index: int, shape: tuple[int, ...], dtype: str) -> None:
+        self.sampler = sampler
         self.index = index
         self.shape = shape
         self.dtype = dtype
@@ -138,16 +145,19 @@ class Draw(Op):
 
 def by_key(node: RandomNode, key: Variable, index: int, shape: tuple[int, ...]) -> Variable:
     """Return what draws as a node does, in the graph of the node, by a key and its number."""
-    draw = Draw(type(node.op), index, shape, node.value.type.dtype)
-    return draw(key, *node.parameters)
+    sampler, parameters = SAMPLERS[type(node.op)], node.parameters
+    if sampler is _bernoulli:
+        logit = logit_of(*parameters)
+        if logit is not None:
+            sampler, parameters = _bernoulli_of_logit, (logit,)
+    draw = Draw(sampler, index, shape, node.value.type.dtype)
+    return draw(key, *parameters)
 
 
 @jax_funcify.register(Draw)
 def _jax_draw(op: Draw, **kwargs: Any) -> Any:
-    sampler = SAMPLERS[op.kind]
-
     def draw(key: Any, *parameters: Any) -> Any:
-        values = sampler(jax.random.fold_in(key, op.index), op.shape, *parameters)
+        values = op.sampler(jax.random.fold_in(key, op.index), op.shape, *parameters)
         return values.astype(jax.dtypes.canonicalize_dtype(op.dtype))
 
     return draw

@@ -176,7 +176,9 @@ class InZarr:
         for part in plan.of_rows:
             if part.name not in group:
                 self._make(zarr, group, part, chunk_rows)
-        self.arrays = {part.name: group[part.name] for part in plan.of_rows}
+        # Not to look through each chunk for something that is not 0.
+        config = {"write_empty_chunks": True}
+        self.arrays = {part.name: group[part.name].with_config(config) for part in plan.of_rows}
 
     def _make(self, zarr: Any, group: Any, part: Prediction, chunk_rows: int) -> None:
         lengths = (len(self.plan.chains), len(self.plan.draws))
@@ -195,8 +197,6 @@ class InZarr:
                 shuffle="bitshuffle" if part.dtype.itemsize == 1 else "shuffle",
             ),
             fill_value=0,
-            # Not to look through each chunk for something that is not 0.
-            config={"write_empty_chunks": True},
             dimension_names=("chain", "draw", *part.dims),
         )
 
