@@ -5,12 +5,34 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+    from rich.progress import Task
+
+
+class RateColumn(ProgressColumn):
+    """How many there are a second, worked out when it is shown."""
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+        super().__init__()
+
+    def render(self, task: Task) -> Text:
+        """Return the text for a task."""
+        rate = task.finished_speed or task.speed
+        return Text("-" if rate is None else format(rate, self._form))
 
 
 @contextmanager
@@ -20,16 +42,15 @@ def step_progress(num_steps: int | None, shown: bool) -> Iterator[Callable[[NDAr
         TextColumn("fit"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]} steps/s  ELBO {task.fields[elbo]}"),
+        RateColumn(",.0f"),
+        TextColumn("steps/s  ELBO {task.fields[elbo]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, disable=not shown) as bar:
-        task = bar.add_task("fit", total=num_steps, rate="-", elbo="-")
+        task = bar.add_task("fit", total=num_steps, elbo="-")
 
         def advance(losses: NDArray[Any]) -> None:
             bar.update(task, advance=len(losses), elbo=f"{-losses.mean():,.1f}")
-            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-            bar.update(task, rate=f"{speed:,.0f}" if speed else "-")
 
         yield advance
 
@@ -58,15 +79,14 @@ def data_set_progress(
         TextColumn("data sets"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}/s  {task.fields[failed]} failed"),
+        RateColumn(",.1f"),
+        TextColumn("a second, {task.fields[failed]} failed"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, disable=not shown) as bar:
-        task = bar.add_task("data sets", total=number, completed=done, rate="-", failed=0)
+        task = bar.add_task("data sets", total=number, completed=done, failed=0)
 
         def advance(failed: bool) -> None:
             bar.update(task, advance=1, failed=bar.tasks[0].fields["failed"] + failed)
-            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-            bar.update(task, rate=f"{speed:,.1f}" if speed else "-")
 
         yield advance

@@ -7,6 +7,7 @@ nanosecond; memory is that of the rows asked for.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def scale(bits: Any, num_rows: Any) -> Any:
     return high * top + (middle >> half) + (carry >> half)
 
 
+@lru_cache(maxsize=1024)
 def stream_key(*numbers: int) -> np.uint64:
     """Return the key of a stream of rows: keys of different numbers are unrelated."""
     words = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
