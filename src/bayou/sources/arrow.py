@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bayou.sources.source import Field, Table
 
 # The rows that are decoded at once take about so much.
-PIECE_BYTES = 2**22
+PIECE_BYTES = 2**23
 # Files whose metadata are read at the same time: on a filesystem far away, that is waiting.
 OPENERS = 16
 # The rows of dictionaries that are decoded at once, to find what is in them.
