@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 from pytensor.tensor.random.op import RandomVariable
 
@@ -15,6 +16,7 @@ from bayou.inference.forward import (
     fingerprint,
     generators_of,
     imputed,
+    logit_of,
     open_graph,
     random_nodes,
     read_by,
@@ -105,3 +107,20 @@ def test_fingerprints_tell_graphs_apart() -> None:
 
     assert of(2.0) == of(2.0)
     assert of(2.0) != of(3.0)
+
+
+def test_logits_are_found() -> None:
+    with pm.Model():
+        logit = pm.Normal("logit")
+        by_logit, by_chance, other = (
+            pm.Bernoulli("a", logit_p=logit),
+            pm.Bernoulli("b", p=pm.math.invlogit(logit)),
+            pm.Bernoulli("c", p=pm.math.invprobit(logit)),
+        )
+    for variable in (by_logit, by_chance):
+        [_, node] = random_nodes([variable])
+        assert logit_of(*node.parameters) is logit
+    [_, node] = random_nodes([other])
+    assert logit_of(*node.parameters) is None
+    assert logit_of(logit) is None
+    assert logit_of(pt.sigmoid(pt.constant(3))) is None

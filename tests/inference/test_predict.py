@@ -209,6 +209,28 @@ def test_pieces_and_chunks_change_nothing(
     assert not np.array_equal(y[:, :16], y[:, 16:32])
 
 
+def test_what_is_computed_in_one_call_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bayou.inference.predictor.JAX_ELEMENTS", 16)
+    monkeypatch.setattr("bayou.inference.engine.ABREAST", 8)
+    rows = {"x": RNG.normal(size=(100, 2)), "group_of": RNG.integers(0, 3, 100)}
+    tree = posterior().isel(draw=slice(75))
+    found = []
+    # Of pieces: one, three and all; of draws: some, and all.
+    for many, call_bytes in ((128, 0), (128, 3 * 128 * 16 * 20), (32, 2**23)):
+        monkeypatch.setattr("bayou.inference.engine.MANY", many)
+        monkeypatch.setattr("bayou.inference.engine.CALL_BYTES", call_bytes)
+        model = regression(bernoulli)
+        with model:
+            # The axis of the rows is not the first one.
+            pm.Deterministic("sides", pm.math.stack([model["mu"], -model["mu"]]))
+        names = ["y", "sides"]
+        found.append(predictions(model, tree, rows, var_names=names).predictions.dataset)
+    assert found[0]["sides"].shape == (1, 75, 2, 100)
+    assert len(np.unique(found[0]["y"].values[0], axis=0)) == 75
+    assert found[0].identical(found[1])
+    assert found[0].identical(found[2])
+
+
 def test_few_draws_are_those_of_many() -> None:
     model, tree = regression(bernoulli), posterior()
     every = predictions(model, tree).predictions["y"]

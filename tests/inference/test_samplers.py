@@ -6,13 +6,18 @@ from typing import Any
 
 import jax
 import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
 import pytensor.tensor.random.basic as basic
 import pytest
+from pytensor.graph.fg import FunctionGraph
+from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.tensor.random.op import RandomVariable
 from scipy.stats import ks_2samp
 
+from bayou.inference.forward import random_nodes
 from bayou.inference.noise import noise_key
-from bayou.inference.samplers import SAMPLERS
+from bayou.inference.samplers import SAMPLERS, by_key
 
 NUM_DRAWS = 4000
 PARAMETERS: dict[type, tuple[Any, ...]] = {
@@ -61,3 +66,21 @@ def test_chances_of_none_and_of_all_are_kept() -> None:
     assert np.array_equal(drawn, np.arange(10_000) % 2 == 1)
     certain = jax.numpy.array([[0.0, 1.0, 0.0]] * 10_000)
     assert set(np.asarray(SAMPLERS[basic.CategoricalRV](noise_key(1), (10_000,), certain))) == {1}
+
+
+def test_chances_by_their_logits() -> None:
+    logits = np.repeat([-800.0, -2.0, 0.0, 1.5, 40.0, np.inf], 100_000).reshape(6, -1)
+
+    def drawn(chance: Any) -> Any:
+        [node] = random_nodes([pm.Bernoulli.dist(chance)])
+        key = pt.lscalar("key")
+        by_logit = jax_funcify(FunctionGraph([key], [by_key(node, key, 3, logits.shape)]))
+        return np.asarray(by_logit(noise_key(1))[0])
+
+    values = drawn(pt.sigmoid(pt.constant(logits)))
+    # The same numbers as by the chances, but for rounding.
+    assert (values != drawn(1 / (1 + pt.exp(-pt.constant(logits))))).mean() < 1e-5
+    chances = 1 / (1 + np.exp(-np.array([-2.0, 0.0, 1.5])))
+    np.testing.assert_allclose(values[1:4].mean(axis=1), chances, atol=0.005)
+    assert not values[0].any()
+    assert values[4:].all()
