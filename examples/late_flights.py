@@ -69,7 +69,7 @@ def main(steps: int = 50_000, output: Path = Path("late_flights.png")) -> None:
     console.print(carrier_table(carriers), calibration_table(tenths))
     console.print(f"Log score of a flight of December: {score:.4f} (base rate: {base_score:.4f})")
     console.print(
-        f"ELBO {smooth(fit.elbo)[-1]:,.0f} after {steps:,} steps of {BATCH_SIZE} rows "
+        f"ELBO {smooth(fit.elbo)[-1]:,.0f}, averaged, after {steps:,} steps of {BATCH_SIZE} rows "
         f"in {seconds:.1f} seconds"
     )
     save_picture(output, fit.elbo, carriers, tenths)
@@ -194,9 +194,9 @@ def calibration_table(tenths: pd.DataFrame) -> Table:
 
 
 def spread_table(every: xr.Dataset, few: xr.Dataset) -> Table:
-    title = f"Spread of the effects: all flights in minibatches, and NUTS on {FEW_FLIGHTS:,}"
+    title = f"Spread of the effects: all flights, and NUTS on {FEW_FLIGHTS:,}, which tell less"
     table = Table("effects", title=title, box=box.SIMPLE)
-    for heading in ("minibatches", "sd", "NUTS", "sd"):
+    for heading in ("all", "sd", "NUTS", "sd"):
         table.add_column(heading, justify="right")
     for factor in FACTORS:
         draws = [found[f"{factor}_spread"] for found in (every, few)]

@@ -40,7 +40,7 @@ def test_the_main_job_prints_its_tables_and_saves_its_picture(demo, tmp_path, ca
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "336,776 flights, 9,430 of them left out" in printed
     assert "300,326 are fitted in batches of 512, the 27,020 of December are held out" in printed
-    assert re.search(r"ELBO -1\d\d,\d{3} after 3,000 steps of 512 rows", printed)
+    assert re.search(r"ELBO -1\d\d,\d{3}, averaged, after 3,000 steps of 512 rows", printed)
 
     flights, late, odds, low, high = numbers(
         r"^ +\w\w +(\d+) +([\d.]+)% +([\d.]+) +([\d.]+) to ([\d.]+)", printed
