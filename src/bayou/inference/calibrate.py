@@ -154,7 +154,7 @@ def calibrate(
         run = partial(
             nuts_outcomes if method == "nuts" else fit_outcomes, entropy=random_seed, **common
         )
-        pairs = fresh(data_sets.items(), {}, model)
+        pairs = fresh(data_sets.items(), None, model)
         found = _passing(outcomes_of(run, model, pairs, where, n))
     else:
         many = sample_many if method == "nuts" else fit_many

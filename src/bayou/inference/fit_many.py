@@ -136,7 +136,7 @@ def fit_many(
     axes = Axes.of(model, (*lengths_of(model), *COLUMNS), attrs)
     made = {"fit": [n, method], "model": model_fingerprint(model), "draws": draws}
     with results_in(out, axes, made, random_seed) as (results, entropy):
-        data_sets = fresh(found, results.done, model)
+        data_sets = fresh(found, results, model)
         run = partial(fit_outcomes, n=n, method=method, draws=draws, entropy=entropy)
         outcomes = outcomes_of(run, model, data_sets, where, found.number)
         gather(results, outcomes, found.number, progressbar)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.cluster.ray import WorkerDiedError
+from bayou.containers.data_sets import DataSets
 from bayou.containers.dims import dims_of
-from bayou.containers.set_data import new_arrays
 from bayou.inference.fingerprint import array_fingerprint
+from bayou.inference.given import Given
 from bayou.inference.progress import data_set_progress
 from bayou.inference.structure import variable_fingerprints
 from bayou.results.many import AT_ONCE, BYTES, TABLE, Gathered
@@ -21,7 +23,7 @@ from bayou.results.many_store import made_with, stored
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from bayou.containers.data_sets import Key
     from bayou.containers.dims import Arrays
     from bayou.results.many import Axes, Outcome, Results
+
+# How the table says of a data set that its workers died of it, which others may not.
+DIED = f"{WorkerDiedError.__name__}: "
 
 
 @contextmanager
@@ -55,15 +60,31 @@ def model_fingerprint(model: pm.Model) -> str:
 
 
 def fresh(
-    data_sets: Iterable[tuple[Key, Any]], done: dict[Key, str], model: pm.Model
+    data_sets: Iterable[tuple[Key, Any]], results: Results | None, model: pm.Model
 ) -> Iterator[tuple[Key, Arrays | Exception, str]]:
     """Yield the keys of data sets that are not done, with arrays, or why there are none.
 
+    One that failed is not done if its data are others now, or if its workers died of it.
+
+    Parameters
+    ----------
+    data_sets : iterable of (key, new data)
+        What :func:`bayou.set_data` takes, or the error that there is in its place.
+    results : Results or None
+        What is done, and where the labels of data sets are noted.
+    model : pymc.Model
+
     Raises
     ------
+    TypeError
+        If a key is of another type than those that are done.
     ValueError
-        If one that is done had other data.
+        If one that is done had other data, or a key comes twice.
     """
+    done = {} if results is None else results.done
+    failed = {} if results is None else results.failed
+    given = Given(model, data_sets.names if isinstance(data_sets, DataSets) else None)
+    before = next(iter(done), None)
     seen: set[Key] = set()
     for key, new_data in data_sets:
         if key in seen:
@@ -71,18 +92,29 @@ def fresh(
                 f"`datasets` must have each key once, got {key!r} twice.\n"
                 "Hint: 1 and True, or '1' and numpy's '1', are one key."
             )
+        if before is not None and type(key) is not type(before):
+            raise TypeError(
+                f"`datasets` must have keys of the type of those in `out`, {before!r} among them, "
+                f"got {key!r}.\nHint: pass the keys that it was begun with, or another path."
+            )
         seen.add(key)
         arrays: Arrays | Exception
+        labels: Mapping[str, tuple[Any, ...]] = {}
         try:
-            found = new_arrays(model, new_data)
+            found = given.read(new_data)
             # Chains read them in place, while the next data set may be put where this one was.
-            arrays = {variable: array.copy() for variable, array in found.items()}
-            data = _fingerprint(model, arrays)
+            arrays = {variable: array.copy() for variable, array in found.arrays.items()}
+            data, labels = _fingerprint(model, arrays), found.labels
         except Exception as error:  # Of one data set, which costs the others nothing.
             arrays, data = error, ""
-        if key not in done:
+        is_same = key in done and data == done[key]
+        if key not in done or (
+            key in failed and not (is_same and data and not failed[key].startswith(DIED))
+        ):
+            if labels and results is not None:
+                results.labels[key] = labels
             yield key, arrays, data
-        elif data != done[key]:
+        elif not is_same:
             raise ValueError(
                 f"`out` must hold results of the same data, got others for {key!r}.\n"
                 "Hint: pass another path, or another key for the new data."
@@ -123,7 +155,7 @@ def gather(results: Results, outcomes: Generator[Outcome], number: int | None, s
         Whether there is a progress bar.
     """
     waiting: list[Outcome] = []
-    bar = data_set_progress(number, len(results.done), shown)
+    bar = data_set_progress(number, len(results.done) - len(results.failed), shown)
     # They are judged and written by a thread of its own, or samplers would end meanwhile unseen.
     with ThreadPoolExecutor(1) as pool, closing(outcomes), bar as advance:
         writing: Future[None] | None = None
@@ -152,15 +184,15 @@ def tree_of(results: Results) -> xr.DataTree:
     tree = results.tree()
     errors = tree[TABLE]["error"].to_series()
     failed = errors[errors != ""]
+    keys = failed.index.tolist()
     if len(failed) == len(errors):
         raise ValueError(
-            f"Each of the {len(errors)} data sets failed, {failed.index[0]!r} with:\n"
-            f"{failed.iloc[0]}"
+            f"Each of the {len(errors)} data sets failed, {keys[0]!r} with:\n{failed.iloc[0]}"
         )
-    if len(failed):
-        keys = ", ".join(map(repr, failed.index[:5])) + (", ..." if len(failed) > 5 else "")
+    if keys:
+        named = ", ".join(map(repr, keys[:5])) + (", ..." if len(keys) > 5 else "")
         warnings.warn(
-            f"{len(failed)} of {len(errors)} data sets failed: {keys}.\n"
+            f"{len(failed)} of {len(errors)} data sets failed: {named}.\n"
             'Hint: tree["diagnostics"]["error"] says why.',
             UserWarning,
             stacklevel=3,

@@ -186,7 +186,7 @@ def sample_many(
     made = {"sampler": sampler, "model": model_fingerprint(model), **settings}
     with results_in(out, axes, made, random_seed) as (results, entropy):
         order: deque[Key] = deque()
-        data_sets = noted(fresh(found, results.done, model), order)
+        data_sets = noted(fresh(found, results, model), order)
         sampled = lane_outcomes if sampler == "blackjax" else nuts_outcomes
         run = partial(sampled, draws=draws, tune=tune, chains=chains, entropy=entropy)
         # A worker is sent as many as run at once.
