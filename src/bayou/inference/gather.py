@@ -15,6 +15,7 @@ from bayou.cluster.ray import WorkerDiedError
 from bayou.containers.data_sets import DataSets
 from bayou.containers.dims import dims_of
 from bayou.inference.fingerprint import array_fingerprint
+from bayou.inference.fit import ConvergenceWarning
 from bayou.inference.given import Given
 from bayou.inference.progress import data_set_progress
 from bayou.inference.structure import variable_fingerprints
@@ -23,7 +24,7 @@ from bayou.results.many_store import made_with, stored
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
     from bayou.containers.dims import Arrays
     from bayou.results.many import Axes, Outcome, Results
 
+# By the columns of the table (Vehtari et al. 2021, 2024); NaN is no doubt.
+DOUBTS: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
+    ("khat", lambda khat: khat > 0.7, "with k-hat above 0.7"),
+    ("converged", lambda converged: converged == 0, "did not converge"),
+    ("rhat", lambda rhat: rhat > 1.01, "with R-hat above 1.01"),
+    ("divergences", lambda divergences: divergences > 0, "with divergences"),
+)
 # How the table says of a data set that its workers died of it, which others may not.
 DIED = f"{WorkerDiedError.__name__}: "
 
@@ -175,7 +183,7 @@ def gather(results: Results, outcomes: Generator[Outcome], number: int | None, s
 
 
 def tree_of(results: Results) -> xr.DataTree:
-    """Return the tree of all results; warn of those that failed."""
+    """Return the tree of all results; warn of those that failed or are not to be relied on."""
     if not results.done:
         raise ValueError(
             "`datasets` must hold at least one data set, got an iterable without any.\n"
@@ -197,7 +205,29 @@ def tree_of(results: Results) -> xr.DataTree:
             UserWarning,
             stacklevel=3,
         )
+    _warn_of_doubtful(tree[TABLE].to_dataset())
     return tree
+
+
+def _warn_of_doubtful(table: xr.Dataset) -> None:
+    """Warn of results that are there and not to be relied on, once for all of them."""
+    columns = table.to_dataframe()
+    found = {
+        words: is_doubtful(columns[name])
+        for name, is_doubtful, words in DOUBTS
+        if name in columns and is_doubtful(columns[name]).any()
+    }
+    if found:
+        counts = ", ".join(f"{int(rows.sum())} {words}" for words, rows in found.items())
+        number = int(np.logical_or.reduce([*found.values()]).sum())
+        warnings.warn(
+            f"Results of {number} of {int((columns['error'] == '').sum())} data sets are not to be "
+            f"relied on: {counts}.\n"
+            'Hint: tree["diagnostics"] says which; sample those that were fitted, and draw or tune '
+            "more where they were sampled.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
 
 def seed_of(key: Key, entropy: int) -> int:
