@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import bayou as by
 from bayou.containers.data_sets import read_data_sets
-from bayou.containers.set_data import holding, new_arrays
+from bayou.containers.set_data import holding, read_new_data
 
 FRAME = pd.DataFrame(
     {
@@ -59,7 +59,7 @@ def test_rows_of_a_key_keep_their_order(
     assert list(pairs) == list(expected)
     assert found.number == len(expected)
     for name, rows in expected.items():
-        arrays = new_arrays(model, pairs[name])
+        arrays = read_new_data(model, pairs[name]).arrays
         np.testing.assert_array_equal(arrays[model["sold"]], rows["sold"])
         np.testing.assert_array_equal(arrays[model["kind"]], (rows["kind"] == "y"))
         assert model["constant"] not in arrays
@@ -71,16 +71,17 @@ def test_each_row_is_in_one_group(keys: list[int]) -> None:
     with pm.Model() as model:
         sold = by.Data("sold", table, columns="sold", dims="row")
     groups = {
-        key: new_arrays(model, data)[sold] for key, data in read_data_sets(model, table, "key")
+        key: read_new_data(model, data).arrays[sold]
+        for key, data in read_data_sets(model, table, "key")
     }
     assert sorted(np.concatenate([*groups.values()])) == list(range(len(keys)))
     for key, rows in groups.items():
         assert rows.tolist() == [row for row, own in enumerate(keys) if own == key]
 
 
-def test_new_arrays_change_nothing(model: pm.Model) -> None:
+def test_new_data_change_nothing(model: pm.Model) -> None:
     held, coords = model["sold"].get_value(), dict(model.coords)
-    arrays = new_arrays(model, {"sold": [7.0], "kind": ["y"]})
+    arrays = read_new_data(model, {"sold": [7.0], "kind": ["y"]}).arrays
     assert arrays[model["sold"]].tolist() == [7.0]
     np.testing.assert_array_equal(model["sold"].get_value(), held)
     assert model.coords == coords

@@ -20,6 +20,9 @@ import bayou as by
 from bayou.cluster.ray import Workers, workers
 from bayou.inference import compiled, outcomes, prediction_cluster
 
+# Draws are few, to be quick.
+pytestmark = pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning")
+
 RNG = np.random.default_rng(0)
 SHOPS = pd.DataFrame(
     {"price": RNG.normal(size=6), "sold": RNG.normal(size=6), "kind": list("abacab")}

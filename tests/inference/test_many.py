@@ -1,5 +1,6 @@
 """by.sample_many: each data set has the posterior that it has alone, whatever else is sampled."""
 
+from collections import UserDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import bayou as by
 from bayou.inference import many
 from bayou.inference.gather import seed_of
 from bayou.results import many_store
+
+# Draws are few, to be quick.
+pytestmark = pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning")
 
 RNG = np.random.default_rng(0)
 SHOPS = pd.DataFrame(
@@ -240,12 +244,14 @@ def test_out_of_another_run_is_refused(model: pm.Model, tmp_path: Path) -> None:
     with pm.Model() as other:
         pm.Normal("b", observed=by.Data("price", [0.0]))
         pm.Normal("c")
-    with pytest.raises(ValueError, match="got another model"):
+    with pytest.raises(ValueError, match=r"got another model\."):
         sample_many({"one": {"price": [1.0]}}, other, out=out, random_seed=None)
 
 
 def test_out_must_be_free(model: pm.Model, tmp_path: Path) -> None:
     data = data_sets({"one": 2})
+    (tmp_path / "empty").mkdir()
+    assert sample_many(data, model, out=tmp_path / "empty").posterior.sizes["dataset"] == 1
     (tmp_path / "file").write_text("mine")
     zarr.create_group(tmp_path / "group")
     for name in ("file", "group"):
@@ -268,6 +274,34 @@ WRONG = {
     "a number": (3, {}, TypeError, "got a int"),
     "keys of floats": ({1.5: {}}, {}, TypeError, "all strings or all whole numbers, got 1.5"),
     "mixed keys": ({"1": {}, 1: {}}, {}, TypeError, "got 1 after a str"),
+    "several columns": (SHOPS, {"by": ["shop", "price"]}, TypeError, "of one column, got "),
+    "by and a mapping": ({"a": SHOPS}, {"by": "shop"}, TypeError, "got a mapping of keys to data"),
+    "pairs": (SHOPS.groupby("shop"), {}, TypeError, r"got a tuple as the first.\nHint: pass dict"),
+    "pairs one by one": (
+        ((key, rows) for key, rows in SHOPS.groupby("shop")),
+        {},
+        TypeError,
+        r"got a tuple as the first.\nHint: pass dict",
+    ),
+    "a function": (
+        {"a": lambda: SHOPS},
+        {},
+        TypeError,
+        r"got a function for 'a'.\nHint: data sets are mappings",
+    ),
+    "a large key": ({2**63 + 1: {}, 5: {}}, {}, ValueError, "that int64 can hold"),
+    "a large key in a table": (
+        SHOPS.assign(shop=np.array([5, 5, 5, 5, 5, 2**63 + 1], np.uint64)),
+        {"by": "shop"},
+        ValueError,
+        "that int64 can hold",
+    ),
+    "an index with a key twice": (
+        pd.Series([{}, {}], index=["a", "a"]),
+        {},
+        ValueError,
+        "'a' twice in the index",
+    ),
     "none": ({}, {}, ValueError, "at least one data set, got none"),
     "an empty iterator": (iter(()), {}, ValueError, "got an iterable without any"),
     "another column": (SHOPS, {"by": "city"}, ValueError, "a column of the table, got 'city'"),
@@ -293,3 +327,121 @@ def test_refusals(model: pm.Model, case: str) -> None:
 def test_seeds_differ_by_key_and_seed() -> None:
     seeds = {seed_of(key, entropy) for key in ("1", 1, "2") for entropy in (0, 1, 2**70)}
     assert len(seeds) == 9
+
+
+@pytest.mark.parametrize("reserved", ["dataset", "chain", "draw"])
+def test_names_of_axes_are_taken(reserved: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "run_chains", None)
+    with pm.Model() as of_variable:
+        pm.Normal(reserved, observed=None)
+    with pytest.raises(ValueError, match=f"no variable or dim .* got '{reserved}'"):
+        sample_many([{}], of_variable)
+
+
+def test_a_dim_of_data_sets_is_taken() -> None:
+    # PyMC refuses the others.
+    with pm.Model(coords={"dataset": ["a", "b"]}) as model:
+        pm.Normal("mu", dims="dataset")
+    with pytest.raises(ValueError, match=r"no variable or dim .* got 'dataset'"):
+        sample_many([{}], model)
+
+
+def labelled(model_labels: list[str]) -> pm.Model:
+    """Return a model with a value for each labelled row."""
+    with pm.Model() as model:
+        index = pd.Index(model_labels, name="row")
+        y = by.Data("y", pd.Series(1.0, index=index), export_index_as_coords=True)
+        z = pm.Normal("z", dims="row")
+        pm.Normal("observed", z, 1, observed=y, dims="row")
+    return model
+
+
+def series(*labels: str) -> dict[str, Any]:
+    return {"y": pd.Series(np.arange(len(labels)), index=list(labels), dtype=float)}
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_labels_are_those_of_the_data(tmp_path: Path, on_disk: bool) -> None:
+    model = labelled(["m", "n"])
+
+    def labels(*parts: dict[str, Any]) -> Any:
+        out = tmp_path / f"{len(list(tmp_path.iterdir()))}.zarr" if on_disk else None
+        for number in range(len(parts)) if on_disk else [len(parts) - 1]:
+            data = {key: value for part in parts[: number + 1] for key, value in part.items()}
+            tree = sample_many(data, model, out=out, draws=2, tune=2, chains=1)
+        found = tree.posterior
+        return found["row"].values.tolist() if "row" in found.coords else None
+
+    assert labels({"a": series("n", "m")}) == ["n", "m"]
+    assert labels({"a": series("n", "m")}, {"b": series("n", "m")}) == ["n", "m"]
+    assert labels({"a": series("n", "m")}, {"b": series("m", "n")}) is None
+    assert labels({"a": series("m", "n")}, {"b": series("n", "m")}) is None
+    assert labels({"a": series("m", "n")}, {"b": series("m")}) is None
+    assert labels({"a": series("x")}, {"b": series("x")}) == ["x"]
+    assert labels({"a": {"y": [1.0, 2.0]}}, {"b": series("m", "n")}) == ["m", "n"]
+    assert labels({"a": {"y": [1.0]}}, {"b": series("m", "n")}) is None
+    by.set_data(series("n", "m"), model=model)
+    assert labels({"a": {"y": [1.0, 2.0]}}) == ["n", "m"]
+
+
+def test_labels_of_a_failed_data_set_do_not_count() -> None:
+    bad = {"y": pd.Series([np.inf], index=["z"])}
+    with pytest.warns(UserWarning, match="1 of 2 data sets failed"):
+        tree = sample_many({"bad": bad, "a": series("n", "m")}, labelled(["m", "n"]))
+    assert tree.posterior["row"].values.tolist() == ["n", "m"]
+
+
+def test_groups_bring_the_labels_of_their_rows() -> None:
+    frame = pd.DataFrame({"shop": [1, 2, 1, 2], "y": 1.0}, index=pd.Index([*"abcd"], name="row"))
+    with pm.Model() as model:
+        y = by.Data("y", frame[:2], columns="y", export_index_as_coords=True)
+        pm.Normal("observed", pm.Normal("z", dims="row"), 1, observed=y, dims="row")
+    tree = sample_many(frame, model, by="shop")
+    assert "row" not in tree.posterior.coords
+    tree = sample_many(frame[frame["shop"] == 2], model, by="shop")
+    assert tree.posterior["row"].values.tolist() == ["b", "d"]
+
+
+def test_a_series_of_data_sets_has_its_index_for_keys(model: pm.Model) -> None:
+    data = data_sets({"one": 3, "two": 4})
+    tree = sample_many(pd.Series(list(data.values()), index=list(data)), model)
+    xr.testing.assert_identical(
+        tree["posterior"].to_dataset(), sample_many(data, model)["posterior"].to_dataset()
+    )
+
+
+def test_an_error_of_a_mapping_is_that_of_one_data_set(model: pm.Model) -> None:
+    class Files(UserDict[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            if key == "two":
+                raise OSError("no such file")
+            return super().__getitem__(key)
+
+    with pytest.warns(UserWarning, match="1 of 3 data sets failed: 'two'"):
+        tree = sample_many(Files(data_sets({"one": 3, "two": 4, "three": 2})), model)
+    assert tree["diagnostics"]["error"].sel(dataset="two") == "OSError: no such file"
+
+
+def test_an_error_of_an_iterable_says_where(model: pm.Model, tmp_path: Path) -> None:
+    data = list(data_sets({"one": 3, "two": 4, "three": 2}).values())
+
+    def broken() -> Iterator[Any]:
+        yield from data[:2]
+        raise OSError("no such file")
+
+    out = tmp_path / "many.zarr"
+    with pytest.raises(OSError, match="no such file") as raised:
+        sample_many(broken(), model, out=out)
+    assert "in the place of item 2." in raised.value.__notes__[0]
+    assert sample_many(data, model, out=out).posterior.sizes["dataset"] == 3
+
+
+def test_doubtful_results_are_counted_once() -> None:
+    with pm.Model() as model:
+        y = by.Data("y", [0.0], dims="row")
+        mu = pm.Normal("mu")
+        pm.Normal("observed", mu, 1, observed=y, dims="row")
+    match = r"Results of 2 of 2 data sets .* relied on: 2 with R-hat above 1.01\.\nHint"
+    with pytest.warns(by.ConvergenceWarning, match=match) as found:
+        sample_many({"a": {"y": [1.0]}, "b": {"y": [2.0]}}, model, draws=4, chains=4)
+    assert len(found) == 1

@@ -12,7 +12,7 @@ import xarray as xr
 
 import bayou as by
 from bayou.inference.provenance import provenance_of
-from bayou.results.provenance import ATTRIBUTE, Provenance
+from bayou.results.provenance import ATTRIBUTE, Provenance, compare
 from bayou.results.tree import posterior_tree
 
 RANDOM = np.random.default_rng(0)
@@ -308,3 +308,10 @@ def test_results_of_many_data_sets_are_of_a_model_whatever_its_rows() -> None:
     assert by.verify(many, regression(sd=2.0)).differences == ("variable 'b' is defined otherwise",)
     found = by.verify(many, regression(columns=("two", "one"))).differences
     assert found[0].startswith("container 'x' has the columns (two, one)")
+
+
+def test_rows_of_many_data_sets_are_said_not_to_be_compared() -> None:
+    same, other = Provenance({}, {}, {}, {"y": {}}), Provenance({}, {}, {}, {})
+    verdict = "this model; rows of data sets are not compared"
+    assert str(compare(same, same)) == f"The result is of {verdict}."
+    assert str(compare(same, other)).startswith(f"The result is not of {verdict}:\n- container")

@@ -14,6 +14,9 @@ from jax import monitoring
 import bayou as by
 from bayou.inference import choice, vectorised
 
+# Draws are few, to be quick.
+pytestmark = pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning")
+
 SETTINGS: dict[str, Any] = {"draws": 300, "tune": 200, "chains": 2, "random_seed": 3}
 
 

@@ -109,14 +109,15 @@ def _is_by_container(model: Any, new_data: Any) -> bool:
     if not isinstance(new_data, Mapping):
         return False
     columns = {name for variable in model.root.data_vars for name in _columns(variable)}
-    containers = {key for key in new_data if _is_container(model, key)}
+    containers = {key for key in new_data if is_container(model, key)}
     # A container may have the name of its column; another key then tells what is meant.
     return (
         bool(containers - columns) or len(containers) == len(new_data) or not columns & {*new_data}
     )
 
 
-def _is_container(model: Any, name: Any) -> bool:
+def is_container(model: Any, name: Any) -> bool:
+    """Whether a name is that of a data container, as ``model[name]`` finds it."""
     try:
         variable = model[name]
     except (KeyError, ValueError, AttributeError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pymc.exceptions import ShapeError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayou.containers.dims import Arrays, Labels
-    from bayou.containers.labelled import LabelledArray
     from bayou.containers.left_out import AllRows, Kept
     from bayou.containers.new_values import NewValues
 
@@ -96,27 +95,40 @@ def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: A
     for variable in fresh:
         check_features(owner, variable, given)
     kept, arrays, new_lengths = _all_rows(owner, fresh)
-    old_labels: dict[str, Labels | None] = dict(owner.coords)
-    for rows in kept:
-        if rows.dim is not None and (whole := whole_dim(owner, rows.dim)) is not None:
-            old_labels[rows.dim] = whole.labels
-    exported = _exported_labels(owner, {variable: new.table for variable, new in fresh.items()})
-    labels = _new_labels(old_labels, new_lengths, given, exported)
-    whole_labels: dict[str | None, Labels | None] = {
-        dim: labels.get(dim, old) for dim, old in old_labels.items()
-    }
-    for rows in kept:
-        if rows.dim is not None and (found := whole_labels[rows.dim]) is not None:
-            labels[rows.dim] = rows.labelled(found)
+    old_labels = _whole_labels(owner, kept)
+    labels = _new_labels(old_labels, new_lengths, given, _exported_labels(owner, fresh))
+    whole_labels = _leave_labels_out(kept, labels, old_labels)
     lengths = _leave_out(owner, kept, arrays, new_lengths)
     write(owner, arrays, labels, lengths)
     _note(kept, fresh, whole_labels)
 
 
-def new_arrays(model: pm.Model, new_data: Any) -> Arrays:
-    """Return what `set_data` would put into the shared variables of a model, and change nothing.
+@dataclass(frozen=True, eq=False)
+class NewData:
+    """What `set_data` would put into a model.
 
-    Labels are not looked at: what takes the arrays without the model has to see to them.
+    Attributes
+    ----------
+    arrays : dict of SharedVariable to ndarray
+        Of containers, and of lengths that are shared variables of their own.
+    labels : dict of str to tuple
+        Of the dims whose labels would be others than the model has.
+    lengths : dict of str to int
+        Of the dims of the containers.
+    names : frozenset of str
+        The containers that there are values for.
+    """
+
+    arrays: Arrays
+    labels: Mapping[str, Labels]
+    lengths: Mapping[str, int]
+    names: frozenset[str]
+
+
+def read_new_data(model: pm.Model, new_data: Any) -> NewData:
+    """Return what `set_data` would put into a model, and change nothing.
+
+    Labels that are lacking are counted.
 
     Parameters
     ----------
@@ -124,15 +136,19 @@ def new_arrays(model: pm.Model, new_data: Any) -> Arrays:
         That has the containers.
     new_data : mapping or table
         As for :func:`set_data`.
-
-    Returns
-    -------
-    dict of SharedVariable to ndarray
-        Of containers, and of lengths that are shared variables of their own.
     """
-    kept, arrays, new_lengths = _all_rows(model, read_values(model, new_data, {}))
-    _leave_out(model, kept, arrays, new_lengths)
-    return arrays
+    fresh = read_values(model, new_data, {})
+    kept, arrays, lengths = _all_rows(model, fresh)
+    old_labels = _whole_labels(model, kept)
+    for dim, length in lengths.items():
+        old = old_labels[dim]
+        if old is not None and len(old) != length:
+            old_labels[dim] = tuple(range(len(old)))
+    labels = _new_labels(old_labels, lengths, {}, _exported_labels(model, fresh))
+    _leave_labels_out(kept, labels, old_labels)
+    _leave_out(model, kept, arrays, lengths)
+    others = {dim: own for dim, own in labels.items() if own != model.coords.get(dim)}
+    return NewData(arrays, others, lengths, frozenset(variable.name for variable in fresh))
 
 
 @contextmanager
@@ -202,16 +218,38 @@ def _kept(owner: Any, fresh: Mapping[Any, NewValues]) -> list[Kept]:
     ]
 
 
-def _exported_labels(
-    owner: Any, tables: Mapping[SharedVariable, LabelledArray]
-) -> dict[str, Labels]:
+def _whole_labels(owner: Any, kept: list[Kept]) -> dict[str, Labels | None]:
+    """Return the labels of the dims as they are, those of all rows where some are left out."""
+    found: dict[str, Labels | None] = dict(owner.coords)
+    for rows in kept:
+        if rows.dim is not None and (whole := whole_dim(owner, rows.dim)) is not None:
+            found[rows.dim] = whole.labels
+    return found
+
+
+def _leave_labels_out(
+    kept: list[Kept], labels: dict[str, Labels], old_labels: Mapping[str, Labels | None]
+) -> dict[str | None, Labels | None]:
+    """Put the labels of the rows that are left into the new ones; return those of all rows."""
+    whole: dict[str | None, Labels | None] = {
+        dim: labels.get(dim, old) for dim, old in old_labels.items()
+    }
+    for rows in kept:
+        if rows.dim is not None and (found := whole[rows.dim]) is not None:
+            labels[rows.dim] = rows.labelled(found)
+    return whole
+
+
+def _exported_labels(owner: Any, fresh: Mapping[SharedVariable, NewValues]) -> dict[str, Labels]:
     """Return the labels that the indices of the new values give, one set for each dim."""
     exported: dict[str, Labels] = {}
-    for variable, table in tables.items():
+    for variable, new in fresh.items():
         if not exports(variable):
             continue
         what = f"The index of `new_data[{variable.name!r}]`"
-        by_axis = [None if index is None else read_labels(index, what) for index in table.labels]
+        by_axis = [
+            None if index is None else read_labels(index, what) for index in new.table.labels
+        ]
         for dim, labels in by_dim(dims_of(owner, variable), by_axis).items():
             refuse_other_labels(dim, exported.setdefault(dim, labels), labels)
     return exported

@@ -190,11 +190,16 @@ def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
 
 def _check_some(rows: Rows) -> None:
     if not rows.num_rows:
-        along = repr(rows.dim) if rows.dim else "their first axis"
-        raise ValueError(
-            f"The data must have at least one row, got none along {along}.\n"
-            "Hint: check the filter that left nothing."
-        )
+        raise no_rows(rows.dim)
+
+
+def no_rows(dim: str | None) -> ValueError:
+    """Return what to say of data without rows along a dim, or their first axis."""
+    along = repr(dim) if dim else "their first axis"
+    return ValueError(
+        f"The data must have at least one row, got none along {along}.\n"
+        "Hint: check the filter that left nothing."
+    )
 
 
 _known: weakref.WeakKeyDictionary[pm.Model, dict[Any, tuple[tuple[Any, ...], Batched]]] = (

@@ -16,7 +16,7 @@ from pytensor.graph.basic import equal_computations
 from bayou.arguments import whole_number
 from bayou.cluster.ray import ray_of
 from bayou.inference.context import model_of
-from bayou.inference.fit import METHODS
+from bayou.inference.fit import METHODS, ConvergenceWarning
 from bayou.inference.fit_many import fit_many, fit_outcomes
 from bayou.inference.gather import fresh
 from bayou.inference.many import nuts_outcomes, sample_many
@@ -154,7 +154,7 @@ def calibrate(
         run = partial(
             nuts_outcomes if method == "nuts" else fit_outcomes, entropy=random_seed, **common
         )
-        pairs = fresh(data_sets.items(), {}, model)
+        pairs = fresh(data_sets.items(), None, model)
         found = _passing(outcomes_of(run, model, pairs, where, n))
     else:
         many = sample_many if method == "nuts" else fit_many
@@ -164,6 +164,7 @@ def calibrate(
         with warnings.catch_warnings():
             # The calibration says which.
             warnings.filterwarnings("ignore", ".* data sets failed", UserWarning)
+            warnings.simplefilter("ignore", ConvergenceWarning)
             found = _kept(many(data_sets, cluster=where, out=out, **common), n)
     names = [variable.name for variable in model.free_RVs]
     places: dict[str, list[Any]] = {name: [] for name in names}

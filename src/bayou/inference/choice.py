@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bayou.containers.set_data import new_arrays
+from bayou.containers.set_data import read_new_data
 from bayou.inference.compiled import held_of
 from bayou.inference.lanes import row_program
 from bayou.inference.vectorised import is_installed, vectorised
@@ -61,7 +61,7 @@ def _is_faster(model: pm.Model, data_sets: DataSets) -> bool:
     if program.size > min(MOST_PARAMETERS, data_sets.number // LEAST_NUMBER):
         return False
     try:
-        lane = program.lane(held_of(new_arrays(model, data_sets.first)))
+        lane = program.lane(held_of(read_new_data(model, data_sets.first).arrays))
         program.check(program.program.start(0), lane)
     except Exception:  # Of one data set, which the table tells later.
         return False

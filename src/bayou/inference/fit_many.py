@@ -95,8 +95,8 @@ def fit_many(
     TypeError
         If the data sets are none, there is no model, or it cannot be fitted or sent to workers.
     ValueError
-        If an argument is out of range, `out` is of another model, settings or data, or each data
-        set failed.
+        If an argument is out of range, a variable or a dim is called "dataset", "chain" or "draw",
+        `out` is of another model, settings or data or lacks files, or each data set failed.
     FileExistsError
         If `out` is something else, or in use.
     ConnectionError, ImportError, RuntimeError
@@ -106,9 +106,13 @@ def fit_many(
     -----
     UserWarning
         If data sets failed, with their keys.
+    ConvergenceWarning
+        If a k-hat is above 0.7, or a fit did not converge: for how many data sets.
 
     Notes
     -----
+    Rows, their labels and interruptions are treated as by :func:`bayou.sample_many`.
+
     Other numbers of rows compile nothing where the likelihood is one of rows, unless deterministics
     have a value for each of them. On a cluster, sums over rows may be rounded otherwise,
     within 1e-10 of their size.
@@ -136,7 +140,7 @@ def fit_many(
     axes = Axes.of(model, (*lengths_of(model), *COLUMNS), attrs)
     made = {"fit": [n, method], "model": model_fingerprint(model), "draws": draws}
     with results_in(out, axes, made, random_seed) as (results, entropy):
-        data_sets = fresh(found, results.done, model)
+        data_sets = fresh(found, results, model)
         run = partial(fit_outcomes, n=n, method=method, draws=draws, entropy=entropy)
         outcomes = outcomes_of(run, model, data_sets, where, found.number)
         gather(results, outcomes, found.number, progressbar)
@@ -171,7 +175,7 @@ def _fitted(
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Return draws from a fit to the data that the model holds now, and how good it is."""
     with warnings.catch_warnings():
-        # The table says it.
+        # One warning says it of all data sets.
         warnings.simplefilter("ignore", ConvergenceWarning)
         found = fit(n, method, model=model, random_seed=seed, progressbar=False)
     khat = np.nan if isinstance(found.density, str) else found.khat(draws, random_seed=seed)

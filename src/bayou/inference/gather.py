@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.cluster.ray import WorkerDiedError
+from bayou.containers.data_sets import DataSets
 from bayou.containers.dims import dims_of
-from bayou.containers.set_data import new_arrays
 from bayou.inference.fingerprint import array_fingerprint
+from bayou.inference.fit import ConvergenceWarning
+from bayou.inference.given import Given
 from bayou.inference.progress import data_set_progress
 from bayou.inference.structure import variable_fingerprints
 from bayou.results.many import AT_ONCE, BYTES, TABLE, Gathered
@@ -21,7 +24,7 @@ from bayou.results.many_store import made_with, stored
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -31,6 +34,16 @@ if TYPE_CHECKING:
     from bayou.containers.data_sets import Key
     from bayou.containers.dims import Arrays
     from bayou.results.many import Axes, Outcome, Results
+
+# By the columns of the table (Vehtari et al. 2021, 2024); NaN is no doubt.
+DOUBTS: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
+    ("khat", lambda khat: khat > 0.7, "with k-hat above 0.7"),
+    ("converged", lambda converged: converged == 0, "did not converge"),
+    ("rhat", lambda rhat: rhat > 1.01, "with R-hat above 1.01"),
+    ("divergences", lambda divergences: divergences > 0, "with divergences"),
+)
+# How the table says of a data set that its workers died of it, which others may not.
+DIED = f"{WorkerDiedError.__name__}: "
 
 
 @contextmanager
@@ -55,15 +68,31 @@ def model_fingerprint(model: pm.Model) -> str:
 
 
 def fresh(
-    data_sets: Iterable[tuple[Key, Any]], done: dict[Key, str], model: pm.Model
+    data_sets: Iterable[tuple[Key, Any]], results: Results | None, model: pm.Model
 ) -> Iterator[tuple[Key, Arrays | Exception, str]]:
     """Yield the keys of data sets that are not done, with arrays, or why there are none.
 
+    One that failed is not done if its data are others now, or if its workers died of it.
+
+    Parameters
+    ----------
+    data_sets : iterable of (key, new data)
+        What :func:`bayou.set_data` takes, or the error that there is in its place.
+    results : Results or None
+        What is done, and where the labels of data sets are noted.
+    model : pymc.Model
+
     Raises
     ------
+    TypeError
+        If a key is of another type than those that are done.
     ValueError
-        If one that is done had other data.
+        If one that is done had other data, or a key comes twice.
     """
+    done = {} if results is None else results.done
+    failed = {} if results is None else results.failed
+    given = Given(model, data_sets.names if isinstance(data_sets, DataSets) else None)
+    before = next(iter(done), None)
     seen: set[Key] = set()
     for key, new_data in data_sets:
         if key in seen:
@@ -71,18 +100,29 @@ def fresh(
                 f"`datasets` must have each key once, got {key!r} twice.\n"
                 "Hint: 1 and True, or '1' and numpy's '1', are one key."
             )
+        if before is not None and type(key) is not type(before):
+            raise TypeError(
+                f"`datasets` must have keys of the type of those in `out`, {before!r} among them, "
+                f"got {key!r}.\nHint: pass the keys that it was begun with, or another path."
+            )
         seen.add(key)
         arrays: Arrays | Exception
+        labels: Mapping[str, tuple[Any, ...]] = {}
         try:
-            found = new_arrays(model, new_data)
+            found = given.read(new_data)
             # Chains read them in place, while the next data set may be put where this one was.
-            arrays = {variable: array.copy() for variable, array in found.items()}
-            data = _fingerprint(model, arrays)
+            arrays = {variable: array.copy() for variable, array in found.arrays.items()}
+            data, labels = _fingerprint(model, arrays), found.labels
         except Exception as error:  # Of one data set, which costs the others nothing.
             arrays, data = error, ""
-        if key not in done:
+        is_same = key in done and data == done[key]
+        if key not in done or (
+            key in failed and not (is_same and data and not failed[key].startswith(DIED))
+        ):
+            if labels and results is not None:
+                results.labels[key] = labels
             yield key, arrays, data
-        elif data != done[key]:
+        elif not is_same:
             raise ValueError(
                 f"`out` must hold results of the same data, got others for {key!r}.\n"
                 "Hint: pass another path, or another key for the new data."
@@ -123,7 +163,7 @@ def gather(results: Results, outcomes: Generator[Outcome], number: int | None, s
         Whether there is a progress bar.
     """
     waiting: list[Outcome] = []
-    bar = data_set_progress(number, len(results.done), shown)
+    bar = data_set_progress(number, len(results.done) - len(results.failed), shown)
     # They are judged and written by a thread of its own, or samplers would end meanwhile unseen.
     with ThreadPoolExecutor(1) as pool, closing(outcomes), bar as advance:
         writing: Future[None] | None = None
@@ -143,7 +183,7 @@ def gather(results: Results, outcomes: Generator[Outcome], number: int | None, s
 
 
 def tree_of(results: Results) -> xr.DataTree:
-    """Return the tree of all results; warn of those that failed."""
+    """Return the tree of all results; warn of those that failed or are not to be relied on."""
     if not results.done:
         raise ValueError(
             "`datasets` must hold at least one data set, got an iterable without any.\n"
@@ -152,20 +192,42 @@ def tree_of(results: Results) -> xr.DataTree:
     tree = results.tree()
     errors = tree[TABLE]["error"].to_series()
     failed = errors[errors != ""]
+    keys = failed.index.tolist()
     if len(failed) == len(errors):
         raise ValueError(
-            f"Each of the {len(errors)} data sets failed, {failed.index[0]!r} with:\n"
-            f"{failed.iloc[0]}"
+            f"Each of the {len(errors)} data sets failed, {keys[0]!r} with:\n{failed.iloc[0]}"
         )
-    if len(failed):
-        keys = ", ".join(map(repr, failed.index[:5])) + (", ..." if len(failed) > 5 else "")
+    if keys:
+        named = ", ".join(map(repr, keys[:5])) + (", ..." if len(keys) > 5 else "")
         warnings.warn(
-            f"{len(failed)} of {len(errors)} data sets failed: {keys}.\n"
+            f"{len(failed)} of {len(errors)} data sets failed: {named}.\n"
             'Hint: tree["diagnostics"]["error"] says why.',
             UserWarning,
             stacklevel=3,
         )
+    _warn_of_doubtful(tree[TABLE].to_dataset())
     return tree
+
+
+def _warn_of_doubtful(table: xr.Dataset) -> None:
+    """Warn of results that are there and not to be relied on, once for all of them."""
+    columns = table.to_dataframe()
+    found = {
+        words: is_doubtful(columns[name])
+        for name, is_doubtful, words in DOUBTS
+        if name in columns and is_doubtful(columns[name]).any()
+    }
+    if found:
+        counts = ", ".join(f"{int(rows.sum())} {words}" for words, rows in found.items())
+        number = int(np.logical_or.reduce([*found.values()]).sum())
+        warnings.warn(
+            f"Results of {number} of {int((columns['error'] == '').sum())} data sets are not to be "
+            f"relied on: {counts}.\n"
+            'Hint: tree["diagnostics"] says which; sample those that were fitted, and draw or tune '
+            "more where they were sampled.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
 
 def seed_of(key: Key, entropy: int) -> int:

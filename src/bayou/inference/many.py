@@ -77,8 +77,9 @@ def sample_many(
     datasets : mapping, iterable or table
         Of keys, all strings or all whole numbers, to what :func:`bayou.set_data` takes:
         ``{"first": {"x": values}}``; or of such data alone, whose keys are 0, 1, ...; or, with
-        `by`, a frame, dataset or source whose columns the containers were built from. An iterable
-        is read as it is sampled.
+        `by`, a frame, dataset or source whose columns the containers were built from. A Series of
+        data sets has its index for keys. All give values for the same containers. Values are read
+        as they are sampled: where a mapping raises an error for one, that data set has failed.
     by : str, optional
         The column of a table whose values are the keys: the rows of each are a data set. The
         columns that are needed are read into memory.
@@ -103,7 +104,8 @@ def sample_many(
     out : path, optional
         A folder that the results are written to in Zarr as they are finished, up to 32 data sets at
         a time, in no order, and that the tree is read from where it is looked at. If it is there,
-        of the same model and settings, what it lacks of the data sets is added.
+        of the same model and settings, what it lacks of the data sets is added, and those that
+        failed run again if their data are others now, or their workers died of them.
     progressbar : bool, default True
         Show how many data sets are done, and have failed.
 
@@ -122,11 +124,12 @@ def sample_many(
     ImportError
         If `sampler` is "blackjax", and that is not installed.
     TypeError
-        If the data sets are none, there is no model, or it cannot be sampled, sampled by blackjax
-        or sent to workers.
+        If the data sets are none, their keys are of several types, there is no model, or it cannot
+        be sampled, sampled by blackjax or sent to workers.
     ValueError
-        If an argument is out of range or unknown, `out` is of another model, settings or data, or
-        each data set failed.
+        If an argument is out of range or unknown, a variable or a dim is called "dataset", "chain"
+        or "draw", `out` is of another model, settings or data or lacks files, or each data set
+        failed.
     FileExistsError
         If `out` is something else, or in use.
     ConnectionError, ImportError, RuntimeError
@@ -136,13 +139,21 @@ def sample_many(
     -----
     UserWarning
         If data sets failed, with their keys.
+    ConvergenceWarning
+        If there are divergences, or an R-hat is above 1.01: for how many data sets.
 
     Notes
     -----
     Variables with a value for each row are as long as the longest data set has them, and NaN
     beyond a shorter one's end; ``num_row`` in the table, after the dim, says how many are its own.
-    Integers and booleans with axes are floats therefore. Labels of a dim are those of the model if
-    they are as many as the values.
+    Integers and booleans with axes are floats therefore. The labels of a dim are those that
+    :func:`bayou.set_data` would give it, if all data sets have the same; otherwise it has none, and
+    positions along it are those of the rows of each data set. A data set without any row of what is
+    observed has failed.
+
+    Interrupted by Ctrl-C, or by an error of the iterable, the call raises the KeyboardInterrupt or
+    the error. With `out` the data sets that were finished by then are kept, and the same call goes
+    on from there; without, nothing is.
 
     The attribute ``inference_library`` of each group says which sampler ran. blackjax takes models
     whose likelihood is a product over rows, in 64 bits, with parameters that keep their shapes.
@@ -186,7 +197,7 @@ def sample_many(
     made = {"sampler": sampler, "model": model_fingerprint(model), **settings}
     with results_in(out, axes, made, random_seed) as (results, entropy):
         order: deque[Key] = deque()
-        data_sets = noted(fresh(found, results.done, model), order)
+        data_sets = noted(fresh(found, results, model), order)
         sampled = lane_outcomes if sampler == "blackjax" else nuts_outcomes
         run = partial(sampled, draws=draws, tune=tune, chains=chains, entropy=entropy)
         # A worker is sent as many as run at once.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import xarray as xr
 
+from bayou.results.many_labels import AgreedLabels
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -83,7 +85,22 @@ class Axes:
 
     @classmethod
     def of(cls, model: pm.Model, table: Sequence[str], attrs: Mapping[str, Any]) -> Axes:
-        """Return those of a model's variables."""
+        """Return those of a model's variables.
+
+        Raises
+        ------
+        ValueError
+            If a variable or a dim has a name that results have for something else.
+        """
+        dims = {*model.coords, *model.dim_lengths}
+        variables = {variable.name for variable in model.unobserved_RVs}
+        taken = sorted({*DRAWS} & (dims | variables)) or sorted(variables & dims)
+        if taken:
+            raise ValueError(
+                f"`model` must have no variable or dim of the name of another axis of the results, "
+                f"got {taken[0]!r}.\n"
+                f"Hint: rename it; data sets, chains and draws are {DRAWS}, dims have their names."
+            )
         coords = {dim: labels for dim, labels in model.coords.items() if labels is not None}
         free = tuple(variable.name for variable in model.free_RVs)
         return cls(dict(model.named_vars_to_dims), coords, free, tuple(table), attrs)
@@ -101,11 +118,17 @@ class Results(Protocol):
 
     Attributes
     ----------
-    done : mapping of str or int to str
+    done : dict of str or int to str
         The fingerprints of the data of those that are there, by their keys.
+    failed : dict of str or int to str
+        The errors of those among them that failed.
+    labels : dict of str or int to mapping of str to tuple
+        Of data sets that are not there yet: their labels of dims, where the model has others.
     """
 
     done: dict[Key, str]
+    failed: dict[Key, str]
+    labels: dict[Key, Mapping[str, tuple[Any, ...]]]
 
     def append(self, outcomes: Sequence[Outcome]) -> None:
         """Take results of some more data sets."""
@@ -120,11 +143,15 @@ class Gathered:
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
         self.done: dict[Key, str] = {}
+        self.failed: dict[Key, str] = {}
+        self.labels: dict[Key, Mapping[str, tuple[Any, ...]]] = {}
+        self._agreed = AgreedLabels(axes.coords)
         self._parts: list[Groups] = []
 
     def append(self, outcomes: Sequence[Outcome]) -> None:
         """Take results of some more data sets."""
         self._parts.append(groups_of(self.axes, outcomes))
+        self._agreed.take(taken_labels(self, outcomes))
         self.done |= {outcome.key: outcome.data for outcome in outcomes}
 
     def tree(self) -> xr.DataTree:
@@ -144,9 +171,17 @@ class Gathered:
                 {name: found for name, found in part.items() if name != group}
                 for part in self._parts
             ]
-            coords = fitting(self.axes.coords, variables)
+            coords = fitting(self._agreed.coords, variables)
             groups[group] = xr.Dataset(variables, coords, dict(self.axes.attrs))
         return xr.DataTree.from_dict(groups)
+
+
+def taken_labels(
+    results: Results, outcomes: Sequence[Outcome]
+) -> list[Mapping[str, tuple[Any, ...]]]:
+    """Take out the labels of data sets that now are done; return those of the good ones."""
+    labels = {outcome.key: results.labels.pop(outcome.key, {}) for outcome in outcomes}
+    return [labels[outcome.key] for outcome in outcomes if not outcome.error]
 
 
 def groups_of(axes: Axes, outcomes: Sequence[Outcome]) -> Groups:

@@ -113,9 +113,12 @@ class Verification:
     ----------
     differences : tuple of str
         What is not as the result says, in words; nothing if all is.
+    has_rows : bool
+        Whether rows were compared: of many data sets, they are not.
     """
 
     differences: tuple[str, ...]
+    has_rows: bool = True
 
     @property
     def matches(self) -> bool:
@@ -136,9 +139,11 @@ class Verification:
 
     @property
     def _verdict(self) -> str:
+        what = "this model and its data" if self.has_rows else "this model"
+        rows = "" if self.has_rows else "; rows of data sets are not compared"
         if self.matches:
-            return "The result is of this model and its data."
-        return "The result is not of this model and its data:"
+            return f"The result is of {what}{rows}."
+        return f"The result is not of {what}{rows}:"
 
 
 def compare(result: Provenance, model: Provenance) -> Verification:
@@ -160,7 +165,8 @@ def compare(result: Provenance, model: Provenance) -> Verification:
             *_compared("dim", theirs["dims"], ours["dims"], _of_dim),
             *_compared("variable", theirs["variables"], ours["variables"], _of_variable),
             *_of_versions(theirs, ours),
-        )
+        ),
+        has_rows=all("rows" in container for container in theirs["containers"].values()),
     )
 
 
