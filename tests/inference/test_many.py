@@ -441,7 +441,7 @@ def test_doubtful_results_are_counted_once() -> None:
         y = by.Data("y", [0.0], dims="row")
         mu = pm.Normal("mu")
         pm.Normal("observed", mu, 1, observed=y, dims="row")
-    match = r"Results of 2 of 2 data sets .* relied on: 2 with R-hat above 1.01\.\nHint"
+    match = r"Results of 2 of 2 data sets should be looked at: 2 with R-hat above 1.01\.\nHint"
     with pytest.warns(by.ConvergenceWarning, match=match) as found:
         sample_many({"a": {"y": [1.0]}, "b": {"y": [2.0]}}, model, draws=4, chains=4)
     assert len(found) == 1

@@ -66,13 +66,13 @@ def assert_same(one: xr.DataTree, other: xr.DataTree, key: str) -> None:
 
 def test_a_data_set_has_the_same_draws_alone_and_among_others(model: pm.Model) -> None:
     # 17 rows and more are padded to another length than up to 16.
-    data = data_sets({f"{number:02}": 1 + number * 7 % 23 for number in range(41)})
+    data = data_sets({f"{number:02}": 1 + number * 7 % 23 for number in range(22)})
     tree = sample_many(data, model)
     assert list(tree.posterior["dataset"].values) == list(data)
     backwards = sample_many(dict(reversed(data.items())), model)
     for key in data:
         assert_same(backwards, tree, key)
-    for key in ("00", "05", "21", "40"):
+    for key in ("00", "05", "21"):
         assert_same(sample_many({key: data[key]}, model), tree, key)
         assert tree["diagnostics"]["num_row"].sel(dataset=key) == len(data[key]["y"])
 
@@ -155,13 +155,11 @@ def test_failed_data_sets_cost_the_others_nothing(model: pm.Model) -> None:
         assert_same(tree, expected, key)
 
 
-def test_a_data_set_without_rows_has_the_prior(model: pm.Model) -> None:
+def test_a_data_set_without_rows_fails(model: pm.Model) -> None:
     empty = {"group_of": np.empty(0, int), "y": np.empty(0)}
-    tree = sample_many({"none": empty, "one": data_sets({"one": 1})["one"]}, model)
-    draws = tree.posterior["mean"].sel(dataset="none")
-    assert abs(float(draws.mean())) < 1
-    assert float(draws.std()) == pytest.approx(3, rel=0.15)
-    assert tree["diagnostics"]["num_row"].values.tolist() == [0, 1]
+    with pytest.warns(UserWarning, match="1 of 2 data sets failed: 'none'"):
+        tree = sample_many({"none": empty, "one": data_sets({"one": 1})["one"]}, model)
+    assert "must have at least one row" in tree["diagnostics"]["error"].sel(dataset="none").item()
 
 
 def test_out_is_what_memory_would_hold_and_goes_on(model: pm.Model, tmp_path: Path) -> None:

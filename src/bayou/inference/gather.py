@@ -183,7 +183,7 @@ def gather(results: Results, outcomes: Generator[Outcome], number: int | None, s
 
 
 def tree_of(results: Results) -> xr.DataTree:
-    """Return the tree of all results; warn of those that failed or are not to be relied on."""
+    """Return the tree of all results; warn of those that failed or are in doubt."""
     if not results.done:
         raise ValueError(
             "`datasets` must hold at least one data set, got an iterable without any.\n"
@@ -210,7 +210,7 @@ def tree_of(results: Results) -> xr.DataTree:
 
 
 def _warn_of_doubtful(table: xr.Dataset) -> None:
-    """Warn of results that are there and not to be relied on, once for all of them."""
+    """Warn of results that are in doubt, once for all of them."""
     columns = table.to_dataframe()
     found = {
         words: is_doubtful(columns[name])
@@ -221,8 +221,8 @@ def _warn_of_doubtful(table: xr.Dataset) -> None:
         counts = ", ".join(f"{int(rows.sum())} {words}" for words, rows in found.items())
         number = int(np.logical_or.reduce([*found.values()]).sum())
         warnings.warn(
-            f"Results of {number} of {int((columns['error'] == '').sum())} data sets are not to be "
-            f"relied on: {counts}.\n"
+            f"Results of {number} of {int((columns['error'] == '').sum())} data sets should be "
+            f"looked at: {counts}.\n"
             'Hint: tree["diagnostics"] says which; sample those that were fitted, and draw or tune '
             "more where they were sampled.",
             ConvergenceWarning,
