@@ -26,7 +26,7 @@ from bayou.results.calibration import Calibration, place
 from bayou.results.many_store import made_with
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -94,7 +94,8 @@ def calibrate(
     Raises
     ------
     TypeError
-        If there is no model, it cannot be sampled, or observes something else than a container.
+        If there is no model, it cannot be sampled or simulated from, as a potential or a variable
+        without a prior that can be drawn from, or observes something else than a container.
     ValueError
         If an argument is out of range, nothing is observed, the simulator has other variables,
         `out` is of another calibration, or each data set failed.
@@ -141,7 +142,7 @@ def calibrate(
         random_seed = int(drawn if kept is None else kept)
     sequence = np.random.SeedSequence(random_seed)
     simulation_seed, place_seed = (int(word) for word in sequence.generate_state(2))
-    simulated = _simulated(model, model if simulator is None else simulator, n, simulation_seed)
+    simulated = _simulated(model, simulator, n, simulation_seed)
     data_sets = {
         key: {containers[name]: simulated[name][key] for name in containers} for key in range(n)
     }
@@ -164,7 +165,17 @@ def calibrate(
         with warnings.catch_warnings():
             # The calibration says which.
             warnings.filterwarnings("ignore", ".* data sets failed", UserWarning)
-            found = _kept(many(data_sets, cluster=where, out=out, **common), n)
+            try:
+                tree = many(data_sets, cluster=where, out=out, **common)
+            except ValueError as error:
+                if not str(error).startswith("`out` must hold results of the same data"):
+                    raise
+                raise ValueError(
+                    "`out` must hold a calibration of the same `simulator`, `model` and their "
+                    "data, got one on other simulated data.\n"
+                    "Hint: pass another path, or what it was begun with."
+                ) from error
+            found = _kept(tree, n)
     names = [variable.name for variable in model.free_RVs]
     places: dict[str, list[Any]] = {name: [] for name in names}
     keys, errors = [], {}
@@ -235,9 +246,18 @@ def _is_cast(value: Variable, container: Variable) -> bool:
 
 
 def _simulated(
-    model: pm.Model, simulator: pm.Model, n: int, seed: int
+    model: pm.Model, simulator: pm.Model | None, n: int, seed: int
 ) -> Mapping[str, NDArray[Any]]:
     """Draw the free and the observed variables of a model together, n times."""
+    argument = "model" if simulator is None else "simulator"
+    simulator = model if simulator is None else simulator
+    if simulator.potentials:
+        raise TypeError(
+            f"`{argument}` must be drawn from by its variables alone, got the potential "
+            f"{simulator.potentials[0].name!r}, which no draw from the prior heeds.\n"
+            "Hint: write it as a distribution, such as pm.CustomDist with `dist=`; or pass, as "
+            "`simulator`, a model without it that has the same prior and likelihood."
+        )
     wanted = [variable.name for variable in (*model.free_RVs, *model.observed_RVs)]
     its = [variable.name for variable in simulator.basic_RVs]
     lacking = [name for name in wanted if name not in its]
@@ -246,14 +266,37 @@ def _simulated(
             f"`simulator` must have the variables of the model, got one without {lacking}.\n"
             "Hint: name the free and the observed variables alike in both models."
         )
-    # Too little work to pay a compiler for.
-    values = pm.draw(
-        [simulator[name] for name in wanted],
-        draws=n,
-        mode=Mode("py", "fast_compile"),
-        random_seed=seed,
-    )
+    try:
+        values = _drawn([simulator[name] for name in wanted], n, seed)
+    except NotImplementedError as error:
+        name = _not_drawn(simulator)
+        if name is None:
+            raise
+        raise TypeError(
+            f"`{argument}` must have a distribution to draw each variable from, got {name!r}, "
+            "which cannot be drawn.\n"
+            "Hint: give it a proper prior instead of pm.Flat or pm.HalfFlat, a pm.CustomDist "
+            "`random=` or `dist=`; or pass, as `simulator`, a model that has one."
+        ) from error
     return dict(zip(wanted, values, strict=True))
+
+
+def _drawn(variables: Sequence[Any], n: int, seed: int) -> Sequence[NDArray[Any]]:
+    # Too little work to pay a compiler for.
+    found: Sequence[NDArray[Any]] = pm.draw(
+        variables, draws=n, mode=Mode("py", "fast_compile"), random_seed=seed
+    )
+    return found
+
+
+def _not_drawn(simulator: pm.Model) -> str | None:
+    """Return the name of the first variable that cannot be drawn, given those before it."""
+    for variable in simulator.basic_RVs:
+        try:
+            _drawn([variable], 1, 0)
+        except NotImplementedError:
+            return str(variable.name)
+    return None
 
 
 def _apart(draws: NDArray[Any]) -> NDArray[Any]:
