@@ -90,7 +90,9 @@ def predict(
         in ".partial"; the same call goes on with it.
     chunk_rows : int, optional
         Rows that are read, predicted and written before the next ones, rounded up to those that
-        are computed at once; by default as many as memory is free for, and 65,536 at most.
+        are computed at once; by default as many as memory is free for, and 65,536 at most. A
+        `cluster` is sent them in the parts that are put at once: at most two of each worker, rows
+        or predictions, are on their way or wait for an earlier one.
     progressbar : bool, default True
         Show the rows that are done.
 

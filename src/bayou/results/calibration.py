@@ -116,8 +116,10 @@ class Calibration:
             "xlabel": {"text": "PIT: place in the posterior"},
             "ylabel": {"text": "Δ ECDF"},
         }
+        # ArviZ draws no elements without labels.
+        counted = {dim: range(n) for dim, n in self.pit.sizes.items() if dim not in self.pit.coords}
         collection = plot_ecdf_pit(
-            xr.DataTree.from_dict({"prior_sbc": self.pit}),
+            xr.DataTree.from_dict({"prior_sbc": self.pit.assign_coords(counted)}),
             **{"sample_dims": ["dataset"], "envelope_prob": 1 - level}
             | options
             | {
