@@ -16,7 +16,6 @@ import pymc as pm
 import bayou as by
 from bayou.inference.densities import REGISTRIES, carry_densities
 
-
 ROWS = np.arange(1.0, 6.0)
 
 

@@ -26,7 +26,7 @@ from bayou.results.calibration import Calibration, place
 from bayou.results.many_store import made_with
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -162,20 +162,8 @@ def calibrate(
         common |= {"model": model, "random_seed": random_seed, "progressbar": False}
         # As without a folder, whatever the number of simulations.
         common |= {"sampler": "nutpie"} if method == "nuts" else {}
-        with warnings.catch_warnings():
-            # The calibration says which.
-            warnings.filterwarnings("ignore", ".* data sets failed", UserWarning)
-            try:
-                tree = many(data_sets, cluster=where, out=out, **common)
-            except ValueError as error:
-                if not str(error).startswith("`out` must hold results of the same data"):
-                    raise
-                raise ValueError(
-                    "`out` must hold a calibration of the same `simulator`, `model` and their "
-                    "data, got one on other simulated data.\n"
-                    "Hint: pass another path, or what it was begun with."
-                ) from error
-            found = _kept(tree, n)
+        common |= {"cluster": where, "out": out}
+        found = _kept(_into_folder(partial(many, data_sets, **common)), n)
     names = [variable.name for variable in model.free_RVs]
     places: dict[str, list[Any]] = {name: [] for name in names}
     keys, errors = [], {}
@@ -192,6 +180,24 @@ def calibrate(
     if not keys:
         raise ValueError(f"Each of the {n} data sets failed, the first with:\n{errors[0]}")
     return Calibration(_dataset(model, keys, places), method, errors)
+
+
+def _into_folder(run: Callable[[], xr.DataTree]) -> xr.DataTree:
+    """Run many data sets into a folder, and tell of what happens as of a calibration."""
+    with warnings.catch_warnings():
+        # The calibration says which.
+        warnings.filterwarnings("ignore", ".* data sets failed", UserWarning)
+        try:
+            return run()
+        except ValueError as error:
+            # It has no keys of the user's.
+            if not str(error).startswith("`out` must hold results of the same data"):
+                raise
+            raise ValueError(
+                "`out` must hold a calibration of the same `simulator`, `model` and their data, "
+                "got one on other simulated data.\n"
+                "Hint: pass another path, or what it was begun with."
+            ) from error
 
 
 def _passing(outcomes: Iterable[Outcome]) -> Generator[tuple[int, Posterior | str]]:

@@ -153,9 +153,9 @@ def fit(
     cluster : str or Ray, optional
         Workers that share the rows of each batch: "ray", the address of a cluster, or a
         :class:`bayou.Ray`. A model that is written with all of its data needs a `batch_size` for
-        that; without one, what it holds must be minibatches. The fit is that of one process but for rounding, whatever their number,
-        and goes on by itself where one dies. A checkpoint is written here, and resumed with or
-        without them.
+        that; without one, it must hold minibatches. The fit is that of one process but for
+        rounding, whatever their number, and goes on by itself where one dies. A checkpoint is
+        written here, and resumed with or without them.
 
     Returns
     -------

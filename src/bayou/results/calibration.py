@@ -102,8 +102,7 @@ class Calibration:
             its p-value, corrected as in :attr:`p_values`. Points are marked in those that are not
             calibrated.
         """
-        from arviz import plot_ecdf_pit, rcParams
-        from arviz_plots.visuals import set_ylim
+        from arviz import plot_ecdf_pit, rcParams, visuals
 
         number = self._number
         level = LEVEL / number
@@ -111,7 +110,7 @@ class Calibration:
         figure: dict[str, Any] = {"sharex": True, "sharey": True}
         if options.get("backend", rcParams["plot.backend"]) == "matplotlib":
             figure["layout"] = "constrained"
-        visuals = {
+        parts = {
             "p_value_text": {"text": lambda p: _said(min(1.0, number * p)), "y": 0.9 * height},
             "xlabel": {"text": "PIT: place in the posterior"},
             "ylabel": {"text": "Δ ECDF"},
@@ -123,14 +122,14 @@ class Calibration:
             **{"sample_dims": ["dataset"], "envelope_prob": 1 - level}
             | options
             | {
-                "visuals": visuals | options.get("visuals", {}),
+                "visuals": parts | options.get("visuals", {}),
                 "figure_kwargs": figure | options.get("figure_kwargs", {}),
             },
         )
         if not options.get("coverage"):
             # ArviZ gives all of them the limits of the last one.
             limits = {"limits": (-height, height), "store_artist": False, "ignore_aes": "all"}
-            collection.map(set_ylim, "ylim", **limits)
+            collection.map(visuals.set_ylim, "ylim", **limits)
         return collection
 
     @property
