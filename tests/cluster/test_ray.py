@@ -7,11 +7,13 @@ import signal
 import threading
 
 import jax
+import numpy as np
 import pytensor
 import pytest
+import ray
 
 from bayou.cluster.cores import usable_cores
-from bayou.cluster.ray import Ray, WorkerDiedError, ray_of, workers
+from bayou.cluster.ray import Ray, WorkerDiedError, own_host, ray_of, workers
 
 
 def process(held: int) -> tuple[int, int]:
@@ -84,6 +86,32 @@ def test_what_a_cluster_cannot_do_is_told_before_it_is_begun(
         monkeypatch.setattr("bayou.cluster.ray.RESERVE_SECONDS", 0.1)
         with pytest.raises(RuntimeError, match=r"1 cores free for 1 workers, got 0 after 0"):
             workers(Ray(1), abs).__enter__()
+
+
+def test_a_cluster_has_several_names(two_cores: None) -> None:
+    address = ray.get_runtime_context().gcs_address
+    port = address.rpartition(":")[2]
+    for host in ("localhost", "127.0.0.1", own_host()):
+        with workers(Ray(1, address=f"{host}:{port}"), lambda index: index) as pool:
+            assert len(pool) == 1
+    for other in ("localhost:1", f"no.such.host.invalid:{port}", f"192.0.2.1:{port}"):
+        with pytest.raises(ValueError, match=f"is connected to, '{address}', got '{other}'"):
+            workers(Ray(address=other), abs).__enter__()
+
+
+def test_a_full_store_is_told_with_its_size(
+    two_cores: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(value: object) -> None:
+        raise ray.exceptions.ObjectStoreFullError("no room for 1000000 bytes")
+
+    size = ray.cluster_resources()["object_store_memory"] / 1e9
+    text = f"between processes, {size:.2g} GB, got more: .*no room for 1000000 bytes"
+    with workers(Ray(1), lambda index: index) as pool:
+        monkeypatch.setattr(ray, "put", full)
+        with pytest.raises(MemoryError, match=text) as found:
+            pool.put(np.zeros(3))
+    assert "\nHint: start Ray with more of it" in str(found.value)
 
 
 @pytest.mark.parametrize("wrong", [3, ["ray"], object])

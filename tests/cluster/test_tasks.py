@@ -90,10 +90,11 @@ KINDS = st.sampled_from(["good", "good", "good", "raises", "kills", "kills once"
     kinds=st.lists(KINDS, max_size=40),
     number=st.integers(1, 4),
     together=st.integers(1, 5),
+    ahead=st.integers(1, AHEAD),
     seed=st.integers(0, 10**6),
 )
 def test_each_task_has_its_result(  # noqa: C901
-    kinds: list[str], number: int, together: int, seed: int
+    kinds: list[str], number: int, together: int, ahead: int, seed: int
 ) -> None:
     tries: Counter[int] = Counter()
     taken = 0
@@ -110,11 +111,12 @@ def test_each_task_has_its_result(  # noqa: C901
 
     def read() -> Iterator[tuple[int, str]]:
         for task in enumerate(kinds):
-            assert task[0] - taken < AHEAD * IN_FLIGHT * together * number
+            assert task[0] - taken < ahead * IN_FLIGHT * together * number
             yield task
 
     here: Any = Here(number, lambda: None, random.Random(seed))
-    for place, result in enumerate(spread(here, work, read(), together=together)):
+    found = spread(here, work, read(), together=together, ahead=ahead)
+    for place, result in enumerate(found):
         task, kind = result.task
         assert task == place
         if kind == "raises":

@@ -1,5 +1,6 @@
 """by.calibrate: right inference passes, wrong inference fails where it is wrong."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,80 @@ def twice() -> pm.Model:
     return model
 
 
+def with_potential() -> pm.Model:
+    with normal() as model:
+        pm.Potential("pull", -(model["b"] ** 2).sum())
+    return model
+
+
+def drawn_by(make: Any) -> pm.Model:
+    """Return a model whose level, or whose observed variable, is made otherwise."""
+    with pm.Model() as model:
+        y = by.Data("y", np.arange(8.0), dims="row")
+        make(y)
+    return model
+
+
+def density(value: Any, mean: Any) -> Any:
+    return -((value - mean) ** 2)
+
+
+def custom_prior(y: Any) -> None:
+    pm.Normal("observed", pm.CustomDist("level", 0.0, logp=density), 1, observed=y)
+
+
+def custom_likelihood(y: Any) -> None:
+    pm.CustomDist("observed", pm.Normal("level"), logp=density, observed=y)
+
+
+NOT_DRAWN = {
+    "flat": (lambda y: pm.Normal("observed", pm.Flat("level"), 1, observed=y), "level"),
+    "half flat": (lambda y: pm.Normal("observed", 0, pm.HalfFlat("sd"), observed=y), "sd"),
+    "prior": (custom_prior, "level"),
+    "likelihood": (custom_likelihood, "observed"),
+}
+
+
+@pytest.mark.parametrize("case", list(NOT_DRAWN))
+def test_what_cannot_be_drawn_is_named(case: str, tmp_path: Path) -> None:
+    make, name = NOT_DRAWN[case]
+    text = f"`model` must have a distribution to draw each .* got {name!r}, which cannot be drawn"
+    with pytest.raises(TypeError, match=text) as found:
+        by.calibrate(drawn_by(make), 20, out=tmp_path / "sbc.zarr")
+    assert "\nHint: give it a proper prior" in str(found.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_simulator_draws_for_a_model_that_cannot() -> None:
+    model = drawn_by(
+        lambda y: pm.CustomDist(
+            "observed",
+            pm.Normal("level"),
+            logp=lambda value, mean: pm.logp(pm.Normal.dist(mean, 1), value),
+            observed=y,
+        )
+    )
+    simulator = drawn_by(lambda y: pm.Normal("observed", pm.Normal("level"), 1, observed=y))
+    assert by.calibrate(model, 40, simulator=simulator, **QUICK)
+    text = "`simulator` must have a distribution to draw each variable from, got 'level'"
+    with pytest.raises(TypeError, match=text):
+        by.calibrate(simulator, 20, simulator=drawn_by(custom_prior))
+
+
+def test_a_potential_of_the_model_alone_is_its_own_affair(model: pm.Model) -> None:
+    with pytest.raises(TypeError, match=r"`simulator` must be drawn .* potential 'pull'"):
+        by.calibrate(model, 20, simulator=with_potential(), **QUICK)
+    assert by.calibrate(with_potential(), 20, simulator=model, **QUICK).pit["b"].shape == (20, 2)
+
+
+def test_a_folder_of_another_simulator_is_refused(model: pm.Model, tmp_path: Path) -> None:
+    by.calibrate(model, 20, **QUICK, out=tmp_path / "sbc.zarr")
+    with pytest.raises(ValueError, match="`out` must hold a calibration of the same `simulator`"):
+        by.calibrate(model, 20, simulator=normal(scale=3.0), **QUICK, out=tmp_path / "sbc.zarr")
+    with pytest.raises(ValueError, match="got another draws: 100 then, 50 now"):
+        by.calibrate(model, 20, **QUICK | {"draws": 50}, out=tmp_path / "sbc.zarr")
+
+
 WRONG = {
     "few": (normal, {"n": 5}, ValueError, "`n` must be a whole number of at least 20"),
     "method": (normal, {"method": "magic"}, ValueError, "`method` must be 'nuts' or one of"),
@@ -97,6 +172,12 @@ WRONG = {
         "`tune` and `chains` must come with method='nuts'",
     ),
     "draws": (normal, {"draws": 0}, ValueError, "`draws` must be"),
+    "a potential": (
+        with_potential,
+        {},
+        TypeError,
+        "`model` must be drawn from by its variables alone, got the potential 'pull'",
+    ),
     "nothing observed": (unobserved, {}, ValueError, "must observe something"),
     "an array": (lambda: observed_at(lambda y: [0.0]), {}, TypeError, "got 'observed' observed at"),
     "an expression": (lambda: observed_at(lambda y: 2 * y), {}, TypeError, "at a data container"),

@@ -20,8 +20,11 @@ import bayou as by
 from bayou.cluster.ray import Workers, workers
 from bayou.inference import compiled, outcomes, prediction_cluster
 
-# Draws are few, to be quick.
-pytestmark = pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.usefixtures("two_cores"),
+    # Draws are few, to be quick.
+    pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning"),
+]
 
 RNG = np.random.default_rng(0)
 SHOPS = pd.DataFrame(
@@ -161,6 +164,46 @@ def predicted(model: pm.Model, data: Any, **settings: Any) -> Any:
     )
     settings = {"model": model, "random_seed": 1, "progressbar": False, **settings}
     return by.predict(posterior, data, **settings)
+
+
+def own_densities() -> pm.Model:
+    def density(value: Any, mean: Any) -> Any:
+        return -((value - mean) ** 2)
+
+    def drawn(mean: Any, rng: Any = None, size: Any = None) -> Any:
+        return rng.normal(mean, 0.5**0.5, size)
+
+    with pm.Model() as model:
+        x = by.Data("x", np.arange(3.0), dims="row")
+        y = by.Data("y", np.arange(3.0), dims="row")
+        slope = pm.CustomDist("slope", 0.0, logp=density, random=drawn)
+        pm.CustomDist("observed", slope * x, logp=density, random=drawn, observed=y, dims="row")
+    return model
+
+
+def test_densities_of_ones_own_are_sampled() -> None:
+    model = own_densities()
+    data = {"up": {"y": [0.0, 1.0, 2.0]}, "down": {"y": [0.0, -1.0, -2.0]}}
+    found = by.sample_many(data, model=model, cluster=by.Ray(1), **SETTINGS)
+    assert_same(found, by.sample_many(data, model=model, **SETTINGS))
+
+
+def test_densities_of_ones_own_are_predicted() -> None:
+    draws = xr.Dataset({"slope": (("chain", "draw"), np.ones((1, 5)))})
+    settings: dict[str, Any] = {"model": own_densities(), "random_seed": 1, "progressbar": False}
+    found = by.predict(draws, {"x": np.arange(9.0)}, cluster=by.Ray(1), **settings)
+    expected = by.predict(draws, {"x": np.arange(9.0)}, **settings)
+    np.testing.assert_array_equal(found.predictions["observed"], expected.predictions["observed"])
+
+
+def test_batches_of_blackjax() -> None:
+    with pm.Model() as model:
+        y = by.Data("y", np.zeros(3), dims="row")
+        pm.Normal("observed", pm.Normal("mu"), 1, observed=y, dims="row")
+    data = {key: {"y": np.random.default_rng(key).normal(size=3 + key % 2)} for key in range(4)}
+    settings = {**SETTINGS, "model": model, "sampler": "blackjax"}
+    found = by.sample_many(data, **settings, cluster=by.Ray(1))
+    assert_same(found, by.sample_many(data, **settings))
 
 
 RNG_DRAWS = np.random.default_rng(1).normal(size=(2, 10, 5))

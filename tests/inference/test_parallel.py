@@ -99,7 +99,22 @@ def test_workers_end_where_one_process_does(shared: by.Fit) -> None:
     assert not np.array_equal(shared.elbo, alone.elbo)
 
 
-def test_a_killed_worker_costs_no_bit(shared: by.Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_densities_of_ones_own() -> None:
+    def density(value: Any, mean: Any) -> Any:
+        return -((value - mean) ** 2)
+
+    with pm.Model() as model:
+        y = by.Data("y", FEATURES[:, 0], dims="row")
+        b = pm.Normal("b", shape=2)
+        pm.CustomDist("obs", b.sum(), logp=density, observed=y, dims="row")
+    options: dict[str, Any] = {"n": 100, "correction": None}
+    assert_same(run(TWO, model, **options), run(None, model, **options))
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_worker_costs_no_bit(
+    victim: int, shared: by.Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pools = []
     watched = parallel.SharedRun
 
@@ -112,7 +127,7 @@ def test_a_killed_worker_costs_no_bit(shared: by.Fit, monkeypatch: pytest.Monkey
     def kill(num_steps: int, losses: np.ndarray) -> None:
         if not killed:
             [pool] = pools
-            killed.append(pool.result(pool.submit(1, lambda part: os.getpid())))
+            killed.append(pool.result(pool.submit(victim, lambda part: os.getpid())))
             os.kill(killed[0], signal.SIGKILL)
 
     monkeypatch.setattr(parallel, "SharedRun", watching)

@@ -844,3 +844,24 @@ def test_a_free_variable_of_rows_is_had_by_a_deterministic() -> None:
         predictions(model, posterior(), {"x": NEW[:, 0]}, var_names="eta")
     found = predictions(model, posterior(), {"x": NEW[:, 0]}, var_names="eta of new rows")
     assert found.predictions["eta of new rows"].shape == (1, DRAWS, 7)
+
+
+def test_one_of_many_data_sets_is_picked() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", np.arange(3.0), dims="row")
+        y = by.Data("y", np.zeros(3), dims="row")
+        pm.Normal("obs", pm.Normal("b", shape=2)[0] * x, 0.1, observed=y, dims="row")
+    values = np.array([[1.0, 0.0], [-1.0, 0.0]])[:, None, None] + np.zeros((2, 2, 20, 2))
+    variables = {"b": (("dataset", "chain", "draw", "b_dim_0"), values)}
+    # As by.sample_many returns it.
+    tree = xr.DataTree.from_dict({"posterior": xr.Dataset(variables, {"dataset": ["up", "down"]})})
+    with pytest.raises(
+        ValueError,
+        match=r"of one data set, got the dim 'dataset' of 'up', 'down'\.\nHint: pick one: "
+        r"by\.predict\(tree\.posterior\.sel\(dataset='up'\)",
+    ):
+        predictions(model, tree, {"x": [1.0]})
+    found = predictions(model, tree.posterior.sel(dataset="down"), {"x": [2.0, 0.0]})
+    assert found.predictions["obs"].mean(("chain", "draw")).round().values.tolist() == [-2, 0]
+    other = tree.posterior.to_dataset().sel(dataset="down")
+    xr.testing.assert_identical(predictions(model, other, {"x": [2.0, 0.0]}), found)

@@ -83,6 +83,8 @@ class Workers:
 
     Raises
     ------
+    MemoryError
+        If `start` does not fit in Ray's memory for what is shared.
     RuntimeError
         If the cores are not free.
     TypeError
@@ -99,7 +101,7 @@ class Workers:
         number = _number_of(cluster, int(ray.cluster_resources().get("CPU", 0)))
         cores = cluster.cpus_per_worker
         self._kind = ray.remote(num_cpus=cores, max_restarts=0)(_Worker)
-        self._arguments = (ray.put(pickled), settings(), cores)
+        self._arguments = (_put(ray, pickled), settings(), cores)
         self._reserved = ray.util.placement_group([{"CPU": cores}] * number)
         try:
             self._wait_for_cores(number, cores)
@@ -130,10 +132,10 @@ class Workers:
         """Return the future of a worker's start, whose result is None."""
         return self._actors[index].started.remote()
 
-    def wait(self, futures: Sequence[Future], seconds: float | None = None) -> list[Future]:
-        """Return those of the futures that are finished, at least one, unless the time is up."""
+    def wait(self, futures: Sequence[Future]) -> list[Future]:
+        """Return those of the futures that are finished, once there is one."""
         waiting = list(futures)
-        self._ray.wait(waiting, timeout=seconds)
+        self._ray.wait(waiting)
         # And the others that are finished by now, which it leaves out.
         done, _ = self._ray.wait(waiting, num_returns=len(waiting), timeout=0)
         return list(done)
@@ -167,13 +169,12 @@ class Workers:
 
         Raises
         ------
+        MemoryError
+            If it does not fit in Ray's memory for what is shared.
         TypeError
             If it does not pickle.
         """
-        try:
-            return self._ray.put(value)
-        except Exception as error:
-            raise _refused(error) from error
+        return _put(self._ray, value)
 
     def close(self) -> None:
         """End all of them."""
@@ -295,6 +296,21 @@ def _pickled(cloudpickle: Any, start: Start) -> bytes:
     return found
 
 
+def _put(ray: Any, value: Any) -> Any:
+    try:
+        return ray.put(value)
+    except ray.exceptions.ObjectStoreFullError as error:
+        size = ray.cluster_resources().get("object_store_memory", 0)
+        raise MemoryError(
+            "What workers of `cluster` are sent must fit in the memory that Ray shares between "
+            f"processes, {size / 1e9:.2g} GB, got more: {str(error).splitlines()[0]}\n"
+            "Hint: start Ray with more of it, ray.init(object_store_memory=...), or have the model "
+            "read its rows from files, by.scan, which each worker opens for itself."
+        ) from error
+    except Exception as error:
+        raise _refused(error) from error
+
+
 def _refused(error: Exception) -> TypeError:
     return TypeError(
         "What workers of `cluster` are sent must pickle, the model and its data included, got "
@@ -361,9 +377,27 @@ def _reach(address: str | None) -> None:
 
 
 def _refuse_another(address: str | None, connected: str) -> None:
-    if address not in (None, "auto", connected):
+    if address not in (None, "auto") and not _is_same(address, connected):
         raise ValueError(
             "`cluster` must be the one that this process is connected to, "
             f"{connected!r}, got {address!r}.\n"
             "Hint: call ray.shutdown() first, or leave the address out."
         )
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Tell whether two addresses are of one place, by whatever names."""
+    (host, _, port), (other_host, _, other_port) = (
+        address.removeprefix("ray://").rpartition(":") for address in (one, other)
+    )
+    return one == other or (port == other_port and bool(_places(host) & _places(other_host)))
+
+
+def _places(host: str) -> set[str]:
+    """Return the addresses of a host; those of this machine are all of one place."""
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return set()
+    own = {"127.0.0.1", "::1", own_host()}
+    return found | own if found & own else found

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from bayou.cluster.ray import Future, Workers
 
-# The calls that a worker has at a time: one that runs, and one that waits so that it does not.
+# The calls that a worker has at a time: one that it runs, and the next one, so that it goes on
+# at once when that ends.
 IN_FLIGHT = 2
 # How far ahead of the results that are handed out tasks are read, in what all workers have at once.
 AHEAD = 4
@@ -46,6 +47,7 @@ def spread(
     tasks: Iterable[Any],
     *,
     together: int = 1,
+    ahead: int = AHEAD,
 ) -> Iterator[Result]:
     """Have workers do tasks, and yield the results in the order of the tasks.
 
@@ -63,6 +65,9 @@ def spread(
     together : int, default 1
         As many tasks are sent at once. Where the function raised an error, or the worker died, they
         are done one by one.
+    ahead : int, default 4
+        How far ahead of the results that are taken tasks are read, as a multiple of what all
+        workers have at once. The results in between wait in memory where an earlier one is late.
 
     Yields
     ------
@@ -76,7 +81,7 @@ def spread(
     WorkerDiedError
         If three workers in a row died as they were started.
     """
-    return _Spread(workers, function, tasks, together).results()
+    return _Spread(workers, function, tasks, together, ahead).results()
 
 
 @dataclass(eq=False)
@@ -91,12 +96,13 @@ class _Spread:
     """Where each task is: read, with a worker, or done and waiting for those before it."""
 
     def __init__(
-        self, workers: Workers, function: Any, tasks: Iterable[Any], together: int
+        self, workers: Workers, function: Any, tasks: Iterable[Any], together: int, ahead: int
     ) -> None:
         self.workers = workers
         self.function = function
         self.unread = iter(tasks)
         self.together = together
+        self.most_ahead = ahead * IN_FLIGHT * together * len(workers)
         self.num_read = 0
         self.all_read = False
         self.raised: Exception | None = None
@@ -131,7 +137,7 @@ class _Spread:
 
     def _hand_out(self, number: int) -> None:
         """Give all workers that have started enough to do, a call to each in turn."""
-        limit = number + AHEAD * IN_FLIGHT * self.together * len(self.workers)
+        limit = number + self.most_ahead
         for depth in range(IN_FLIGHT):
             for index, calls in enumerate(self.calls):
                 if self.ready[index] and len(calls) == depth:

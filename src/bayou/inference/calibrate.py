@@ -18,7 +18,7 @@ from bayou.cluster.ray import ray_of
 from bayou.inference.context import model_of
 from bayou.inference.fit import METHODS, ConvergenceWarning
 from bayou.inference.fit_many import fit_many, fit_outcomes
-from bayou.inference.gather import fresh
+from bayou.inference.gather import OtherDataError, fresh
 from bayou.inference.many import nuts_outcomes, sample_many
 from bayou.inference.nuts import check_model, check_settings
 from bayou.inference.outcomes import outcomes_of
@@ -26,7 +26,7 @@ from bayou.results.calibration import Calibration, place
 from bayou.results.many_store import made_with
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -94,7 +94,8 @@ def calibrate(
     Raises
     ------
     TypeError
-        If there is no model, it cannot be sampled, or observes something else than a container.
+        If there is no model, it cannot be sampled or simulated from, as a potential or a variable
+        without a prior that can be drawn from, or observes something else than a container.
     ValueError
         If an argument is out of range, nothing is observed, the simulator has other variables,
         `out` is of another calibration, or each data set failed.
@@ -141,7 +142,7 @@ def calibrate(
         random_seed = int(drawn if kept is None else kept)
     sequence = np.random.SeedSequence(random_seed)
     simulation_seed, place_seed = (int(word) for word in sequence.generate_state(2))
-    simulated = _simulated(model, model if simulator is None else simulator, n, simulation_seed)
+    simulated = _simulated(model, simulator, n, simulation_seed)
     data_sets = {
         key: {containers[name]: simulated[name][key] for name in containers} for key in range(n)
     }
@@ -161,11 +162,8 @@ def calibrate(
         common |= {"model": model, "random_seed": random_seed, "progressbar": False}
         # As without a folder, whatever the number of simulations.
         common |= {"sampler": "nutpie"} if method == "nuts" else {}
-        with warnings.catch_warnings():
-            # The calibration says which.
-            warnings.filterwarnings("ignore", ".* data sets failed", UserWarning)
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            found = _kept(many(data_sets, cluster=where, out=out, **common), n)
+        common |= {"cluster": where, "out": out}
+        found = _kept(_into_folder(partial(many, data_sets, **common)), n)
     names = [variable.name for variable in model.free_RVs]
     places: dict[str, list[Any]] = {name: [] for name in names}
     keys, errors = [], {}
@@ -182,6 +180,23 @@ def calibrate(
     if not keys:
         raise ValueError(f"Each of the {n} data sets failed, the first with:\n{errors[0]}")
     return Calibration(_dataset(model, keys, places), method, errors)
+
+
+def _into_folder(run: Callable[[], xr.DataTree]) -> xr.DataTree:
+    """Run many data sets into a folder, and tell of what happens as of a calibration."""
+    with warnings.catch_warnings():
+        # The calibration says which.
+        warnings.filterwarnings("ignore", ".* data sets failed", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        try:
+            return run()
+        except OtherDataError as error:
+            # It has no keys of the user's.
+            raise ValueError(
+                "`out` must hold a calibration of the same `simulator`, `model` and their data, "
+                "got one on other simulated data.\n"
+                "Hint: pass another path, or what it was begun with."
+            ) from error
 
 
 def _passing(outcomes: Iterable[Outcome]) -> Generator[tuple[int, Posterior | str]]:
@@ -236,9 +251,18 @@ def _is_cast(value: Variable, container: Variable) -> bool:
 
 
 def _simulated(
-    model: pm.Model, simulator: pm.Model, n: int, seed: int
+    model: pm.Model, simulator: pm.Model | None, n: int, seed: int
 ) -> Mapping[str, NDArray[Any]]:
     """Draw the free and the observed variables of a model together, n times."""
+    argument = "model" if simulator is None else "simulator"
+    simulator = model if simulator is None else simulator
+    if simulator.potentials:
+        raise TypeError(
+            f"`{argument}` must be drawn from by its variables alone, got the potential "
+            f"{simulator.potentials[0].name!r}, which no draw from the prior heeds.\n"
+            "Hint: write it as a distribution, such as pm.CustomDist with `dist=`; or pass, as "
+            "`simulator`, a model without it that has the same prior and likelihood."
+        )
     wanted = [variable.name for variable in (*model.free_RVs, *model.observed_RVs)]
     its = [variable.name for variable in simulator.basic_RVs]
     lacking = [name for name in wanted if name not in its]
@@ -247,14 +271,37 @@ def _simulated(
             f"`simulator` must have the variables of the model, got one without {lacking}.\n"
             "Hint: name the free and the observed variables alike in both models."
         )
-    # Too little work to pay a compiler for.
-    values = pm.draw(
-        [simulator[name] for name in wanted],
-        draws=n,
-        mode=Mode("py", "fast_compile"),
-        random_seed=seed,
-    )
+    try:
+        values = _drawn([simulator[name] for name in wanted], n, seed)
+    except NotImplementedError as error:
+        name = _not_drawn(simulator)
+        if name is None:
+            raise
+        raise TypeError(
+            f"`{argument}` must have a distribution to draw each variable from, got {name!r}, "
+            "which cannot be drawn.\n"
+            "Hint: give it a proper prior instead of pm.Flat or pm.HalfFlat, a pm.CustomDist "
+            "`random=` or `dist=`; or pass, as `simulator`, a model that has one."
+        ) from error
     return dict(zip(wanted, values, strict=True))
+
+
+def _drawn(variables: Sequence[Any], n: int, seed: int) -> Sequence[NDArray[Any]]:
+    # Too little work to pay a compiler for.
+    found: Sequence[NDArray[Any]] = pm.draw(
+        variables, draws=n, mode=Mode("py", "fast_compile"), random_seed=seed
+    )
+    return found
+
+
+def _not_drawn(simulator: pm.Model) -> str | None:
+    """Return the name of the first variable that cannot be drawn, given those before it."""
+    for variable in simulator.basic_RVs:
+        try:
+            _drawn([variable], 1, 0)
+        except NotImplementedError:
+            return str(variable.name)
+    return None
 
 
 def _apart(draws: NDArray[Any]) -> NDArray[Any]:

@@ -152,9 +152,10 @@ def fit(
         never stopped. Items of a generator that it took already are taken again and left.
     cluster : str or Ray, optional
         Workers that share the rows of each batch: "ray", the address of a cluster, or a
-        :class:`bayou.Ray`. The fit is that of one process but for rounding, whatever their number,
-        and goes on by itself where one dies. A checkpoint is written here, and resumed with or
-        without them.
+        :class:`bayou.Ray`. A model that is written with all of its data needs a `batch_size` for
+        that; without one, it must hold minibatches. The fit is that of one process but for
+        rounding, whatever their number, and goes on by itself where one dies. A checkpoint is
+        written here, and resumed with or without them.
 
     Returns
     -------

@@ -46,6 +46,10 @@ DOUBTS: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
 DIED = f"{WorkerDiedError.__name__}: "
 
 
+class OtherDataError(ValueError):
+    """A folder holds results of other data under a key."""
+
+
 @contextmanager
 def results_in(
     out: str | Path | None, axes: Axes, made: dict[str, Any], random_seed: int | None
@@ -123,7 +127,7 @@ def fresh(
                 results.labels[key] = labels
             yield key, arrays, data
         elif not is_same:
-            raise ValueError(
+            raise OtherDataError(
                 f"`out` must hold results of the same data, got others for {key!r}.\n"
                 "Hint: pass another path, or another key for the new data."
             )

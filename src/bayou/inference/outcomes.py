@@ -11,6 +11,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from bayou.cluster.ray import workers
 from bayou.cluster.tasks import spread
+from bayou.inference.densities import carry_densities
 from bayou.inference.gather import said
 from bayou.results.many import Outcome, with_judgement
 
@@ -63,6 +64,7 @@ def outcomes_of(
         with closing(run(model, data_sets)) as found:
             yield from found
         return
+    carry_densities(model)
     fed = _fed(model)
     places = {variable: place for place, variable in enumerate(fed)}
     with workers(cluster, partial(_Held.begun, run, model, fed, chained)) as pool:

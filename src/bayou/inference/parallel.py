@@ -19,6 +19,7 @@ from bayou.cluster.processes import free_port, join
 from bayou.cluster.ray import WorkerDiedError, own_host, workers
 from bayou.containers.resident import streamed
 from bayou.feeding.feed import ItemFeed
+from bayou.inference.densities import carry_densities
 from bayou.inference.faults import DivergenceError
 from bayou.inference.feeds import leading_rows, program_feeds
 from bayou.inference.loop import Feeding, chunk_steps, run
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from bayou.inference.program import Program
 
 # Chunks that workers are asked for at once, so that they need not wait for the next request.
-AHEAD = 2
+ASKED_AT_ONCE = 2
 # Attempts in a row that end without a chunk.
 MOST_FAILURES = 3
 
@@ -201,7 +202,7 @@ class SharedRun:
         asked: deque[list[Future]] = deque()
         num_left = -(-len(rates) // length)
         while num_left or asked:
-            while num_left and len(asked) < AHEAD:
+            while num_left and len(asked) < ASKED_AT_ONCE:
                 asked.append(self._submit(Part.advance))
                 num_left -= 1
             chunk, *others = self._results(asked.popleft())
@@ -281,6 +282,7 @@ def shared_run(
         yield None
         return
     sizes = _batch_sizes(program, feeds)
+    carry_densities(model)
     with workers(cluster, Part) as pool:
         _check_sizes(sizes, len(pool))
         yield SharedRun(pool, Shared(model, order, row_seed, noise_seed, max(sizes)))

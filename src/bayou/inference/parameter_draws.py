@@ -17,6 +17,7 @@ from bayou.inference.context import model_of
 from bayou.inference.forward import predictable
 from bayou.inference.provenance import dim_fingerprint
 from bayou.results.fit import Fit
+from bayou.results.many import DATASET
 from bayou.results.provenance import ATTRIBUTE
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ def parameter_draws(
         free = {variable.name: variable for variable in owner.free_RVs}
         changed = set()
         every = posterior = _posterior(fit_or_datatree)
+        _refuse_many(posterior, owner)
         chosen = _spread(posterior.sizes["draw"], draws)
         found = {
             str(name): _transposed(posterior[name], dims_of(owner, free[name])).isel(draw=chosen)
@@ -317,6 +319,17 @@ def _posterior(tree: Any) -> xr.Dataset:
             "Hint: keep both: posterior.isel(chain=[0]) does, posterior.isel(chain=0) does not."
         )
     return tree
+
+
+def _refuse_many(posterior: xr.Dataset, model: pm.Model) -> None:
+    """Refuse the draws of many data sets at once."""
+    if DATASET in posterior.sizes and DATASET not in model.dim_lengths:
+        keys = pd.Index(posterior[DATASET].values)
+        one = keys.tolist()[0]
+        raise ValueError(
+            f"The posterior must be of one data set, got the dim {DATASET!r} of {_shown(keys)}.\n"
+            f"Hint: pick one: by.predict(tree.posterior.sel({DATASET}={one!r}), ...)."
+        )
 
 
 def _spread(there: int, draws: int | None) -> NDArray[np.int64]:

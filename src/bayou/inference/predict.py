@@ -11,6 +11,7 @@ import numpy as np
 from bayou.arguments import whole_number
 from bayou.cluster.ray import ray_of
 from bayou.feeding.memory import free_memory
+from bayou.inference.densities import carry_densities
 from bayou.inference.forward import imputed, predictable
 from bayou.inference.new_rows import first_rows, new_rows
 from bayou.inference.parameter_draws import parameter_draws
@@ -61,7 +62,8 @@ def predict(
     ----------
     fit_or_datatree : Fit, xarray.DataTree or xarray.Dataset
         What :func:`bayou.fit`, :func:`bayou.sample` or ``pm.sample`` returned; of a tree the group
-        ``posterior``, or that group alone, with the dims chain and draw.
+        ``posterior``, or that group alone, with the dims chain and draw. Of many data sets one:
+        ``tree.posterior.sel(dataset="north")``.
     data : frame, dataset, Source, or mapping of str to array_like
         The rows: a table with the columns that the model's containers were built from, in any
         order and with others besides; or new values by the names of containers and minibatches,
@@ -88,7 +90,9 @@ def predict(
         in ".partial"; the same call goes on with it.
     chunk_rows : int, optional
         Rows that are read, predicted and written before the next ones, rounded up to those that
-        are computed at once; by default as many as memory is free for, and 65,536 at most.
+        are computed at once; by default as many as memory is free for, and 65,536 at most. A
+        `cluster` is sent them in the parts that are put at once: at most two of each worker, rows
+        or predictions, are on their way or wait for an earlier one.
     progressbar : bool, default True
         Show the rows that are done.
 
@@ -185,6 +189,7 @@ def predict(
         _check_shared_out(found)
     task = make_task(posterior, names, rows, found, fixed, some, seed)
     if where is not None:
+        carry_densities(posterior.model)
         task = task.on(where, make)
     if place is None:
         sink = InMemory(task.plan)

@@ -63,7 +63,9 @@ class RunOnCluster(Run):
         bar = row_progress(self.rows.num_rows, shown)
         with workers(self.cluster, begin) as pool, bar as advance:
             units = _units(self.chunks(chunk_rows, done, advance), unit_rows)
-            for result in spread(pool, partial(_predicted, sink.digest), units):
+            predict = partial(_predicted, sink.digest)
+            # Units are many megabytes, and take alike: none is read while others wait.
+            for result in spread(pool, predict, units, ahead=1):
                 if result.error is not None:
                     raise result.error
                 unit, count = result.task, len(result.task.rows[0])

@@ -51,8 +51,9 @@ class Calibration:
             str(name): np.atleast_1d(test(found.transpose(..., "dataset").values, axis=-1)[0])
             for name, found in self.pit.items()
         }
-        count = sum(found.size for found in tested.values())
-        return {name: min(1.0, count * float(np.min(found))) for name, found in tested.items()}
+        return {
+            name: min(1.0, self._number * float(np.min(found))) for name, found in tested.items()
+        }
 
     @property
     def verdicts(self) -> dict[str, bool]:
@@ -69,7 +70,7 @@ class Calibration:
         width = max(map(len, self.verdicts))
         lines = [
             f"  {name:{width}}  {'calibrated' if good else 'NOT calibrated'}"
-            f"  (p = {self.p_values[name]:.2g}){'' if good else self._shape(name)}"
+            f"  ({_said(self.p_values[name])}){'' if good else self._shape(name)}"
             for name, good in self.verdicts.items()
         ]
         failed = f", {len(self.errors)} failed" if self.errors else ""
@@ -97,12 +98,63 @@ class Calibration:
         Returns
         -------
         arviz_plots.PlotCollection
-            A difference of empirical distributions for each element, with its own p-value.
+            The share of values that lie below each place less that place, for each element, with
+            its p-value, corrected as in :attr:`p_values`. Points are marked in those that are not
+            calibrated.
         """
-        from arviz import plot_ecdf_pit
+        from arviz import plot_ecdf_pit, rcParams, visuals
 
-        tree = xr.DataTree.from_dict({"prior_sbc": self.pit})
-        return plot_ecdf_pit(tree, **{"sample_dims": ["dataset"]} | options)
+        number = self._number
+        level = LEVEL / number
+        height = 1.25 * max(_farthest(self.pit), np.sqrt(np.log(2 / level) / 2 / self._num_sets))
+        figure: dict[str, Any] = {"sharex": True, "sharey": True}
+        if options.get("backend", rcParams["plot.backend"]) == "matplotlib":
+            figure["layout"] = "constrained"
+        parts = {
+            "p_value_text": {"text": lambda p: _said(min(1.0, number * p)), "y": 0.9 * height},
+            "xlabel": {"text": "PIT: place in the posterior"},
+            "ylabel": {"text": "Δ ECDF"},
+        }
+        # ArviZ draws no elements without labels.
+        counted = {dim: range(n) for dim, n in self.pit.sizes.items() if dim not in self.pit.coords}
+        collection = plot_ecdf_pit(
+            xr.DataTree.from_dict({"prior_sbc": self.pit.assign_coords(counted)}),
+            **{"sample_dims": ["dataset"], "envelope_prob": 1 - level}
+            | options
+            | {
+                "visuals": parts | options.get("visuals", {}),
+                "figure_kwargs": figure | options.get("figure_kwargs", {}),
+            },
+        )
+        if not options.get("coverage"):
+            # ArviZ gives all of them the limits of the last one.
+            limits = {"limits": (-height, height), "store_artist": False, "ignore_aes": "all"}
+            collection.map(visuals.set_ylim, "ylim", **limits)
+        return collection
+
+    @property
+    def _number(self) -> int:
+        """Of the elements of all variables together."""
+        return sum(found.size for found in self.pit.data_vars.values()) // self._num_sets
+
+    @property
+    def _num_sets(self) -> int:
+        return self.pit.sizes["dataset"]
+
+
+def _said(p_value: float) -> str:
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def _farthest(pit: xr.Dataset) -> float:
+    """Return how far values depart from uniform at most: the statistic of Kolmogorov."""
+    distances = [0.0]
+    for found in pit.data_vars.values():
+        values = np.sort(found.transpose("dataset", ...).values, axis=0)
+        number = len(values)
+        places = np.arange(number + 1).reshape(-1, *[1] * (values.ndim - 1)) / number
+        distances += [(places[1:] - values).max(), (values - places[:-1]).max()]
+    return float(max(distances))
 
 
 def place(
