@@ -10,6 +10,9 @@ import pytest
 
 type Script = Callable[[str], ModuleType]
 
+# Draws are few, to be quick.
+pytestmark = pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning")
+
 
 @pytest.mark.parametrize(
     ("claim", "told"),

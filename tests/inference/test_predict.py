@@ -865,3 +865,25 @@ def test_one_of_many_data_sets_is_picked() -> None:
     assert found.predictions["obs"].mean(("chain", "draw")).round().values.tolist() == [-2, 0]
     other = tree.posterior.to_dataset().sel(dataset="down")
     xr.testing.assert_identical(predictions(model, other, {"x": [2.0, 0.0]}), found)
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ([1.0, 2.0], r"labels of the dim 'group', got none.*\nHint: .*assign_coords\(group="),
+        ([1.0, np.nan], r"Draws of 'b' must be numbers, got NaN\.\nHint: .*dropna\('group'"),
+    ],
+)
+def test_data_sets_of_other_levels_need_their_labels(values: list[float], match: str) -> None:
+    with pm.Model(coords={"group": ["m", "n"]}) as model:
+        group = by.Data("group_of", [0, 1], dims="row")
+        y = by.Data("y", np.zeros(2), dims="row")
+        pm.Normal("obs", pm.Normal("b", dims="group")[group], 0.1, observed=y, dims="row")
+    draws = np.broadcast_to(values, (1, 20, 2))
+    one = xr.Dataset({"b": (("chain", "draw", "group"), draws)}, {"dataset": "a"})
+    with pytest.raises(ValueError, match=match):
+        predictions(model, one, {"group_of": [0, 1]})
+    if np.isfinite(values).all():
+        labelled = one.assign_coords(group=["n", "m"])
+        found = predictions(model, labelled, {"group_of": [0, 1]}).predictions["obs"]
+        assert found.mean(("chain", "draw")).round().values.tolist() == [2, 1]

@@ -54,6 +54,8 @@ class ParameterDraws:
         What says which data the draws are of, where that is known.
     changed : set of str
         Dims that had other labels when a fit was made, so that draws are of those.
+    one_of_many : bool
+        Whether they are of one of many data sets, which have no labels where these differ.
     """
 
     model: pm.Model
@@ -65,6 +67,7 @@ class ParameterDraws:
     others: tuple[str, ...]
     attrs: dict[str, str]
     changed: set[str]
+    one_of_many: bool
 
     def check(self, given: Sequence[str], population: Sequence[str]) -> None:
         """Refuse draws that are of another model, as far as names tell.
@@ -103,7 +106,7 @@ class ParameterDraws:
         Raises
         ------
         ValueError
-            If a dim has other labels in the model.
+            If draws are lacking, or a dim has other labels in the model.
         """
         model = self.model
         of_rows = {
@@ -122,7 +125,10 @@ class ParameterDraws:
             if model[name] not in stops & taken:
                 continue
             dims = dims_of(model, model[name])
+            _refuse_filled_up(name, values[name], dims)
             for axis, (dim, labels) in enumerate(zip(dims, self.labels[name], strict=False)):
+                if labels is None and self.one_of_many and model.coords.get(dim):
+                    _refuse_unlabelled(name, str(dim))
                 if dim is None or dim in row_dims or labels is None:
                     continue
                 if dim in self.changed:
@@ -209,6 +215,7 @@ def parameter_draws(
         others=tuple(str(name) for name in every if name not in owner.named_vars),
         attrs=attrs,
         changed=changed,
+        one_of_many=DATASET in getattr(every, "coords", ()),
     )
 
 
@@ -330,6 +337,26 @@ def _refuse_many(posterior: xr.Dataset, model: pm.Model) -> None:
             f"The posterior must be of one data set, got the dim {DATASET!r} of {_shown(keys)}.\n"
             f"Hint: pick one: by.predict(tree.posterior.sel({DATASET}={one!r}), ...)."
         )
+
+
+def _refuse_filled_up(name: str, values: NDArray[Any], dims: Sequence[str | None]) -> None:
+    """Refuse draws of which some are none."""
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        dim = next((dim for dim in dims if dim is not None), f"{name}_dim_0")
+        raise ValueError(
+            f"Draws of {name!r} must be numbers, got NaN.\n"
+            "Hint: results of data sets that are shorter than others are filled up; cut that off: "
+            f"posterior.dropna({dim!r}, how='all')."
+        )
+
+
+def _refuse_unlabelled(name: str, dim: str) -> None:
+    raise ValueError(
+        f"Draws of {name!r} must have the labels of the dim {dim!r}, got none, as where data sets "
+        "have others each.\n"
+        "Hint: give them those of this data set, in its order: "
+        f"posterior.assign_coords({dim}=[...])."
+    )
 
 
 def _spread(there: int, draws: int | None) -> NDArray[np.int64]:
