@@ -149,6 +149,8 @@ def test_a_simulator_draws_for_a_model_that_cannot() -> None:
 
 
 def test_a_potential_of_the_model_alone_is_its_own_affair(model: pm.Model) -> None:
+    with pytest.raises(TypeError, match=r"`simulator` must be a pymc\.Model, got a function"):
+        by.calibrate(model, 20, simulator=lambda: model, **QUICK)
     with pytest.raises(TypeError, match=r"`simulator` must be drawn .* potential 'pull'"):
         by.calibrate(model, 20, simulator=with_potential(), **QUICK)
     assert by.calibrate(with_potential(), 20, simulator=model, **QUICK).pit["b"].shape == (20, 2)

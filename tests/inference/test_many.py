@@ -384,6 +384,15 @@ def test_labels_are_those_of_the_data(tmp_path: Path, on_disk: bool) -> None:
     assert labels({"a": {"y": [1.0, 2.0]}}) == ["n", "m"]
 
 
+def test_a_folder_is_of_the_labels_of_its_data(tmp_path: Path) -> None:
+    model, out = labelled(["m", "n"]), tmp_path / "many.zarr"
+    few: dict[str, Any] = {"out": out, "draws": 2, "tune": 2, "chains": 1}
+    sample_many({"a": series("n", "m")}, model, **few)
+    assert sample_many({"a": series("n", "m")}, model, **few).posterior.sizes["dataset"] == 1
+    with pytest.raises(ValueError, match="results of the same data, got others for 'a'"):
+        sample_many({"a": series("p", "q")}, model, **few)
+
+
 def test_labels_of_a_failed_data_set_do_not_count() -> None:
     bad = {"y": pd.Series([np.inf], index=["z"])}
     with pytest.warns(UserWarning, match="1 of 2 data sets failed"):

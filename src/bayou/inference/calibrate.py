@@ -256,6 +256,11 @@ def _simulated(
     """Draw the free and the observed variables of a model together, n times."""
     argument = "model" if simulator is None else "simulator"
     simulator = model if simulator is None else simulator
+    if not isinstance(simulator, pm.Model):
+        raise TypeError(
+            f"`simulator` must be a pymc.Model, got a {type(simulator).__name__}.\n"
+            "Hint: write what the data come from as a model with the same variables."
+        )
     if simulator.potentials:
         raise TypeError(
             f"`{argument}` must be drawn from by its variables alone, got the potential "

@@ -116,7 +116,7 @@ def fresh(
             found = given.read(new_data)
             # Chains read them in place, while the next data set may be put where this one was.
             arrays = {variable: array.copy() for variable, array in found.arrays.items()}
-            data, labels = _fingerprint(model, arrays), found.labels
+            data, labels = _fingerprint(model, arrays, found.labels), found.labels
         except Exception as error:  # Of one data set, which costs the others nothing.
             arrays, data = error, ""
         is_same = key in done and data == done[key]
@@ -256,11 +256,12 @@ def lengths_of(model: pm.Model, arrays: Arrays | None = None) -> dict[str, float
     return lengths
 
 
-def _fingerprint(model: pm.Model, arrays: Arrays) -> str:
+def _fingerprint(model: pm.Model, arrays: Arrays, labels: Mapping[str, tuple[Any, ...]]) -> str:
     """Return the fingerprint of what the containers of a model hold for a data set."""
     parts = [
         f"{variable.name} {array_fingerprint(arrays.get(variable, held))}"
         for variable in model.root.data_vars
         for held in (variable.get_value(borrow=True),)
     ]
+    parts += [f"{dim} {[*map(str, labels[dim])]}" for dim in sorted(labels)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -125,6 +125,8 @@ class Stored:
             If it does.
         """
         for path, grids in self._grids.items():
+            if path not in self.group:
+                self._refuse_without(f"{path}/zarr.json")
             array = self.group[path]
             count = self._counts[path.partition("/")[0]]
             for first in range(-(-count // array.chunks[0])):
@@ -134,11 +136,13 @@ class Stored:
                 for place in np.ndindex(1, *others):
                     chunk = array.metadata.encode_chunk_key((first, *place[1:]))
                     if not (self.path / path / chunk).is_file():
-                        raise ValueError(
-                            f"`out` must hold all results that it counts, got {str(self.path)!r} "
-                            f"without {path}/{chunk}.\n"
-                            "Hint: bring the file back, or pass another path."
-                        )
+                        self._refuse_without(f"{path}/{chunk}")
+
+    def _refuse_without(self, file: str) -> None:
+        raise ValueError(
+            f"`out` must hold all results that it counts, got {str(self.path)!r} without {file}.\n"
+            "Hint: bring the file back, or pass another path."
+        )
 
     def tree(self) -> xr.DataTree:
         """Return all of them, read where they are looked at."""
