@@ -156,8 +156,9 @@ def samplers(small: bool) -> None:
         model, data = make(), [*data_of(2 if small else number)]
         took, trees = {}, {}
         for sampler in ("nutpie", "blackjax"):
-            quiet = {**SETTINGS, "progressbar": False}
-            run = partial(by.sample_many, model=model, sampler=sampler, **quiet)
+            run = partial(
+                by.sample_many, model=model, sampler=sampler, progressbar=False, **SETTINGS
+            )
             first, _ = timed(lambda: run(data[:1]))  # noqa: B023
             took[sampler], trees[sampler] = timed(lambda: run(data))  # noqa: B023
             each = 1000 * took[sampler] / len(data)

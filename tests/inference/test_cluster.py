@@ -19,6 +19,7 @@ import xarray as xr
 import bayou as by
 from bayou.cluster.ray import Workers, workers
 from bayou.inference import compiled, outcomes, prediction_cluster
+from tests.inference.shops import SETTINGS
 
 pytestmark = [
     pytest.mark.usefixtures("two_cores"),
@@ -30,13 +31,6 @@ RNG = np.random.default_rng(0)
 SHOPS = pd.DataFrame(
     {"price": RNG.normal(size=6), "sold": RNG.normal(size=6), "kind": list("abacab")}
 )
-SETTINGS: dict[str, Any] = {
-    "draws": 30,
-    "tune": 40,
-    "chains": 2,
-    "random_seed": 3,
-    "progressbar": False,
-}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pymc as pm
 import pytest
 import xarray as xr
@@ -13,51 +12,16 @@ import xarray as xr
 import bayou as by
 from bayou.inference import many
 from bayou.results.many import Outcome
+from tests.inference.shops import data_sets, sample_many, shop_model
 
 # Draws are few, to be quick.
 pytestmark = pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning")
 
-RNG = np.random.default_rng(0)
-SHOPS = pd.DataFrame(
-    {
-        "shop": ["b", "a", "b", "c", "a", "b"],
-        "price": RNG.normal(size=6),
-        "sold": RNG.normal(size=6),
-    }
-)
-SETTINGS: dict[str, Any] = {
-    "draws": 30,
-    "tune": 40,
-    "chains": 2,
-    "random_seed": 3,
-    "progressbar": False,
-}
-
 
 @pytest.fixture(scope="module")
 def model() -> pm.Model:
-    """Return a regression with values for each row, compiled once."""
-    with pm.Model(coords={"term": ["level", "slope"]}) as model:
-        price = by.Data("price", SHOPS, columns="price", dims="row")
-        sold = by.Data("sold", SHOPS, columns="sold", dims="row")
-        b = pm.Normal("b", dims="term")
-        mean = pm.Deterministic("mean", b[0] + b[1] * price, dims="row")
-        pm.Deterministic("gain", mean > 0, dims="row")
-        pm.Normal("observed", mean, 1, observed=sold, dims="row")
-    return model
-
-
-def data_sets(lengths: dict[str, int]) -> dict[str, dict[str, Any]]:
-    """Data sets of so many rows, each a function of its key."""
-    found = {}
-    for key, length in lengths.items():
-        rng = np.random.default_rng(list(key.encode()))
-        found[key] = {"price": rng.normal(size=length), "sold": rng.normal(size=length)}
-    return found
-
-
-def sample_many(data: Any, model: pm.Model, **settings: Any) -> xr.DataTree:
-    return by.sample_many(data, model=model, **SETTINGS | settings)
+    """Return the model of the shops, compiled once."""
+    return shop_model()
 
 
 def test_a_failed_data_set_runs_again_with_other_data(model: pm.Model, tmp_path: Path) -> None:
