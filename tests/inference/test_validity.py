@@ -334,6 +334,18 @@ def test_minibatches_by_hand_are_checked() -> None:
         by.fit(model=model)
 
 
+@pytest.mark.filterwarnings("ignore:total_size not provided")
+def test_a_minibatch_that_is_not_scaled_is_refused() -> None:
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mean"), 1, observed=by.Minibatch(Z, 32))
+    with pytest.raises(
+        ValueError,
+        match=r"`total_size` must be given for 'y', .*, got none: the likelihood would be that of "
+        r"a batch\.\nHint: pass total_size=len\(data\)",
+    ):
+        by.fit(model=model)
+
+
 def test_an_index_out_of_range_is_called_so() -> None:
     with pm.Model() as model:
         effect = pm.Normal("effect", shape=6)

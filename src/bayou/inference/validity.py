@@ -21,7 +21,7 @@ from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayou.feeding.extremes import array_extremes
 from bayou.inference.faults import check_start
-from bayou.inference.remake import unscaled
+from bayou.inference.remake import is_scaled, unscaled
 from bayou.inference.roots import sampling_of, storage_of, takes_rows
 from bayou.inference.start import start_function
 
@@ -99,10 +99,27 @@ def check_likelihood(model: pm.Model, program: Program, *, validate: bool) -> No
 
     Rows of one axis that are all drawn alike are checked; items of a generator, several axes and
     potentials of a batch, which are scaled by hand, are not.
+
+    Raises
+    ------
+    ValueError
+        If the likelihood is none of rows, or is not scaled to all of them; names the variable.
     """
     samplings = set(map(sampling_of, program.fed))
     if len(samplings) == 1 and len(samplings.pop()) == 1 and not program.potentials_of_batches:
+        _check_scaled(model, program)
         check_validity(model, program, validate=validate)
+
+
+def _check_scaled(model: pm.Model, program: Program) -> None:
+    """Refuse what is observed in batches and not scaled to all rows, of which PyMC only warns."""
+    for variable in model.observed_RVs:
+        if variable.name in program.terms_of_rows and not is_scaled(variable):
+            raise ValueError(
+                f"`total_size` must be given for {variable.name!r}, which is observed in batches, "
+                "got none: the likelihood would be that of a batch.\n"
+                "Hint: pass total_size=len(data), the number of all rows, to the distribution."
+            )
 
 
 def invalid(fault: str, hint: str = HINT) -> ValueError:
