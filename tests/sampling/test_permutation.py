@@ -1,7 +1,7 @@
 """The keyed permutation: every place once, any stretch by itself, and another one for each key."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bayou.sampling.epoch import epoch_rows
@@ -28,12 +28,17 @@ def test_any_stretch_by_itself(key: np.uint64, size: int, start: float, count: i
     np.testing.assert_array_equal(whole, singles)
 
 
-def test_epochs_are_made_of_it() -> None:
-    key = stream_key(3, 0)
+@given(key=keys, size=st.integers(1, 10**5) | st.integers(1, 10**11), start=st.floats(0, 1))
+@example(key=np.uint64(1), size=512, start=0.0)
+@example(key=np.uint64(1), size=513, start=0.0)
+@example(key=np.uint64(1), size=1025, start=0.0)
+def test_epochs_are_made_of_it(key: np.uint64, size: int, start: float) -> None:
+    first = min(size - 1, int(start * size))
+    count = min(2000, size - first)
     with np.errstate(over="ignore"):
-        epoch_keys = [mix(key + np.uint64(epoch) * GOLDEN) for epoch in range(3)]
-    expected = [permutation(epoch_key, 50, 0, 50) for epoch_key in epoch_keys]
-    np.testing.assert_array_equal(epoch_rows(key, 0, 3, 50, 50), expected)
+        expected = permutation(mix(key + np.uint64(3) * GOLDEN), size, first, count)
+    rows = epoch_rows(key, 3 * size + first, count, size, 1)
+    np.testing.assert_array_equal(rows.ravel(), expected)
 
 
 def test_keys_differ() -> None:

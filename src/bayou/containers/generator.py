@@ -6,19 +6,18 @@ the first item is kept, since it gives the type.
 
 from __future__ import annotations
 
-import pickle
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 from pymc.data import MinibatchOp
 from pytensor.compile.sharedvalue import shared
 from pytensor.configdefaults import config
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
-from pytensor.link.numba.dispatch.basic import get_numba_type, numba_funcify, numba_njit
 from pytensor.tensor.type import TensorType
 from pytensor.tensor.variable import TensorVariable
+
+import bayou.containers.late_dispatch  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -132,33 +131,6 @@ class NextItem(Op):
     def do_constant_folding(self, fgraph: Any, node: Apply[Any]) -> bool:
         """Refuse to be folded: an operation without inputs looks constant."""
         return False
-
-
-class _Taker:
-    """Takes items from object mode; says in Numba's own terms that it cannot be cached on disk."""
-
-    def __init__(self, op: NextItem) -> None:
-        self.op = op
-
-    def __call__(self) -> NDArray[Any]:
-        return self.op.take()
-
-    def __reduce__(self) -> NoReturn:
-        raise pickle.PicklingError("A generator's items live in this process alone.")
-
-
-@numba_funcify.register(NextItem)
-def _numba_next_item(op: NextItem, node: Apply[Any], **kwargs: Any) -> Any:
-    item_type = get_numba_type(node.outputs[0].type)
-    take = _Taker(op)
-
-    @numba_njit
-    def next_item() -> Any:
-        with numba.objmode(item=item_type):
-            item = take()
-        return item  # noqa: RET504 (object mode hands it over by its name)
-
-    return next_item
 
 
 class GeneratorVariable(TensorVariable[Any, Any]):

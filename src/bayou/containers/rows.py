@@ -15,9 +15,9 @@ from pymc.data import MinibatchOp
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.jax.dispatch import jax_funcify
-from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
+import bayou.containers.late_dispatch  # noqa: F401
 from bayou.sampling import uniform
 
 if TYPE_CHECKING:
@@ -73,23 +73,6 @@ class UniformRows(Op):
         return [(pt.constant(self.size, dtype="int64"),)]
 
 
-@register_funcify_default_op_cache_key(UniformRows)
-def _numba_uniform_rows(op: UniformRows, node: Apply[Any] | None = None, **kwargs: Any) -> Any:
-    mix, scale = numba_njit(uniform.mix), numba_njit(uniform.scale)
-    stream_key, size, golden = np.uint64(op.key), op.size, uniform.GOLDEN
-
-    @numba_njit
-    def rows_of_step(step: Any, length: Any) -> Any:
-        num_rows = np.uint64(length.item())
-        start = mix(stream_key + mix(np.uint64(step.item()) + golden))
-        rows = np.empty(size, dtype=np.int64)
-        for index in range(size):
-            rows[index] = np.int64(scale(mix(start + np.uint64(index + 1) * golden), num_rows))
-        return rows
-
-    return rows_of_step
-
-
 @jax_funcify.register(UniformRows)
 def _jax_uniform_rows(op: UniformRows, **kwargs: Any) -> Any:
     import jax.numpy as jnp
@@ -124,17 +107,6 @@ class NumRows(Op):
     def infer_shape(self, *unused: Any) -> list[tuple[Any, ...]]:
         """Return the shape of a number."""
         return [()]
-
-
-@register_funcify_default_op_cache_key(NumRows)
-def _numba_num_rows(op: NumRows, node: Apply[Any] | None = None, **kwargs: Any) -> Any:
-    axis = op.axis
-
-    @numba_njit
-    def num_rows(storage: Any) -> Any:
-        return np.array(storage.shape[axis])
-
-    return num_rows
 
 
 @jax_funcify.register(NumRows)

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from bayou.feeding.feed import ItemFeed
-from bayou.feeding.source_feed import SourceFeed
+from bayou.feeding.source_feed import windowed
 from bayou.inference.deterministic import (
     Optimum,
     minimise,
@@ -295,11 +295,11 @@ def _run(
 
 def _over_windows(task: Task, guide: Guide, frame: Frame, stop: Stop, tolerance: float) -> Stop:
     """Settle what rows in windows led to, where all rows can be had and the guide is known."""
-    windowed = [feed for feed in task.feeds if isinstance(feed, SourceFeed) and feed.windowed]
-    if not windowed:
+    streams = windowed(task.feeds)
+    if not streams:
         return stop
     # Their rows make way for the blocks of all rows.
-    for feed in windowed:
+    for feed in streams:
         feed.close()
     blocks = whole_blocks(task.program)
     if blocks is None or not isinstance(guide, MeanField | FullRank):

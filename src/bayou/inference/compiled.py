@@ -3,7 +3,7 @@
 Containers, other shared variables and the lengths of the free variables are arguments of the
 machine code, so new values of the same rank compile nothing. A small model compiles in about two
 seconds with cold caches; the values are read in place, not copied. What this takes of the insides
-of PyMC, PyTensor, Numba and nutpie is touched in this file alone.
+of PyMC, PyTensor and nutpie is touched in this file alone, of Numba in the file of machine code.
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
-import pymc as pm
-import pytensor
 import pytensor.tensor as pt
-from numba import types
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
@@ -31,17 +27,13 @@ from bayou.inference.whole import whole_model
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pymc as pm
     from numpy.typing import NDArray
     from nutpie.compile_pymc import CompiledPyMCModel
     from pytensor.graph.basic import Variable
 
     from bayou.containers.dims import Arrays
     from bayou.inference.start import Held
-
-_POINTERS = types.CPointer(types.voidptr)
-_NUMBERS = types.CPointer(types.float64)
-_LOGP_SIGNATURE = types.int64(types.uint64, _NUMBERS, _NUMBERS, _NUMBERS, _POINTERS)
-_EXPAND_SIGNATURE = types.int64(types.uint64, types.uint64, _NUMBERS, _NUMBERS, _POINTERS)
 
 # As many as nutpie tries.
 STARTS = 10
@@ -181,6 +173,8 @@ def compiled_density(model: pm.Model) -> CompiledDensity:
 
 def compile_density(model: pm.Model) -> CompiledDensity:
     """Compile the density of a model, whether it was compiled before or not."""
+    from bayou.inference.machine_code import expand_code, loader, logp_code, numba_function
+
     whole = whole_model(model)
     values = [whole.rvs_to_values[variable] for variable in whole.free_RVs]
     by_name = {variable.name: variable for variable in whole.unobserved_value_vars}
@@ -199,7 +193,7 @@ def compile_density(model: pm.Model) -> CompiledDensity:
         variable: places[id(variable.container)] for variable in _shared([logp, gradient, draw])
     }
     logp, gradient, draw = clone_replace([logp, gradient, draw], replacements)
-    load = _loader([variable.type for variable in inputs[1:]])
+    load = loader([variable.type for variable in inputs[1:]])
     return CompiledDensity(
         structure=structure_of(model),
         arguments=tuple(arguments.values()),
@@ -207,8 +201,8 @@ def compile_density(model: pm.Model) -> CompiledDensity:
         output_names=tuple(variable.name for variable in outputs),
         output_dtypes=tuple(variable.dtype for variable in outputs),
         output_shapes=interpreted_on(values, shapes),
-        logp=_logp_code(_numba_function(whole, inputs, [logp, gradient]), load),
-        expand=_expand_code(_numba_function(whole, inputs, [draw]), load),
+        logp=logp_code(numba_function(whole, inputs, [logp, gradient]), load),
+        expand=expand_code(numba_function(whole, inputs, [draw]), load),
     )
 
 
@@ -300,71 +294,3 @@ def _split_position(
         parts.append(value.type.filter_variable(part.astype(value.dtype)))
         begin, axis = end, axis + value.type.ndim
     return position, parts
-
-
-def _numba_function(
-    model: pm.Model, inputs: Sequence[Variable], outputs: Sequence[Variable]
-) -> Callable[..., Any]:
-    # What Numba reads from PyTensor's cache on the disk rounds otherwise than what it has compiled:
-    # the second run of a script would draw other numbers than the first.
-    with model, pytensor.config.change_flags(numba__cache=False):
-        function = pm.compile(inputs, outputs, mode="NUMBA", on_unused_input="ignore")
-    return function.vm.jit_fn  # type: ignore[no-any-return]
-
-
-def _loader(argument_types: Sequence[Any]) -> Callable[..., Any]:
-    """Return a Numba function from nutpie's pointers to the position and the other arguments.
-
-    The first pointer of the table leads to the shapes of the arrays that the others lead to. It is
-    written out as source, because a loop over arrays of different types is slow to compile.
-    """
-    arrays, axis = [], 0
-    for index, argument in enumerate(argument_types):
-        shape = "".join(f"shapes[{axis + step}], " for step in range(argument.ndim))
-        arrays.append(f"carray(table[{index + 1}], ({shape}), dtype_{index})")
-        axis += argument.ndim
-    source = (
-        "def load(dim, x, table):\n"
-        f"    shapes = carray(table[0], ({axis},), int64)\n"
-        f"    return (carray(x, (dim,)), {', '.join(arrays)})\n"
-    )
-    names: dict[str, Any] = {"carray": numba.carray, "int64": np.int64}
-    for index, argument in enumerate(argument_types):
-        names[f"dtype_{index}"] = np.dtype(argument.dtype).type
-    exec(source, names)
-    return numba.njit(names["load"])  # type: ignore[no-any-return]
-
-
-def _logp_code(density: Callable[..., Any], load: Callable[..., Any]) -> Any:
-    """Compile what nutpie calls for the log-density and its gradient; positive codes diverge."""
-
-    def logp(dim: Any, x: Any, gradient: Any, value: Any, table: Any) -> int:
-        try:
-            density_value, slope = density(*load(dim, x, table))
-            value[0] = density_value[()]
-            for index in range(dim):
-                gradient[index] = slope[index]
-                if not np.isfinite(slope[index]):
-                    return 3
-            if not np.isfinite(density_value[()]):
-                return 4
-        except Exception:
-            return 1
-        return 0
-
-    return numba.cfunc(_LOGP_SIGNATURE)(logp)
-
-
-def _expand_code(outputs: Callable[..., Any], load: Callable[..., Any]) -> Any:
-    """Compile what nutpie calls to turn a position into a flat draw of all outputs."""
-
-    def expand(dim: Any, size: Any, x: Any, draw: Any, table: Any) -> int:
-        try:
-            (flat,) = outputs(*load(dim, x, table))
-            for index in range(size):
-                draw[index] = flat[index]
-        except Exception:
-            return -2
-        return 0
-
-    return numba.cfunc(_EXPAND_SIGNATURE)(expand)

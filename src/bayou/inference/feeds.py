@@ -17,10 +17,11 @@ from bayou.feeding.extremes import array_extremes, source_extremes
 from bayou.feeding.feed import WHOLE, Feed, ItemFeed, SliceFeed, empty_slots
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
-from bayou.feeding.source_feed import SourceFeed
+from bayou.feeding.source_feed import SourceFeed, windowed
 from bayou.inference.evaluate import Block, Evaluator
 from bayou.inference.loop import OnDevice
 from bayou.inference.roots import group_of, storage_of
+from bayou.sampling.order import prepare
 from bayou.sources.open import source
 
 if TYPE_CHECKING:
@@ -77,13 +78,18 @@ def closing_feeds(feeds: Sequence[Feed]) -> Iterator[None]:
     Until then, windows are kept where the containers keep their rows.
     """
     with ExitStack() as stack:
-        for feed in feeds:
-            if isinstance(feed, SourceFeed) and feed.windowed:
-                room = stack.enter_context(lent(feed.columns))
-                if room is not None:
-                    feed.keep_in(room)
-                stack.callback(feed.close)
+        for feed in windowed(feeds):
+            room = stack.enter_context(lent(feed.columns))
+            if room is not None:
+                feed.keep_in(room)
+            stack.callback(feed.close)
         yield
+
+
+def prepare_rows(feeds: Sequence[Feed], order: AnyOrder) -> None:
+    """Have the numbers of rows compiled in the background, if there are rows drawn by number."""
+    if isinstance(order, str) and len(windowed(feeds)) < len(feeds):
+        prepare(order)
 
 
 def first_inputs(program: Program, feeds: Sequence[Feed]) -> tuple[Inputs, Held]:

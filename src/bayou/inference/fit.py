@@ -27,6 +27,7 @@ from bayou.inference.faults import check_start
 from bayou.inference.feeds import (
     closing_feeds,
     first_inputs,
+    prepare_rows,
     program_feeds,
     whole_density,
     why_not_resident,
@@ -42,7 +43,6 @@ from bayou.inference.progress import step_progress
 from bayou.inference.provenance import provenance_of
 from bayou.inference.validity import check_likelihood
 from bayou.results.fit import Fit
-from bayou.sampling.order import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -258,9 +258,9 @@ def fit(
         int(word) for word in np.random.SeedSequence(entropy).generate_state(3)
     )
     start = program.start(start_seed)
-    if not deterministic and isinstance(order, str):
-        prepare(order)
     feeds = program_feeds(program, order, row_seed)
+    if not deterministic:
+        prepare_rows(feeds, order)
     with closing_feeds(feeds), step_progress(num_steps, progressbar) as show:
         check_start(program, start, *first_inputs(program, feeds))
         report = show if callback is None else _reporting(show, callback)

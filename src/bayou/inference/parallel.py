@@ -21,12 +21,11 @@ from bayou.containers.resident import streamed
 from bayou.feeding.feed import ItemFeed
 from bayou.inference.densities import carry_densities
 from bayou.inference.faults import DivergenceError
-from bayou.inference.feeds import leading_rows, program_feeds
+from bayou.inference.feeds import leading_rows, prepare_rows, program_feeds
 from bayou.inference.loop import Feeding, chunk_steps, run
 from bayou.inference.noise import noise_key
 from bayou.inference.program import compile_program
 from bayou.inference.roots import storage_of
-from bayou.sampling.order import prepare
 from bayou.sampling.shard import Shard
 
 if TYPE_CHECKING:
@@ -73,12 +72,12 @@ class Part:
 
     def open(self, shared: Shared) -> None:
         """Be ready to read this worker's share of the rows."""
-        if isinstance(shared.order, str):
-            prepare(shared.order)
         shard = Shard(self._index, self.team.size, even=True)
         self._program = compile_program(shared.model)
+        feeds = program_feeds(self._program, shared.order, shared.row_seed, shard)
+        prepare_rows(feeds, shared.order)
         self._feeding = Feeding(
-            feeds=program_feeds(self._program, shared.order, shared.row_seed, shard),
+            feeds=feeds,
             data=self._program.data_values(),
             key=noise_key(shared.noise_seed),
             team=self.team,

@@ -6,19 +6,14 @@ of rows. A row costs some ten nanoseconds. Batches run on across the end of an e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
-from bayou.sampling.permutation import fill, mix, network
-from bayou.sampling.uniform import GOLDEN
+from bayou.sampling.permutation import network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# Rows that are still in the nearest cache when they are looked at again.
-PIECE = 2048
 
 
 def epoch_rows(
@@ -42,30 +37,9 @@ def epoch_rows(
     ndarray of int64, shape (count, batch_size)
         Each stretch of num_rows places, counted from step 0, holds every row once.
     """
+    from bayou.sampling.kernels import fill_epochs
+
     rows = np.empty(count * batch_size, dtype=np.int64)
-    _fill(rows, np.uint64(key), first * batch_size, num_rows, *network(num_rows))
+    halves = (np.uint64(number) for number in network(num_rows))
+    fill_epochs(rows, np.uint64(key), first * batch_size, num_rows, *halves)
     return rows.reshape(count, batch_size)
-
-
-@numba.njit(nogil=True, cache=True)
-def _fill(
-    rows: Any, key: Any, start: Any, num_rows: Any, low_bits: Any, low_mask: Any, high_mask: Any
-) -> None:
-    epoch, place = start // num_rows, start % num_rows
-    done = 0
-    while done < len(rows):
-        count = min(PIECE, num_rows - place, len(rows) - done)
-        epoch_key = mix(key + np.uint64(epoch) * GOLDEN)
-        fill(
-            rows[done : done + count],
-            epoch_key,
-            np.uint64(place),
-            np.uint64(num_rows),
-            low_bits,
-            low_mask,
-            high_mask,
-        )
-        done += count
-        place += count
-        if place == num_rows:
-            epoch, place = epoch + 1, 0

@@ -86,7 +86,7 @@ class Windows:
         return order[at:], start - (int(ends[at - 1]) if at else 0)
 
     def places(self, key: np.uint64, window: int, first: int, count: int) -> NDArray[np.int64]:
-        """Return where some of the rows of a window stand in it, counted as they are read."""
+        """Return which rows stand at some places of a window, counted as they are read."""
         if not self.shuffled:
             return np.arange(first, first + count)
         return permutation(stream_key(int(key), 1, window), self.size(window), first, count)
@@ -125,13 +125,11 @@ class Windows:
         starts = np.cumsum([0, *self.block_rows[:-1]])
         blocks, skipped = self.begin(key, window)
         size = self.size(window)
-        rows = np.empty(size, dtype=np.int64)
-        filled = 0
+        numbers, filled = [], 0
         for block in blocks:
             count = min(self.block_rows[block] - skipped, size - filled)
-            numbers = np.arange(count) + starts[block] + skipped
-            rows[self.places(key, window, filled, count)] = numbers
+            numbers.append(np.arange(count) + starts[block] + skipped)
             filled, skipped = filled + count, 0
             if filled == size:
                 break
-        return rows
+        return np.concatenate(numbers)[self.places(key, window, 0, size)]
