@@ -1,8 +1,4 @@
-"""How rows lie in memory: one array a column, with the values of a row side by side.
-
-Rows that come field by field are put side by side in a small buffer first, and are then moved as
-wholes, so that a row costs a cache miss and not each of its values.
-"""
+"""How rows lie in memory: one array a column, with the values of a row side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
 from bayou.sources.source import refuse_text
@@ -23,8 +18,8 @@ if TYPE_CHECKING:
     from bayou.feeding.feed import Arrays
     from bayou.sources.source import Column, Field, Source, Table
 
-# The buffer stays in the cache.
-STAGE_BYTES = 2**19
+# Rows whose fields are written one after the other: they are still in the cache for the last.
+TILE_BYTES = 2**19
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +83,6 @@ class Layout:
         """Return arrays for so many rows."""
         return tuple(np.empty((num_rows, *column.shape), column.dtype) for column in self.columns)
 
-    def stage(self) -> Arrays:
-        """Return the buffer that :meth:`scatter` takes."""
-        return self.empty(max(1, STAGE_BYTES // max(1, self.row_bytes)))
-
     def check(self, table: Table) -> int:
         """Return the rows of a table that was read; refuse one that is not as the fields say.
 
@@ -113,32 +104,10 @@ class Layout:
 
     def write(self, table: Table, arrays: Sequence[NDArray[Any]]) -> None:
         """Write all rows of a table, as many as the arrays have."""
-        for column, array in zip(self.columns, arrays, strict=True):
-            column.array(table, array)
-
-    def scatter(
-        self, table: Table, start: int, places: NDArray[np.int64], arrays: Arrays, stage: Arrays
-    ) -> None:
-        """Put rows of a table, from row ``start`` on, into given places of the arrays."""
-        length = len(stage[0])
-        for first in range(0, len(places), length):
-            tile = places[first : first + length]
-            cut = slice(start + first, start + first + len(tile))
-            rows = [buffer[: len(tile)] for buffer in stage]
-            self.write({name: table[name][cut] for name in self.names}, rows)
-            for row, array in zip(rows, arrays, strict=True):
-                _scatter(_words(row), tile, _words(array))
-
-
-def _words(array: NDArray[Any]) -> NDArray[Any]:
-    """Return rows as words of 1, 2, 4 or 8 bytes: few kernels serve all dtypes and shapes."""
-    size = next(size for size in (8, 4, 2, 1) if array.itemsize % size == 0)
-    return array.reshape(len(array), -1).view(f"u{size}")
-
-
-@numba.njit(nogil=True, cache=True)
-def _scatter(rows: Any, places: Any, array: Any) -> None:
-    for index in range(len(places)):
-        place = places[index]
-        for word in range(rows.shape[1]):
-            array[place, word] = rows[index, word]
+        num_rows = len(arrays[0])
+        length = max(1, TILE_BYTES // max(1, self.row_bytes))
+        for first in range(0, num_rows, length):
+            cut = slice(first, first + length)
+            tile = {name: table[name][cut] for name in self.names}
+            for column, array in zip(self.columns, arrays, strict=True):
+                column.array(tile, array[cut])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.feeding.feed import Arrays
+    from bayou.feeding.feed import Arrays, Feed
     from bayou.sampling.order import Order
     from bayou.sources.source import Column
 
@@ -259,6 +259,11 @@ class SourceFeed:
                 "Hint: leave it out, and stop after the batches that you need."
             )
         return epochs * self.num_rows
+
+
+def windowed(feeds: Sequence[Feed]) -> list[SourceFeed]:
+    """Return the feeds that read rows in windows."""
+    return [feed for feed in feeds if isinstance(feed, SourceFeed) and feed.windowed]
 
 
 class _Taker(Protocol):

@@ -1,7 +1,7 @@
 """The reader of windowed epochs: one half of its memory is read while a thread fills the other.
 
-The thread decodes block after block and puts each row into its place in the window, so that a batch
-is a slice. Memory is that of two windows and of one piece of a block.
+The thread decodes block after block and puts the values of a row side by side; batches take their
+rows from there. Memory is that of two windows and of a few pieces of a block.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import weakref
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from bayou.feeding.feed import take_rows
 from bayou.feeding.prefetch import ahead
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from bayou.sampling.window import Windows
     from bayou.sources.source import Source, Table
 
+# Places that are had at once, however small the batches.
+STRETCH = 2**17
+
 
 def count_blocks(source: Source, name: str) -> tuple[int, ...]:
     """Return the rows of each block; those that only reading tells are read, by one field."""
@@ -33,7 +37,7 @@ def count_blocks(source: Source, name: str) -> tuple[int, ...]:
 
 
 class WindowStream:
-    """The rows of window after window, decoded and put into place.
+    """The rows of window after window, decoded and put side by side.
 
     Parameters
     ----------
@@ -50,12 +54,11 @@ class WindowStream:
         # Another window than the one that is being filled makes the thread give up.
         self.wanted: int | None = None
         self._layout = layout
-        self._key = key
+        self.key = key
         self._next: int | None = None
         self._pieces: Iterator[tuple[Table, int, int]] = iter(())
         self._rest: tuple[Table, int, int] | None = None
-        self._stage = layout.stage()
-        # Blocks are decoded here, while the one before is put into place.
+        # Blocks are decoded here, while the one before is put side by side.
         self._decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bayou-decode")
 
     def stop(self) -> None:
@@ -78,7 +81,9 @@ class WindowStream:
     def fill(self, window: int, arrays: Arrays) -> None:
         """Write the rows of a window; one that follows the last one goes on where that ended."""
         if window != self._next or window % self.windows.num_windows == 0:
-            self._pieces, self._rest = ahead(self._read(window), self._decoder), None
+            # What reads does not hold the stream, which goes, with its thread, when it is dropped.
+            pieces = _read(self._layout, self.windows, self.key, window)
+            self._pieces, self._rest = ahead(pieces, self._decoder), None
         # After an error, the next call begins anew.
         self._next = None
         filled, size = 0, self.windows.size(window)
@@ -88,31 +93,34 @@ class WindowStream:
                 raise CancelledError
             table, start, stop = self._rest or next(self._pieces)
             count = min(stop - start, size - filled)
-            places = self.windows.places(self._key, window, filled, count)
-            self._layout.scatter(table, start, places, arrays, self._stage)
+            rows = {name: table[name][start : start + count] for name in self._layout.names}
+            self._layout.write(rows, [array[filled : filled + count] for array in arrays])
             filled += count
             self._rest = (table, start + count, stop) if start + count < stop else None
         self._next = window + 1
 
-    def _read(self, window: int) -> Iterator[tuple[Table, int, int]]:
-        """Yield tables from the start of a window to the end of its epoch, and which rows count."""
-        source, names = self._layout.source, self._layout.names
-        blocks, skipped = self.windows.begin(self._key, window)
-        for block in map(int, blocks):
-            expected, found = self.windows.block_rows[block], 0
-            for table in source.read(block, names) if expected else ():
-                begin, found = found, found + self._layout.check(table)
-                if found > expected:
-                    break
-                if found > skipped:
-                    yield table, max(0, skipped - begin), found - begin
-            if found != expected:
-                raise ValueError(
-                    f"`source` must yield {expected} rows for block {block}, got "
-                    f"{'more' if found > expected else found}.\n"
-                    "Hint: the data changed since the source was opened; open it again."
-                )
-            skipped = 0
+
+def _read(
+    layout: Layout, windows: Windows, key: np.uint64, window: int
+) -> Iterator[tuple[Table, int, int]]:
+    """Yield tables from the start of a window to the end of its epoch, and which rows count."""
+    source, names = layout.source, layout.names
+    blocks, skipped = windows.begin(key, window)
+    for block in map(int, blocks):
+        expected, found = windows.block_rows[block], 0
+        for table in source.read(block, names) if expected else ():
+            begin, found = found, found + layout.check(table)
+            if found > expected:
+                break
+            if found > skipped:
+                yield table, max(0, skipped - begin), found - begin
+        if found != expected:
+            raise ValueError(
+                f"`source` must yield {expected} rows for block {block}, got "
+                f"{'more' if found > expected else found}.\n"
+                "Hint: the data changed since the source was opened; open it again."
+            )
+        skipped = 0
 
 
 class WindowReader:
@@ -137,6 +145,8 @@ class WindowReader:
         self._halves: list[Arrays | None] = [None, None]
         self._current: int | None = None
         self._pending: tuple[int, Future[None]] | None = None
+        # A window, a place in it, and which rows stand there and at the places that follow.
+        self._known: tuple[int, int, NDArray[np.int64]] | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bayou-window")
         weakref.finalize(self, stream.stop)
 
@@ -149,12 +159,16 @@ class WindowReader:
 
     def read(self, position: int, slots: Sequence[NDArray[Any]]) -> None:
         """Write the rows from a position on into arrays of shape (count, *row)."""
-        filled = 0
+        windows, filled = self._stream.windows, 0
         while filled < len(slots[0]):
-            window, place = self._stream.windows.locate(position + filled)
-            count = min(len(slots[0]) - filled, self._stream.windows.size(window) - place)
+            window, place = windows.locate(position + filled)
+            count = min(len(slots[0]) - filled, windows.size(window) - place)
+            rows = self._places(window, place, count) if windows.shuffled else None
             for array, slot in zip(self._window(window), slots, strict=True):
-                slot[filled : filled + count] = array[place : place + count]
+                if rows is None:
+                    slot[filled : filled + count] = array[place : place + count]
+                else:
+                    take_rows(array, rows, slot[filled : filled + count])
             filled += count
 
     def close(self) -> None:
@@ -163,6 +177,18 @@ class WindowReader:
         self._executor.shutdown(cancel_futures=True)
         self._stream.close()
         self._halves, self._current = [None, None], None
+
+    def _places(self, window: int, first: int, count: int) -> NDArray[np.int64]:
+        """Return which rows stand at some places of a window."""
+        if self._known is not None:
+            known, begin, places = self._known
+            if known == window and begin <= first and first + count <= begin + len(places):
+                return places[first - begin :][:count]
+        windows = self._stream.windows
+        length = min(max(count, STRETCH), windows.size(window) - first)
+        places = windows.places(self._stream.key, window, first, length)
+        self._known = window, first, places
+        return places[:count]
 
     def _window(self, window: int) -> Arrays:
         if window != self._current:

@@ -1,13 +1,19 @@
-"""Parquet files: a block is a row group, decoded a few MiB at a time, its columns side by side."""
+"""Parquet files: a block is a row group, decoded a few MiB at a time, its columns side by side.
+
+The reader that ``pyarrow.parquet.ParquetFile`` wraps is used as it is, since it takes an allocator:
+an internal of pyarrow, which is touched in this file alone.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
+from pyarrow._parquet import ParquetReader
 
 from bayou.sources.data_file import DataFile
 from bayou.sources.files import reading
@@ -44,11 +50,16 @@ class ParquetData(DataFile):
         with self.file.open() as handle:
             # Far away, few large requests count, and a row group is fetched whole.
             near = self.file.is_local
-            options = {"pre_buffer": not near, "buffer_size": BUFFER_BYTES if near else 0}
-            parquet = pq.ParquetFile(
-                handle, metadata=self.metadata, page_checksum_verification=True, **options
+            reader = ParquetReader(memory_pool=_allocator())
+            reader.open(
+                handle,
+                metadata=self.metadata,
+                pre_buffer=not near,
+                buffer_size=BUFFER_BYTES if near else 0,
+                page_checksum_verification=True,
             )
-            yield from parquet.iter_batches(num_rows, row_groups=[block], columns=list(names))
+            leaves = [leaf for name in names for leaf in self._leaves[name]]
+            yield from reader.iter_batches(num_rows, row_groups=[block], column_indices=leaves)
 
     def null_count(self, block: int, name: str) -> int | None:
         """Add up the statistics of all leaves of a column."""
@@ -92,3 +103,15 @@ def open_parquet(file: File) -> ParquetData:
     """Read the metadata of a file."""
     with reading(file, "metadata"), file.open() as handle:
         return ParquetData(file, pq.read_metadata(handle))
+
+
+@cache
+def _allocator() -> Any:
+    """Return what memory is decoded into; None stands for pyarrow's default.
+
+    That keeps twice of what is in use, where other threads let go of it than have asked for it.
+    """
+    try:
+        return pa.jemalloc_memory_pool()
+    except NotImplementedError:
+        return None
