@@ -82,8 +82,9 @@ class WindowStream:
         """Write the rows of a window; one that follows the last one goes on where that ended."""
         if window != self._next or window % self.windows.num_windows == 0:
             # What reads does not hold the stream, which goes, with its thread, when it is dropped.
-            pieces = _read(self._layout, self.windows, self.key, window)
-            self._pieces, self._rest = ahead(pieces, self._decoder), None
+            # Nor does this call, whose error may be kept: what is decoded from takes 50 MB.
+            args = self._layout, self.windows, self.key, window
+            self._pieces, self._rest = ahead(_read(*args), self._decoder), None
         # After an error, the next call begins anew.
         self._next = None
         filled, size = 0, self.windows.size(window)
@@ -176,7 +177,7 @@ class WindowReader:
         self._stream.stop()
         self._executor.shutdown(cancel_futures=True)
         self._stream.close()
-        self._halves, self._current = [None, None], None
+        self._halves, self._current, self._pending = [None, None], None, None
 
     def _places(self, window: int, first: int, count: int) -> NDArray[np.int64]:
         """Return which rows stand at some places of a window."""
