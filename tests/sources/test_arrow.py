@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayou.sources import arrow, delimited, ipc
+from bayou.sources import arrow, delimited, ipc, parquet
 from bayou.sources.arrow import ArrowSource
 from bayou.sources.files import SourceError
 
@@ -108,7 +108,7 @@ def test_blocks_are_row_groups_in_pieces(tmp_path: Path, monkeypatch: Any) -> No
     assert source.blocks == (4, 4, 2)
     assert not source.random_access
     monkeypatch.setattr(arrow, "PIECE_BYTES", 3 * 8)
-    assert [len(table["y"]) for table in source.read(0, ["y"])] == [3, 1]
+    assert [len(table["y"]) for table in source.read(0, ["y"])] == [2, 2]
     assert [table["y"].tolist() for table in source.read(2, ["y"])] == [[8, 9]]
 
 
@@ -122,6 +122,17 @@ def test_a_large_row_group_is_not_held_whole(tmp_path: Path, monkeypatch: Any) -
         for _ in ArrowSource(tmp_path / "a.parquet").read(0, ["x"])
     )
     assert most < table.nbytes / 2
+
+
+def test_a_row_group_of_one_piece_takes_no_more_than_its_values(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(2 * 10**4, 50))
+    table = pa.table({f"x{number}": column for number, column in enumerate(values.T)})
+    pq.write_table(table, tmp_path / "a.parquet", use_dictionary=False)
+    source = ArrowSource(tmp_path / "a.parquet")
+    allocator = parquet._allocator() or pa.default_memory_pool()
+    before = allocator.bytes_allocated()
+    most = max(allocator.bytes_allocated() for _ in source.read(0, list(source.fields)))
+    assert table.nbytes <= most - before < 1.1 * table.nbytes
 
 
 def test_small_record_batches_are_one_block(tmp_path: Path, monkeypatch: Any) -> None:

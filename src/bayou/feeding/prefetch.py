@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from bayou.feeding.feed import Arrays, Feed
-
-# Items that are made ahead: one that takes long must not leave the caller without.
-DEPTH = 2
 
 
 def prefetch(
@@ -62,7 +58,7 @@ def prefetch(
 
 
 def ahead[Item](items: Iterator[Item], executor: Executor) -> Iterator[Item]:
-    """Yield items, the next of which are made in a background thread while one is used.
+    """Yield items, the next of which is made in a background thread while one is used.
 
     Parameters
     ----------
@@ -76,7 +72,7 @@ def ahead[Item](items: Iterator[Item], executor: Executor) -> Iterator[Item]:
     item
     """
     end = object()
-    pending = deque(executor.submit(next, items, end) for _ in range(DEPTH))
-    while (item := pending.popleft().result()) is not end:
-        pending.append(executor.submit(next, items, end))
+    pending = executor.submit(next, items, end)
+    while (item := pending.result()) is not end:
+        pending = executor.submit(next, items, end)
         yield item  # type: ignore[misc]

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from bayou.sources.nulls import Masked, Nulls
     from bayou.sources.source import Field, Table
 
-# The rows that are decoded at once take about so much.
-PIECE_BYTES = 2**23
+# The rows that are decoded at once take at most so much. All threads wait for the last at the end
+# of a piece, so that blocks of a common size are best decoded whole.
+PIECE_BYTES = 20 * 2**20
 # Files whose metadata are read at the same time: on a filesystem far away, that is waiting.
 OPENERS = 16
 # The rows of dictionaries that are decoded at once, to find what is in them.
@@ -271,8 +272,9 @@ def _decode(
     """Yield pieces of a block: how many rows, and the values and nulls of each field."""
     texts = dict(block.data.file.keys)
     stored = [field.name for field in fields if field.name not in keys]
-    row_bytes = sum(field.row_bytes for field in fields)
-    for batch in _batches(block, start, stored, max(1, PIECE_BYTES // max(1, row_bytes))):
+    block_bytes = block.stored_rows * sum(field.row_bytes for field in fields)
+    num_pieces = max(1, -(-block_bytes // PIECE_BYTES))
+    for batch in _batches(block, start, stored, max(1, -(-block.stored_rows // num_pieces))):
         num_rows = len(batch)
         columns = {
             field.name: key_values(texts[field.name], keys[field.name], num_rows)

@@ -1,4 +1,4 @@
-"""Parquet files: a block is a row group, decoded a few MiB at a time, its columns side by side.
+"""Parquet files: a block is a row group; its columns are decoded side by side, in pieces if large.
 
 The reader that ``pyarrow.parquet.ParquetFile`` wraps is used as it is, since it takes an allocator:
 an internal of pyarrow, which is touched in this file alone.
@@ -59,7 +59,11 @@ class ParquetData(DataFile):
                 page_checksum_verification=True,
             )
             leaves = [leaf for name in names for leaf in self._leaves[name]]
-            yield from reader.iter_batches(num_rows, row_groups=[block], column_indices=leaves)
+            if num_rows >= self.sizes[block]:
+                # At once, each column lets go of its pages before the next one is decoded.
+                yield from reader.read_row_group(block, column_indices=leaves).to_batches()
+            else:
+                yield from reader.iter_batches(num_rows, row_groups=[block], column_indices=leaves)
 
     def null_count(self, block: int, name: str) -> int | None:
         """Add up the statistics of all leaves of a column."""
