@@ -100,12 +100,12 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
             before = _key(key, before)
         least = min(datasets, default=None)
         first = None if least is None else _value(datasets, least)
+        in_memory = isinstance(datasets, dict)
         # What reads its values as they are asked for is asked for one.
-        for key, value in (
-            datasets.items() if isinstance(datasets, dict) else [(least, first)][: len(datasets)]
-        ):
+        checked = datasets if in_memory or not datasets else {least: first}
+        for key, value in checked.items():
             _refuse_no_data(value, "map keys to the data of each", f" for {key!r}")
-        values = datasets.values() if isinstance(datasets, dict) else None
+        values = datasets.values() if in_memory else None
         found = DataSets(_pairs(datasets), len(datasets), first, _names(model, values))
     elif not isinstance(datasets, str | bytes) and named(datasets) is not None:
         raise TypeError(

@@ -127,9 +127,11 @@ class ParameterDraws:
             dims = dims_of(model, model[name])
             _refuse_filled_up(name, values[name], dims)
             for axis, (dim, labels) in enumerate(zip(dims, self.labels[name], strict=False)):
-                if labels is None and self.one_of_many and model.coords.get(dim):
-                    _refuse_unlabelled(name, str(dim))
-                if dim is None or dim in row_dims or labels is None:
+                if dim is None or dim in row_dims:
+                    continue
+                if labels is None:
+                    if self.one_of_many and model.coords.get(dim):
+                        _refuse_unlabelled(name, str(dim))
                     continue
                 if dim in self.changed:
                     raise ValueError(

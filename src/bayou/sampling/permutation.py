@@ -84,11 +84,12 @@ def _few(key: np.uint64, size: int) -> NDArray[np.int64]:
     numbers = np.arange(2**MIN_BITS)
     _pass(numbers, list(_rounds(key, halves, len(numbers))), halves)
     following = numbers.tolist()
-    places = following[:size]
-    for index, place in enumerate(places):
+    places = []
+    for number in range(size):
+        place = following[number]
         while place >= size:
-            place = following[place]  # noqa: PLW2901
-        places[index] = place
+            place = following[place]
+        places.append(place)
     return np.array(places)
 
 
@@ -111,7 +112,8 @@ def _round(word: np.uint64, seen: int, changed: int, count: int) -> Round:
             mixed: NDArray[np.uint64] = mix(half.astype(np.uint64) ^ word)
         return mixed.astype(np.int64) & changed
 
-    if count <= seen or seen > 2**13:
+    if count < 2 * seen:
+        # A table would be looked up once an entry.
         return bits
     results = bits(np.arange(seen + 1))
     # Every half is in range, which need not be checked.
