@@ -234,7 +234,7 @@ def test_no_thread_stays(row_source: Any, way: str, taken: int) -> None:
         (
             TypeError,
             {"columns": None},
-            "must be numbers, .*, got `name` of text.\nHint: choose oth",
+            "must be numbers, .*, got `name` of text or other objects.\nHint: choose oth",
         ),
         (TypeError, {"columns": "row"}, r"`columns` must be a list or a dict of names, got the te"),
         (ValueError, {"columns": ["rows"]}, "`name` must be a field of the source, got 'rows'"),
@@ -271,3 +271,21 @@ def test_steps_that_are_not_there(row_source: Any, step: Any, text: str) -> None
         assert found.state()["step"] == 2
         found.seek(12)
         assert list(found) == []
+
+
+def test_what_a_source_takes_has_batches() -> None:
+    with Batches({"x": np.arange(4)}, 2, order="sequential", epochs=1) as found:
+        assert [batch["x"].tolist() for batch in found] == [[0, 1], [2, 3]]
+
+
+def test_a_shard_is_one(row_source: Any) -> None:
+    with pytest.raises(TypeError, match=r"`shard` must be a bayou.Shard, got 3.\nHint: Shard\(ind"):
+        Batches(row_source([4]), 2, shard=3)  # type: ignore[arg-type]
+
+
+def test_a_state_is_no_step() -> None:
+    with (
+        Batches(np.arange(4), 2) as found,
+        pytest.raises(ValueError, match=r"got \{.*\}.\nHint: .* state is state\['step'\]"),
+    ):
+        found.seek(found.state())  # type: ignore[arg-type]

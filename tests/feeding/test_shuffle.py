@@ -403,6 +403,13 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
         run(Rows([10]), tmp_path / "none" / "rows")
 
 
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    # A name is at most 255 long, with what is put behind it.
+    with pytest.raises(OSError, match=r"`path` must be where folders can be made, got '.*name too"):
+        run(Rows([10]), tmp_path / ("x" * 250))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_at_a_time_are_refused(unfinished: Path) -> None:
     lock = os.open(unfinished.with_name("rows.partial"), os.O_RDONLY)
     try:

@@ -270,6 +270,9 @@ def test_columns_are_chosen(tmp_path: Path) -> None:
 def test_a_name_that_comes_twice(tmp_path: Path) -> None:
     table = pa.table([pa.array([1]), pa.array([2])], names=["x", "x"])
     path = write(tmp_path / "a.parquet", table)
+    (tmp_path / "a.csv").write_text("x,x\n1,2\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"got `x` twice in .*a.csv.\nHint: rename the columns"):
+        ArrowSource(tmp_path / "a.csv")
     with pytest.raises(ValueError, match=r"got `x` twice in .*a.parquet.\nHint: rename the col"):
         ArrowSource(path)
 

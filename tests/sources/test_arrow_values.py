@@ -45,3 +45,25 @@ def test_a_word_that_is_no_category() -> None:
     column = pa.array(["a", None, "z"]).dictionary_encode()
     with pytest.raises(ValueError, match=r"`x` must be of the categories 'a', 'b', got 'z'.\nHint"):
         arrow_values(column, arrow_field("x", column.type, ("a", "b")))
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(0, 4), st.integers(0, 2))
+def test_lists_in_lists_are_the_shape_of_a_row(
+    shape: list[int], num_rows: int, skipped: int
+) -> None:
+    array = np.arange((skipped + num_rows) * int(np.prod(shape))).reshape(-1, *shape)
+    column = pa.array(array.ravel())
+    for length in reversed(shape):
+        column = pa.FixedSizeListArray.from_arrays(column, length)
+    values, null = arrow_values(column.slice(skipped), arrow_field("x", column.type))
+    np.testing.assert_array_equal(values, array[skipped:], strict=True)
+    assert null is None
+
+
+def test_nulls_in_lists_of_lists_are_of_their_rows() -> None:
+    kind = pa.list_(pa.list_(pa.int64(), 2), 2)
+    column = pa.array([[[1, 2], [3, 4]], [[5, None], [7, 8]], [[1, 1], [2, 2]]], kind)
+    values, null = arrow_values(column, arrow_field("x", kind))
+    assert null is not None
+    assert null.tolist() == [False, True, False]
+    assert values[[0, 2]].tolist() == [[[1, 2], [3, 4]], [[1, 1], [2, 2]]]

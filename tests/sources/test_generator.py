@@ -220,3 +220,10 @@ def test_vectors_with_masked_values() -> None:
 def test_all_rows_have_nulls() -> None:
     with pytest.raises(ValueError, match=r"at least one field and one row, got no rows\."):
         by.source(of({"x": None}, {"x": None}), nulls="drop")
+
+
+@pytest.mark.parametrize("num_rows", [-1, 0, 1.5, True, "x"])
+def test_numbers_of_rows_that_are_none(num_rows: Any) -> None:
+    message = rf"`num_rows` must be a whole number of at least 1, got {num_rows!r}\.\nHint: leave"
+    with pytest.raises(ValueError, match=message):
+        by.source(of({"x": 0.0}), num_rows=num_rows)

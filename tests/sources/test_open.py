@@ -214,3 +214,19 @@ def test_mapped_files_are_on_this_machine(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match=wrong):
         by.scan("x.npy", filesystem=pa.fs.LocalFileSystem())
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "text"),
+    [
+        (3, TypeError, "`what` must be a path or a sequence of paths, got int.\nHint: name files"),
+        (None, TypeError, "`what` must be a path or a sequence of paths, got NoneType."),
+        (b"x.npy", TypeError, "`what` must be a path or a sequence of paths, got bytes."),
+        (["x.npy", 3], TypeError, "a sequence of paths, got one that holds int."),
+        ("", ValueError, "`what` must name files, got ''.\nHint: .* the working directory."),
+        (["x.npy", ""], ValueError, "`what` must name files, got ''."),
+    ],
+)
+def test_what_is_no_path(what: Any, error: Any, text: str) -> None:
+    with pytest.raises(error, match=text):
+        by.scan(what)

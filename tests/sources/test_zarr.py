@@ -8,6 +8,7 @@ import pytest
 import zarr
 
 import bayou.sources as by
+from bayou.sources.files import SourceError
 
 
 def group(path: Path, **arrays: np.ndarray) -> Path:
@@ -87,4 +88,22 @@ def test_zarr_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     path = group(tmp_path / "x.zarr", x=np.zeros(2))
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(ImportError, match=r'not installed\.\nHint: pip install "bayou\[zarr\]"'):
+        by.scan(path)
+
+
+@pytest.mark.parametrize("damage", [b"junk", b""])
+def test_a_damaged_chunk(tmp_path: Path, damage: bytes) -> None:
+    source = by.scan(group(tmp_path / "rows.zarr", x=np.arange(10.0), y=np.arange(10)))
+    (tmp_path / "rows.zarr" / "x" / "c" / "1").write_bytes(damage)
+    with pytest.raises(
+        SourceError, match=r"/x` must be whole, got a fault in its rows 4 to 7: .*\nHint: it is da"
+    ):
+        list(source.read(1, ["x"]))
+    assert next(source.read(1, ["y"]))["y"].tolist() == [4, 5, 6, 7]
+
+
+def test_damaged_metadata(tmp_path: Path) -> None:
+    path = group(tmp_path / "rows.zarr", x=np.arange(10.0))
+    (path / "zarr.json").write_text("{bad", encoding="utf-8")
+    with pytest.raises(SourceError, match=r"rows.zarr` must be whole, got a fault in its metadata"):
         by.scan(path)

@@ -12,9 +12,11 @@ import numpy as np
 from bayou.arguments import whole_number
 from bayou.feeding.feed import step_bytes
 from bayou.feeding.source_feed import SourceFeed
+from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.uniform import stream_key
 from bayou.sampling.weighted import Weighted
+from bayou.sources.open import source as as_source
 from bayou.sources.source import Column, choose
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from bayou.feeding.feed import Arrays
     from bayou.feeding.source_feed import AnyOrder
-    from bayou.sampling.shard import Shard
     from bayou.sources.source import Source
 
 type Batch = dict[str, NDArray[Any]]
@@ -47,8 +48,8 @@ class Batches:
 
     Parameters
     ----------
-    source : Source
-        The rows, from :func:`bayou.source` or :func:`bayou.scan`.
+    source : Source, or what :func:`bayou.source` takes
+        The rows.
     batch_size : int
         Rows of a batch.
     columns : list of str, or dict of str to str or list of str, optional
@@ -74,7 +75,7 @@ class Batches:
     Raises
     ------
     TypeError
-        If a field is text.
+        If a field is text, there is no source of such an object, or an argument is of another kind.
     ValueError
         If an argument is out of range, or the rows cannot be had in that order.
 
@@ -98,7 +99,7 @@ class Batches:
 
     def __init__(
         self,
-        source: Source,
+        source: Any,
         batch_size: int,
         *,
         columns: Sequence[str] | Mapping[str, str | Sequence[str]] | None = None,
@@ -108,10 +109,15 @@ class Batches:
         epochs: int | None = None,
         shard: Shard | None = None,
     ) -> None:
+        if shard is not None and not isinstance(shard, Shard):
+            raise TypeError(
+                f"`shard` must be a bayou.Shard, got {shard!r}.\n"
+                "Hint: Shard(index, num_shards) is the part of worker `index`, from 0."
+            )
         if random_seed is None:
             random_seed = secrets.randbits(63)
         self._seed = whole_number("random_seed", random_seed, 0, "any whole number will do.")
-        inputs, self._places = _inputs(source, columns)
+        inputs, self._places = _inputs(as_source(source), columns)
         if isinstance(order, Weighted | Stratified):
             self._places = [*self._places, _weight_place(len(inputs), self._places)]
         self._feed = SourceFeed(
@@ -169,7 +175,8 @@ class Batches:
         ValueError
             If there is no such step.
         """
-        step = whole_number("step", step, 0, "steps are numbered from 0.")
+        hint = "steps are numbered from 0; the step of a saved state is state['step']."
+        step = whole_number("step", step, 0, hint)
         if self.num_batches is not None and step > self.num_batches:
             raise ValueError(
                 f"`step` must be at most the number of batches, {self.num_batches}, got {step}.\n"

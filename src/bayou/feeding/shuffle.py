@@ -305,7 +305,13 @@ def _claimed(place: Path) -> Iterator[Path]:
             f"`path` must be in a folder that exists, got {str(place)!r}.\n"
             "Hint: make the folder, or check the name."
         )
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise type(error)(
+            f"`path` must be where folders can be made, got {str(place)!r}: {error.strerror}.\n"
+            "Hint: pass another path, or change the permissions."
+        ) from error
     lock = os.open(folder, os.O_RDONLY)
     try:
         try:
@@ -348,7 +354,7 @@ def _size(count: int) -> str:
 
 def _memory_bytes(memory: int | str) -> int:
     """Read a size in bytes: a whole number, or a text with a unit."""
-    hint = 'pass a number of bytes, or a text such as "512 MiB" or "2 GB".'
+    hint = 'pass a number of bytes, or a text with its unit, such as "512 MiB" or "1000 B".'
     if not isinstance(memory, str):
         return whole_number("memory", memory, 1, hint)
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?|)B\s*", memory)

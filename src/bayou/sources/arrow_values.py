@@ -80,7 +80,7 @@ def arrow_values(column: Any, field: Field) -> Masked:
     num_rows = len(column)
     for length in field.shape:
         # The values know nothing of the slice that the list is.
-        column = column.values.slice(column.offset * length, num_rows * length)
+        column = column.values.slice(column.offset * length, len(column) * length)
         inner = _null(column)
         if inner is not None:
             inner = inner.reshape(num_rows, -1).any(axis=1)

@@ -110,7 +110,8 @@ def _scan(file: File) -> CsvData:
         with reading(file, place):
             table = _parse(data, header, csv.ConvertOptions())
         if table.num_rows:
-            nulls = frozenset(name for name in header if table[name].null_count)
+            columns = zip(header, table.columns, strict=True)
+            nulls = frozenset(name for name, column in columns if column.null_count)
             lines.append(Lines(start, len(data), table.num_rows, nulls))
             schemas.append(table.schema)
         start += len(data)

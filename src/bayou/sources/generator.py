@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.arguments import whole_number
 from bayou.sources.array import array_column, check_names, empty_error
 from bayou.sources.nulls import complete_rows, without_nulls
 from bayou.sources.source import Source, choose, listed
@@ -51,7 +52,7 @@ class GeneratorSource(Source):
     TypeError
         If it returns no iterator of dicts.
     ValueError
-        If it returns the same iterator again, or if there are no items.
+        If it returns the same iterator again, if there are no items, or if `num_rows` is none.
     RuntimeError
         If it raises, with the number of the item.
     """
@@ -63,6 +64,9 @@ class GeneratorSource(Source):
         num_rows: int | None = None,
         nulls: Nulls = "refuse",
     ) -> None:
+        if num_rows is not None:
+            hint = "leave it out where the number is unknown."
+            num_rows = whole_number("num_rows", num_rows, 1, hint)
         self._make = make
         self._nulls = nulls
         self._num_rows = num_rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -125,7 +125,8 @@ def scan(
         The fields to offer; by default all.
     nulls : {"refuse", "drop"}, optional
         Make a null an error when it is read (the default), or leave out the rows that have one in
-        the columns and count them in ``num_dropped``. Formats of arrays have no nulls.
+        the columns and count them in ``num_dropped``. In CSV, empty values, NA, NULL and NaN are
+        nulls; formats of arrays have none.
     filesystem : pyarrow.fs.FileSystem or fsspec filesystem, optional
         Where the paths are, for the formats of Arrow, and Zarr (fsspec). URLs say it themselves.
 
@@ -138,9 +139,11 @@ def scan(
     ------
     FileNotFoundError
         If no file matches.
+    TypeError
+        If there is something else than paths.
     ValueError
-        If the format is unknown or not one, if files do not fit each other, or if there are no
-        fields or rows.
+        If a path is empty, if the format is unknown or not one, if files do not fit each other, or
+        if there are no fields or rows.
     ImportError
         If a package that reads the format is not installed.
 
@@ -160,7 +163,7 @@ def scan(
             f"`format` must be one of {', '.join(_CALLED)}, got {format!r}.\n"
             "Hint: leave it out where the names of the files end in what they are."
         )
-    paths = [what] if isinstance(what, str | os.PathLike) else list(what)
+    paths = _paths(what)
     found = _CALLED[format] if format is not None else _format(paths, filesystem)
     if found is None or found in SUFFIXES:
         known = cast("Any", found)
@@ -176,6 +179,25 @@ def scan(
         for path in ([single] if filesystem is not None else _expand(single, found))
     }
     return next(iter(opened.values())) if len(opened) == 1 else ChainSource(opened)
+
+
+def _paths(what: Paths) -> list[str | os.PathLike[str]]:
+    """Return one path or several as a list."""
+    hint = (
+        'name files, folders or globs, such as "flights/*.parquet"; "." is the working directory. '
+        "Objects in memory go to by.source."
+    )
+    single = isinstance(what, str | bytes | os.PathLike) or not isinstance(what, Iterable)
+    paths: list[Any] = [what] if single else list(cast("Iterable[Any]", what))
+    for path in paths:
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(
+                "`what` must be a path or a sequence of paths, got "
+                f"{'' if single else 'one that holds '}{type(path).__name__}.\nHint: {hint}"
+            )
+        if not os.fspath(path):
+            raise ValueError(f"`what` must name files, got {path!r}.\nHint: {hint}")
+    return paths
 
 
 def _source(obj: Any, nulls: Nulls) -> Source:

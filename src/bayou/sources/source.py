@@ -360,9 +360,10 @@ def refuse_text(fields: Sequence[Field]) -> None:
         if field.dtype == object:
             raise TypeError(
                 "The fields of a batch or a container must be numbers, booleans, dates or "
-                f"categories, got `{field.name}` of text.\n"
-                "Hint: choose other fields, or make it categorical where the data are kept "
-                "(a pandas Categorical, a Polars Enum, an Arrow dictionary)."
+                f"categories, got `{field.name}` of text or other objects.\n"
+                "Hint: choose other fields, or change it where the data are kept: make text "
+                "categorical (a pandas Categorical, a Polars Enum, an Arrow dictionary), and lists "
+                "of one length such (a Polars Array, an Arrow fixed-size list)."
             )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayou.sources.array import VALUE, array_column, check_not_empty, one_length
+from bayou.sources.files import SourceError
 from bayou.sources.source import Source, choose, even_blocks
 
 if TYPE_CHECKING:
@@ -37,6 +39,13 @@ class ZarrSource(Source):
         If the arrays differ in length, or there are none, or none of such a name.
     FileNotFoundError
         If there is no such group or array.
+    SourceError
+        If its metadata cannot be read.
+
+    Notes
+    -----
+    A chunk that is not there is one of fill values: Zarr leaves out such chunks, so that one that
+    was lost cannot be told from them.
     """
 
     def __init__(
@@ -67,12 +76,21 @@ class ZarrSource(Source):
         return even_blocks(self._num_rows, self._block_rows)
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
-        """Yield a block: the chunks of each array that lie in it."""
-        rows = slice(block * self._block_rows, (block + 1) * self._block_rows)
-        yield {
-            field.name: self._arrays[field.name][rows].astype(field.dtype, copy=False)
-            for field in choose(self._fields, names)
-        }
+        """Yield a block: the chunks of each array that lie in it.
+
+        Raises
+        ------
+        SourceError
+            If a chunk cannot be decoded.
+        """
+        first = block * self._block_rows
+        last = min(first + self._block_rows, self._num_rows)
+        table = {}
+        for field in choose(self._fields, names):
+            array = self._arrays[field.name]
+            with _reading(array.store_path, f"rows {first} to {last - 1}"):
+                table[field.name] = array[first:last].astype(field.dtype, copy=False)
+        yield table
 
 
 def is_zarr(path: Path) -> bool:
@@ -112,7 +130,23 @@ def _open(where: Any, filesystem: Any) -> Any:
         where = zarr.storage.FsspecStore.from_mapper(filesystem.get_mapper(where), read_only=True)
     elif isinstance(where, Path):
         where = str(where)
-    return zarr.open(where, mode="r")
+    with _reading(where, "metadata"):
+        return zarr.open(where, mode="r")
+
+
+@contextmanager
+def _reading(where: Any, place: str) -> Iterator[None]:
+    """Say where it was, if reading fails, by whatever codec and store."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (ValueError, RuntimeError, KeyError, OSError) as error:
+        raise SourceError(
+            f"`{where}` must be whole, got a fault in its {place}: "
+            f"{' '.join(str(error).split()).rstrip(' .')}.\n"
+            "Hint: it is damaged, or no Zarr array or group; write it anew."
+        ) from error
 
 
 def _field(name: str, array: Any) -> Field:
