@@ -306,7 +306,7 @@ def test_a_copy_still_knows_its_source(copied: Any, folder: Path) -> None:
     with pm.Model() as model:
         mu = pm.Normal("mu", 0, 10)
         pm.Normal("y", mu, 2, observed=other, total_size=NUM_ROWS)
-    found = fit(model)
+    found = fit(model, n=2500)
     assert float(found.mean["mu"]) == pytest.approx(Y.mean(), abs=0.2 * 2 / NUM_ROWS**0.5)
     other.update_shared()
 
