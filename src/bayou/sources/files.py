@@ -114,11 +114,16 @@ def reading(file: File, place: str) -> Iterator[None]:
         raise
     except (pa.ArrowException, OSError, EOFError) as error:
         file.check()
-        raise SourceError(
-            f"`{file.path}` must be whole, got a fault in its {place}: "
-            f"{' '.join(str(error).split()).rstrip(' .')}.\n"
-            "Hint: the file is damaged, or no file of this format; write it anew."
-        ) from error
+        hint = "the file is damaged, or no file of this format; write it anew."
+        raise fault_in(file.path, place, error, hint) from error
+
+
+def fault_in(where: Any, place: str, error: Exception, hint: str) -> SourceError:
+    """Return the error that says what was found to be damaged, and in which part of it."""
+    return SourceError(
+        f"`{where}` must be whole, got a fault in its {place}: "
+        f"{' '.join(str(error).split()).rstrip(' .')}.\nHint: {hint}"
+    )
 
 
 def find_files(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.sources.array import VALUE, array_column, check_not_empty, one_length
-from bayou.sources.files import SourceError
+from bayou.sources.files import fault_in
 from bayou.sources.source import Source, choose, even_blocks
 
 if TYPE_CHECKING:
@@ -142,11 +142,8 @@ def _reading(where: Any, place: str) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (ValueError, RuntimeError, KeyError, OSError) as error:
-        raise SourceError(
-            f"`{where}` must be whole, got a fault in its {place}: "
-            f"{' '.join(str(error).split()).rstrip(' .')}.\n"
-            "Hint: it is damaged, or no Zarr array or group; write it anew."
-        ) from error
+        hint = "it is damaged, or no Zarr array or group; write it anew."
+        raise fault_in(where, place, error, hint) from error
 
 
 def _field(name: str, array: Any) -> Field:
