@@ -31,8 +31,8 @@ import numpy as np
 
 import bayou as by
 from bayou.cluster.ray import workers
-from bayou.inference import outcomes
-from bayou.inference.many import nuts_outcomes
+from bayou.many import dispatch as outcomes
+from bayou.many.sample_many import nuts_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

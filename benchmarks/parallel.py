@@ -28,7 +28,7 @@ from peers import load
 import bayou as by
 from bayou.cluster.cores import use_cores
 from bayou.cluster.ray import Ray, workers
-from bayou.inference.parallel import Part
+from bayou.fitting.stochastic.distributed import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable

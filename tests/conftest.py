@@ -1,12 +1,23 @@
-"""A Ray instance for a module of tests: its workers are not starved by what runs beside them."""
+"""Fixtures that tests of several folders share: a Ray cluster, programs of a JAX density."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
+import jax
+import pymc as pm
 import pytest
+
+from bayou.density.evaluator import Block, Evaluator
+from bayou.density.flat_position import Layout
+from bayou.density.program import Program, compile_program
+
+type Density = Callable[[jax.Array], jax.Array]
+type ProgramOf = Callable[[Density, int], Program]
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +34,27 @@ def two_cores() -> Iterator[None]:
             ray.init("local", num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
         yield
         ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def program_of() -> ProgramOf:
+    """Return a program of one variable without data, with another density in its place."""
+    with pm.Model() as model:
+        pm.Flat("x")
+    plain = compile_program(model)
+
+    def of(density: Density, size: int) -> Program:
+        return replace(
+            plain,
+            layout=Layout(("x",), ((size,),), (False,)),
+            density=lambda position, inputs, weights=None: density(position),
+            compiled={},
+        )
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def evaluator_of(program_of: ProgramOf) -> Any:
+    """Return an evaluator of a density."""
+    return lambda density, size: Evaluator(program_of(density, size), [Block((), 1.0, 1)])

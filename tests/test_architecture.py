@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import packages_distributions
 from itertools import chain
 from pathlib import Path
@@ -24,10 +26,41 @@ import bayou as by
 ROOT = Path(by.__file__).parents[2]
 PACKAGE = ROOT / "src" / "bayou"
 FILES = sorted(PACKAGE.rglob("*.py"))
-STAGES = ("sources", "sampling", "feeding", "containers", "cluster", "inference", "results")
-SHARED = {"arguments"}
+# The rooms in the order in which a row passes them: each imports from those before it alone.
+ROOMS = (
+    "arguments",
+    "errors",
+    "progress",
+    "datasets",
+    "storage",
+    "cluster",
+    "sources",
+    "sampling",
+    "feeding",
+    "preparation",
+    "containers",
+    "models",
+    "density",
+    "batching",
+    "provenance",
+    "fitting",
+    "nuts",
+    "many",
+    "prediction",
+)
+# The folders in a room, in order too; the files of the room itself come after them.
+INNER_ROOMS = {
+    "containers": ("variables", "reading"),
+    "fitting": ("guides", "rows", "fixed_draws", "stochastic"),
+    "many": ("results", "vectorised"),
+    "prediction": ("graph", "output"),
+    "sources": ("base", "in_memory", "streams", "files", "derived"),
+}
+# These stand on the public list.
+ON_TOP = {"cli", "pymc3", "testing"}
 OPTIONAL = {"blackjax", "duckdb", "matplotlib", "polars", "ray", "torch", "zarr"}
-MAX_LINES = 500
+MAX_FILES = 12
+MAX_LINES = 400
 
 each_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 
@@ -45,13 +78,8 @@ class Import:
         """The top of the module's name."""
         return self.module.partition(".")[0]
 
-    @property
-    def stage(self) -> str | None:
-        """The part of bayou that it is of, "" for the public list itself."""
-        package, _, rest = self.module.partition(".")
-        return rest.partition(".")[0] if package == "bayou" else None
 
-
+@cache
 def imports_of(file: Path) -> list[Import]:
     return list(_imports(ast.parse(file.read_text(encoding="utf-8")), late=False, typing=False))
 
@@ -61,9 +89,10 @@ def _imports(node: ast.AST, *, late: bool, typing: bool) -> Iterator[Import]:
         case ast.Import():
             yield from (Import(alias.name, late, typing) for alias in node.names)
         case ast.ImportFrom(module=str(module), level=0):
-            # `from bayou import sampling` imports a part, `from bayou.sampling import x` a name.
-            names = [f"bayou.{alias.name}" for alias in node.names if module == "bayou"]
-            yield from (Import(name, late, typing) for name in names or [module])
+            # A name may be that of a module: `from bayou.nuts import sample`.
+            for alias in node.names:
+                name = f"{module}.{alias.name}"
+                yield Import(name if name in MODULES else module, late, typing)
         case ast.ImportFrom():
             raise AssertionError(f"line {node.lineno}: import by the full name, not a relative one")
     late = late or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -72,31 +101,55 @@ def _imports(node: ast.AST, *, late: bool, typing: bool) -> Iterator[Import]:
         yield from _imports(child, late=late, typing=typing)
 
 
-def part_of(file: Path) -> str:
-    """The part of bayou that a file is of, "" for the public list itself."""
-    first = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return "" if first == "__init__" else first
+def module_of(file: Path) -> str:
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
 
 
-def may_import(part: str, imported: Import) -> bool:
-    stage = imported.stage
-    if stage is None or stage == part:
-        return True
-    if stage in {"pymc3", "cli"} or part in SHARED | {"datasets"}:
-        return False
-    if part not in STAGES or stage in SHARED:
-        return True
-    if part == "inference" and stage == "results":
-        return True
-    if part == "results" and stage == "inference":
-        return imported.typing
-    return stage in STAGES[: STAGES.index(part)]
+MODULES = {module_of(file): file for file in FILES}
+
+
+def place_of(module: str) -> tuple[int, int]:
+    """Where a module stands: the number of its room, and of the folder in it."""
+    _, room, inner, *_ = [*module.split("."), "", ""]
+    if not room:
+        return len(ROOMS) + 1, 0
+    if room in ON_TOP:
+        return len(ROOMS), 0
+    inner_rooms = INNER_ROOMS.get(room, ())
+    return ROOMS.index(room), (
+        inner_rooms.index(inner) if inner in inner_rooms else len(inner_rooms)
+    )
 
 
 @each_file
 def test_imports_go_one_way(file: Path) -> None:
-    part = part_of(file)
-    assert [found.module for found in imports_of(file) if not may_import(part, found)] == []
+    place = place_of(module_of(file))
+    imported = {found.module for found in imports_of(file) if found.package == "bayou"}
+    on_top = {"bayou"} if place == (len(ROOMS), 0) else set()
+    assert [name for name in sorted(imported - on_top) if place_of(name) > place] == []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    imports = {
+        module: {found.module for found in imports_of(file) if found.package == "bayou"} - {module}
+        for module, file in MODULES.items()
+        if place_of(module)[0] < len(ROOMS)
+    }
+    while free := [module for module, found in imports.items() if not found & imports.keys()]:
+        for module in free:
+            del imports[module]
+    assert sorted(imports) == []
+
+
+def test_folders_are_small() -> None:
+    folders = Counter(file.parent for file in FILES)
+    assert {str(folder): number for folder, number in folders.items() if number > MAX_FILES} == {}
+
+
+def test_no_file_name_stands_twice() -> None:
+    names = Counter(file.name for file in FILES if file.name != "__init__.py")
+    assert [name for name, number in names.items() if number > 1] == []
 
 
 @each_file

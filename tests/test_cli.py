@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 import bayou as by
 from bayou.cli import app
-from bayou.sources.store import open_store
+from bayou.sources.files.store import open_store
 
 
 @pytest.fixture

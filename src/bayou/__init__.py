@@ -2,38 +2,38 @@
 
 from importlib.metadata import version as _version
 
+from bayou.batching.minibatch_model import batched
 from bayou.cluster.ray import Ray
 from bayou.containers.data import Data
-from bayou.containers.generator import GeneratorAdapter, generator
 from bayou.containers.minibatch import Minibatch, align_minibatches
 from bayou.containers.set_data import set_data
+from bayou.containers.variables.generator import GeneratorAdapter, generator
 from bayou.datasets import get_data
+from bayou.density.non_finite import DivergenceError
 from bayou.feeding.batches import Batches
-from bayou.feeding.inspect import Inspection, inspect
-from bayou.feeding.shuffle import shuffle
-from bayou.inference.batched import batched
-from bayou.inference.calibrate import calibrate
-from bayou.inference.describe import describe
-from bayou.inference.faults import DivergenceError
-from bayou.inference.fit import ConvergenceWarning, fit
-from bayou.inference.fit_many import fit_many
-from bayou.inference.load import load
-from bayou.inference.many import sample_many
-from bayou.inference.nuts import sample
-from bayou.inference.predict import predict
-from bayou.inference.provenance import verify
-from bayou.results.calibration import Calibration
-from bayou.results.description import Description
-from bayou.results.diagram import Diagram
-from bayou.results.fit import Fit
-from bayou.results.provenance import Verification
+from bayou.fitting.fit import ConvergenceWarning, fit
+from bayou.fitting.fit_result import Fit
+from bayou.fitting.saved_fit import load
+from bayou.many.calibrate import calibrate
+from bayou.many.fit_many import fit_many
+from bayou.many.results.calibration import Calibration
+from bayou.many.sample_many import sample_many
+from bayou.nuts.sample import sample
+from bayou.prediction.predict import predict
+from bayou.preparation.inspect import Inspection, inspect
+from bayou.preparation.shuffle import shuffle
+from bayou.provenance.describe import describe
+from bayou.provenance.description import Description
+from bayou.provenance.diagram import Diagram
+from bayou.provenance.record import Verification
+from bayou.provenance.verify import verify
 from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.weighted import Weighted
-from bayou.sources.files import SourceError
+from bayou.sources.base.source import Column, Field, Source
+from bayou.sources.files.paths import SourceError
 from bayou.sources.open import scan, source
-from bayou.sources.source import Column, Field, Source
-from bayou.sources.sql import sql
+from bayou.sources.streams.sql import sql
 
 __all__ = [
     "Batches",

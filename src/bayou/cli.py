@@ -9,15 +9,15 @@ import typer
 from rich.console import Console
 
 import bayou as by
-from bayou.feeding.inspect import inspect as look_at
-from bayou.feeding.shuffle import shuffle as write_shuffled
+from bayou.preparation.inspect import inspect as look_at
+from bayou.preparation.shuffle import shuffle as write_shuffled
 from bayou.sources import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bayou.sources import Source
-    from bayou.sources.nulls import Nulls
+    from bayou.sources.base.nulls import Nulls
 
 app = typer.Typer(help="The data layer for Bayesian models.", no_args_is_help=True)
 

@@ -150,7 +150,7 @@ def _check_take(source: Source, table: Table) -> None:
             continue
         raise AssertionError(
             f"`take` must raise IndexError for row {wrong} of {total}, got no error.\n"
-            "Hint: bayou.sources.source.check_rows does so."
+            "Hint: bayou.sources.base.source.check_rows does so."
         )
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from bayou.cluster.ray import Ray, workers
-from bayou.inference.parallel import Part
+from bayou.fitting.stochastic.distributed import Part
 
 type Script = Callable[[str], ModuleType]
 

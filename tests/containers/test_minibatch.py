@@ -18,7 +18,7 @@ from pytensor.graph.replace import clone_replace
 from scipy import stats
 
 import bayou as by
-from bayou.containers.rows import UniformRows
+from bayou.containers.variables.random_rows import UniformRows
 
 MODES = ["FAST_COMPILE", "NUMBA", "JAX"]
 

@@ -7,7 +7,7 @@ import fsspec
 import pytest
 from pyarrow import fs
 
-from bayou.sources.files import find_files, locate
+from bayou.sources.files.paths import find_files, locate
 
 NAMES = (
     "a.parquet",

@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 import bayou.sources as by
-from bayou.feeding.shuffle import shuffle
+from bayou.preparation.shuffle import shuffle
 
 TABLE = pa.table({"x": np.arange(6.0), "y": np.arange(6)})
 

@@ -9,7 +9,11 @@ import pymc as pm
 import pytensor
 from pymc.exceptions import ShapeError
 
-from bayou.containers.dims import (
+from bayou.containers.reading.dropped_rows import keep, refuse_unnamed, whole_dim
+from bayou.containers.reading.imputation import check_masks, imputed
+from bayou.containers.reading.labelled_array import LabelledArray, to_array
+from bayou.containers.reading.new_columns import read_new, read_options
+from bayou.containers.variables.dims import (
     by_dim,
     evaluate_length,
     length_of,
@@ -20,21 +24,17 @@ from bayou.containers.dims import (
     resize,
     write,
 )
-from bayou.containers.impute import check_masks, imputed
-from bayou.containers.labelled import LabelledArray, to_array
-from bayou.containers.left_out import keep, refuse_unnamed, whole_dim
-from bayou.containers.new_columns import read_new, read_options
-from bayou.containers.resident import as_column, hold, load
+from bayou.containers.variables.resident_rows import as_column, hold, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytensor.tensor.sharedvar import TensorSharedVariable
 
-    from bayou.containers.dims import Arrays, Dims, Labels
-    from bayou.containers.left_out import AllRows, Kept
-    from bayou.containers.new_columns import NewColumns
-    from bayou.containers.resident import Resident
+    from bayou.containers.reading.dropped_rows import AllRows, Kept
+    from bayou.containers.reading.new_columns import NewColumns
+    from bayou.containers.variables.dims import Arrays, Dims, Labels
+    from bayou.containers.variables.resident_rows import Resident
 
 RESERVED_DIMS = ("chain", "draw", "__sample__")
 

@@ -15,9 +15,9 @@ import pytensor
 from pytensor.compile.mode import Mode
 from pytensor.tensor.variable import TensorVariable
 
-from bayou.containers.labelled import to_array
-from bayou.containers.resident import as_column, hold, load, move_on, resident_of
-from bayou.containers.rows import random_slice, step_variable
+from bayou.containers.reading.labelled_array import to_array
+from bayou.containers.variables.random_rows import random_slice, step_variable
+from bayou.containers.variables.resident_rows import as_column, hold, load, move_on, resident_of
 from bayou.sampling.axes import axis_samples, memory_slices
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytensor.tensor.sharedvar import TensorSharedVariable
 
     from bayou.sampling.axes import AxisSample, BatchSize, MemorySize
-    from bayou.sources.source import Column, Source
+    from bayou.sources.base.source import Column, Source
 
 _INTERPRETED = Mode(linker="py", optimizer="fast_compile")
 _alive: weakref.WeakSet[Minibatch] = weakref.WeakSet()

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pymc.exceptions import ShapeError
 from pytensor.compile.sharedvalue import SharedVariable
 
-from bayou.containers.columns import columns_of
-from bayou.containers.dims import (
+from bayou.containers.reading.column_reader import columns_of
+from bayou.containers.reading.dropped_rows import keep, rows_of, whole_dim
+from bayou.containers.reading.imputation import check_masks
+from bayou.containers.reading.new_values import check_features, exports, read_values
+from bayou.containers.variables.dims import (
     by_dim,
     dims_of,
     evaluate_length,
@@ -21,18 +24,15 @@ from bayou.containers.dims import (
     resize,
     write,
 )
-from bayou.containers.impute import check_masks
-from bayou.containers.left_out import keep, rows_of, whole_dim
-from bayou.containers.new_values import check_features, exports, read_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import pymc as pm
 
-    from bayou.containers.dims import Arrays, Labels
-    from bayou.containers.left_out import AllRows, Kept
-    from bayou.containers.new_values import NewValues
+    from bayou.containers.reading.dropped_rows import AllRows, Kept
+    from bayou.containers.reading.new_values import NewValues
+    from bayou.containers.variables.dims import Arrays, Labels
 
 
 def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: Any = None) -> None:

@@ -1,5 +1,5 @@
 """The data files that ship with bayou, and those of the PyMC examples, behind `get_data`."""
 
-from bayou.datasets.data_file import get_data
+from bayou.datasets.shipped import get_data
 
 __all__ = ["get_data"]

@@ -16,8 +16,8 @@ from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.uniform import stream_key
 from bayou.sampling.weighted import Weighted
+from bayou.sources.base.source import Column, choose
 from bayou.sources.open import source as as_source
-from bayou.sources.source import Column, choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from bayou.feeding.feed import Arrays
     from bayou.feeding.source_feed import AnyOrder
-    from bayou.sources.source import Source
+    from bayou.sources.base.source import Source
 
 type Batch = dict[str, NDArray[Any]]
 # The name of a field, the input that it is in, and the column of it, if it has several.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.sources.source import Source
+    from bayou.sources.base.source import Source
 
 
 class Extremes(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.sources.source import refuse_text
+from bayou.sources.base.source import refuse_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.feeding.feed import Arrays
-    from bayou.sources.source import Column, Field, Source, Table
+    from bayou.sources.base.source import Column, Field, Source, Table
 
 # Rows whose fields are written one after the other: they are still in the cache for the last.
 TILE_BYTES = 2**19

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bayou.sources.source import Source
+    from bayou.sources.base.source import Source
 
 # The part of the free memory that rows may take.
 SHARE = 0.25

@@ -14,7 +14,7 @@ from bayou.arguments import whole_number
 from bayou.feeding.feed import take_rows
 from bayou.feeding.layout import Layout
 from bayou.feeding.memory import default_window
-from bayou.feeding.window import WindowReader, WindowStream, count_blocks
+from bayou.feeding.window_reader import WindowReader, WindowStream, count_blocks
 from bayou.sampling.order import ORDERS
 from bayou.sampling.sequence import sequential_rows
 from bayou.sampling.shard import Shard
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bayou.feeding.feed import Arrays, Feed
     from bayou.sampling.order import Order
-    from bayou.sources.source import Column
+    from bayou.sources.base.source import Column
 
 type AnyOrder = str | Weighted | Stratified
 

@@ -10,7 +10,7 @@ from pymc.pytensorf import floatX, intX
 from pytensor.tensor.random.variable import RandomGeneratorSharedVariable
 
 from bayou import generator
-from bayou.containers.generator import GeneratorOp
+from bayou.containers.variables.generator import GeneratorOp
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable

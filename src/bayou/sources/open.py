@@ -12,7 +12,16 @@ import numpy as np
 import pyarrow as pa
 import xarray as xr
 
-from bayou.sources.array import (
+from bayou.sources.base.nulls import check_nulls
+from bayou.sources.base.source import Source
+from bayou.sources.derived.adapter import WrappedSource
+from bayou.sources.derived.concatenated import ChainSource
+from bayou.sources.files.arrow import ArrowSource
+from bayou.sources.files.npy import NpySource
+from bayou.sources.files.paths import SUFFIXES, is_glob
+from bayou.sources.files.store import is_store, open_store
+from bayou.sources.files.zarr import ZarrSource, is_zarr, is_zarr_object
+from bayou.sources.in_memory.array import (
     VALUE,
     array_column,
     check_names,
@@ -20,26 +29,17 @@ from bayou.sources.array import (
     from_columns,
     named_arrays,
 )
-from bayou.sources.arrow import ArrowSource
-from bayou.sources.chain import ChainSource
-from bayou.sources.files import SUFFIXES, is_glob
-from bayou.sources.frame import from_frame, series_column
-from bayou.sources.generator import GeneratorSource
-from bayou.sources.lazy import from_lazy
-from bayou.sources.npy import NpySource
-from bayou.sources.nulls import check_nulls
-from bayou.sources.source import Source
-from bayou.sources.store import is_store, open_store
-from bayou.sources.wrapped import WrappedSource
-from bayou.sources.xarray import from_xarray
-from bayou.sources.zarr import ZarrSource, is_zarr, is_zarr_object
+from bayou.sources.in_memory.frame import from_frame, series_column
+from bayou.sources.in_memory.xarray import from_xarray
+from bayou.sources.streams.lazy_frame import from_lazy
+from bayou.sources.streams.row_generator import GeneratorSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bayou.sources.files import Paths
-    from bayou.sources.nulls import Masked, Nulls
-    from bayou.sources.source import Field
+    from bayou.sources.base.nulls import Masked, Nulls
+    from bayou.sources.base.source import Field
+    from bayou.sources.files.paths import Paths
 
 # What a file or folder is, by the ending of its name, and how formats may be called.
 _FORMATS = {ending: name for name, endings in SUFFIXES.items() for ending in endings} | {

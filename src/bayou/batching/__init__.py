@@ -1,0 +1,1 @@
+"""The same model in minibatches, and the checks that this is valid."""

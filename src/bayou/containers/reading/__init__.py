@@ -1,0 +1,1 @@
+"""Tables and arrays read into the values of containers."""

@@ -1,0 +1,1 @@
+"""The PyTensor variables and operations that containers are made of."""

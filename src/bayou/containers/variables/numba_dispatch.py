@@ -1,0 +1,78 @@
+"""How Numba compiles the operations of the containers: rows, lengths, a generator's items."""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numba
+import numpy as np
+from pytensor.link.numba.dispatch.basic import (
+    get_numba_type,
+    numba_funcify,
+    numba_njit,
+    register_funcify_default_op_cache_key,
+)
+
+from bayou.containers.variables.generator import NextItem
+from bayou.containers.variables.random_rows import NumRows, UniformRows
+from bayou.sampling import uniform
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pytensor.graph.basic import Apply
+
+
+@register_funcify_default_op_cache_key(UniformRows)
+def _uniform_rows(op: UniformRows, node: Apply[Any] | None = None, **kwargs: Any) -> Any:
+    mix, scale = numba_njit(uniform.mix), numba_njit(uniform.scale)
+    stream_key, size, golden = np.uint64(op.key), op.size, uniform.GOLDEN
+
+    @numba_njit
+    def rows_of_step(step: Any, length: Any) -> Any:
+        num_rows = np.uint64(length.item())
+        start = mix(stream_key + mix(np.uint64(step.item()) + golden))
+        rows = np.empty(size, dtype=np.int64)
+        for index in range(size):
+            rows[index] = np.int64(scale(mix(start + np.uint64(index + 1) * golden), num_rows))
+        return rows
+
+    return rows_of_step
+
+
+@register_funcify_default_op_cache_key(NumRows)
+def _num_rows(op: NumRows, node: Apply[Any] | None = None, **kwargs: Any) -> Any:
+    axis = op.axis
+
+    @numba_njit
+    def num_rows(storage: Any) -> Any:
+        return np.array(storage.shape[axis])
+
+    return num_rows
+
+
+class _Taker:
+    """Takes items from object mode; says in Numba's own terms that it cannot be cached on disk."""
+
+    def __init__(self, op: NextItem) -> None:
+        self.op = op
+
+    def __call__(self) -> NDArray[Any]:
+        return self.op.take()
+
+    def __reduce__(self) -> NoReturn:
+        raise pickle.PicklingError("A generator's items live in this process alone.")
+
+
+@numba_funcify.register(NextItem)
+def _next_item(op: NextItem, node: Apply[Any], **kwargs: Any) -> Any:
+    item_type = get_numba_type(node.outputs[0].type)
+    take = _Taker(op)
+
+    @numba_njit
+    def next_item() -> Any:
+        with numba.objmode(item=item_type):
+            item = take()
+        return item  # noqa: RET504 (object mode hands it over by its name)
+
+    return next_item

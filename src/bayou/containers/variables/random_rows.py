@@ -1,0 +1,148 @@
+"""The graph of a random slice: row numbers as a PyTensor operation, and the slice that they cut.
+
+The operations of PyTensor and PyMC that a minibatch builds on are touched in this file alone. The
+rows are a deterministic function of a step that each evaluation advances, not a random variable, so
+PyMC takes a minibatch, and a cast of one, as observed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pymc.data import MinibatchOp
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
+from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.tensor.sharedvar import TensorSharedVariable
+
+import bayou.containers.variables.numba_loader  # noqa: F401
+from bayou.sampling import uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
+
+    from bayou.sampling.axes import AxisSample
+
+
+class StepVariable(TensorSharedVariable):
+    """A shared step counter that every evaluation of a compiled function moves on by one."""
+
+    @property
+    def default_update(self) -> TensorVariable:
+        """The step after this one."""
+        return self + np.int64(1)
+
+
+def step_variable(name: str) -> StepVariable:
+    """Return a step counter that starts at 0."""
+    return StepVariable(
+        type=pt.TensorType("int64", shape=()), value=np.array(0), strict=False, name=name
+    )
+
+
+class UniformRows(Op):
+    """Row numbers of a step: inputs (step, length of the axis), output int64 of shape (size,)."""
+
+    __props__ = ("key", "size")
+
+    def __init__(self, key: int, size: int) -> None:
+        self.key = key
+        self.size = size
+
+    def make_node(self, step: Variable, length: Variable) -> Apply[Any]:
+        """Apply the operation to a scalar step and a scalar length."""
+        inputs = [pt.as_tensor(step, dtype="int64"), pt.as_tensor(length, dtype="int64")]
+        return Apply(self, inputs, [pt.TensorType("int64", shape=(None,))()])
+
+    def perform(
+        self, node: Apply[Any], inputs: Sequence[Any], output_storage: list[list[Any]]
+    ) -> None:
+        """Evaluate the operation with NumPy."""
+        step, length = inputs
+        output_storage[0][0] = uniform.uniform_rows(
+            self.key, np.uint64(step), np.uint64(length), self.size
+        )
+
+    def infer_shape(self, *unused: Any) -> list[tuple[Any, ...]]:
+        """Return the shape of the row numbers; PyTensor 3.3 passes one argument less than 3.1."""
+        return [(pt.constant(self.size, dtype="int64"),)]
+
+
+@jax_funcify.register(UniformRows)
+def _jax_uniform_rows(op: UniformRows, **kwargs: Any) -> Any:
+    import jax.numpy as jnp
+
+    def rows_of_step(step: Any, length: Any) -> Any:
+        num_rows = jnp.asarray(length).astype(jnp.uint64)
+        return uniform.uniform_rows(
+            np.uint64(op.key), jnp.asarray(step).astype(jnp.uint64), num_rows, op.size, jnp
+        )
+
+    return rows_of_step
+
+
+class NumRows(Op):
+    """The length of an axis of data; opaque, so that it is known without the data at hand."""
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def make_node(self, storage: Variable) -> Apply[Any]:
+        """Apply the operation to the data."""
+        return Apply(self, [storage], [pt.TensorType("int64", shape=())()])
+
+    def perform(
+        self, node: Apply[Any], inputs: Sequence[Any], output_storage: list[list[Any]]
+    ) -> None:
+        """Evaluate the operation with NumPy."""
+        output_storage[0][0] = np.array(inputs[0].shape[self.axis])
+
+    def infer_shape(self, *unused: Any) -> list[tuple[Any, ...]]:
+        """Return the shape of a number."""
+        return [()]
+
+
+@jax_funcify.register(NumRows)
+def _jax_num_rows(op: NumRows, **kwargs: Any) -> Any:
+    import jax.numpy as jnp
+
+    return lambda storage: jnp.array(storage.shape[op.axis])
+
+
+class SliceOp(MinibatchOp):
+    """A random slice, opaque to PyMC: inputs (storage, step), output the slice of the storage."""
+
+    samples: tuple[AxisSample, ...]
+
+    def infer_shape(self, *unused: Any) -> Any:
+        """Leave the shape to the slice, or PyMC would write this batch's length into variables."""
+        raise NotImplementedError
+
+
+def random_slice(
+    storage: TensorVariable,
+    step: StepVariable,
+    samples: Sequence[AxisSample],
+    broadcastable: Sequence[bool],
+) -> TensorVariable:
+    """Return the slice of ``storage`` at ``step`` as the output of one opaque operation."""
+    inner_storage, inner_step = storage.type(), step.type()
+    batch: Any = inner_storage
+    for sample in samples:
+        rows = UniformRows(int(sample.key()), sample.size)(
+            inner_step, inner_storage.shape[sample.axis]
+        )
+        batch = batch[(slice(None),) * sample.axis + (rows,)]
+    ones = [axis for axis, one in enumerate(broadcastable) if one]
+    if ones:
+        batch = pt.specify_broadcastable(batch, *ones)
+    op = SliceOp([inner_storage, inner_step], [batch])
+    op.samples = tuple(samples)
+    return op(storage, step)

@@ -1,0 +1,1 @@
+"""Variational fits: `by.fit`, `by.load` and the :class:`bayou.Fit` that both return."""

@@ -1,0 +1,1 @@
+"""Fits on all rows with a fixed set of Monte Carlo draws."""

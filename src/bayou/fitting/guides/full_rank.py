@@ -1,0 +1,78 @@
+"""A normal with any covariance (full-rank ADVI; Kucukelbir et al. 2017): size**2 / 2 numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+
+from bayou.fitting.guides import LOG_2_PI
+
+
+class FullRankParams(NamedTuple):
+    """Location, shape (size,), and Cholesky factor of the covariance, its diagonal in logs.
+
+    ``factor`` holds the part below the diagonal, shape (size, size); what else it holds is not
+    read.
+    """
+
+    location: jax.Array
+    log_diagonal: jax.Array
+    factor: jax.Array
+
+    @property
+    def cholesky(self) -> jax.Array:
+        """The lower triangular factor, shape (size, size)."""
+        return jnp.tril(self.factor, -1) + jnp.diag(jnp.exp(self.log_diagonal))
+
+
+@dataclass(frozen=True)
+class FullRank:
+    """Normals with every correlation."""
+
+    def init(self, position: jax.Array, scale: jax.Array) -> FullRankParams:
+        """Return parameters around a position, with these standard deviations."""
+        size = len(position)
+        return FullRankParams(position, jnp.log(scale), jnp.zeros((size, size), position.dtype))
+
+    def noise(self, key: jax.Array, num_draws: int, size: int, dtype: Any) -> jax.Array:
+        """Return standard normals, shape (num_draws, size)."""
+        return jax.random.normal(key, (num_draws, size), dtype)
+
+    def transport(self, params: FullRankParams, noise: jax.Array) -> jax.Array:
+        """Return location + cholesky @ noise."""
+        return params.location + params.cholesky @ noise
+
+    def log_density(self, params: FullRankParams, position: jax.Array) -> jax.Array:
+        """Return the log density of a position."""
+        white = solve_triangular(params.cholesky, position - params.location, lower=True)
+        return -0.5 * jnp.sum(white**2 + LOG_2_PI) - params.log_diagonal.sum()
+
+    def whiten(self, params: FullRankParams, gradient: FullRankParams) -> FullRankParams:
+        """Return the gradient with respect to steps in units of the guide's own spread."""
+        cholesky = params.cholesky
+        return FullRankParams(
+            cholesky.T @ gradient.location,
+            gradient.log_diagonal,
+            jnp.tril(cholesky.T @ jnp.tril(gradient.factor, -1), -1),
+        )
+
+    def colour(self, params: FullRankParams, step: FullRankParams) -> FullRankParams:
+        """Return the change of the parameters that a step in those units makes."""
+        cholesky = params.cholesky
+        return FullRankParams(
+            cholesky @ step.location,
+            step.log_diagonal,
+            jnp.tril(cholesky @ jnp.tril(step.factor, -1), -1),
+        )
+
+    def mean(self, params: FullRankParams) -> jax.Array:
+        """Return the mean, shape (size,)."""
+        return params.location
+
+    def std(self, params: FullRankParams) -> jax.Array:
+        """Return the standard deviations, shape (size,)."""
+        return jnp.sqrt(jnp.sum(params.cholesky**2, axis=1))

@@ -1,0 +1,1 @@
+"""The results of many data sets, in memory or in a Zarr folder."""

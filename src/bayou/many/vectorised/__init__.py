@@ -1,0 +1,1 @@
+"""Many data sets sampled side by side in one JAX program."""

@@ -1,0 +1,1 @@
+"""NUTS on all rows, through nutpie: `by.sample`."""

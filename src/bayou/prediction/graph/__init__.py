@@ -1,0 +1,1 @@
+"""The model run forwards, compiled for rows of any number."""

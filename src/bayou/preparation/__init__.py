@@ -1,0 +1,1 @@
+"""Look at the rows of a source, and shuffle them on disk."""

@@ -1,1 +1,0 @@
-"""What comes back from inference: ArviZ DataTrees and approximations."""

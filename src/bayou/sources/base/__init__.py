@@ -1,0 +1,1 @@
+"""The contract of a source, and what all sources share."""

@@ -1,0 +1,1 @@
+"""Sources of files, one format a file."""

@@ -1,0 +1,169 @@
+"""CSV files: a block is some MiB of whole lines, found by one pass that also tells the types.
+
+The first line names the columns. A column has the narrowest of Arrow's types that all of its texts
+in all files fit; what Arrow's reader takes for a null (an empty text or NA among numbers) is one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyarrow import csv
+
+from bayou.sources.files.data_file import DataFile
+from bayou.sources.files.paths import SourceError, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bayou.sources.files.paths import File
+
+BLOCK_BYTES = 2**23
+# Each holds all values of those before it.
+LADDERS = (
+    (pa.null(), pa.int64(), pa.float64()),
+    (pa.null(), pa.date32(), pa.timestamp("s"), pa.timestamp("ns")),
+)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A block of lines: where its bytes are, its rows, and the columns that have nulls."""
+
+    start: int
+    num_bytes: int
+    num_rows: int
+    nulls: frozenset[str]
+
+
+@dataclass(frozen=True)
+class CsvData(DataFile):
+    """A CSV file whose types and lines are known."""
+
+    file: File
+    schema: Any
+    lines: tuple[Lines, ...]
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The rows of each block of lines."""
+        return tuple(lines.num_rows for lines in self.lines)
+
+    def batches(self, block: int, names: Sequence[str], num_rows: int) -> Iterator[Any]:
+        """Parse a block of lines."""
+        lines = self.lines[block]
+        with self.file.open() as handle:
+            data = handle.read_at(lines.num_bytes, lines.start)
+        types = {name: self.schema.field(name).type for name in names}
+        options = csv.ConvertOptions(column_types=types, include_columns=list(names))
+        table = _parse(data, self.schema.names, options)
+        yield from table.to_batches(max_chunksize=num_rows)
+
+    def null_count(self, block: int, name: str) -> int | None:
+        """Look it up in what the first pass has seen, which is no count."""
+        return None if name in self.lines[block].nulls else 0
+
+    def place(self, block: int) -> str:
+        """Name the bytes."""
+        lines = self.lines[block]
+        return f"bytes {lines.start} to {lines.start + lines.num_bytes - 1}"
+
+
+def open_csv(files: Sequence[File]) -> list[CsvData]:
+    """Pass over the files once, and give a column the same type in all.
+
+    Raises
+    ------
+    TypeError
+        If a column is of text in one file and not in another, or so for dates or booleans.
+    """
+    opened = [_scan(file) for file in files]
+    common: dict[str, tuple[Any, File]] = {}
+    for data in opened:
+        for field in data.schema:
+            kind, first = common.get(field.name, (field.type, data.file))
+            wider = _wider(kind, field.type)
+            if wider is None:
+                raise TypeError(
+                    f"`{field.name}` must be of one type in all files, got {kind} in "
+                    f"{first.path} and {field.type} in {data.file.path}.\n"
+                    "Hint: mend the file that is wrong, or leave the column out with `columns`."
+                )
+            common[field.name] = (wider, first if wider == kind else data.file)
+    return [
+        replace(data, schema=pa.schema([(name, common[name][0]) for name in data.schema.names]))
+        for data in opened
+    ]
+
+
+def _scan(file: File) -> CsvData:
+    """Find the blocks of lines of a file, and the types of its columns."""
+    with reading(file, "header"), file.open() as handle:
+        header, start = _header(handle, file)
+    lines: list[Lines] = []
+    schemas = []
+    for data in _whole_lines(file, start):
+        place = f"bytes {start} to {start + len(data) - 1}"
+        with reading(file, place):
+            table = _parse(data, header, csv.ConvertOptions())
+        if table.num_rows:
+            columns = zip(header, table.columns, strict=True)
+            nulls = frozenset(name for name, column in columns if column.null_count)
+            lines.append(Lines(start, len(data), table.num_rows, nulls))
+            schemas.append(table.schema)
+        start += len(data)
+    types = [
+        reduce(lambda one, other: _wider(one, other) or pa.string(), kinds, pa.null())
+        for kinds in zip(*(schema.types for schema in schemas), strict=True)
+    ] or [pa.null()] * len(header)
+    return CsvData(file, pa.schema(list(zip(header, types, strict=True))), tuple(lines))
+
+
+def _header(handle: Any, file: File) -> tuple[list[str], int]:
+    """Return the names in the first line, and where the next one begins."""
+    line = b""
+    while b"\n" not in line and (more := handle.read(2**16)):
+        line += more
+    line = line[: line.find(b"\n") + 1 or len(line)]
+    if not line.strip():
+        raise SourceError(
+            f"`{file.path}` must begin with a line that names its columns, got none.\n"
+            "Hint: leave the file out, or write the names."
+        )
+    return csv.read_csv(pa.BufferReader(line)).column_names, len(line)
+
+
+def _whole_lines(file: File, start: int) -> Iterator[bytes]:
+    """Yield stretches of about BLOCK_BYTES that end where a line ends."""
+    with file.open() as handle:
+        handle.seek(start)
+        rest = b""
+        while data := handle.read(BLOCK_BYTES):
+            end = data.rfind(b"\n") + 1
+            if end:
+                yield rest + data[:end]
+            rest = data[end:] if end else rest + data
+        if rest:
+            yield rest
+
+
+def _parse(data: bytes, names: Sequence[str], options: Any) -> Any:
+    # With threads, Arrow's reader now and then aborts the process when that comes to its end.
+    return csv.read_csv(
+        pa.BufferReader(data),
+        read_options=csv.ReadOptions(column_names=names, use_threads=False),
+        convert_options=options,
+    )
+
+
+def _wider(one: Any, other: Any) -> Any:
+    """Return the type that holds the values of both, or None."""
+    if pa.null() in (one, other):
+        return other if one == pa.null() else one
+    for ladder in LADDERS:
+        if one in ladder and other in ladder:
+            return ladder[max(ladder.index(one), ladder.index(other))]
+    return one if one == other else None

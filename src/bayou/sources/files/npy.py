@@ -1,0 +1,94 @@
+"""Files of NumPy: .npy and the uncompressed members of .npz are mapped, so rows cost what they are.
+
+The compressed members of .npz cannot be mapped, and are read into memory whole.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayou.sources.base.source import choose
+from bayou.sources.in_memory.array import ArraySource, array_column, from_columns, named_arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+_LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip's member; the lengths of its name and extra
+
+
+class NpySource(ArraySource):
+    """The array of a .npy file, or the arrays of a .npz file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. An array without names is the field "value"; a structured one has its own names,
+        and the members of a .npz are the fields of theirs.
+    columns : sequence of str, optional
+        The fields to offer; all of them if left out.
+
+    Raises
+    ------
+    ValueError
+        If the file is not whole, holds Python objects, or has no such fields.
+    """
+
+    def __init__(self, path: str | Path, columns: Sequence[str] | None = None) -> None:
+        self._path = Path(path).absolute()
+        self._columns = columns
+        try:
+            arrays = _arrays(self._path)
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{path} must be a whole .npy or .npz file of numbers: {error}\n"
+                "Hint: write it anew with numpy.save or numpy.savez, without Python objects."
+            ) from error
+        members = {name: array_column(name, array) for name, array in arrays.items()}
+        if columns is not None:
+            choose({name: field for name, (field, _) in members.items()}, columns)
+            members = {name: members[name] for name in columns}
+        made = from_columns(members, "refuse")
+        super().__init__(made.fields, made._values, made.num_rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the path, and map the file anew where it is unpickled."""
+        return NpySource, (self._path, self._columns)
+
+    @property
+    def where(self) -> str:
+        """The file."""
+        return str(self._path)
+
+
+def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
+    with path.open("rb") as file:
+        is_zip = file.read(2) == b"PK"
+    if not is_zip:
+        return named_arrays(np.load(path, mmap_mode="r", allow_pickle=False))
+    arrays = {}
+    with zipfile.ZipFile(path) as archive, np.load(path, allow_pickle=False) as loaded:
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            array = _mapped(path, info) if info.compress_type == zipfile.ZIP_STORED else None
+            arrays[name] = loaded[name] if array is None else array
+    return arrays
+
+
+def _mapped(path: Path, info: zipfile.ZipInfo) -> NDArray[Any] | None:
+    """Map a member that is stored as it is; None where its header is of no usual version."""
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        file.seek(sum(_LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))), 1)
+        if np.lib.format.read_magic(file) != (1, 0):
+            return None
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        if dtype.hasobject:
+            raise ValueError(f"{info.filename} holds Python objects")
+        return np.memmap(path, dtype, "r", file.tell(), shape, "F" if is_fortran else "C")

@@ -1,0 +1,1 @@
+"""Sources of arrays and frames in memory."""

@@ -1,0 +1,1 @@
+"""Sources that are read from front to back: generators, lazy frames, SQL."""

@@ -1,0 +1,66 @@
+"""Faults: a density that is not finite is put down to its variables, at the start and at a step."""
+
+import numpy as np
+import pymc as pm
+import pytest
+
+from bayou.density.non_finite import DivergenceError, check_start, divergence, faulty_terms
+from bayou.density.program import Program, compile_program
+
+FINE, NEGATIVE, FAR = np.array([1.0]), np.array([-1.0]), np.array([-3.0])
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    """A rate that may be negative: waits are impossible then, below -2 the ridge is nan too."""
+    with pm.Model() as model:
+        rate = pm.Flat("rate")
+        pm.Exponential("waits", rate, observed=[1.0, 2.0, 3.0])
+        pm.Normal("heights", rate, 1, observed=[0.5])
+        pm.Potential("ridge", -pm.math.log(rate + 2))
+    return compile_program(model)
+
+
+def test_terms_at_fault(program: Program) -> None:
+    assert faulty_terms(program, FINE, ()) == {}
+    assert set(faulty_terms(program, NEGATIVE, ())) == {"waits"}
+    assert not np.isfinite(faulty_terms(program, NEGATIVE, ())["waits"])
+    assert set(faulty_terms(program, FAR, ())) == {"waits", "ridge"}
+    assert np.isnan(faulty_terms(program, FAR, ())["ridge"])
+
+
+def test_the_first_value_that_is_not_finite_is_told() -> None:
+    with pm.Model() as model:
+        scale = pm.Flat("scale")
+        pm.Normal("y", 0, scale, observed=[0.0, np.inf, 1.0])
+    found = faulty_terms(compile_program(model), FINE, ())
+    assert found == {"y": -np.inf}
+
+
+def test_a_start_that_is_fine(program: Program) -> None:
+    check_start(program, FINE, ())
+
+
+def test_a_start_that_is_not_finite(program: Program) -> None:
+    with pytest.raises(
+        ValueError, match=r"finite where the fit starts, got (nan|-inf) from 'waits'.\nHint: check"
+    ):
+        check_start(program, NEGATIVE, ())
+    with pytest.raises(ValueError, match=r"got (nan|-inf) from 'waits', nan from 'ridge'.\nHint"):
+        check_start(program, FAR, ())
+
+
+def test_a_divergence_names_the_step_and_the_variables(program: Program) -> None:
+    error = divergence(program, 17, [FINE, FAR], ())
+    assert isinstance(error, DivergenceError)
+    with pytest.raises(
+        DivergenceError, match=r"from 'waits', nan from 'ridge' at step 17.\nHint: lower the"
+    ):
+        raise error
+
+
+def test_a_divergence_where_the_density_is_finite(program: Program) -> None:
+    with pytest.raises(
+        FloatingPointError, match=r"a gradient that is not finite near \[1\.\] at step 3.\nHint"
+    ):
+        raise divergence(program, 3, [FINE], ())

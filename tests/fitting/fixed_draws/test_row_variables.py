@@ -1,0 +1,153 @@
+"""Free variables with a value for each row, in minibatches: each row keeps its own normals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytest
+
+import bayou as by
+from bayou.fitting.rows import feeds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+random = np.random.default_rng(1)
+NUM_ROWS = 400
+X = random.normal(size=NUM_ROWS)
+COUNTS = random.poisson(np.exp(0.5 + 0.3 * X + random.normal(0, 0.7, NUM_ROWS)))
+
+
+def counts(num_rows: int = NUM_ROWS) -> pm.Model:
+    with pm.Model() as model:
+        x = by.Data("x", X[:num_rows], dims="row")
+        outcome = by.Data("outcome", COUNTS[:num_rows], dims="row")
+        slope, average = pm.Normal("slope"), pm.Normal("average")
+        effect = pm.Normal("effect", 0, pm.HalfNormal("spread"), dims="row")
+        mean = pm.math.exp(average + slope * x + effect)
+        pm.Poisson("y", mean, observed=outcome, dims="row")
+    return model
+
+
+def fit(model: pm.Model, n: int | str = "auto", **options: Any) -> by.Fit:
+    return by.fit(n, batch_size=50, model=model, random_seed=1, progressbar=False, **options)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> by.Fit:
+    return fit(counts())
+
+
+@pytest.fixture(scope="module")
+def exact() -> by.Fit:
+    """The same model, fitted on all rows at once, the values of the rows within its position."""
+    return by.fit(model=counts(), random_seed=1, progressbar=False)
+
+
+def test_it_agrees_with_the_fit_of_all_rows(fitted: by.Fit, exact: by.Fit) -> None:
+    assert fitted.converged
+    assert fitted.correction == exact.correction == "linear_response"
+    for name in ("slope", "average", "spread_log__"):
+        distance = abs(fitted.mean[name] - exact.mean[name]) / exact.std[name]
+        assert float(distance) < 0.15
+        assert float(fitted.std[name]) == pytest.approx(float(exact.std[name]), rel=0.1)
+    distances = (fitted.mean["effect"] - exact.mean["effect"]) / exact.std["effect"]
+    assert float((distances**2).mean() ** 0.5) < 0.1
+    assert float((fitted.std["effect"] / exact.std["effect"]).mean()) == pytest.approx(1, abs=0.05)
+
+
+def test_each_row_has_its_own(fitted: by.Fit) -> None:
+    assert fitted.mean["effect"].dims == ("row",)
+    posterior = fitted.sample(200, random_seed=1).posterior
+    assert posterior["effect"].shape == (1, 200, NUM_ROWS)
+    means = posterior["effect"].mean(("chain", "draw"))
+    np.testing.assert_allclose(means, fitted.mean["effect"], atol=0.3)
+
+
+def test_it_says_what_it_cannot_do(fitted: by.Fit) -> None:
+    with pytest.raises(ValueError, match=r"since 'effect' has a value for each row\.\nHint: judge"):
+        fitted.khat()
+    with pytest.raises(ValueError, match="the guide is FullRank"):
+        fit(counts(), 100, method="fullrank_advi", correction="linear_response")
+
+
+def test_it_is_saved_and_read_again(fitted: by.Fit, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "fit")
+    again = by.load(tmp_path / "fit", model=counts())
+    np.testing.assert_array_equal(again.mean["effect"], fitted.mean["effect"])
+    np.testing.assert_array_equal(
+        again.sample(3, random_seed=1).posterior["effect"],
+        fitted.sample(3, random_seed=1).posterior["effect"],
+    )
+
+
+def test_draws_are_of_the_rows_that_were_fitted(tmp_path: Path) -> None:
+    model = counts()
+    short = fit(model, 100, correction=None)
+    message = (
+        r"for draws of 'effect' with a value for each: 400 were fitted, got 90 now\.\nHint: by\.p"
+    )
+    by.set_data({"x": X[:90], "outcome": COUNTS[:90]}, model=model)
+    with pytest.raises(ValueError, match=message):
+        short.sample(2)
+    found = by.predict(short, {"x": [0.0, 1.0]}, draws=3, random_seed=1, progressbar=False)
+    assert found.predictions["y"].shape == (1, 3, 2)
+    short.save(tmp_path / "fit")
+    again = by.load(tmp_path / "fit", model=counts(90))
+    with pytest.raises(ValueError, match=message):
+        again.sample(2)
+    by.set_data({"x": X, "outcome": COUNTS}, model=model)
+    assert short.sample(2).posterior["effect"].shape == (1, 2, NUM_ROWS)
+
+
+def test_resumed_it_has_the_same_bits(tmp_path: Path) -> None:
+    whole = fit(counts(), 1200)
+
+    def stop(num_steps: int, losses: Any) -> None:
+        if num_steps >= 600:
+            raise StopIteration
+
+    path = tmp_path / "checkpoint"
+    with pytest.warns(by.ConvergenceWarning):
+        fit(counts(), 1200, checkpoint=path, callback=stop)
+    resumed = fit(counts(), 1200, checkpoint=path, resume=True)
+    np.testing.assert_array_equal(resumed.mean["effect"], whole.mean["effect"])
+
+
+def test_other_rows_have_others() -> None:
+    model = counts()
+    fit(model, 300)
+    by.set_data({"x": X[:90], "outcome": COUNTS[:90]}, model=model)
+    assert fit(model, 300).mean["effect"].shape == (90,)
+
+
+def test_an_accelerator_gathers_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_host = fit(counts(), 700)
+    monkeypatch.setattr(feeds, "device_memory", lambda: 2**30)
+    on_device = fit(counts(), 700)
+    np.testing.assert_array_equal(on_host.mean["effect"], on_device.mean["effect"])
+    np.testing.assert_array_equal(on_host.elbo, on_device.elbo)
+
+
+def test_pymc_has_them_whole() -> None:
+    batched = by.batched(counts(), batch_size=50)
+    assert batched["effect"].eval().shape == (NUM_ROWS,)
+    assert batched["y"].shape[0].eval() == 50
+    assert np.isfinite(batched.compile_logp()(batched.initial_point()))
+
+
+def test_weights_of_rows_are_refused() -> None:
+    order = by.Weighted(np.ones(NUM_ROWS))
+    with pytest.raises(ValueError, match="variables with a value for each row out"):
+        fit(counts(), 100, order=order)
+
+
+def test_a_length_of_its_own() -> None:
+    with pm.Model() as model:
+        outcome = by.Data("outcome", COUNTS, dims="row")
+        effect = pm.Normal("effect", shape=NUM_ROWS, dims="row")
+        pm.Poisson("y", pm.math.exp(effect + pm.Normal("a")), observed=outcome, dims="row")
+    with pytest.raises(ValueError, match="'effect' must have the length of its dim"):
+        fit(model, 100)

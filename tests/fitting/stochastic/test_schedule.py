@@ -1,0 +1,227 @@
+"""Stochastic fits: rates, the search for one, averages, when to stop, and a known posterior."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pymc as pm
+import pytest
+
+import bayou as by
+from bayou.feeding.feed import ItemFeed
+from bayou.fitting.approximation import ADAM
+from bayou.fitting.guides.coordinates import Frame
+from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
+from bayou.fitting.stochastic import schedule as stochastic
+from bayou.fitting.stochastic.schedule import (
+    RATES,
+    UNSEARCHED_RATE,
+    Progress,
+    Stepper,
+    fixed_rates,
+    run_fixed,
+    run_until_stable,
+    search_rate,
+)
+from bayou.fitting.stochastic.steps import Chunk, Feeding, Recipe, State, init_state
+
+CENTER, STD = np.array([1.0, -2.0]), np.array([0.5, 3.0])
+RECIPE = Recipe(MeanField(), ADAM)
+
+
+def ignore(_: Any) -> None:
+    """Take no notice."""
+
+
+def stepper_of(program: Any, **changes: Any) -> Stepper:
+    feeding = Feeding((), (), jax.random.key(1))
+    return Stepper(program, RECIPE, feeding, ignore, ignore, iter(()), **changes)
+
+
+def state() -> State:
+    return init_state(RECIPE, MeanFieldParams(jnp.zeros(2), jnp.zeros(2)))
+
+
+def start() -> Progress:
+    return Progress(Frame(np.zeros(2), np.ones(2)), state())
+
+
+@pytest.fixture
+def stepper(program_of: Any) -> Stepper:
+    """A fit of independent normals of known moments."""
+    return stepper_of(program_of(lambda x: jnp.sum(jax.scipy.stats.norm.logpdf(x, CENTER, STD)), 2))
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 7, 1000])
+def test_fixed_rates_are_constant_then_decay_to_zero(num_steps: int) -> None:
+    rates = fixed_rates(num_steps, 0.3)
+    assert rates.shape == (num_steps,)
+    half = (num_steps + 1) // 2
+    np.testing.assert_allclose(rates[:half], 0.3)
+    assert (np.diff(rates[half:]) < 0).all()
+    assert (rates > 0).all()
+    # The cosine is half way down at three quarters.
+    if num_steps == 1000:
+        assert rates[750] == pytest.approx(0.15)
+        assert rates[-1] < 1e-4 * 0.3
+
+
+def chunk(value: float, num_steps: int) -> Chunk:
+    params = MeanFieldParams(np.full(2, value), np.full(2, -value))
+    return Chunk(state(), params, np.full(num_steps, value))
+
+
+def test_an_average_weighs_chunks_by_their_steps() -> None:
+    progress = start()
+    for value, num_steps in ((100.0, 256), (1.0, 256), (4.0, 128)):
+        progress.add(chunk(value, num_steps), np.full(num_steps, 0.1), np.full(2, value))
+    assert progress.num_steps == 640
+    average = progress.average(1)
+    np.testing.assert_allclose(average.location, 2.0)
+    np.testing.assert_allclose(average.log_scale, -2.0)
+    np.testing.assert_allclose(progress.average(2).location, 4.0)
+
+
+def test_coordinates_may_change_on_the_way() -> None:
+    progress = start()
+    progress.add(chunk(1.0, 4), np.full(4, 0.1), np.array([1.0, 2.0]))
+    turned = Frame(np.array([10.0, 20.0]), np.array([2.0, 4.0]))
+    progress.restart(turned, state())
+    np.testing.assert_array_equal(progress.settled().location, 0)
+    for value in (3.0, 5.0):
+        progress.add(chunk(value, 4), np.full(4, 0.1), np.array([1.0, -1.0]))
+    # The path is of positions, the ELBO is of nats there, and averages are of these coordinates.
+    np.testing.assert_allclose(progress.path, [[1, 2], [12, 16], [12, 16]])
+    np.testing.assert_allclose(progress.elbo[0], -1)
+    np.testing.assert_allclose(progress.elbo[1], np.log(8) - 3)
+    np.testing.assert_allclose(progress.settled().location, 5)
+
+
+@dataclass(frozen=True)
+class Scripted(Stepper):
+    """Steps whose losses are a function of the rate; None diverges."""
+
+    losses: dict[float, float | None] = field(default_factory=dict)
+
+    def advance(self, progress: Progress, rates: np.ndarray) -> None:
+        loss = self.losses[rates[0]]
+        if loss is None:
+            raise FloatingPointError
+        # The first half is the way there, and does not count.
+        half = len(rates) // 2
+        progress.add(chunk(1e6 / rates[0], half), rates[:half], np.zeros(2))
+        progress.add(chunk(loss, half), rates[half:], np.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("losses", "index"),
+    [
+        ((10.0, 10.0, 10.0), 0),
+        # Half a nat for each of two elements is as good as the least.
+        ((10.9, 10.0, 12.0), 0),
+        ((11.1, 10.0, 12.0), 1),
+        ((50.0, 30.0, 10.0), 2),
+        ((None, 12.0, 11.5), 1),
+        ((None, None, 11.5), 2),
+        ((None, None, None), 2),
+    ],
+)
+def test_the_search_takes_the_largest_rate_that_is_good(
+    losses: tuple[float | None, ...], index: int, program_of: Any
+) -> None:
+    program = program_of(jnp.sum, 2)
+    scripted = stepper_of(program).__dict__ | {"losses": dict(zip(RATES, losses, strict=True))}
+    assert search_rate(Scripted(**scripted), start()) == RATES[index]
+
+
+def test_the_search_leaves_the_items_of_a_generator(stepper: Stepper) -> None:
+    def refuse() -> Any:
+        raise AssertionError
+
+    feeding = Feeding((ItemFeed(refuse, "items", 8),), (), jax.random.key(1))
+    fed = Stepper(**stepper.__dict__ | {"feeding": feeding})
+    assert search_rate(fed, start()) == UNSEARCHED_RATE
+
+
+def test_the_search_changes_nothing_and_reports_nothing(stepper: Stepper) -> None:
+    told: list[Any] = []
+    watched = Stepper(**stepper.__dict__ | {"report": told.append, "keep": told.append})
+    progress = start()
+    assert search_rate(watched, progress) in RATES
+    assert told == []
+    assert progress.num_steps == 0
+    np.testing.assert_array_equal(progress.state.params.location, 0)
+
+
+def test_fixed_steps_reach_the_moments(stepper: Stepper) -> None:
+    progress = start()
+    params = run_fixed(stepper, progress, 0.05, 4096)
+    assert progress.num_steps == 4096
+    np.testing.assert_array_equal(np.concatenate(progress.rates), fixed_rates(4096, 0.05))
+    np.testing.assert_allclose((params.location - CENTER) / STD, 0, atol=0.02)
+    np.testing.assert_allclose(np.exp(params.log_scale), STD, rtol=0.02)
+
+
+def test_a_fit_stops_when_halving_the_rate_changes_nothing(stepper: Stepper) -> None:
+    progress = start()
+    stop = run_until_stable(stepper, progress, 0.05, 0.1)
+    assert stop.converged
+    assert stop.reason.startswith("halving the rate moved it by 0.0")
+    np.testing.assert_allclose((stop.params.location - CENTER) / STD, 0, atol=0.1)
+    np.testing.assert_allclose(np.exp(stop.params.log_scale), STD, rtol=0.1)
+    rates = np.concatenate(progress.rates)
+    assert len(rates) == progress.num_steps
+    np.testing.assert_allclose(np.unique(rates), 0.05 * 0.5 ** np.arange(2)[::-1])
+
+
+def test_a_fit_that_never_settles_says_so(program_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stochastic, "FIRST_STEPS", 4096)
+    monkeypatch.setattr(stochastic, "RATE_STEPS", 4096)
+    # An improper density, along which the location drifts for ever.
+    drifting = stepper_of(program_of(lambda x: jnp.sum(5 * x - 0.5 * jnp.sin(x) ** 2), 2))
+    progress = start()
+    stop = run_until_stable(drifting, progress, 0.05, 0.001)
+    assert not stop.converged
+    assert stop.reason == "halving the rate 10 times moved it to the end"
+    assert len(np.unique(np.concatenate(progress.rates))) == 10
+
+
+def test_a_shorter_tolerance_takes_more_steps(stepper: Stepper) -> None:
+    # The noise of rows is what does not vanish: without it one halving suffices for both.
+    loose, tight = start(), start()
+    run_until_stable(stepper, loose, 0.05, 0.1)
+    run_until_stable(stepper, tight, 0.05, 1e-9)
+    assert tight.num_steps > loose.num_steps
+
+
+def test_recorded_chunks_are_gone_through_before_new_ones(stepper: Stepper) -> None:
+    told: list[Any] = []
+
+    def recorded() -> Iterator[Chunk]:
+        yield chunk(7.0, 256)
+
+    resumed = Stepper(**stepper.__dict__ | {"report": told.append, "recorded": recorded()})
+    progress = start()
+    resumed.advance(progress, np.full(512, 0.01))
+    assert progress.counts == [256, 256]
+    np.testing.assert_array_equal(progress.losses[0], 7.0)
+    assert [len(losses) for losses in told] == [256]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_minibatches_reach_a_conjugate_normal(seed: int) -> None:
+    num_rows = 20_000
+    data = np.random.default_rng(0).normal(2.0, 1.0, size=num_rows)
+    with pm.Model():
+        mu = pm.Normal("mu", 0, 10)
+        pm.Normal("y", mu, 1, observed=by.Minibatch(data, 200), total_size=num_rows)
+        fit = by.fit(random_seed=seed, progressbar=False)
+    variance = 1 / (num_rows + 1 / 100)
+    std = np.sqrt(variance)
+    assert std == pytest.approx(0.00707, abs=1e-5)
+    assert fit.converged
+    assert float(fit.std["mu"]) == pytest.approx(std, rel=0.05)
+    assert abs(float(fit.mean["mu"]) - variance * data.sum()) < 0.3 * std

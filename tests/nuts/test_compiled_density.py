@@ -1,0 +1,146 @@
+"""What is compiled when, without compiling: the cache of densities, their outputs and arguments."""
+
+import dataclasses
+import gc
+import os
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytest
+from pytensor import sparse
+from scipy.sparse import csr_matrix
+
+import bayou as by
+from bayou.models.rewrite import structure_of
+from bayou.nuts import compiled_density as compiled
+from bayou.nuts.compiled_density import CompiledDensity, Outputs, compiled_density, term_densities
+
+
+@pytest.fixture
+def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Count the models that are compiled, instead of compiling them."""
+    fields = dict.fromkeys(field.name for field in dataclasses.fields(CompiledDensity))
+    models: list[Any] = []
+
+    def count(model: pm.Model) -> CompiledDensity:
+        models.append(weakref.ref(model))
+        return CompiledDensity(**fields | {"structure": structure_of(model)})
+
+    monkeypatch.setattr(compiled, "compile_density", count)
+    return models
+
+
+def normal() -> pm.Model:
+    with pm.Model() as model:
+        data = by.Data("data", np.zeros(3))
+        mu = pm.Normal("mu")
+        pm.Normal("y", mu, 1, observed=data)
+    return model
+
+
+def test_new_data_compile_nothing(compilations: list[Any]) -> None:
+    model = normal()
+    density = compiled_density(model)
+    by.set_data({"data": np.ones(7)}, model=model)
+    assert compiled_density(model) is density
+    assert len(compilations) == 1
+
+
+def test_each_model_is_compiled(compilations: list[Any]) -> None:
+    first, second = normal(), normal()
+    assert compiled_density(first) is not compiled_density(second)
+    assert compiled_density(first.copy()) is not compiled_density(first)
+    assert len(compilations) == 3
+
+
+ADDITIONS = {
+    "free": lambda: pm.Normal("new"),
+    "observed": lambda: pm.Normal("new", observed=1.0),
+    "deterministic": lambda: pm.Deterministic("new", pm.math.constant(1.0)),
+    "potential": lambda: pm.Potential("new", pm.math.constant(1.0)),
+}
+
+
+@pytest.mark.parametrize("addition", ADDITIONS)
+def test_new_variables_compile_again(compilations: list[Any], addition: str) -> None:
+    model = normal()
+    density = compiled_density(model)
+    with model:
+        ADDITIONS[addition]()
+    assert compiled_density(model) is not density
+    assert compiled_density(model) is compiled_density(model)
+    assert len(compilations) == 2
+
+
+def test_new_starting_values_compile_again(compilations: list[Any]) -> None:
+    model = normal()
+    compiled_density(model)
+    model.set_initval(model["mu"], np.array(3.0))
+    compiled_density(model)
+    assert len(compilations) == 2
+
+
+def test_models_are_not_kept_alive(compilations: list[Any]) -> None:
+    model = normal()
+    compiled_density(model)
+    del model
+    gc.collect()
+    assert compilations[0]() is None
+
+
+def test_flat_draws_split_into_outputs() -> None:
+    outputs = Outputs(("a", "b", "c"), ("float64", "bool", "float32"), ((), (2, 2), (0,)))
+    assert outputs.size == 5
+    draws = np.arange(30.0).reshape(2, 3, 5)
+    values = outputs.split(draws)
+    np.testing.assert_array_equal(values["a"], [[0, 5, 10], [15, 20, 25]])
+    assert values["b"].shape == (2, 3, 2, 2)
+    assert values["b"].dtype == bool
+    assert values["c"].shape == (2, 3, 0)
+    assert values["c"].dtype == np.float32
+
+
+def test_terms_of_the_density() -> None:
+    with pm.Model() as model:
+        mu = pm.Normal("mu")
+        pm.Normal("y", mu, 1, observed=by.Minibatch(np.zeros(30), 5), total_size=30)
+        pm.Potential("bound", pm.math.log(mu))
+    terms = term_densities(model, [np.array(-1.0)])
+    assert terms["mu"] == pytest.approx(-0.5 - np.log(2 * np.pi) / 2)
+    assert terms["y"] == pytest.approx(30 * terms["mu"])
+    assert np.isnan(terms["bound"])
+
+
+NO_ARRAYS = {
+    "random draws": lambda mu: mu * pm.Normal.dist(),
+    "a sparse matrix": lambda mu: sparse.structured_dot(
+        sparse.shared(csr_matrix(np.eye(2))), mu * np.ones((2, 1))
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NO_ARRAYS)
+def test_density_must_depend_on_arrays(kind: str) -> None:
+    with pm.Model() as model:
+        mu = pm.Normal("mu")
+        pm.Deterministic("product", NO_ARRAYS[kind](mu))
+    with pytest.raises(TypeError, match=r"depend on arrays alone, got .*\nHint: .*random numbers"):
+        compiled_density(model)
+
+
+def test_nothing_is_read_from_a_cache_that_rounds_otherwise(tmp_path: Path) -> None:
+    command = (
+        "import bayou as by, pymc as pm\n"
+        "from bayou.nuts.compiled_density import compiled_density\n"
+        "with pm.Model() as model:\n"
+        "    pm.Normal('y', pm.Normal('mu'), 1, observed=by.Data('data', [1.0, 2.0]))\n"
+        "compiled_density(model)\n"
+    )
+    flags = {"PYTENSOR_FLAGS": f"base_compiledir={tmp_path}"}
+    subprocess.run([sys.executable, "-c", command], check=True, env=os.environ | flags)
+    assert list(tmp_path.rglob("*.nb[ci]")) == []

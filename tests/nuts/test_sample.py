@@ -1,0 +1,358 @@
+"""by.sample: exact posteriors for data of any length from one compilation, and clear refusals."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import nutpie
+import pyarrow as pa
+import pymc as pm
+import pytensor
+import pytest
+import xarray as xr
+from numba.core.event import RecordingListener, install_listener
+
+import bayou as by
+from bayou.nuts import sample as nuts
+from bayou.nuts.compiled_density import compiled_density
+
+
+@dataclass
+class Case:
+    """A compiled model and the shared variables in it that are no containers."""
+
+    model: pm.Model
+    offset: Any
+    weights: tuple[Any, ...]
+
+
+@pytest.fixture(scope="module")
+def compiled_case() -> Case:
+    """Return a model of a mean with all that depends on the data's length, sampled once."""
+    offset = pytensor.shared(np.array(0.0))
+    weights = (
+        pytensor.shared(np.array([1, 2], dtype="int8"), name="weights"),
+        pytensor.shared(np.array([[True, False], [True, True]]), name="weights"),
+        pytensor.shared(np.array(0.5, dtype="float32"), name="weights"),
+    )
+    with pm.Model() as model:
+        data = by.Data("data", np.zeros(3), dims="row", coords={"row": ["a", "b", "c"]})
+        mu = pm.Normal("mu", 0, 10)
+        pm.HalfNormal("scale")
+        pm.Normal("effect", data, 1, dims="row")
+        pm.Deterministic("residual", data - mu, dims="row")
+        pm.Deterministic("positive", mu > 0)
+        pm.Deterministic("weighted", mu * (weights[0] * weights[1]).sum() * weights[2])
+        pm.Normal("y", mu + offset, 1, observed=data, dims="row")
+    sample(model, draws=1, tune=1)
+    return Case(model, offset, weights)
+
+
+@pytest.fixture
+def case(compiled_case: Case) -> Case:
+    """Return the compiled model with its first data."""
+    by.set_data(
+        {"data": [1.0, 2.0, 3.0]}, coords={"row": ["a", "b", "c"]}, model=compiled_case.model
+    )
+    compiled_case.offset.set_value(np.array(0.0))
+    return compiled_case
+
+
+def sample(model: pm.Model | None = None, **settings: Any) -> xr.DataTree:
+    return by.sample(model=model, **{"random_seed": 1, "progressbar": False} | settings)
+
+
+def check_mean(draws: xr.DataArray, values: np.ndarray, prior_sd: float = 10.0) -> None:
+    """Compare draws of a mean with the normal that conjugacy gives, within four Monte Carlo errors.
+
+    The chains are close to independent draws; half of them stand for what correlation costs.
+    """
+    precision = len(values) + prior_sd**-2
+    mean, sd = values.sum() / precision, precision**-0.5
+    num_effective = draws.size / 2
+    assert float(draws.mean()) == pytest.approx(mean, abs=4 * sd / num_effective**0.5)
+    assert float(draws.std()) == pytest.approx(sd, rel=4 / (2 * num_effective) ** 0.5)
+
+
+@pytest.mark.parametrize("num_rows", [3, 20, 1, 200])
+def test_posterior_of_data_of_any_length(case: Case, num_rows: int) -> None:
+    values = np.random.default_rng(num_rows).normal(2.0, 1.0, size=num_rows)
+    labels = [f"row {row}" for row in range(num_rows)]
+    by.set_data({"data": values}, coords={"row": labels}, model=case.model)
+    recorded = RecordingListener()
+    with install_listener("numba:compile", recorded):
+        trace = sample(case.model)
+    assert recorded.buffer == []
+    posterior = trace.posterior
+    check_mean(posterior["mu"], values)
+    assert float(posterior["scale"].mean()) == pytest.approx((2 / np.pi) ** 0.5, abs=0.06)
+    assert posterior["effect"].shape == (4, 1000, num_rows)
+    np.testing.assert_allclose(posterior["effect"].mean(("chain", "draw")), values, atol=0.12)
+    for variable in (posterior["effect"], posterior["residual"], trace.observed_data["y"]):
+        assert variable.coords["row"].values.tolist() == labels
+    np.testing.assert_allclose(
+        posterior["residual"], values - posterior["mu"].values[..., None], rtol=1e-14
+    )
+    np.testing.assert_array_equal(trace.observed_data["y"], values)
+
+
+def test_groups_and_variables(case: Case) -> None:
+    trace = sample(case.model, draws=20, tune=30, chains=3)
+    assert list(trace.children) == ["posterior", "sample_stats", "observed_data", "constant_data"]
+    assert list(trace.posterior.data_vars) == [
+        "mu",
+        "scale",
+        "effect",
+        "residual",
+        "positive",
+        "weighted",
+    ]
+    assert trace.posterior["mu"].shape == (3, 20)
+    assert trace.posterior["positive"].dtype == bool
+    assert (trace.posterior["scale"] > 0).all()
+    np.testing.assert_array_equal(trace.posterior["positive"], trace.posterior["mu"] > 0)
+    np.testing.assert_array_equal(trace.constant_data["data"], [1.0, 2.0, 3.0])
+    attrs = trace.posterior.attrs
+    assert (attrs["inference_library"], attrs["tuning_steps"]) == ("nutpie", 30)
+    assert attrs["sampling_time"] > 0
+
+
+def test_statistics_have_the_names_of_arviz(case: Case) -> None:
+    statistics = sample(case.model, draws=20, tune=30).sample_stats
+    usual = {"lp", "energy", "diverging", "tree_depth", "n_steps", "step_size", "acceptance_rate"}
+    assert usual <= set(statistics.data_vars)
+    assert all(values.dims == ("chain", "draw") for values in statistics.data_vars.values())
+    assert statistics["diverging"].dtype == bool
+    assert np.isfinite(statistics["energy"]).all()
+
+
+def test_log_density_is_that_of_the_model(case: Case) -> None:
+    trace = sample(case.model, draws=5)
+    draw = trace.posterior.isel(chain=1, draw=3)
+    log_density = case.model.compile_logp()(
+        {
+            "mu": draw["mu"].values,
+            "scale_log__": np.log(draw["scale"].values),
+            "effect": draw["effect"].values,
+        }
+    )
+    assert float(trace.sample_stats["lp"][1, 3]) == pytest.approx(float(log_density), rel=1e-12)
+
+
+def test_same_seed_gives_the_same_draws(case: Case) -> None:
+    first = sample(case.model, draws=50)
+    by.set_data({"data": np.ones(40)}, coords={"row": np.arange(40)}, model=case.model)
+    sample(case.model, draws=50)
+    by.set_data({"data": [1, 2, 3]}, coords={"row": ["a", "b", "c"]}, model=case.model)
+    again = sample(case.model, draws=50)
+    xr.testing.assert_equal(first.posterior.to_dataset(), again.posterior.to_dataset())
+    xr.testing.assert_equal(first.sample_stats.to_dataset(), again.sample_stats.to_dataset())
+    other = sample(case.model, draws=50, random_seed=2)
+    assert not np.array_equal(first.posterior["mu"], other.posterior["mu"])
+
+
+def test_shared_variables_count_as_they_are_now(case: Case) -> None:
+    values = np.random.default_rng(1).normal(size=50)
+    by.set_data({"data": values}, coords={"row": range(50)}, model=case.model)
+    case.offset.set_value(np.array(-3.0))
+    trace = sample(case.model)
+    check_mean(trace.posterior["mu"], values + 3.0)
+    ratio = trace.posterior["weighted"] / trace.posterior["mu"]
+    np.testing.assert_allclose(ratio, 0.5 * (1 + 0 + 1 + 2), rtol=1e-6)
+    case.weights[0].set_value(np.array([10, 20], dtype="int8"))
+    case.weights[1].set_value(np.array([[False, True]]))
+    trace = sample(case.model, draws=10)
+    ratio = trace.posterior["weighted"] / trace.posterior["mu"]
+    np.testing.assert_allclose(ratio, 0.5 * 20, rtol=1e-6)
+
+
+def test_settings(case: Case) -> None:
+    trace = sample(case.model, draws=np.int64(7), tune=0, chains=1, random_seed=None)
+    assert trace.posterior["mu"].shape == (1, 7)
+
+
+def test_model_of_the_context(case: Case) -> None:
+    with case.model:
+        trace = sample(draws=5)
+    assert trace.posterior["mu"].shape == (4, 5)
+
+
+def test_nothing_is_printed(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
+    sample(case.model, draws=5)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_sampled_model_still_pickles(case: Case) -> None:
+    copy = cloudpickle.loads(cloudpickle.dumps(case.model))
+    assert [variable.name for variable in copy.free_RVs] == ["mu", "scale", "effect"]
+
+
+@pytest.mark.parametrize("progressbar", [True, False])
+def test_progress_bar(case: Case, monkeypatch: pytest.MonkeyPatch, progressbar: bool) -> None:
+    given = {}
+    real = nutpie.sample
+
+    def spy(bound: Any, **settings: Any) -> Any:
+        given.update(settings)
+        return real(bound, **settings | {"progress_bar": False})
+
+    monkeypatch.setattr(nutpie, "sample", spy)
+    sample(case.model, draws=5, progressbar=progressbar)
+    assert given["progress_bar"] is progressbar
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, num_steps: list[int]) -> None:
+    """Have nutpie return as many steps of each chain, as it does after Ctrl-C."""
+    real = nutpie.sample
+
+    def cut(batches: list[Any]) -> list[Any]:
+        return [
+            pa.record_batch(batch).slice(0, steps)
+            for batch, steps in zip(batches, num_steps, strict=True)
+        ]
+
+    def interrupted(*args: Any, **settings: Any) -> Any:
+        draws, statistics = real(*args, **settings).get_arrow_trace()
+        return SimpleNamespace(get_arrow_trace=lambda: (cut(draws), cut(statistics)))
+
+    monkeypatch.setattr(nutpie, "sample", interrupted)
+
+
+def test_interruption_keeps_what_all_chains_have(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = sample(case.model, draws=50, tune=20, chains=3)
+    interrupt(monkeypatch, [70, 55, 40])
+    trace = sample(case.model, draws=50, tune=20, chains=3)
+    assert trace.posterior["effect"].shape == (3, 20, 3)
+    assert trace.sample_stats["lp"].shape == (3, 20)
+    np.testing.assert_array_equal(trace.posterior["mu"], whole.posterior["mu"][:, :20])
+
+
+def test_interruption_before_the_first_draw(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(monkeypatch, [30, 20])
+    with pytest.raises(KeyboardInterrupt, match="before each chain had a draw"):
+        sample(case.model, draws=50, tune=20, chains=2)
+
+
+@pytest.mark.parametrize(("offset", "found"), [(np.inf, "-inf"), (np.nan, "nan")])
+def test_start_without_a_density(case: Case, offset: float, found: str) -> None:
+    case.offset.set_value(np.array(offset))
+    message = rf"finite where the chains start, got {found} from 'y'\.\nHint: check the observed"
+    with pytest.raises(ValueError, match=message):
+        sample(case.model)
+
+
+def test_other_failures_of_the_sampler_pass(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **settings: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(nutpie, "sample", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        sample(case.model)
+
+
+def test_minibatches_are_replaced_by_all_rows() -> None:
+    values = np.random.default_rng(2).normal(2.0, 1.0, size=60)
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 10)
+        y = by.Minibatch(values, 5)
+        x = by.Minibatch(np.zeros(60), 5)
+        pm.Deterministic("mean", mu + x)
+        pm.Normal("y", mu + x, 1, observed=y, total_size=60)
+    trace = sample(model)
+    check_mean(trace.posterior["mu"], values)
+    assert trace.posterior["mean"].shape == (4, 1000, 60)
+    np.testing.assert_array_equal(trace.observed_data["y"], values)
+    y.set_value(values - 5)
+    check_mean(sample(model).posterior["mu"], values - 5)
+
+
+def must_not_compile(*_: Any) -> None:
+    raise AssertionError("compiled before it was checked")
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nuts, "compiled_density", must_not_compile)
+
+
+def mean(**observed: Any) -> pm.Model:
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), 1, **observed)
+    return model
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_no_model() -> None:
+    with pytest.raises(TypeError, match=r"`model` must be a PyMC model, got None.*\nHint: "):
+        sample()
+
+
+BAD_SETTINGS = [
+    ("draws", 0, "at least 1, got 0"),
+    ("draws", 10.0, r"at least 1, got 10\.0"),
+    ("draws", True, "at least 1, got True"),
+    ("tune", -1, "at least 0, got -1"),
+    ("chains", 0, "at least 1, got 0"),
+    ("chains", "4", "at least 1, got '4'"),
+    ("random_seed", -1, r"None or a whole number from 0 to 2\*\*64 - 1, got -1"),
+    ("random_seed", 2**64, r"2\*\*64 - 1, got 18446744073709551616"),
+    ("random_seed", 1.5, r"2\*\*64 - 1, got 1\.5"),
+    ("random_seed", False, r"2\*\*64 - 1, got False"),
+]
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize(("name", "value", "message"), BAD_SETTINGS)
+def test_bad_settings(name: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"`{name}` must be .*{message}\.\nHint: "):
+        sample(mean(), **{name: value})
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_no_free_variable() -> None:
+    with pm.Model() as model:
+        pm.Normal("y", 0, 1, observed=[1.0])
+    with pytest.raises(ValueError, match=r"must have a free variable to sample, got none\.\nHint"):
+        sample(model)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_discrete_free_variables() -> None:
+    with pm.Model() as model:
+        pm.Normal("mu")
+        pm.Poisson("count", 3)
+        pm.Bernoulli("flag", 0.5)
+    message = r"got discrete \['count', 'flag'\]\.\nHint: .*pm\.sample"
+    with pytest.raises(TypeError, match=message):
+        sample(model)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_generator() -> None:
+    model = mean(observed=by.generator(iter([np.ones(3)] * 5)), total_size=15)
+    with pytest.raises(ValueError, match=r"got \['y'\], fed by a generator\.\nHint: use by\.fit"):
+        sample(model)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_part_of_the_rows() -> None:
+    batch = by.Minibatch(np.ones(100), 10, in_memory_size=20)
+    model = mean(observed=batch, total_size=100)
+    message = r"`total_size` of 'y' must be the number of its rows in memory, got 5 times as many"
+    with pytest.raises(ValueError, match=message):
+        sample(model)
+
+
+def test_errors_of_nutpie_are_told(case: Case) -> None:
+    density = compiled_density(case.model)
+    other = RuntimeError("no memory")
+    assert nuts.told(other, case.model, density) is other
+    by.set_data({"data": [np.inf]}, coords={"row": ["a"]}, model=case.model)
+    of_start = RuntimeError("All initialization points failed")
+    found = nuts.told(of_start, case.model, density)
+    assert isinstance(found, ValueError)
+    assert str(found).startswith("The log density must be finite where the chains start")
