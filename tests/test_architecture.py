@@ -30,6 +30,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
     "arguments",
     "errors",
+    "text",
     "progress",
     "datasets",
     "storage",

@@ -9,9 +9,9 @@ from bayou.containers.minibatch import Minibatch, align_minibatches
 from bayou.containers.set_data import set_data
 from bayou.containers.variables.generator import GeneratorAdapter, generator
 from bayou.datasets import get_data
-from bayou.density.non_finite import DivergenceError
+from bayou.errors import ConvergenceWarning, DivergenceError, SourceError
 from bayou.feeding.batches import Batches
-from bayou.fitting.fit import ConvergenceWarning, fit
+from bayou.fitting.fit import fit
 from bayou.fitting.fit_result import Fit
 from bayou.fitting.saved_fit import load
 from bayou.many.calibrate import calibrate
@@ -31,7 +31,6 @@ from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.weighted import Weighted
 from bayou.sources.base.source import Column, Field, Source
-from bayou.sources.files.paths import SourceError
 from bayou.sources.open import scan, source
 from bayou.sources.streams.sql import sql
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+type RandomSeed = int | Sequence[int] | np.ndarray | np.random.Generator | np.random.RandomState
+"""A seed as PyMC takes it: a number, several, or a generator that a number is drawn from."""
 
 
 def whole_number(name: str, value: Any, least: int, hint: str) -> int:
@@ -15,12 +19,66 @@ def whole_number(name: str, value: Any, least: int, hint: str) -> int:
     ValueError
         If it is not.
     """
-    if (
-        isinstance(value, bool | np.bool)
-        or not isinstance(value, int | np.integer)
-        or value < least
-    ):
+    if not _is_whole(value) or value < least:
         raise ValueError(
             f"`{name}` must be a whole number of at least {least}, got {value!r}.\nHint: {hint}"
         )
     return int(value)
+
+
+def seed_number(random_seed: RandomSeed | None) -> int | None:
+    """Return the whole number that a seed stands for.
+
+    Parameters
+    ----------
+    random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
+        The seed that a user passed. A generator advances by one draw.
+
+    Returns
+    -------
+    int or None
+        An int as it is, None for None. A sequence gives one number of 64 bits, by
+        :class:`numpy.random.SeedSequence`. A generator gives one of 63 bits.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, a number is below 0, or a sequence is empty.
+
+    Examples
+    --------
+    >>> seed_number(7)
+    7
+    >>> seed_number([1, 2]) == seed_number(np.array([1, 2]))
+    True
+    """
+    seed: Any = random_seed
+    match seed:
+        case None:
+            return None
+        case np.random.Generator():
+            return int(seed.integers(2**63))
+        case np.random.RandomState():
+            return int(seed.randint(2**63, dtype=np.int64))
+        case np.ndarray() if seed.ndim == 0:
+            return seed_number(seed.item())
+        case str() | bytes():
+            pass
+        case Sequence() | np.ndarray():
+            numbers = [int(value) for value in seed if _is_whole(value) and value >= 0]
+            if numbers and len(numbers) == len(seed):
+                # The length goes in, since SeedSequence takes [1] and [1, 0] for the same.
+                return int(
+                    np.random.SeedSequence([len(numbers), *numbers]).generate_state(1, np.uint64)[0]
+                )
+        case _ if _is_whole(seed) and seed >= 0:
+            return int(seed)
+    raise ValueError(
+        "`random_seed` must be None, a whole number of at least 0, a sequence of them or a NumPy "
+        f"generator, got {seed!r}.\n"
+        "Hint: pass a number, and the same one for the same result."
+    )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -13,7 +13,8 @@ import pytest
 import ray
 
 from bayou.cluster.cores import usable_cores
-from bayou.cluster.ray import Ray, WorkerDiedError, own_host, ray_of, workers
+from bayou.cluster.ray import Ray, own_host, ray_of, workers
+from bayou.errors import WorkerDiedError
 
 
 def process(held: int) -> tuple[int, int]:

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayou.cluster.ray import Ray, WorkerDiedError, workers
+from bayou.cluster.ray import Ray, workers
 from bayou.cluster.tasks import AHEAD, DEATHS, IN_FLIGHT, spread
+from bayou.errors import WorkerDiedError
 
 
 class Killed(BaseException):

@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 import bayou as by
-from bayou.density.non_finite import DivergenceError
 from bayou.density.program import compile_program
+from bayou.errors import DivergenceError
 from bayou.fitting.rows import feeds
 
 NUM_ROWS = 2000

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayou.arguments import whole_number
 from bayou.cluster.cores import use_cores
+from bayou.errors import WorkerDiedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -62,10 +63,6 @@ class Ray:
         if self.num_workers is not None:
             whole_number("num_workers", self.num_workers, 1, "it counts processes.")
         whole_number("cpus_per_worker", self.cpus_per_worker, 1, "it counts cores.")
-
-
-class WorkerDiedError(RuntimeError):
-    """The process of a worker is gone: killed, out of memory, or with its machine."""
 
 
 class Workers:

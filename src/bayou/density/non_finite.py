@@ -7,23 +7,13 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from bayou.errors import DivergenceError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bayou.density.program import Inputs, Program
     from bayou.feeding.extremes import Extremes
-
-
-class DivergenceError(FloatingPointError):
-    """A fit met a loss that is not finite.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The variables at fault; none where only a gradient is not finite.
-    """
-
-    names: tuple[str, ...] = ()
 
 
 def check_start(

@@ -7,7 +7,6 @@ PyMC's internals that this takes are touched in this file and in ``roots`` alone
 
 from __future__ import annotations
 
-import hashlib
 import operator
 import warnings
 import weakref
@@ -31,6 +30,7 @@ from bayou.density.flat_position import Layout
 from bayou.models.initial_point import interpreted, start_function
 from bayou.models.inputs import find_roots, is_fed, storage_of, takes_rows
 from bayou.models.rewrite import same_structure, structure_of
+from bayou.text import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -159,7 +159,7 @@ class Program:
         assert model is not None
         text = debugprint(_terms(model), file="str", print_type=True)
         names = [value.name for value in model.value_vars]
-        return hashlib.sha256(f"{names}\n{text}".encode()).hexdigest()[:32]
+        return digest(f"{names}\n{text}")
 
     def is_current(self) -> bool:
         """Tell whether the lengths that it was built with are still those of the model."""

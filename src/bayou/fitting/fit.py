@@ -16,6 +16,7 @@ from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import ray_of
 from bayou.density.non_finite import check_start
 from bayou.density.program import compile_program
+from bayou.errors import ConvergenceWarning
 from bayou.fitting.approximation import (
     FIXED_DRAWS,
     Task,
@@ -64,10 +65,6 @@ GUIDES: dict[str, Guide] = {
     "lowrank_advi": LowRank(),
 }
 METHODS = ("auto", *GUIDES, "dadvi")
-
-
-class ConvergenceWarning(UserWarning):
-    """A fit ended before it was stable."""
 
 
 def fit(

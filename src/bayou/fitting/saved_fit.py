@@ -20,8 +20,8 @@ from bayou.fitting.rows.feeds import whole_density
 from bayou.models.context import model_of
 from bayou.provenance.record import Provenance
 from bayou.provenance.verify import dim_fingerprint
-from bayou.sources.base.source import listed
 from bayou.storage.safetensors_file import read_arrays
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,8 +15,9 @@ from pytensor.graph.basic import equal_computations
 
 from bayou.arguments import whole_number
 from bayou.cluster.ray import ray_of
-from bayou.fitting.fit import METHODS, ConvergenceWarning
-from bayou.many.collect import OtherDataError, fresh
+from bayou.errors import ConvergenceWarning, OtherDataError
+from bayou.fitting.fit import METHODS
+from bayou.many.collect import fresh
 from bayou.many.dispatch import outcomes_of
 from bayou.many.fit_many import fit_many, fit_outcomes
 from bayou.many.results.calibration import Calibration, place

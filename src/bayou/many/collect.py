@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.cluster.ray import WorkerDiedError
 from bayou.containers.variables.dims import dims_of
-from bayou.fitting.fit import ConvergenceWarning
+from bayou.errors import ConvergenceWarning, OtherDataError, WorkerDiedError
 from bayou.many.data_sets import DataSets
 from bayou.many.results.outcome import AT_ONCE, BYTES, TABLE, Gathered
 from bayou.many.results.zarr_folder import made_with, stored
@@ -21,6 +20,7 @@ from bayou.many.validation import Given
 from bayou.progress import data_set_progress
 from bayou.provenance.fingerprint import array_fingerprint
 from bayou.provenance.model_fingerprint import variable_fingerprints
+from bayou.text import digest
 
 if TYPE_CHECKING:
     from collections import deque
@@ -46,10 +46,6 @@ DOUBTS: tuple[tuple[str, Callable[[Any], Any], str], ...] = (
 DIED = f"{WorkerDiedError.__name__}: "
 
 
-class OtherDataError(ValueError):
-    """A folder holds results of other data under a key."""
-
-
 @contextmanager
 def results_in(
     out: str | Path | None, axes: Axes, made: dict[str, Any], random_seed: int | None
@@ -68,7 +64,7 @@ def results_in(
 def model_fingerprint(model: pm.Model) -> str:
     """Return the fingerprint of what a model says, apart from its data."""
     text = json.dumps(variable_fingerprints(model), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return digest(text)
 
 
 def fresh(
@@ -264,4 +260,4 @@ def _fingerprint(model: pm.Model, arrays: Arrays, labels: Mapping[str, tuple[Any
         for held in (variable.get_value(borrow=True),)
     ]
     parts += [f"{dim} {[*map(str, labels[dim])]}" for dim in sorted(labels)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return digest("\n".join(parts))

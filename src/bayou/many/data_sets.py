@@ -12,8 +12,8 @@ import pandas as pd
 
 from bayou.containers.reading.column_reader import columns_of, table_of
 from bayou.containers.reading.new_values import is_container
-from bayou.sources.base.source import listed
 from bayou.sources.named_columns import Named, named
+from bayou.text import listed
 
 if TYPE_CHECKING:
     import pymc as pm

@@ -12,7 +12,8 @@ import numpy as np
 from bayou.arguments import whole_number
 from bayou.cluster.ray import ray_of
 from bayou.containers.set_data import holding
-from bayou.fitting.fit import ConvergenceWarning, fit
+from bayou.errors import ConvergenceWarning
+from bayou.fitting.fit import fit
 from bayou.many.collect import (
     fresh,
     gather,

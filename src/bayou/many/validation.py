@@ -9,7 +9,7 @@ from pytensor.graph.traversal import ancestors
 from bayou.batching.minibatch_model import no_rows
 from bayou.containers.set_data import read_new_data
 from bayou.containers.variables.dims import dims_of
-from bayou.sources.base.source import listed
+from bayou.text import listed
 
 if TYPE_CHECKING:
     import pymc as pm

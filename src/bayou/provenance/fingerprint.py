@@ -17,6 +17,7 @@ from bayou.containers.variables.resident_rows import streamed
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.models.inputs import storage_of
+from bayou.text import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +90,7 @@ def data_fingerprint(model: pm.Model, program: Program) -> str:
     constants = [found.data for found in ancestors(graphs) if isinstance(found, Constant)]
     parts = window_fingerprints([window for _, window in held if window is not None])
     parts += [array_fingerprint(value) for value in [*values, *constants] if np.ndim(value)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return digest("\n".join(parts))
 
 
 def _begun(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
@@ -119,4 +120,4 @@ def optimiser_fingerprint(optimiser: optax.GradientTransformation | None) -> str
     params = jnp.zeros(2)
     computed = jax.make_jaxpr(optimiser.update)(params, optimiser.init(params), params)
     text = f"{computed}{[np.asarray(constant).tolist() for constant in computed.consts]}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return digest(text)

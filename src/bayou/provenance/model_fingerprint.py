@@ -6,7 +6,6 @@ What this takes of the insides of PyMC and PyTensor is touched in this file alon
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from pytensor.tensor.random.type import RandomType
 
 from bayou.provenance.fingerprint import array_fingerprint
 from bayou.provenance.named_inputs import is_length, key_of, model_inputs, names_of, variables_of
+from bayou.text import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -156,4 +156,4 @@ def _density_text(variable: Variable) -> str:
 
 
 def _digest(*texts: str) -> str:
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:32]
+    return digest("\n".join(texts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from bayou.provenance.fingerprint import window_fingerprints
 from bayou.provenance.model_fingerprint import variable_fingerprints
 from bayou.provenance.named_inputs import model_inputs
 from bayou.provenance.record import ATTRIBUTE, Provenance, compare
+from bayou.text import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,4 +152,4 @@ def dim_fingerprint(model: pm.Model, dim: str) -> str:
 
 
 def _labels_fingerprint(labels: Iterable[Any]) -> str:
-    return hashlib.sha256("\n".join(map(str, labels)).encode()).hexdigest()[:32]
+    return digest("\n".join(map(str, labels)))

@@ -23,10 +23,10 @@ from pyarrow import parquet
 import bayou as by
 from bayou.batching.minibatch_model import batched_program
 from bayou.cluster.jax_processes import AXIS, Team
-from bayou.cluster.ray import Ray, WorkerDiedError
+from bayou.cluster.ray import Ray
 from bayou.containers.variables import resident_rows as resident
-from bayou.density.non_finite import DivergenceError
 from bayou.density.prng import noise_key
+from bayou.errors import DivergenceError, WorkerDiedError
 from bayou.feeding import memory
 from bayou.fitting.approximation import ADAM
 from bayou.fitting.guides.coordinates import Frame

@@ -11,13 +11,13 @@ import pytensor.tensor as pt
 import pytest
 
 import bayou as by
+from bayou.errors import RowsDependError
 from bayou.prediction.graph.forward_graph import open_graph
 from bayou.prediction.graph.row_dependence import (
     LONG,
     LONG_ROWS,
     SHORT,
     SHORT_ROWS,
-    RowsDependError,
     Rowwise,
     row_shapes,
     try_rows,

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bayou.errors import SourceError
 from bayou.sources.files import arrow, ipc, parquet
 from bayou.sources.files import csv as delimited
 from bayou.sources.files.arrow import ArrowSource
-from bayou.sources.files.paths import SourceError
 
 NUMBERS = pa.table({"x": np.arange(10) / 4, "y": np.arange(10)})
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bayou.errors import SourceError
 from bayou.sources import Field
-from bayou.sources.files.paths import SourceError
 from bayou.sources.files.store import (
     MANIFEST,
     Store,

@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 import bayou.sources as by
-from bayou.sources.files.paths import SourceError
+from bayou.errors import SourceError
 
 
 def group(path: Path, **arrays: np.ndarray) -> Path:

@@ -10,11 +10,12 @@ import numpy as np
 
 from bayou.containers.reading.exact_cast import exact_cast
 from bayou.containers.reading.labelled_array import natural_dtype
-from bayou.sources.base.source import listed
+from bayou.errors import EmptySourceError
 from bayou.sources.base.text_codes import MISSING_CODE, as_text_hint
 from bayou.sources.derived.recoded import Codes, Days, Recoded
-from bayou.sources.in_memory.array import EmptySourceError, check_names
+from bayou.sources.in_memory.array import check_names
 from bayou.sources.named_columns import named
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -22,9 +22,9 @@ from bayou.feeding.layout import Layout
 from bayou.feeding.memory import default_window
 from bayou.feeding.read import read_rows
 from bayou.feeding.window_reader import count_blocks
-from bayou.sources.base.source import listed
 from bayou.sources.base.text_codes import as_text_hint, distinct
 from bayou.sources.derived.recoded import Recoded
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

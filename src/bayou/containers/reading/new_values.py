@@ -17,8 +17,8 @@ from bayou.containers.reading.imputation import refuse_unimputed
 from bayou.containers.reading.labelled_array import LabelledArray, to_array
 from bayou.containers.reading.new_columns import read_all
 from bayou.containers.variables.dims import dims_of
-from bayou.sources.base.source import listed
 from bayou.sources.named_columns import Named, named
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 from jax.errors import JaxRuntimeError
 
 from bayou.cluster.jax_processes import free_port, join
-from bayou.cluster.ray import WorkerDiedError, own_host, workers
+from bayou.cluster.ray import own_host, workers
 from bayou.containers.variables.resident_rows import streamed
-from bayou.density.non_finite import DivergenceError
 from bayou.density.prng import noise_key
 from bayou.density.program import compile_program
+from bayou.errors import DivergenceError, WorkerDiedError
 from bayou.feeding.feed import ItemFeed
 from bayou.fitting.rows.feeds import leading_rows, prepare_rows, program_feeds
 from bayou.fitting.stochastic.steps import Feeding, chunk_steps, run

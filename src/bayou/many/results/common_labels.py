@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
+
+from bayou.text import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,4 +59,4 @@ class AgreedLabels:
 
 def _digest(labels: Labels) -> str:
     texts = (repr(str(label)) if isinstance(label, str) else str(label) for label in labels)
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:32]
+    return digest("\n".join(texts))

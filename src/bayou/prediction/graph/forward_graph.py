@@ -7,7 +7,6 @@ and PyTensor's internals that this takes are touched in this file alone.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from pytensor.tensor.random.type import RandomGeneratorType
 from pytensor.tensor.shape import Shape, Shape_i
 
 from bayou.containers.variables.generator import GeneratorOp
+from bayou.text import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -303,7 +303,7 @@ def dtype_of(output: Variable) -> str:
 def fingerprint(outputs: Sequence[Variable]) -> str:
     """Return a short text that differs between graphs."""
     text = debugprint(list(outputs), file="str", print_type=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return digest(text)
 
 
 def with_shape(variable: Variable, shape: tuple[int | None, ...]) -> Variable:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.errors import RowsDependError
 from bayou.models.initial_point import interpreted
 from bayou.prediction.graph.engines import generators_at, jax_covers, jax_engine, pytensor_engine
 from bayou.prediction.graph.forward_graph import (
@@ -22,7 +23,7 @@ from bayou.prediction.graph.forward_graph import (
     random_nodes,
     with_shape,
 )
-from bayou.prediction.graph.row_dependence import RowsDependError, row_shapes, try_rows
+from bayou.prediction.graph.row_dependence import row_shapes, try_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

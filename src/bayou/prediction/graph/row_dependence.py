@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.errors import RowsDependError
 from bayou.models.initial_point import interpreted
 from bayou.prediction.graph.forward_graph import (
     RandomNode,
@@ -72,10 +73,6 @@ class Rowwise:
 
     outputs: tuple[Shape, ...]
     nodes: tuple[Shape, ...]
-
-
-class RowsDependError(Exception):
-    """Rows depend on each other; the message says what shows it."""
 
 
 def row_shapes(graph: Graph, fixed: Arrays, pieces: tuple[Arrays, Arrays]) -> dict[str, Shape]:

@@ -11,7 +11,8 @@ from pyarrow import compute as pc
 from pyarrow import types
 
 from bayou.sources.base.nulls import without_nulls
-from bayou.sources.base.source import Field, listed
+from bayou.sources.base.source import Field
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import types
 
-from bayou.sources.base.source import listed
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from bayou.text import listed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -404,13 +406,6 @@ def even_blocks(num_rows: int, size: int = 2**16) -> tuple[int, ...]:
     """
     whole, rest = divmod(num_rows, size)
     return (size,) * whole + ((rest,) if rest else ())
-
-
-def listed(names: Mapping[str, Any] | Sequence[str]) -> str:
-    """Write names in a row, not all of them where there are many."""
-    shown = [repr(name) for name in list(names)[:20]]
-    more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
-    return ", ".join(shown + more)
 
 
 def _described(fields: Mapping[str, Field]) -> str:

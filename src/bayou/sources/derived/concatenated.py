@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayou.sources.base.source import Source, check_rows, choose, listed
+from bayou.sources.base.source import Source, check_rows, choose
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

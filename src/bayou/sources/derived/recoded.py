@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from bayou.sources.base.source import Field, Source, choose, listed
+from bayou.sources.base.source import Field, Source, choose
 from bayou.sources.base.text_codes import MISSING_CODE, as_text_hint, as_texts, distinct, look_up
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 from pyarrow import types
 
+from bayou.errors import SourceError
 from bayou.sources.base.arrow_values import arrow_field, arrow_values, dictionary_words
 from bayou.sources.base.nulls import check_nulls, complete_rows, without_nulls
 from bayou.sources.base.schema import common_types, key_types, key_values, merge_categories
@@ -21,7 +22,7 @@ from bayou.sources.base.source import Source, choose, even_blocks
 from bayou.sources.files.csv import open_csv
 from bayou.sources.files.ipc import open_ipc
 from bayou.sources.files.parquet import open_parquet
-from bayou.sources.files.paths import SourceError, find_files, reading
+from bayou.sources.files.paths import find_files, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import csv
 
+from bayou.errors import SourceError
 from bayou.sources.files.data_file import DataFile
-from bayou.sources.files.paths import SourceError, reading
+from bayou.sources.files.paths import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

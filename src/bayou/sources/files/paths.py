@@ -18,6 +18,8 @@ from urllib.parse import unquote
 import pyarrow as pa
 from pyarrow import fs
 
+from bayou.errors import SourceError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -31,10 +33,6 @@ SUFFIXES = {
 }
 # What Hive calls the folder of rows without a value.
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
-
-
-class SourceError(OSError):
-    """Rows cannot be read, or are no longer what they were when their source was opened."""
 
 
 @dataclass(frozen=True)

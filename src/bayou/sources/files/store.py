@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.errors import SourceError
 from bayou.sources.base.source import Field, Source, check_rows, choose, even_blocks
-from bayou.sources.files.paths import SourceError
 from bayou.storage.atomic_write import write_whole
 
 if TYPE_CHECKING:

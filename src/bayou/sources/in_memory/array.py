@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.errors import EmptySourceError
 from bayou.sources.base.nulls import complete_rows, without_nulls
 from bayou.sources.base.source import Field, Source, check_rows, choose, even_blocks
 
@@ -254,10 +255,6 @@ def check_not_empty(names: Collection[str], num_rows: int, num_dropped: int = 0)
         raise empty_error("no fields")
     if not num_rows:
         raise empty_error(f"no rows but {num_dropped} with a null" if num_dropped else "no rows")
-
-
-class EmptySourceError(ValueError):
-    """A source that has nothing."""
 
 
 def empty_error(got: str) -> EmptySourceError:

@@ -14,8 +14,9 @@ import numpy as np
 
 from bayou.arguments import whole_number
 from bayou.sources.base.nulls import complete_rows, without_nulls
-from bayou.sources.base.source import Source, choose, listed
+from bayou.sources.base.source import Source, choose
 from bayou.sources.in_memory.array import array_column, check_names, empty_error
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
