@@ -13,5 +13,5 @@ def test_a_warning_points_at_the_line_outside_of_bayou() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_a_warning_has_the_class_that_it_is_given() -> None:
-    with pytest.raises(FutureWarning, match="^This name goes"):
+    with pytest.raises(FutureWarning, match=r"^This name goes"):
         warn("This name goes.", FutureWarning)
