@@ -58,7 +58,7 @@ INNER_ROOMS = {
     "sources": ("base", "in_memory", "streams", "files", "derived"),
 }
 # These stand on the public list.
-ON_TOP = {"cli", "pymc3", "testing"}
+ON_TOP = {"cli", "moved_modules", "pymc3", "testing"}
 OPTIONAL = {"blackjax", "duckdb", "matplotlib", "polars", "ray", "torch", "zarr"}
 MAX_FILES = 12
 MAX_LINES = 400

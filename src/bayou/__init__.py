@@ -18,6 +18,7 @@ from bayou.many.calibrate import calibrate
 from bayou.many.fit_many import fit_many
 from bayou.many.results.calibration import Calibration
 from bayou.many.sample_many import sample_many
+from bayou.moved_modules import register as _register
 from bayou.nuts.sample import sample
 from bayou.prediction.predict import predict
 from bayou.preparation.inspect import Inspection, inspect
@@ -77,3 +78,5 @@ __all__ = [
 ]
 
 __version__ = _version("bayou")
+
+_register()
