@@ -240,7 +240,7 @@ def test_no_thread_stays(row_source: Any, way: str, taken: int) -> None:
         (ValueError, {"columns": ["rows"]}, "`name` must be a field of the source, got 'rows'"),
         (ValueError, {"columns": []}, "`columns` must hold at least one column, got none"),
         (ValueError, {"random_seed": -1}, "`random_seed` must be a whole number of at least 0"),
-        (ValueError, {"order": "shuffled"}, '`order` must be one of "epoch", "uniform", "sequent'),
+        (ValueError, {"order": "shuffled"}, "`order` must be one of 'epoch', 'uniform', 'sequent"),
         (ValueError, {"batch_size": 61}, "`batch_size` must be at most the number of rows, 60, g"),
         (
             ValueError,

@@ -208,8 +208,8 @@ def test_rows_dropped_are_said() -> None:
 def test_a_shuffle_is_advised_where_rows_are_sorted() -> None:
     found = inspect(Blocks({f"x{k}": PLACES for k in range(5)} | {"y": NOISE}))
     assert found.advice == (
-        "The rows look sorted by `x0` (rising, 1.00), `x1` (rising, 1.00), `x2` (rising, 1.00) and "
-        "2 more fields. Shuffle them once with by.shuffle, and use the store that it writes."
+        "The rows look sorted by `x0` (rising, 1.00), `x1` (rising, 1.00), `x2` (rising, 1.00), "
+        "and 2 more. Shuffle them once with by.shuffle, and use the store that it writes."
     )
 
 

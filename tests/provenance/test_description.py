@@ -23,7 +23,13 @@ def description() -> by.Description:
 
 def test_text(description: by.Description) -> None:
     text = str(description)
-    for found in ("one, <two>", "row 6: a, b, c, d, ...", "feature 2", "obs", "observed: obs"):
+    for found in (
+        "one, <two>",
+        "row 6: a, b, c, d, and 2 more",
+        "feature 2",
+        "obs",
+        "observed: obs",
+    ):
         assert found in text
     assert "feature 2:" not in text  # Its labels are the columns.
     assert all(one.fingerprint is not None for one in description.containers)
@@ -56,7 +62,7 @@ def test_a_prompt_shows_the_table(description: by.Description) -> None:
 def test_html_is_escaped(description: by.Description) -> None:
     html = description._repr_html_()
     assert "one, &lt;two&gt;" in html
-    assert "row 6: a, b, c, d, ...<br>feature 2" in html
+    assert "row 6: a, b, c, d, and 2 more<br>feature 2" in html
     assert html.count("<tr>") == 3
 
 

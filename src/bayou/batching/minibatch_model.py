@@ -37,6 +37,7 @@ from bayou.models.rewrite import (
     structure_of,
 )
 from bayou.sampling.axes import AxisSample
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -340,7 +341,7 @@ def _hint(model: pm.Model, rows: Rows, graphs: Sequence[Variable]) -> str:
         and variable not in rows.storages
     ]
     if without:
-        return f"give {', '.join(map(repr, without))} the dim {rows.dim!r}: `dims=`."
+        return f"give {listed(without)} the dim {rows.dim!r}: `dims=`."
     if arrays:
         return f"put the array of {num_rows} rows into by.Data, with the dim {rows.dim!r}."
     return HINT

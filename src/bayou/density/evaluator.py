@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from bayou.feeding.row_padding import pad_rows
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -96,7 +98,7 @@ class Evaluator:
             parts = []
             for start in range(0, len(many), group):
                 some = many[start : start + group]
-                values = compiled[name](block.inputs, block.weights, _filled(some, group), *others)
+                values = compiled[name](block.inputs, block.weights, pad_rows(some, group), *others)
                 parts.append([np.asarray(value, np.float64)[: len(some)] for value in values])
             found = [block.share * np.concatenate(each) for each in zip(*parts, strict=True)]
             sums = [old + new for old, new in zip(sums, found, strict=True)] if sums else found
@@ -107,13 +109,6 @@ def _group_size(count: int, most: int) -> int:
     """Cut evenly, so that little is filled up, and in few lengths, since each is compiled."""
     even = math.ceil(count / math.ceil(count / most))
     return min(most, math.ceil(even / GROUP_STEP) * GROUP_STEP)
-
-
-def _filled(array: Array, length: int) -> Array:
-    """Repeat the last row up to a length, so that all groups are of one shape."""
-    if len(array) == length:
-        return array
-    return np.concatenate([array, np.repeat(array[-1:], length - len(array), axis=0)])
 
 
 def _densities(

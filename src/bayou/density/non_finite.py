@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from bayou.errors import DivergenceError
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,4 +95,4 @@ def _not_finite(terms: dict[str, Any]) -> dict[str, Any]:
 
 
 def _listed(at_fault: dict[str, Any]) -> str:
-    return ", ".join(f"{value} from {name!r}" for name, value in at_fault.items())
+    return listed([f"{value} from {name!r}" for name, value in at_fault.items()], form=str)

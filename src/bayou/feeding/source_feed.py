@@ -21,6 +21,7 @@ from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.weighted import Weighted
 from bayou.sampling.window import Windows
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -319,9 +320,8 @@ def _order_of(order: AnyOrder) -> Order:
     if isinstance(order, Weighted | Stratified):
         return order.rows
     if order not in tuple(NAMED_ORDERS):
-        names = ", ".join(f'"{name}"' for name in NAMED_ORDERS)
         raise ValueError(
-            f"`order` must be one of {names}, or a by.Weighted or by.Stratified, got {order!r}.\n"
-            "Hint: an epoch takes every row once."
+            f"`order` must be one of {listed(NAMED_ORDERS)}, or a by.Weighted or by.Stratified, "
+            f"got {order!r}.\nHint: an epoch takes every row once."
         )
     return NAMED_ORDERS[order]

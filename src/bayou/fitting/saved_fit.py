@@ -24,7 +24,7 @@ from bayou.storage.safetensors_file import read_arrays
 from bayou.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pymc as pm
@@ -130,18 +130,13 @@ def _check_labels(
             if dim is None or provenance.dims.get(dim) == dim_fingerprint(model, dim):
                 continue
             labels = model.coords.get(dim)
-            shown = "none" if labels is None else _shown(labels)
+            shown = "none" if labels is None else listed(labels, 3, lambda label: repr(str(label)))
             raise ValueError(
                 f"The dim {dim!r} of `model`, of {variable.name!r}, must have the labels that were "
                 f"fitted, in their order, got others than those of {path!r}: {shown}.\n"
                 "Hint: make the model by the same code, with coords that do not depend on the "
                 "data; by.predict puts draws in order for a model with the labels in another one."
             )
-
-
-def _shown(labels: Sequence[Any]) -> str:
-    some = listed(tuple(map(str, labels[:3])))
-    return some if len(labels) <= 3 else f"{some}, ... ({len(labels)})"
 
 
 def _check_lengths(program: Program, arrays: Mapping[str, NDArray[Any]], path: str) -> None:

@@ -20,7 +20,7 @@ from bayou.many.validation import Given
 from bayou.progress import data_set_progress
 from bayou.provenance.fingerprint import array_fingerprint
 from bayou.provenance.model_fingerprint import variable_fingerprints
-from bayou.text import digest
+from bayou.text import digest, listed
 
 if TYPE_CHECKING:
     from collections import deque
@@ -198,9 +198,8 @@ def tree_of(results: Results) -> xr.DataTree:
             f"Each of the {len(errors)} data sets failed, {keys[0]!r} with:\n{failed.iloc[0]}"
         )
     if keys:
-        named = ", ".join(map(repr, keys[:5])) + (", ..." if len(keys) > 5 else "")
         warnings.warn(
-            f"{len(failed)} of {len(errors)} data sets failed: {named}.\n"
+            f"{len(failed)} of {len(errors)} data sets failed: {listed(keys, 5)}.\n"
             'Hint: tree["diagnostics"]["error"] says why.',
             UserWarning,
             stacklevel=3,
@@ -260,4 +259,4 @@ def _fingerprint(model: pm.Model, arrays: Arrays, labels: Mapping[str, tuple[Any
         for held in (variable.get_value(borrow=True),)
     ]
     parts += [f"{dim} {[*map(str, labels[dim])]}" for dim in sorted(labels)]
-    return digest("\n".join(parts))
+    return digest(*parts)

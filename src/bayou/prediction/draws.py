@@ -19,6 +19,7 @@ from bayou.models.context import model_of
 from bayou.prediction.graph.forward_graph import predictable
 from bayou.provenance.record import ATTRIBUTE
 from bayou.provenance.verify import dim_fingerprint
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -302,8 +303,7 @@ def _counts(labels: pd.Index[Any]) -> bool:
 
 
 def _shown(labels: pd.Index[Any]) -> str:
-    some = ", ".join(map(repr, labels[:SHOWN].tolist())) or "none"
-    return f"{some}, ... ({len(labels)})" if len(labels) > SHOWN else some
+    return listed(labels.tolist(), SHOWN) or "none"
 
 
 def _posterior(tree: Any) -> xr.Dataset:

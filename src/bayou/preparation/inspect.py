@@ -20,6 +20,7 @@ from scipy.special import fdtrc
 
 from bayou.feeding.memory import default_window
 from bayou.sources.open import source as as_source
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -120,11 +121,7 @@ class Inspection:
         if not ordered:
             found = "The rows show no order."
         else:
-            shown = ", ".join(
-                f"`{field.name}` ({field.order}, {field.strength:.2f})" for field in ordered[:3]
-            )
-            more = f" and {len(ordered) - 3} more fields" if len(ordered) > 3 else ""
-            found = f"The rows look sorted by {shown}{more}."
+            found = f"The rows look sorted by {listed(ordered, 3, _order_text)}."
         if self.random_access:
             return f"{found} Any row is had at random, so batches do not depend on it."
         if self.in_memory_size == self.num_rows:
@@ -358,6 +355,10 @@ def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _by_strength(field: FieldSummary) -> float:
     return -field.strength
+
+
+def _order_text(field: FieldSummary) -> str:
+    return f"`{field.name}` ({field.order}, {field.strength:.2f})"
 
 
 def _texts(field: FieldSummary) -> tuple[str, ...]:

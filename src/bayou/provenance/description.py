@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from html import escape
 from io import StringIO
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,9 +14,10 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from bayou.provenance.diagram import Diagram
+from bayou.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from rich.console import ConsoleOptions, RenderResult
 
@@ -234,13 +234,13 @@ def _texts(container: ContainerSummary) -> tuple[str, ...]:
         "\n".join(_rows(container)),
         _total_size(container.total_size),
         container.source,
-        _some(dict.fromkeys((*container.observed_by, *container.feeds)), MAX_NAMES) or "-",
+        listed(dict.fromkeys((*container.observed_by, *container.feeds)), MAX_NAMES, str) or "-",
         "not read" if container.fingerprint is None else container.fingerprint[:8],
     )
 
 
 def _columns(container: ContainerSummary) -> str:
-    text = _some(container.columns or (), MAX_NAMES) or "-"
+    text = listed(container.columns or (), MAX_NAMES, str) or "-"
     if container.categories is None:
         return text
     return f"{text}\n{len(container.categories):,} categories"
@@ -259,13 +259,7 @@ def _labels(container: ContainerSummary) -> Iterator[tuple[Any, ...]]:
 
 def _axis(dim: str | None, length: int, labels: tuple[Any, ...]) -> str:
     text = f"{length:,}" if dim is None else f"{dim} {length:,}"
-    return f"{text}: {_some(labels, MAX_LABELS)}" if labels else text
-
-
-def _some(items: Collection[Any], count: int) -> str:
-    """Write the first items in a row, and that there are more."""
-    shown = [str(item) for item in islice(items, count)]
-    return ", ".join([*shown, "..."] if len(items) > count else shown)
+    return f"{text}: {listed(labels, MAX_LABELS, str)}" if labels else text
 
 
 def _rows(container: ContainerSummary) -> Iterator[str]:

@@ -90,7 +90,7 @@ def data_fingerprint(model: pm.Model, program: Program) -> str:
     constants = [found.data for found in ancestors(graphs) if isinstance(found, Constant)]
     parts = window_fingerprints([window for _, window in held if window is not None])
     parts += [array_fingerprint(value) for value in [*values, *constants] if np.ndim(value)]
-    return digest("\n".join(parts))
+    return digest(*parts)
 
 
 def _begun(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
@@ -110,7 +110,7 @@ def order_fingerprint(order: AnyOrder) -> str:
     """Return the name of an order, or the fingerprint of its probabilities or strata."""
     if isinstance(order, str):
         return order
-    return hashlib.sha256(pickle.dumps(order)).hexdigest()[:32]
+    return digest(pickle.dumps(order))
 
 
 def optimiser_fingerprint(optimiser: optax.GradientTransformation | None) -> str:

@@ -75,7 +75,7 @@ def variable_fingerprints(model: pm.Model) -> dict[str, str]:
 
         dims = model.named_vars_to_dims.get(variable.name) or ()
         is_observed = variable in model.observed_RVs
-        return _digest(str(tuple(dims)), *_graph_digests([variable], leaf, sized=not is_observed))
+        return digest(str(tuple(dims)), *_graph_digests([variable], leaf, sized=not is_observed))
 
     return {variable.name: fingerprint(variable) for variable in variables_of(model)}
 
@@ -95,9 +95,9 @@ def _graph_digests(outputs: Sequence[Variable], leaf: Leaf, *, sized: bool = Tru
     for variable in walk_toposort(list(outputs), inputs_of):
         name = leaf(variable)
         if name is not None:
-            digests[variable] = _digest("named", name)
+            digests[variable] = digest("named", name)
         elif variable.owner is None:
-            digests[variable] = _digest(_root_text(variable))
+            digests[variable] = digest(_root_text(variable))
         elif isinstance(variable.owner.op, ViewOp):
             # PyMC leaves out of a copy of a model what it puts around a deterministic.
             digests[variable] = digests[variable.owner.inputs[0]]
@@ -106,7 +106,7 @@ def _graph_digests(outputs: Sequence[Variable], leaf: Leaf, *, sized: bool = Tru
             has_size = isinstance(node.op, RandomVariable | SymbolicRandomVariable)
             size = node.op.size_param(node) if has_size and not sized else None
             inputs = (digests[found] for found in node.inputs if found is not size)
-            digests[variable] = _digest(
+            digests[variable] = digest(
                 _operation_text(node.op), _density_text(variable), str(variable.index), *inputs
             )
     return [digests[variable] for variable in outputs]
@@ -135,7 +135,7 @@ def _operation_text(op: Any) -> str:
     for graph in graphs.values():
         places = {variable: f"input {place}" for place, variable in enumerate(graph.inputs)}
         texts += _graph_digests(graph.outputs, places.get)
-    return _digest(*texts)
+    return digest(*texts)
 
 
 def _density_text(variable: Variable) -> str:
@@ -153,7 +153,3 @@ def _density_text(variable: Variable) -> str:
     except NotImplementedError:
         return "no density"
     return _graph_digests([density], {value: "value"}.get)[0]
-
-
-def _digest(*texts: str) -> str:
-    return digest("\n".join(texts))

@@ -152,4 +152,4 @@ def dim_fingerprint(model: pm.Model, dim: str) -> str:
 
 
 def _labels_fingerprint(labels: Iterable[Any]) -> str:
-    return digest("\n".join(map(str, labels)))
+    return digest(*map(str, labels))

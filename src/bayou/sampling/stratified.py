@@ -14,9 +14,10 @@ import numpy as np
 from bayou.arguments import whole_number
 from bayou.sampling.epoch import epoch_rows
 from bayou.sampling.uniform import stream_key
+from bayou.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -83,8 +84,8 @@ class Stratified:
             return
         if set(self.batch_rows) != set(self._members):
             raise ValueError(
-                f"`batch_rows` must give the strata {_some(self._members)}, got "
-                f"{_some(self.batch_rows)}.\n"
+                f"`batch_rows` must give the strata {listed(self._members, 10)}, got "
+                f"{listed(self.batch_rows, 10)}.\n"
                 "Hint: a stratum that is never drawn would be missing from the likelihood."
             )
         for stratum, size in self.batch_rows.items():
@@ -198,9 +199,3 @@ def _shares(lengths: NDArray[np.int64], total: int) -> list[int]:
         # What was lifted to 1 is taken from those that are furthest above their due.
         shares[np.argmax(np.where(shares > 1, shares - exact, -np.inf))] -= 1
     return [int(share) for share in shares]
-
-
-def _some(strata: Iterable[Any]) -> str:
-    """Return a few strata, as an error says them."""
-    listed = list(strata)
-    return f"{listed[:10]!r}" + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")

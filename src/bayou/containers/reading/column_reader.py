@@ -159,9 +159,8 @@ class ColumnReader:
         for name, lacking in by_name.items():
             rows = [str(row + first_row) for row in np.flatnonzero(lacking)]
             if rows:
-                more = f", ... ({len(rows)} rows)" if len(rows) > SHOWN else ""
                 noun = "row" if len(rows) == 1 else "rows"
-                found.append(f"{name!r} in {noun} {', '.join(rows[:SHOWN])}{more}")
+                found.append(f"{name!r} in {noun} {listed(rows, SHOWN, str)}")
         raise ValueError(
             f"{self._what} must hold no missing values, got some: {'; '.join(found)}.\n"
             f"Hint: {self._hint}."

@@ -18,6 +18,7 @@ from bayou.feeding.extremes import array_extremes, source_extremes
 from bayou.feeding.feed import WHOLE, Feed, ItemFeed, SliceFeed, empty_slots
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
+from bayou.feeding.row_padding import pad_rows
 from bayou.feeding.source_feed import SourceFeed, windowed
 from bayou.fitting.stochastic.steps import OnDevice
 from bayou.models.inputs import group_of, storage_of
@@ -315,9 +316,7 @@ def _block(
     count = len(parts[0])
     if not filled:
         return Block((*parts, *data), count / num_rows, count)
-    missing = size - count
-    if missing:
-        parts = [np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) for part in parts]
+    parts = [pad_rows(part, size) for part in parts]
     weights = np.where(np.arange(size) < count, size / count, 0.0)
     return Block((*parts, *data), count / num_rows, size, weights)
 

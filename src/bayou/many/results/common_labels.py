@@ -58,5 +58,5 @@ class AgreedLabels:
 
 
 def _digest(labels: Labels) -> str:
-    texts = (repr(str(label)) if isinstance(label, str) else str(label) for label in labels)
-    return digest("\n".join(texts))
+    # Not `repr(label)`, since that of a str of NumPy differs from that of a str.
+    return digest(*(repr(str(label)) if isinstance(label, str) else str(label) for label in labels))

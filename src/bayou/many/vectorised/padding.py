@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from bayou.batching.minibatch_model import program_of_rows
+from bayou.feeding.row_padding import pad_rows
 from bayou.models.inputs import sampling_of, storage_of
 
 if TYPE_CHECKING:
@@ -100,14 +101,17 @@ class RowProgram:
             )
         [num_rows] = lengths
         length = padded_length(num_rows)
-        rows = np.minimum(np.arange(length), max(0, num_rows - 1))
         rows_of = fed if num_rows else [_value(storage_of(row), {}) for row in self.program.fed]
         if not all(map(np.size, rows_of)):
             raise ValueError(
                 "`datasets` must have at least one row each with sampler='blackjax', got none.\n"
                 "Hint: pass sampler='nutpie', or build the containers with at least one row."
             )
-        more = [array.take(rows, axis) for array, axis in zip(rows_of, self.axes, strict=True)]
+        more = [
+            # Of a data set without rows, the first row that the model holds, of weight 0.
+            pad_rows(array.take(range(max(1, num_rows)), axis), length, axis)
+            for array, axis in zip(rows_of, self.axes, strict=True)
+        ]
         counts = len(self.program.counted)
         # Rows are scaled by their total over those there are: to be 1, it is told of as many.
         return Lane(

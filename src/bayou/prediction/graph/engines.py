@@ -18,6 +18,7 @@ import pytensor.tensor as pt
 
 from bayou.density.prng import noise_key
 from bayou.density.program import jax_function
+from bayou.feeding.row_padding import pad_rows
 from bayou.prediction.graph.forward_graph import (
     draws_in_loops,
     dtype_of,
@@ -161,17 +162,18 @@ def jax_engine(
         values: Any, draws: NDArray[Any], fixed: Any, row_values: Any, piece: int, seed: int
     ) -> list[NDArray[Any]]:
         num_rows = len(row_values[0])
-        # Filled up with the last row and draw, so that any number of them compiles nothing.
-        filled = [_filled(array, 0, most) for array in row_values]
+        # Padded with the last row and draw, so that any number of them compiles nothing.
+        padded = [pad_rows(array, most) for array in row_values]
         pieces = -(-num_rows // piece_rows)
         results: list[list[NDArray[Any]]] = []
         for start in range(0, len(draws), MANY):
             count = min(MANY, len(draws) - start)
             block, numbers = (
-                [_filled(value, start, MANY) for value in values], _filled(draws, start, MANY)
-            )  # fmt: skip
+                [pad_rows(value[start : start + MANY], MANY) for value in values],
+                pad_rows(draws[start : start + MANY], MANY),
+            )
             blocks = -(-count // ABREAST)
-            made = compiled(block, numbers, blocks, fixed, filled, piece, pieces, seed)
+            made = compiled(block, numbers, blocks, fixed, padded, piece, pieces, seed)
             results.append(
                 [
                     np.asarray(part)[:count, *(slice(None),) * (axis - 1), :num_rows]
@@ -188,12 +190,6 @@ def jax_engine(
 def _corner(ndim: int, start: Any, axis: int, row: Any) -> list[Any]:
     """Return the place of a block of draws of a piece."""
     return [{0: start, axis: row}.get(place, 0) for place in range(ndim)]
-
-
-def _filled(array: NDArray[Any], start: int, size: int) -> NDArray[Any]:
-    """Return so many entries from a start on, the last one for those that are not there."""
-    part = array[start : start + size]
-    return part if len(part) == size else np.take(part, np.arange(size), axis=0, mode="clip")
 
 
 def _empty(place: Variable, shape: tuple[int, ...]) -> Any:

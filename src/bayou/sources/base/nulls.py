@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from bayou.text import listed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,7 +29,7 @@ def check_nulls(nulls: str) -> None:
     """
     if nulls not in (known := get_args(Nulls.__value__)):
         raise ValueError(
-            f"`nulls` must be one of {', '.join(map(repr, known))}, got {nulls!r}.\n"
+            f"`nulls` must be one of {listed(known)}, got {nulls!r}.\n"
             'Hint: "refuse" makes a null an error, "drop" leaves out its row.'
         )
 

@@ -410,15 +410,14 @@ def even_blocks(num_rows: int, size: int = 2**16) -> tuple[int, ...]:
 
 def _described(fields: Mapping[str, Field]) -> str:
     """Write names and kinds of fields, not all of them where there are many."""
-    shown = []
-    for field in list(fields.values())[:SHOWN_FIELDS]:
+
+    def describe(field: Field) -> str:
         kind = "text" if field.dtype == object else field.dtype.name
         if field.categories is not None:
             kind = f"{len(field.categories)} categories"
-        shown.append(f"{field.name}: {kind}{list(field.shape) or ''}")
-    if len(fields) > SHOWN_FIELDS:
-        shown.append(f"and {len(fields) - SHOWN_FIELDS} more")
-    return f"fields [{', '.join(shown)}]"
+        return f"{field.name}: {kind}{list(field.shape) or ''}"
+
+    return f"fields [{listed(fields.values(), SHOWN_FIELDS, describe)}]"
 
 
 def _check_matrix(field: Field, first: Field) -> None:
