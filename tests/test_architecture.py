@@ -59,6 +59,9 @@ INNER_ROOMS = {
 }
 # These stand on the public list.
 ON_TOP = {"cli", "moved_modules", "pymc3", "testing"}
+# Modules and functions of the standard library that Windows lacks.
+POSIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+POSIX_FUNCTIONS = {"fork", "geteuid", "getuid", "sched_getaffinity", "statvfs", "sysconf"}
 OPTIONAL = {"blackjax", "duckdb", "matplotlib", "polars", "ray", "torch", "zarr"}
 MAX_FILES = 12
 MAX_LINES = 400
@@ -188,6 +191,46 @@ def test_importing_bayou_leaves_out_what_few_use() -> None:
         [sys.executable, "-c", command], capture_output=True, text=True, check=True
     )
     assert result.stdout.split() == []
+
+
+@each_file
+def test_no_module_of_posix_is_imported(file: Path) -> None:
+    assert {found.package for found in imports_of(file)} & POSIX_MODULES == set()
+
+
+def test_importing_bayou_needs_no_posix() -> None:
+    # What bayou depends on may need such modules on this system: it is imported before.
+    early = {
+        found.module
+        for file in FILES
+        for found in imports_of(file)
+        if not (found.late or found.typing)
+    }
+    dependencies = sorted(name for name in early if not name.startswith("bayou"))
+    command = f"""
+import builtins, os
+import {", ".join(dependencies)}
+for name in {POSIX_FUNCTIONS}:
+    delattr(os, name)
+
+original = builtins.__import__
+
+def without_posix(name, globals=None, locals=None, fromlist=(), level=0):
+    importer = str((globals or {{}}).get("__name__"))
+    if importer.partition(".")[0] == "bayou" and name in {POSIX_MODULES}:
+        raise ImportError(f"{{importer}} imports {{name}}")
+    return original(name, globals, locals, fromlist, level)
+
+builtins.__import__ = without_posix
+import bayou as by
+from bayou.cluster.cores import usable_cores
+assert usable_cores() > 0
+print(by.source({{"x": [1, 2, 3]}}).num_rows)
+"""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert (result.stdout.split(), result.stderr) == (["3"], "")
 
 
 def test_what_is_imported_is_declared() -> None:

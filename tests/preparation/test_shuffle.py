@@ -1,7 +1,6 @@
 """Shuffles on disk: every row once, in an order of the seed alone, wherever they were stopped."""
 
 import errno
-import fcntl
 import json
 import os
 import resource
@@ -23,6 +22,7 @@ from bayou.sampling.epoch import epoch_rows
 from bayou.sampling.uniform import stream_key
 from bayou.sources import Field, Source, Table
 from bayou.sources.files.store import Store, open_store
+from bayou.storage.lock import locked
 
 
 class Rows(Source):
@@ -411,13 +411,11 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_two_at_a_time_are_refused(unfinished: Path) -> None:
-    lock = os.open(unfinished.with_name("rows.partial"), os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(FileExistsError, match="`path` must not be shuffled into twice at the"):
-            run(Rows([50, 50], 5), unfinished, memory=800)
-    finally:
-        os.close(lock)
+    with (
+        locked(unfinished, AssertionError()),
+        pytest.raises(FileExistsError, match="`path` must not be shuffled into twice at the"),
+    ):
+        run(Rows([50, 50], 5), unfinished, memory=800)
 
 
 @pytest.mark.parametrize(

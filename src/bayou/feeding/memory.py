@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,10 +66,21 @@ def _machine(root: Path) -> int:
     try:
         lines = (root / "proc/meminfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
-        return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
+        return _machine_without_proc()
     [available] = [line for line in lines if line.startswith("MemAvailable:")]
     return int(available.split()[1]) * 1024
+
+
+def _machine_without_proc() -> int:
+    """Return the free bytes of a machine without /proc: macOS, which tells all of them, Windows."""
+    if sys.platform == "win32":
+        # MEMORYSTATUSEX: its length and the load in percent, of 32 bits each, then seven sizes of
+        # 64 bits, the second of which is the free physical memory.
+        status = (ctypes.c_uint64 * 8)(64)
+        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        return int(status[2])
+    pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
+    return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _groups(root: Path) -> Iterator[int]:

@@ -6,9 +6,7 @@ one copy of the rows at any time.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import shutil
 import zlib
@@ -45,6 +43,7 @@ from bayou.sources.files.store import (
 )
 from bayou.sources.open import source as as_source
 from bayou.storage.atomic_write import sync
+from bayou.storage.lock import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -312,23 +311,17 @@ def _claimed(place: Path) -> Iterator[Path]:
             f"`path` must be where folders can be made, got {str(place)!r}: {error.strerror}.\n"
             "Hint: pass another path, or change the permissions."
         ) from error
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FileExistsError(
-                f"`path` must not be shuffled into twice at the same time, got {str(place)!r}, "
-                "where a shuffle is running.\nHint: wait for it, or pass another path."
-            ) from error
+    busy = FileExistsError(
+        f"`path` must not be shuffled into twice at the same time, got {str(place)!r}, "
+        "where a shuffle is running.\nHint: wait for it, or pass another path."
+    )
+    with locked(place, busy):
         try:
             _check_free(place)
             yield folder
         finally:
             with suppress(OSError):
                 folder.rmdir()  # Only where nothing was begun, which leaves it empty.
-    finally:
-        os.close(lock)
 
 
 def _check_free(place: Path) -> None:

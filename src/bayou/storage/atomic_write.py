@@ -38,7 +38,9 @@ def is_beside(path: Path, file: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """See a file or the names in a folder onto the disk."""
+    """Flush a file, or the names in a folder, to the disk."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folder as a file, and writes names through by itself.
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

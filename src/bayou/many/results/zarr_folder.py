@@ -6,9 +6,7 @@ once they are.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +25,7 @@ from bayou.many.results.outcome import (
     taken_labels,
 )
 from bayou.sources.files.zarr import import_zarr
+from bayou.storage.lock import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -205,15 +204,11 @@ def stored(path: str | Path, axes: Axes, made: Mapping[str, Any]) -> Iterator[St
         )
     if is_empty or not place.exists():
         zarr.create_group(place, attributes={MANIFEST: {"made": dict(made), "counts": {}}})
-    lock = os.open(place, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FileExistsError(
-                f"`out` must not be written to twice at the same time, got {str(place)!r}, where "
-                "another run writes.\nHint: wait for it, or pass another path."
-            ) from error
+    busy = FileExistsError(
+        f"`out` must not be written to twice at the same time, got {str(place)!r}, where "
+        "another run writes.\nHint: wait for it, or pass another path."
+    )
+    with locked(place, busy):
         group = zarr.open_group(place, mode="r+")
         kept = group.attrs[MANIFEST]
         if not {*kept["counts"]} - {TABLE} and kept["made"] != made:
@@ -226,8 +221,6 @@ def stored(path: str | Path, axes: Axes, made: Mapping[str, Any]) -> Iterator[St
             results = Stored(place, group, axes)
             results.check()
             yield results
-    finally:
-        os.close(lock)
 
 
 def made_with(path: str | Path, name: str) -> Any:
