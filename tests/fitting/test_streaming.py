@@ -286,7 +286,7 @@ def test_a_fault_in_the_source_reaches_the_caller(folder: Path) -> None:
     with pytest.raises(OSError, match="the disk is gone") as caught:
         fit(model)
     [note] = caught.value.__notes__
-    assert note.startswith("Containers of ['y'] must read 5000 rows again, from row 0 on, which")
+    assert note.startswith("Containers of ['y'] must read 5000 rows again, from row 0 on, after")
 
 
 @pytest.mark.parametrize("name", ["store", "in memory"])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import bayou as by
-from bayou.containers.variables.resident_rows import Resident, streamed
+from bayou.containers.variables.resident_rows import Resident
+from bayou.containers.variables.source_variable import window_of
 from bayou.provenance import fingerprint
 from bayou.provenance.fingerprint import array_fingerprint, window_fingerprints
 
@@ -73,7 +74,7 @@ class Counted(by.Source):
 
 def windows(source: by.Source) -> list[Resident]:
     batches = [by.Minibatch(source[name], 2, in_memory_size=5) for name in ("a", ["a", "b"])]
-    found = [streamed(batch.shared) for batch in batches]
+    found = [window_of(batch.shared) for batch in batches]
     assert None not in found
     return found  # type: ignore[return-value]
 

@@ -9,9 +9,9 @@ import numpy as np
 from pytensor.graph.traversal import ancestors, walk
 from pytensor.tensor.shape import Shape, Shape_i
 
-from bayou.containers.reading.imputation import ImputedVariable
+from bayou.containers.variables.imputation import ImputedVariable
 from bayou.containers.variables.random_rows import NumRows
-from bayou.containers.variables.resident_rows import refuse_windows, resident_of, streamed
+from bayou.containers.variables.source_variable import check_complete, resident_of, window_of
 from bayou.models.inputs import is_fed, sampling_of, storage_of
 from bayou.models.rewrite import is_scaled
 from bayou.models.whole_model import minibatch_scales
@@ -36,7 +36,7 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
     ValueError
         Says which.
     """
-    refuse_windows(program.data)
+    check_complete(program.data)
     if order != "epoch" and (program.whole or not program.fed):
         name = order if isinstance(order, str) else type(order).__name__
         raise ValueError(
@@ -67,7 +67,7 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
                     'draw with replacement by order="uniform".'
                 )
             windowed = None
-            if resident is not None and not resident.is_whole:
+            if resident is not None and not resident.is_complete:
                 of = resident.column.source
                 windowed = None if of.random_access else id(of)
             stream = (sample.size, sample.seed, sample.stream)
@@ -160,7 +160,7 @@ def _check_scales(model: pm.Model) -> None:
                 f"`total_size` must be given for {variable.name!r}, which observes a minibatch.\n"
                 "Hint: pass total_size=len(data), or the fit would be of one batch alone."
             )
-        for resident in filter(None, map(streamed, ancestors([value]))):
+        for resident in filter(None, map(window_of, ancestors([value]))):
             scales = scales or minibatch_scales(model)
             total = scales[variable.name] * resident.size
             if not np.isclose(total, resident.num_rows, rtol=1e-9):
@@ -183,7 +183,7 @@ def check_integers(program: Program) -> None:
         return
     held = [storage_of(variable) for variable in program.fed]
     for variable in held:
-        resident = streamed(variable)
+        resident = window_of(variable)
         if resident is not None and resident.column.dtype in (np.int64, np.uint64, np.uint32):
             raise ValueError(
                 f"`floatX` must be float64 for {resident.column.dtype} of which a part is in "

@@ -24,7 +24,7 @@ from bayou.batching.row_dim import check_total_sizes, holds_batches, rows_by_len
 from bayou.batching.row_independence import HINT, check_joint, check_validity, is_valid
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.random_rows import NumRows, random_slice, step_variable
-from bayou.containers.variables.resident_rows import streamed
+from bayou.containers.variables.source_variable import window_of
 from bayou.density.program import LatentRows, compile_program
 from bayou.models.inputs import mark_rows
 from bayou.models.rewrite import (
@@ -250,7 +250,7 @@ def _batched_model(
         of_container[id(storage.container)] = slices[storage.name] = batch
     first, axis = next(iter(rows.storages.values()))
     length = slices[first.name].shape[axis]
-    resident = streamed(first)
+    resident = window_of(first)
     num_rows: Any = NumRows(axis)(first) if resident is None else pt.constant(resident.num_rows)
 
     lengths = {model.dim_lengths[rows.dim]: length} if rows.dim else {}
@@ -301,7 +301,7 @@ def _latent_rows(
     if not rows.latent:
         return None
     for storage, _ in rows.storages.values():
-        if streamed(storage) is not None:
+        if window_of(storage) is not None:
             raise ValueError(
                 f"`batch_size` must be left out where {rows.latent[0]!r} has a value for each row "
                 f"and a part of the rows is in memory, got {batch_size}.\n"

@@ -12,7 +12,7 @@ from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.variables.dims import dims_of
-from bayou.containers.variables.resident_rows import streamed
+from bayou.containers.variables.source_variable import window_of
 from bayou.models.inputs import is_fed, uncast
 from bayou.models.rewrite import graphs_of, is_scaled, scale_at
 
@@ -52,7 +52,7 @@ class Rows:
     @property
     def is_fixed(self) -> bool:
         """Whether a model in batches is made for this number of rows."""
-        windows = any(streamed(storage) is not None for storage, _ in self.storages.values())
+        windows = any(window_of(storage) is not None for storage, _ in self.storages.values())
         return windows or bool(self.latent)
 
 
@@ -184,7 +184,7 @@ def _leading_dim(model: pm.Model, variable: Any) -> str | None:
 
 
 def _length(storage: SharedVariable, axis: int) -> int:
-    resident = streamed(storage)
+    resident = window_of(storage)
     length: int = storage.get_value(borrow=True).shape[axis]
     return length if resident is None else resident.num_rows
 

@@ -10,21 +10,22 @@ import pytensor
 from pymc.exceptions import ShapeError
 
 from bayou.containers.reading.dropped_rows import keep, refuse_unnamed, whole_dim
-from bayou.containers.reading.imputation import check_masks, imputed
 from bayou.containers.reading.labelled_array import LabelledArray, to_array
 from bayou.containers.reading.new_columns import read_new, read_options
 from bayou.containers.variables.dims import (
-    by_dim,
+    check_same_labels,
     evaluate_length,
+    labels_by_dim,
     length_of,
-    model_of_context,
+    model_or_context,
     read_coords,
     read_labels,
-    refuse_other_labels,
-    resize,
-    write,
+    resized_lengths,
+    write_data,
 )
-from bayou.containers.variables.resident_rows import as_column, hold, load
+from bayou.containers.variables.imputation import check_masks, imputed_variable
+from bayou.containers.variables.resident_rows import as_column, read_resident
+from bayou.containers.variables.source_variable import source_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from bayou.containers.reading.dropped_rows import AllRows, Kept
     from bayou.containers.reading.new_columns import NewColumns
-    from bayou.containers.variables.dims import Arrays, Dims, Labels
+    from bayou.containers.variables.dims import ContainerArrays, Dims, Labels
     from bayou.containers.variables.resident_rows import Resident
 
 RESERVED_DIMS = ("chain", "draw", "__sample__")
@@ -147,7 +148,7 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     (array([[ 227.,    5.],
            [1416.,    6.]]), array([1, 0], dtype=int32), ('AA', 'UA'))
     """
-    owner = model_of_context(model)
+    owner = model_or_context(model)
     if not isinstance(owner, pm.Model):
         raise TypeError(
             f"`model` must be a model that takes new variables, got a {type(owner).__name__}.\n"
@@ -168,7 +169,7 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     if export_index_as_coords:
         exported = _index_labels(full_name, table)
         axis_dims = _named_by_index(full_name, table, axis_dims, explicit=dims is not None)
-        labels |= by_dim(axis_dims, exported)
+        labels |= labels_by_dim(axis_dims, exported)
     named = [dim for dim in axis_dims if dim is not None]
     _refuse_taken(owner, full_name, [*named, *([] if categories is None else [categories])])
     labels |= _labels_given(full_name, shape, axis_dims, coords, labels)
@@ -182,7 +183,7 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     for axis, dim in enumerate(axis_dims):
         if dim is not None and dim not in owner.coords:
             owner.add_coord(dim, change.labels.get(dim), length=variable.shape[axis])
-    write(owner, change.arrays, known, change.lengths)
+    write_data(owner, change.arrays, known, change.lengths)
     # PyMC cannot copy a model in which a dim is None, so nothing is said where nothing is named.
     owner.register_data_var(variable, dims=axis_dims if named else None)
     change.note(variable, new)
@@ -193,7 +194,7 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
 class _Change:
     """What a new container changes in the model: others of its dim leave out rows with it."""
 
-    arrays: Arrays
+    arrays: ContainerArrays
     labels: dict[str, Labels]
     lengths: dict[str, Any]
     kept: Kept | None = None
@@ -231,7 +232,7 @@ def _change(
         labels = {**labels, dim: kept.labelled(whole_labels)}
     arrays = kept.arrays()
     check_masks(arrays)
-    lengths = resize(owner, arrays, {dim: kept.length}) if dim in owner.coords else {}
+    lengths = resized_lengths(owner, arrays, {dim: kept.length}) if dim in owner.coords else {}
     return _Change(arrays, labels, lengths, kept, whole_labels)
 
 
@@ -242,7 +243,7 @@ def _read_unnamed(
     what = f"`value` of data container {name!r}"
     column = as_column(value)
     if column is not None:
-        resident = load(column, in_memory_size, what)
+        resident = read_resident(column, in_memory_size, what)
         return LabelledArray(resident.array, (None,) * resident.array.ndim), resident
     if in_memory_size is not None:
         raise ValueError(
@@ -265,9 +266,9 @@ def _variable(
     if new is not None and new.columns.missing == "impute":
         mask = new.missing if kept is None else kept.of(new.missing)
     if resident is not None:
-        variable = hold(resident, name)
+        variable = source_variable(resident, name)
     elif mask is not None and mask.any():
-        variable = imputed(name, array, mask)
+        variable = imputed_variable(name, array, mask)
     else:
         variable = pytensor.shared(array, name)
     if new is not None:
@@ -361,7 +362,7 @@ def _labels_given(
                 f"{shape}, got {len(labels)} labels.\n"
                 "Hint: pass one label for each entry along the axis."
             )
-        refuse_other_labels(dim, labels, exported.get(dim, labels))
+        check_same_labels(dim, labels, exported.get(dim, labels))
     return given
 
 
@@ -404,4 +405,4 @@ def _refuse_conflicts(
                 "Hint: pass values of that length, or use another dim."
             )
         if dim in labels and old is not None:
-            refuse_other_labels(dim, old, labels[dim])
+            check_same_labels(dim, old, labels[dim])

@@ -17,7 +17,8 @@ from pytensor.tensor.variable import TensorVariable
 
 from bayou.containers.reading.labelled_array import to_array
 from bayou.containers.variables.random_rows import random_slice, step_variable
-from bayou.containers.variables.resident_rows import as_column, hold, load, move_on, resident_of
+from bayou.containers.variables.resident_rows import as_column, read_resident
+from bayou.containers.variables.source_variable import advance_window, resident_of, source_variable
 from bayou.sampling.axes import axis_samples, memory_slices
 
 if TYPE_CHECKING:
@@ -116,10 +117,10 @@ class Minibatch(TensorVariable):
             array = array[memory_slices(in_memory_size, array.ndim)]
             _check_rows(array.shape)
         else:
-            resident = load(column, in_memory_size, f"`data` of minibatch {name!r}")
+            resident = read_resident(column, in_memory_size, f"`data` of minibatch {name!r}")
             array = resident.array
         samples = axis_samples(batch_size, random_seed, array.ndim)
-        if column is not None and not resident.is_whole:
+        if column is not None and not resident.is_complete:
             _check_streamed(samples, batch_size)
         flags = _broadcast_flags(broadcastable, array.shape, samples)
         if update_shared_f is not None and not callable(update_shared_f):
@@ -130,7 +131,7 @@ class Minibatch(TensorVariable):
         self.shared: TensorSharedVariable = (
             pytensor.shared(np.asarray(array, order="C"), name=f"{name}_data")
             if column is None
-            else hold(resident, f"{name}_data")
+            else source_variable(resident, f"{name}_data")
         )
         self.step = step_variable(f"{name}_step")
         self.update_shared_f = update_shared_f
@@ -186,7 +187,7 @@ class Minibatch(TensorVariable):
             If the minibatch is of no source and was made without ``update_shared_f``.
         """
         if self.update_shared_f is None and resident_of(self.shared) is not None:
-            move_on(self.shared)
+            advance_window(self.shared)
             return
         if self.update_shared_f is None:
             raise NotImplementedError(

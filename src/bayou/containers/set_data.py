@@ -11,19 +11,19 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from bayou.containers.reading.column_reader import columns_of
 from bayou.containers.reading.dropped_rows import keep, rows_of, whole_dim
-from bayou.containers.reading.imputation import check_masks
 from bayou.containers.reading.new_values import check_features, exports, read_values
 from bayou.containers.variables.dims import (
-    by_dim,
+    check_same_labels,
     dims_of,
     evaluate_length,
-    model_of_context,
+    labels_by_dim,
+    model_or_context,
     read_coords,
     read_labels,
-    refuse_other_labels,
-    resize,
-    write,
+    resized_lengths,
+    write_data,
 )
+from bayou.containers.variables.imputation import check_masks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bayou.containers.reading.dropped_rows import AllRows, Kept
     from bayou.containers.reading.new_values import NewValues
-    from bayou.containers.variables.dims import Arrays, Labels
+    from bayou.containers.variables.dims import ContainerArrays, Labels
 
 
 def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: Any = None) -> None:
@@ -89,7 +89,7 @@ def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: A
     >>> late.get_value(), hour.get_value()
     (array([1, 1, 0]), array([7, 8, 9]))
     """
-    owner = model_of_context(model)
+    owner = model_or_context(model)
     given = read_coords(coords)
     fresh = read_values(owner, new_data, given)
     for variable in fresh:
@@ -99,7 +99,7 @@ def set_data(new_data: Any, *, coords: Mapping[str, Any] | None = None, model: A
     labels = _new_labels(old_labels, new_lengths, given, _exported_labels(owner, fresh))
     whole_labels = _leave_labels_out(kept, labels, old_labels)
     lengths = _leave_out(owner, kept, arrays, new_lengths)
-    write(owner, arrays, labels, lengths)
+    write_data(owner, arrays, labels, lengths)
     _note(kept, fresh, whole_labels)
 
 
@@ -119,7 +119,7 @@ class NewData:
         The containers that there are values for.
     """
 
-    arrays: Arrays
+    arrays: ContainerArrays
     labels: Mapping[str, Labels]
     lengths: Mapping[str, int]
     names: frozenset[str]
@@ -152,7 +152,7 @@ def read_new_data(model: pm.Model, new_data: Any) -> NewData:
 
 
 @contextmanager
-def holding(arrays: Arrays) -> Iterator[None]:
+def holding(arrays: ContainerArrays) -> Iterator[None]:
     """Have shared variables hold other arrays for a while, and then again what they held."""
     held = {variable: variable.get_value(borrow=True) for variable in arrays}
     try:
@@ -166,17 +166,17 @@ def holding(arrays: Arrays) -> Iterator[None]:
 
 def _all_rows(
     owner: Any, fresh: Mapping[SharedVariable, NewValues]
-) -> tuple[list[Kept], Arrays, dict[str, int]]:
+) -> tuple[list[Kept], ContainerArrays, dict[str, int]]:
     """Return which rows are left, the values of all rows, and the lengths of their dims."""
     kept = _kept(owner, fresh)
-    arrays: Arrays = {variable: new.table.array for variable, new in fresh.items()}
+    arrays: ContainerArrays = {variable: new.table.array for variable, new in fresh.items()}
     for rows in kept:
         arrays |= {variable: all_rows.values for variable, all_rows in rows.containers.items()}
     return kept, arrays, _agreed_lengths(owner, arrays)
 
 
 def _leave_out(
-    owner: Any, kept: list[Kept], arrays: Arrays, lengths: dict[str, int]
+    owner: Any, kept: list[Kept], arrays: ContainerArrays, lengths: dict[str, int]
 ) -> dict[str, Any]:
     """Put the rows that are left into the arrays and the lengths; return these as expressions."""
     for rows in kept:
@@ -184,7 +184,7 @@ def _leave_out(
         if rows.dim is not None:
             lengths[rows.dim] = rows.length
     check_masks(arrays)
-    return resize(owner, arrays, lengths)
+    return resized_lengths(owner, arrays, lengths)
 
 
 def _note(
@@ -250,12 +250,12 @@ def _exported_labels(owner: Any, fresh: Mapping[SharedVariable, NewValues]) -> d
         by_axis = [
             None if index is None else read_labels(index, what) for index in new.table.labels
         ]
-        for dim, labels in by_dim(dims_of(owner, variable), by_axis).items():
-            refuse_other_labels(dim, exported.setdefault(dim, labels), labels)
+        for dim, labels in labels_by_dim(dims_of(owner, variable), by_axis).items():
+            check_same_labels(dim, exported.setdefault(dim, labels), labels)
     return exported
 
 
-def _agreed_lengths(owner: Any, arrays: Arrays) -> dict[str, int]:
+def _agreed_lengths(owner: Any, arrays: ContainerArrays) -> dict[str, int]:
     """Return the new length of each dim of these containers, on which all containers agree."""
     sizes: dict[str, dict[str, int]] = {
         dim: {} for variable in arrays for dim in dims_of(owner, variable) if dim is not None
@@ -274,7 +274,7 @@ def _agreed_lengths(owner: Any, arrays: Arrays) -> dict[str, int]:
     return {dim: next(iter(by_name.values())) for dim, by_name in sizes.items()}
 
 
-def _length(variable: Any, axis: int, arrays: Arrays) -> int:
+def _length(variable: Any, axis: int, arrays: ContainerArrays) -> int:
     if isinstance(variable, SharedVariable):
         return int(arrays.get(variable, variable.get_value(borrow=True)).shape[axis])
     return evaluate_length(variable.shape[axis], arrays)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-    from bayou.containers.variables.dims import Arrays
+    from bayou.containers.variables.dims import ContainerArrays
     from bayou.many.data_sets import Key
     from bayou.many.results.outcome import Axes, Outcome, Results
 
@@ -69,7 +69,7 @@ def model_fingerprint(model: pm.Model) -> str:
 
 def fresh(
     data_sets: Iterable[tuple[Key, Any]], results: Results | None, model: pm.Model
-) -> Iterator[tuple[Key, Arrays | Exception, str]]:
+) -> Iterator[tuple[Key, ContainerArrays | Exception, str]]:
     """Yield the keys of data sets that are not done, with arrays, or why there are none.
 
     One that failed is not done if its data are others now, or if its workers died of it.
@@ -106,7 +106,7 @@ def fresh(
                 f"got {key!r}.\nHint: pass the keys that it was begun with, or another path."
             )
         seen.add(key)
-        arrays: Arrays | Exception
+        arrays: ContainerArrays | Exception
         labels: Mapping[str, tuple[Any, ...]] = {}
         try:
             found = given.read(new_data)
@@ -130,8 +130,8 @@ def fresh(
 
 
 def noted(
-    data_sets: Iterator[tuple[Key, Arrays | Exception, str]], order: deque[Key]
-) -> Iterator[tuple[Key, Arrays | Exception, str]]:
+    data_sets: Iterator[tuple[Key, ContainerArrays | Exception, str]], order: deque[Key]
+) -> Iterator[tuple[Key, ContainerArrays | Exception, str]]:
     """Yield data sets, and note the order of their keys."""
     for found in data_sets:
         order.append(found[0])
@@ -241,7 +241,7 @@ def said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def lengths_of(model: pm.Model, arrays: Arrays | None = None) -> dict[str, float]:
+def lengths_of(model: pm.Model, arrays: ContainerArrays | None = None) -> dict[str, float]:
     """Return the number of rows of each dim that containers have first, as the table names it."""
     lengths = {}
     for variable in model.root.data_vars:
@@ -251,7 +251,9 @@ def lengths_of(model: pm.Model, arrays: Arrays | None = None) -> dict[str, float
     return lengths
 
 
-def _fingerprint(model: pm.Model, arrays: Arrays, labels: Mapping[str, tuple[Any, ...]]) -> str:
+def _fingerprint(
+    model: pm.Model, arrays: ContainerArrays, labels: Mapping[str, tuple[Any, ...]]
+) -> str:
     """Return the fingerprint of what the containers of a model hold for a data set."""
     parts = [
         f"{variable.name} {array_fingerprint(arrays.get(variable, held))}"

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayou.cluster.ray import Ray
-    from bayou.containers.variables.dims import Arrays
+    from bayou.containers.variables.dims import ContainerArrays
     from bayou.many.data_sets import Key
 
-    type Pairs = Iterator[tuple[Key, Arrays | Exception, str]]
+    type Pairs = Iterator[tuple[Key, ContainerArrays | Exception, str]]
     type Run = Callable[[pm.Model, Pairs], Generator[Outcome]]
 
 # Data sets that a worker is sent at once, and the times that it is sent some at least.
@@ -86,7 +86,7 @@ def _fed(model: pm.Model) -> list[SharedVariable]:
 
 
 def _packed(
-    places: dict[SharedVariable, int], key: Key, arrays: Arrays | Exception, data: str
+    places: dict[SharedVariable, int], key: Key, arrays: ContainerArrays | Exception, data: str
 ) -> tuple[Key, dict[int, Any] | str, str]:
     """Return a data set as it is sent: arrays by the places of what they are for, or an error."""
     if isinstance(arrays, Exception):
@@ -119,7 +119,7 @@ class _Held:
 
 def _run(held: _Held, tasks: list[tuple[Key, dict[int, Any] | str, str]]) -> list[Outcome]:
     """Return what comes of some data sets; a worker calls it."""
-    data_sets: list[tuple[Key, Arrays | Exception, str]] = [
+    data_sets: list[tuple[Key, ContainerArrays | Exception, str]] = [
         (key, {held.fed[place]: array for place, array in arrays.items()}, data)
         for key, arrays, data in tasks
         if not isinstance(arrays, str)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayou.cluster.ray import Ray
-    from bayou.containers.variables.dims import Arrays
+    from bayou.containers.variables.dims import ContainerArrays
     from bayou.many.data_sets import Key
 
 # The columns of the table, after the lengths.
@@ -150,7 +150,7 @@ def fit_many(
 
 def fit_outcomes(
     model: pm.Model,
-    data_sets: Iterator[tuple[Key, Arrays | Exception, str]],
+    data_sets: Iterator[tuple[Key, ContainerArrays | Exception, str]],
     n: int | str,
     method: str,
     draws: int,

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayou.cluster.ray import Ray
-    from bayou.containers.variables.dims import Arrays
+    from bayou.containers.variables.dims import ContainerArrays
     from bayou.many.data_sets import Key
     from bayou.nuts.compiled_density import CompiledDensity, Outputs
 
@@ -211,7 +211,7 @@ def sample_many(
 
 def nuts_outcomes(
     model: pm.Model,
-    data_sets: Iterator[tuple[Key, Arrays | Exception, str]],
+    data_sets: Iterator[tuple[Key, ContainerArrays | Exception, str]],
     draws: int,
     tune: int,
     chains: int,
@@ -228,7 +228,7 @@ class _Running:
 
     key: Key
     data: str
-    arrays: Arrays
+    arrays: ContainerArrays
     sampler: Any
     outputs: Outputs
     began: float
@@ -246,7 +246,7 @@ class _Sampling:
     entropy: int
 
     def outcomes(
-        self, data_sets: Iterator[tuple[Key, Arrays | Exception, str]]
+        self, data_sets: Iterator[tuple[Key, ContainerArrays | Exception, str]]
     ) -> Generator[Outcome]:
         """Yield what came of each, in their order."""
         # Two more than keep the cores busy, so that none waits while a result is read; but one core
@@ -266,7 +266,9 @@ class _Sampling:
                 if isinstance(left, _Running):
                     left.sampler.cancel()
 
-    def _begin(self, key: Key, arrays: Arrays | Exception, data: str) -> _Running | Outcome:
+    def _begin(
+        self, key: Key, arrays: ContainerArrays | Exception, data: str
+    ) -> _Running | Outcome:
         if isinstance(arrays, Exception):
             return Outcome(key, data, error=said(arrays))
         began = time.perf_counter()

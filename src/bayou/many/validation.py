@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytensor.compile.sharedvalue import SharedVariable
 
     from bayou.containers.set_data import NewData
-    from bayou.containers.variables.dims import Arrays
+    from bayou.containers.variables.dims import ContainerArrays
 
 
 class Given:
@@ -71,7 +71,7 @@ class Given:
                 "Hint: give them in all data sets, or in none."
             )
 
-    def _check_rows(self, arrays: Arrays) -> None:
+    def _check_rows(self, arrays: ContainerArrays) -> None:
         """Refuse data of which nothing is observed: the posterior would be the prior."""
         lengths = [
             len(arrays.get(variable, variable.get_value(borrow=True)))

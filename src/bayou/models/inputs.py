@@ -17,7 +17,7 @@ from pytensor.tensor.shape import Shape, Shape_i
 
 from bayou.containers.variables.generator import GeneratorOp
 from bayou.containers.variables.random_rows import NumRows, SliceOp
-from bayou.containers.variables.resident_rows import resident_of
+from bayou.containers.variables.source_variable import resident_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

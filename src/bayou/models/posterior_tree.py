@@ -12,7 +12,7 @@ from pymc.pytensorf import extract_obs_data
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.variables.generator import GeneratorOp
-from bayou.containers.variables.resident_rows import streamed
+from bayou.containers.variables.source_variable import window_of
 from bayou.provenance.record import ATTRIBUTE
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _matching_coords(
 
 def _is_window(variable: Variable) -> bool:
     """Tell whether a variable depends on rows of which a part is in memory."""
-    return any(streamed(ancestor) is not None for ancestor in ancestors([variable]))
+    return any(window_of(ancestor) is not None for ancestor in ancestors([variable]))
 
 
 def is_generated(*variables: Variable) -> bool:

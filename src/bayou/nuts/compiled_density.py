@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nutpie.compile_pymc import CompiledPyMCModel
     from pytensor.graph.basic import Variable
 
-    from bayou.containers.variables.dims import Arrays
+    from bayou.containers.variables.dims import ContainerArrays
     from bayou.models.initial_point import Held
 
 # As many as nutpie tries.
@@ -91,7 +91,7 @@ class CompiledDensity:
         """Tell whether the model still is what was compiled."""
         return same_structure(self.structure, structure_of(model))
 
-    def bind(self, arrays: Arrays | None = None) -> tuple[CompiledPyMCModel, Outputs]:
+    def bind(self, arrays: ContainerArrays | None = None) -> tuple[CompiledPyMCModel, Outputs]:
         """Return the model that nutpie samples from, and its outputs.
 
         Parameters
@@ -228,7 +228,7 @@ def can_start(bound: CompiledPyMCModel) -> bool:
 
 
 def term_densities(
-    model: pm.Model, values: Sequence[NDArray[Any]], arrays: Arrays | None = None
+    model: pm.Model, values: Sequence[NDArray[Any]], arrays: ContainerArrays | None = None
 ) -> dict[str, float]:
     """Return the log-density of each variable and potential, at values of the free variables."""
     whole = whole_model(model)
@@ -239,7 +239,7 @@ def term_densities(
     return {variable.name: float(term) for variable, term in zip(variables, found, strict=True)}
 
 
-def held_of(arrays: Arrays) -> Held:
+def held_of(arrays: ContainerArrays) -> Held:
     """Return the same values by what holds them, which clones of a shared variable share."""
     return {variable.container: array for variable, array in arrays.items()}
 

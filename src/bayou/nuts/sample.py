@@ -13,7 +13,7 @@ from pytensor.graph.traversal import ancestors
 
 from bayou.batching.data_checks import check_imputed
 from bayou.cluster.cores import usable_cores
-from bayou.containers.variables.resident_rows import refuse_windows
+from bayou.containers.variables.source_variable import check_complete
 from bayou.models.context import model_of
 from bayou.models.posterior_tree import is_generated, posterior_tree
 from bayou.models.whole_model import minibatch_scales
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from nutpie.compile_pymc import CompiledPyMCModel
 
-    from bayou.containers.variables.dims import Arrays
+    from bayou.containers.variables.dims import ContainerArrays
     from bayou.nuts.compiled_density import CompiledDensity, Outputs
 
 # What nutpie says of a draw, under ArviZ's names.
@@ -275,7 +275,7 @@ def _check_rows(model: pm.Model) -> None:
             f"`model` must hold all of its rows, got {generated}, fed by a generator.\n"
             "Hint: use by.fit, or put the rows into a by.Data."
         )
-    refuse_windows(ancestors([part for graph in graphs.values() for part in graph]))
+    check_complete(ancestors([part for graph in graphs.values() for part in graph]))
     for name, scale in minibatch_scales(model).items():
         if not np.isclose(scale, 1):
             raise ValueError(
@@ -286,7 +286,7 @@ def _check_rows(model: pm.Model) -> None:
 
 
 def started(
-    model: pm.Model, density: CompiledDensity, arrays: Arrays | None = None
+    model: pm.Model, density: CompiledDensity, arrays: ContainerArrays | None = None
 ) -> tuple[CompiledPyMCModel, Outputs]:
     """Bind a density to data, or refuse those at which no chain can start."""
     bound, outputs = density.bind(arrays)
@@ -296,14 +296,17 @@ def started(
 
 
 def told(
-    error: RuntimeError, model: pm.Model, density: CompiledDensity, arrays: Arrays | None = None
+    error: RuntimeError,
+    model: pm.Model,
+    density: CompiledDensity,
+    arrays: ContainerArrays | None = None,
 ) -> Exception:
     """Return what to say of an error of nutpie's."""
     return start_error(model, density.start, arrays) if "initialization" in str(error) else error
 
 
 def start_error(
-    model: pm.Model, start: Callable[..., list[NDArray[Any]]], arrays: Arrays | None
+    model: pm.Model, start: Callable[..., list[NDArray[Any]]], arrays: ContainerArrays | None
 ) -> ValueError:
     """Return what to say where no chain can start; `start` gives starting points by a seed."""
     terms = term_densities(model, start(0, held_of(arrays or {})), arrays)

@@ -12,7 +12,7 @@ from pytensor.tensor.type_other import NoneConst
 
 from bayou.containers.reading.column_reader import columns_of
 from bayou.containers.variables.dims import dims_of, evaluate_length
-from bayou.containers.variables.resident_rows import resident_of
+from bayou.containers.variables.source_variable import resident_of
 from bayou.models.initial_point import interpreted
 from bayou.models.rewrite import is_scaled
 from bayou.provenance.description import ContainerSummary, Description, VariableSummary
@@ -121,7 +121,7 @@ def _summary(model: pm.Model, found: ModelInput, feeds: tuple[str, ...]) -> Cont
         num_dropped=0 if columns is None else columns.num_dropped,
         total_size=_total_size(model, found),
         fingerprint=None
-        if resident is not None and not resident.is_whole
+        if resident is not None and not resident.is_complete
         else array_fingerprint(values),
         observed_by=found.observed_by,
         feeds=feeds,

@@ -13,7 +13,7 @@ from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.variables.generator import GeneratorOp
-from bayou.containers.variables.resident_rows import streamed
+from bayou.containers.variables.source_variable import window_of
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.models.inputs import storage_of
@@ -77,7 +77,7 @@ def data_fingerprint(model: pm.Model, program: Program) -> str:
 
     Of a generator it is that of the first item. It costs a pass over all of the data.
     """
-    held = [(variable, streamed(storage_of(variable))) for variable in program.fed]
+    held = [(variable, window_of(storage_of(variable))) for variable in program.fed]
     values = [
         variable.owner.op.adapter.first
         if isinstance(variable.owner.op, GeneratorOp)

@@ -10,7 +10,7 @@ import pytensor
 import xarray as xr
 
 from bayou.containers.variables.dims import evaluate_length, length_of
-from bayou.containers.variables.resident_rows import streamed
+from bayou.containers.variables.source_variable import window_of
 from bayou.fitting.fit_result import Fit
 from bayou.provenance.describe import describe, held_values
 from bayou.provenance.fingerprint import window_fingerprints
@@ -33,7 +33,7 @@ def provenance_of(model: pm.Model) -> Provenance:
     """
     description = describe(model)
     inputs = {found.name: found.storage for found in model_inputs(model)}
-    held = {name: streamed(storage) for name, storage in inputs.items()}
+    held = {name: window_of(storage) for name, storage in inputs.items()}
     windows = {name: window for name, window in held.items() if window is not None}
 
     @cache

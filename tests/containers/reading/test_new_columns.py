@@ -20,7 +20,7 @@ from bayou.containers.data import Data
 from bayou.containers.reading.column_reader import columns_of, matched
 from bayou.containers.reading.new_columns import read_all
 from bayou.containers.set_data import set_data
-from bayou.containers.variables.resident_rows import streamed
+from bayou.containers.variables.source_variable import window_of
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 
@@ -272,7 +272,7 @@ def test_a_part_of_the_rows_of_a_source_is_held(parquet: by.Source) -> None:
     x.update_shared()
     assert x.get_value()[0].tolist() == [40, 40]
     assert [model.coords["cs"][code] for code in c.get_value()[:4]] == WORDS
-    assert streamed(x).column.source is streamed(c).column.source
+    assert window_of(x).column.source is window_of(c).column.source
     assert columns_of(x).source.endswith("rows.parquet")
 
 
@@ -280,7 +280,7 @@ def test_all_rows_of_a_source_are_held_where_they_fit(parquet: by.Source) -> Non
     with pm.Model() as model:
         codes = Data("c", parquet, columns="text", dims="row", categories="cs")
         x = Data("x", parquet, columns="x", dims="row")
-    assert streamed(x) is None
+    assert window_of(x) is None
     assert [model.coords["cs"][code] for code in codes.get_value()] == WORDS * 25
 
 

@@ -9,7 +9,13 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.compile.sharedvalue import SharedVariable
 
-from bayou.containers.variables.dims import dims_of, evaluate_length, length_of, read_labels, write
+from bayou.containers.variables.dims import (
+    dims_of,
+    evaluate_length,
+    length_of,
+    read_labels,
+    write_data,
+)
 
 
 def model_with_data() -> pm.Model:
@@ -80,6 +86,6 @@ def test_write_restores_what_was_there() -> None:
     x, y = model["x"], model["y"]
     before = x.get_value(borrow=True)
     with pytest.raises(TypeError):
-        write(model, {x: np.zeros((4, 4)), y: np.ones(3)}, {"free": ("p",)}, {})
+        write_data(model, {x: np.zeros((4, 4)), y: np.ones(3)}, {"free": ("p",)}, {})
     assert x.get_value(borrow=True) is before
     assert model.coords["free"] is None

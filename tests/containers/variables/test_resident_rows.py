@@ -12,7 +12,7 @@ import pytest
 
 import bayou as by
 from bayou.containers.variables import resident_rows as resident
-from bayou.containers.variables.resident_rows import resident_of, streamed
+from bayou.containers.variables.source_variable import resident_of, window_of
 
 NUM_ROWS = 1000
 ROW = np.arange(NUM_ROWS)
@@ -55,7 +55,7 @@ def test_all_rows_are_in_memory_where_there_is_room(source: by.Source) -> None:
     batch = by.Minibatch(source["row"], 10)
     np.testing.assert_array_equal(batch.shared.get_value(), ROW)
     assert batch.eval().shape == (10,)
-    assert streamed(batch.shared) is None
+    assert window_of(batch.shared) is None
     batch.update_shared()  # Nothing is left to go on to.
     np.testing.assert_array_equal(batch.shared.get_value(), ROW)
 
@@ -105,7 +105,7 @@ def test_data_hold_a_window_too(source: by.Source) -> None:
 
 def test_other_values_take_the_place_of_the_source(source: by.Source) -> None:
     batch = by.Minibatch(source["row"], 10, in_memory_size=400)
-    assert streamed(batch.shared) is not None
+    assert window_of(batch.shared) is not None
     batch.set_value(np.arange(7))
     assert resident_of(batch.shared) is None
     np.testing.assert_array_equal(batch.shared.get_value(), np.arange(7))
@@ -132,7 +132,9 @@ def test_nuts_takes_no_part_of_the_rows(source: by.Source) -> None:
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, True])
 def test_wrong_sizes(source: by.Source, size: Any) -> None:
-    with pytest.raises(ValueError, match=r"`in_memory_size` must .*\nHint: it counts the rows"):
+    with pytest.raises(
+        ValueError, match=r"`in_memory_size` must .*\nHint: it is the number of rows"
+    ):
         by.Minibatch(source["row"], 10, in_memory_size=size)
 
 

@@ -14,14 +14,14 @@ from pymc.exceptions import ShapeError
 
 from bayou.containers.reading.column_reader import columns_of
 from bayou.containers.variables.dims import dims_of
-from bayou.containers.variables.resident_rows import streamed
+from bayou.containers.variables.source_variable import window_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from bayou.containers.variables.dims import Arrays, Labels
+    from bayou.containers.variables.dims import ContainerArrays, Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class Kept:
         """The rows that are left."""
         return int(self.rows.sum())
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> ContainerArrays:
         """Return what the containers are to hold."""
         return {variable: self.of(rows.values) for variable, rows in self.containers.items()}
 
@@ -182,5 +182,5 @@ def _check_follows(model: Any, dim: str, variable: Any) -> None:
         refuse_unnamed(dim, f"it as another dim than the first of {variable.name!r}")
     if columns_of(variable) is None:
         refuse_unnamed(dim, f"{variable.name!r}, which knows no columns")
-    if streamed(variable) is not None:
+    if window_of(variable) is not None:
         refuse_unnamed(dim, f"{variable.name!r}, which holds a part of the rows of its source")

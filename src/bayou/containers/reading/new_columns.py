@@ -17,7 +17,7 @@ from bayou.containers.reading.column_reader import (
     table_of,
 )
 from bayou.containers.reading.dropped_rows import AllRows
-from bayou.containers.variables.resident_rows import Resident, load
+from bayou.containers.variables.resident_rows import Resident, read_resident
 from bayou.feeding.layout import Layout
 from bayou.feeding.memory import default_window
 from bayou.feeding.read import read_rows
@@ -275,8 +275,8 @@ def _of_source(reader: ColumnReader, in_memory_size: int | None) -> NewColumns:
     """Read rows of a source: all of them, or as many as are to be in memory."""
     column = reader.column.astype(reader.dtype) if reader.dtype.kind == "f" else reader.column
     what = f"`value` of data container {reader.name!r}"
-    resident = load(column, in_memory_size, what)
-    if not resident.is_whole and isinstance(column.source, Recoded):
+    resident = read_resident(column, in_memory_size, what)
+    if not resident.is_complete and isinstance(column.source, Recoded):
         raise ValueError(
             f"{what} must fit in memory where text or dates are converted, got {resident.size} of "
             f"{resident.num_rows} rows in memory.\n"
@@ -286,7 +286,7 @@ def _of_source(reader: ColumnReader, in_memory_size: int | None) -> NewColumns:
     values = reader.values(resident.array)
     missing = np.zeros(values.shape, dtype=bool)
     return NewColumns(
-        reader.columns, values, missing, None, None if resident.is_whole else resident
+        reader.columns, values, missing, None, None if resident.is_complete else resident
     )
 
 

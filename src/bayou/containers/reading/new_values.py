@@ -13,10 +13,10 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from bayou.containers.reading.column_reader import columns_of, matched, refuse_beyond, table_of
 from bayou.containers.reading.dropped_rows import AllRows
-from bayou.containers.reading.imputation import refuse_unimputed
 from bayou.containers.reading.labelled_array import LabelledArray, to_array
 from bayou.containers.reading.new_columns import read_all
 from bayou.containers.variables.dims import dims_of
+from bayou.containers.variables.imputation import check_imputed
 from bayou.sources.named_columns import Named, named
 from bayou.text import listed
 
@@ -172,7 +172,7 @@ def _of_rows(variable: Any, table: Named, reader: ColumnReader, array: NDArray[A
     if reader.columns.missing == "refuse":
         reader.refuse_missing(missing)
     elif reader.columns.missing == "impute":
-        refuse_unimputed(variable, missing)
+        check_imputed(variable, missing)
     _check_shape(variable, values.shape)
     labels = (table.labels(reader.columns.names),) + (None,) * (values.ndim - 1)
     lacking = None

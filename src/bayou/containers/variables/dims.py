@@ -1,6 +1,6 @@
 """The dims of a PyMC model: their lengths, their labels, and how both change.
 
-What PyMC keeps of dims and does not offer to change in public is touched in this file alone.
+All that PyMC keeps of dims and offers no public way to change is used in this file alone.
 """
 
 from __future__ import annotations
@@ -21,19 +21,33 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import graph_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    import numpy.typing as npt
+    from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
+    from pytensor.link.basic import Container
+    from pytensor.tensor.variable import TensorVariable
 
 type Dims = tuple[str | None, ...]
+"""The dim of each axis, None for an axis without one."""
 type Labels = tuple[Any, ...]
-type Arrays = dict[Any, npt.NDArray[Any]]  # by shared variable
+"""The labels of a dim, as a model keeps them."""
+type ContainerArrays = dict[SharedVariable, NDArray[Any]]
+"""Values by the shared variables that hold them."""
+type LengthFunction = tuple[Callable[..., NDArray[np.int64]], list[Container]]
 
+# Without rewrites and a compiler, PyTensor builds such a function in milliseconds, not seconds.
 _WITHOUT_COMPILING = Mode(linker="py", optimizer=None)
 
 
-def model_of_context(model: Any) -> Any:
-    """Return the model, or that of the context if it is None."""
+def model_or_context(model: pm.Model | None) -> pm.Model:
+    """Return the model, or that of the context if it is None.
+
+    Raises
+    ------
+    TypeError
+        If there is neither.
+    """
     try:
         return pm.modelcontext(model)
     except TypeError:
@@ -43,34 +57,49 @@ def model_of_context(model: Any) -> Any:
         ) from None
 
 
-def dims_of(model: Any, variable: Any) -> Dims:
+def dims_of(model: pm.Model, variable: Variable) -> Dims:
     """Return the dim of each axis of a variable, None for an axis without one."""
     dims = model.root.named_vars_to_dims.get(variable.name)
     return (None,) * variable.type.ndim if dims is None else tuple(dims)
 
 
-def read_labels(labels: Any, what: str) -> Labels:
-    """Return labels as the tuple that a model keeps, refusing those that no result could hold."""
-    sequence = hasattr(labels, "__len__") and hasattr(labels, "__getitem__")
-    if not sequence or isinstance(labels, str | bytes | Mapping):
+def read_labels(labels: Any, argument: str) -> Labels:
+    """Return labels as the tuple that a model keeps.
+
+    Parameters
+    ----------
+    labels : sequence, pandas.Index, ndarray or xarray.DataArray
+        One label for each entry along the dim.
+    argument : str
+        The argument that they came from, as the subject of errors.
+
+    Raises
+    ------
+    TypeError
+        If they are no sequence.
+    ValueError
+        If they have several levels, which no ArviZ result can hold.
+    """
+    is_sequence = hasattr(labels, "__len__") and hasattr(labels, "__getitem__")
+    if not is_sequence or isinstance(labels, str | bytes | Mapping):
         raise TypeError(
-            f"{what} must be a sequence of labels, got {labels!r}.\n"
+            f"{argument} must be a sequence of labels, got {labels!r}.\n"
             "Hint: pass a list, an array or an index."
         )
     if isinstance(labels, pd.Index):
         labels = labels.tolist()
-    # An xarray.DataArray yields arrays, its array yields the labels themselves.
+    # An xarray.DataArray iterates over arrays without axes, its array over the labels themselves.
     items = tuple(np.asarray(labels) if hasattr(labels, "__array__") else labels)
     if any(isinstance(item, tuple | list | np.ndarray) for item in items):
         raise ValueError(
-            f"{what} must have one level, got labels such as {items[0]!r}.\n"
+            f"{argument} must have one level, got labels such as {items[0]!r}.\n"
             "Hint: join the levels, as in `index.map(lambda levels: '/'.join(map(str, levels)))`."
         )
     return items
 
 
 def read_coords(coords: Mapping[str, Any] | None) -> dict[str, Labels]:
-    """Return the labels of each dim that the argument `coords` names."""
+    """Return the labels of each dim in the argument `coords`."""
     if coords is not None and not isinstance(coords, Mapping):
         raise TypeError(
             f"`coords` must map dims to labels, got a {type(coords).__name__}.\n"
@@ -81,15 +110,21 @@ def read_coords(coords: Mapping[str, Any] | None) -> dict[str, Labels]:
     }
 
 
-def by_dim(dims: Dims, labels_by_axis: Iterable[Labels | None]) -> dict[str, Labels]:
-    """Return the labels of each axis by its dim, where it has both."""
+def labels_by_dim(dims: Dims, labels_by_axis: Iterable[Labels | None]) -> dict[str, Labels]:
+    """Return the labels of each axis by its dim, for the axes that have both."""
     pairs = zip(dims, labels_by_axis, strict=True)
     return {dim: labels for dim, labels in pairs if dim is not None and labels is not None}
 
 
-def refuse_other_labels(dim: str, labels: Labels, others: Labels) -> None:
-    """Refuse two sets of labels, of one dim and length, that differ."""
-    for position, (label, other) in enumerate(zip(labels, others, strict=True)):
+def check_same_labels(dim: str, labels: Labels, other_labels: Labels) -> None:
+    """Check that two sets of labels of one dim, of one length, are the same.
+
+    Raises
+    ------
+    ValueError
+        At the first position at which they differ; NaN is the same as NaN.
+    """
+    for position, (label, other) in enumerate(zip(labels, other_labels, strict=True)):
         both_nan = label != label and other != other
         if label != other and not both_nan:
             raise ValueError(
@@ -98,51 +133,74 @@ def refuse_other_labels(dim: str, labels: Labels, others: Labels) -> None:
             )
 
 
-def length_of(model: Any, dim: str) -> Any:
-    """Return the length of a dim, as an expression of the model's own containers.
-
-    In a copy of a model, PyMC leaves the dims that only data have tied to the original's data.
-    """
+def length_of(model: pm.Model, dim: str) -> TensorVariable:
+    """Return the length of a dim, as an expression of the model's own containers."""
     length = model.dim_lengths[dim]
-    own: dict[Any, Any] = {
+    # In a copy of a model, PyMC leaves the lengths of dims tied to the original's containers.
+    own = {
         variable: model.root.named_vars.get(variable.name, variable)
         for variable in graph_inputs([length])
         if isinstance(variable, SharedVariable)
     }
-    strays = {stray: variable for stray, variable in own.items() if variable is not stray}
-    return clone_replace(length, strays) if strays else length
+    foreign = {variable: copied for variable, copied in own.items() if copied is not variable}
+    return clone_replace(length, foreign) if foreign else length
 
 
-def evaluate_length(length: Any, arrays: Arrays) -> int:
-    """Return a length as it is once these shared variables hold these arrays."""
+def evaluate_length(length: TensorVariable, arrays: ContainerArrays) -> int:
+    """Return the value that a length has once shared variables hold these arrays.
+
+    Parameters
+    ----------
+    length : TensorVariable
+        A scalar that depends on shared variables alone.
+    arrays : dict of SharedVariable to ndarray
+        Values of some of these; the others keep theirs.
+    """
     if isinstance(length, Constant):
         return int(length.data)
     if length not in _length_functions:
         _length_functions[length] = _length_function(length)
     function, containers = _length_functions[length]
-    new = {shared.container: array for shared, array in arrays.items()}
-    return int(function(*(new.get(held, held.storage[0]) for held in containers)))
+    # By PyTensor's container of the value, since clones of a variable share it.
+    new_values = {shared.container: array for shared, array in arrays.items()}
+    return int(
+        function(*(new_values.get(container, container.storage[0]) for container in containers))
+    )
 
 
-def _length_function(length: Any) -> tuple[Any, list[Any]]:
-    """Return a function of shared variables' values to a length, and what holds the values."""
+def _length_function(length: TensorVariable) -> LengthFunction:
+    """Return a function of shared variables' values to a length, and their containers."""
     shared = [leaf for leaf in graph_inputs([length]) if isinstance(leaf, SharedVariable)]
-    places = [leaf.type() for leaf in shared]
-    graph = clone_replace([length], dict(zip(shared, places, strict=True)))
-    function = pytensor.function(places, graph[0], mode=_WITHOUT_COMPILING)
+    inputs = [leaf.type() for leaf in shared]
+    [graph] = clone_replace([length], dict(zip(shared, inputs, strict=True)))
+    function = pytensor.function(inputs, graph, mode=_WITHOUT_COMPILING)
     return function, [leaf.container for leaf in shared]
 
 
-# PyTensor takes milliseconds to make a function, and microseconds to call it.
-_length_functions: weakref.WeakKeyDictionary[Any, tuple[Any, list[Any]]] = (
+# Milliseconds to make a function, microseconds to call it.
+_length_functions: weakref.WeakKeyDictionary[TensorVariable, LengthFunction] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def resize(model: Any, arrays: Arrays, new_lengths: Mapping[str, int]) -> dict[str, Any]:
-    """Return the length expressions of dims that get new lengths, refusing a fixed length.
+def resized_lengths(
+    model: pm.Model, arrays: ContainerArrays, new_lengths: Mapping[str, int]
+) -> dict[str, TensorVariable]:
+    """Return the length expressions of dims that get new lengths.
 
-    Lengths that are shared variables of their own join the `arrays`.
+    Parameters
+    ----------
+    model : pymc.Model
+        The model that has the dims.
+    arrays : dict of SharedVariable to ndarray
+        The new values of containers. Lengths that are shared variables of their own are added.
+    new_lengths : mapping of str to int
+        The new length of each dim.
+
+    Raises
+    ------
+    pymc.exceptions.ShapeError
+        If a length is fixed, by a constant or by other containers.
     """
     lengths = {dim: length_of(model, dim) for dim in new_lengths}
     for dim, length in lengths.items():
@@ -157,16 +215,20 @@ def resize(model: Any, arrays: Arrays, new_lengths: Mapping[str, int]) -> dict[s
     return lengths
 
 
-def write(
-    model: Any, arrays: Arrays, labels: Mapping[str, Labels], lengths: Mapping[str, Any]
+def write_data(
+    model: pm.Model,
+    arrays: ContainerArrays,
+    labels: Mapping[str, Labels],
+    lengths: Mapping[str, TensorVariable],
 ) -> None:
-    """Put values, labels and length expressions into a model, or leave it as it was."""
+    """Write values, labels and length expressions into a model, or leave it as it was."""
     old_arrays = {shared: shared.get_value(borrow=True) for shared in arrays}
     old_labels, old_lengths = dict(model.coords), dict(model.dim_lengths)
     try:
         for shared, array in arrays.items():
             shared.set_value(array)
-        # PyMC hands out the very dictionaries that it keeps; `set_dim` would refuse some dims.
+        # The public `set_dim` raises for dims that it takes for fixed; but PyMC's properties return
+        # the very dictionaries that it keeps.
         model.coords.update(labels)
         model.dim_lengths.update(lengths)
     except BaseException:

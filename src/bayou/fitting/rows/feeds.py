@@ -12,7 +12,8 @@ import jax
 import numpy as np
 
 from bayou.containers.variables.generator import GeneratorOp
-from bayou.containers.variables.resident_rows import lent, streamed
+from bayou.containers.variables.lent_memory import lend_memory
+from bayou.containers.variables.source_variable import window_of
 from bayou.density.evaluator import Block, Evaluator
 from bayou.feeding.extremes import array_extremes, source_extremes
 from bayou.feeding.feed import WHOLE, Feed, ItemFeed, SliceFeed, empty_slots
@@ -80,7 +81,7 @@ def closing_feeds(feeds: Sequence[Feed]) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for feed in windowed(feeds):
-            room = stack.enter_context(lent(feed.columns))
+            room = stack.enter_context(lend_memory(feed.columns))
             if room is not None:
                 feed.keep_in(room)
             stack.callback(feed.close)
@@ -118,7 +119,7 @@ def first_inputs(program: Program, feeds: Sequence[Feed]) -> tuple[Inputs, Held]
             layout = Layout(feed.columns)
             found = source_extremes(layout.source, layout.names, feed.blocks)
             own = [
-                (name if streamed(storage_of(variable)) else variable.name or "", found[name])
+                (name if window_of(storage_of(variable)) else variable.name or "", found[name])
                 for variable, column in zip(variables, feed.columns, strict=False)
                 for name in column.names
                 if name in found
@@ -359,7 +360,7 @@ def _feed(variables: list[TensorVariable], order: AnyOrder, seed: int, shard: Sh
         name = variables[0].name or "generator"
         return ItemFeed(operation.next_item.take, name, np.asarray(operation.adapter.first))
     samples = operation.samples
-    residents = [streamed(storage_of(variable)) for variable in variables]
+    residents = [window_of(storage_of(variable)) for variable in variables]
     if residents[0] is not None:
         held = [resident for resident in residents if resident is not None]
         columns = [resident.column for resident in held]
@@ -393,22 +394,22 @@ def _source_feed(
 
 
 def _one_size(variables: Sequence[TensorVariable], residents: Sequence[Resident]) -> int | None:
-    if len({resident.given for resident in residents}) > 1:
+    if len({resident.requested_size for resident in residents}) > 1:
         # By their columns too, since their names may be the default of all.
         got = ", ".join(
-            f"{resident.given} for {variable.name!r} of {resident.column.name!r}"
+            f"{resident.requested_size} for {variable.name!r} of {resident.column.name!r}"
             for variable, resident in zip(variables, residents, strict=True)
         )
         raise ValueError(
             f"`in_memory_size` must be one for the minibatches of one source, got {got}.\n"
             "Hint: pass the same to each of them."
         )
-    return residents[0].given
+    return residents[0].requested_size
 
 
 def _windows(program: Program) -> list[Resident]:
     """Return what is in memory of the inputs whose rows are not all there."""
-    residents = [streamed(storage_of(variable)) for variable in program.fed]
+    residents = [window_of(storage_of(variable)) for variable in program.fed]
     return [resident for resident in residents if resident is not None]
 
 

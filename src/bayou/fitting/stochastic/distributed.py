@@ -17,7 +17,7 @@ from jax.errors import JaxRuntimeError
 
 from bayou.cluster.jax_processes import free_port, join
 from bayou.cluster.ray import own_host, workers
-from bayou.containers.variables.resident_rows import streamed
+from bayou.containers.variables.source_variable import window_of
 from bayou.density.prng import noise_key
 from bayou.density.program import compile_program
 from bayou.errors import DivergenceError, WorkerDiedError
@@ -290,8 +290,12 @@ def shared_run(
 def _batch_sizes(program: Program, feeds: Sequence[Feed]) -> set[int]:
     """Return the sizes of the batches that are cut into parts, or say why they cannot be."""
     for variable in program.fed:
-        resident = streamed(storage_of(variable))
-        if resident and resident.given is None and not resident.column.source.random_access:
+        resident = window_of(storage_of(variable))
+        if (
+            resident
+            and resident.requested_size is None
+            and not resident.column.source.random_access
+        ):
             raise ValueError(
                 f"`cluster` must come with windows of a given size, got none for {variable.name!r},"
                 " whose windows would be as large as the memory that is free to each worker.\n"

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
-    from bayou.containers.variables.dims import Arrays
+    from bayou.containers.variables.dims import ContainerArrays
     from bayou.density.program import Inputs
     from bayou.many.data_sets import Key
     from bayou.many.vectorised.padding import Lane
@@ -50,7 +50,7 @@ MAX_DEPTH = 10
 
 def lane_outcomes(
     model: pm.Model,
-    data_sets: Iterator[tuple[Key, Arrays | Exception, str]],
+    data_sets: Iterator[tuple[Key, ContainerArrays | Exception, str]],
     draws: int,
     tune: int,
     chains: int,
@@ -107,7 +107,7 @@ class _Ready:
 
     key: Key
     data: str
-    arrays: Arrays
+    arrays: ContainerArrays
     lane: Lane
     seed: int
 
@@ -154,7 +154,7 @@ class _Run:
         return max(1, min(LANES, BATCH_BYTES // bytes_of_lane) // self.chains)
 
     def outcomes(
-        self, data_sets: Iterator[tuple[Key, Arrays | Exception, str]]
+        self, data_sets: Iterator[tuple[Key, ContainerArrays | Exception, str]]
     ) -> Generator[Outcome]:
         """Yield what came of each data set; those of a shape in their order."""
         waiting: dict[Any, list[_Ready]] = {}
@@ -189,7 +189,9 @@ class _Run:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _prepared(self, key: Key, arrays: Arrays | Exception, data: str) -> _Ready | Outcome:
+    def _prepared(
+        self, key: Key, arrays: ContainerArrays | Exception, data: str
+    ) -> _Ready | Outcome:
         if isinstance(arrays, Exception):
             return Outcome(key, data, error=said(arrays))
         try:

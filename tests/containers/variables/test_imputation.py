@@ -15,8 +15,8 @@ from pymc.exceptions import ImputationWarning
 
 from bayou.containers.data import Data
 from bayou.containers.reading.column_reader import columns_of
-from bayou.containers.reading.imputation import ImputedVariable
 from bayou.containers.set_data import set_data
+from bayou.containers.variables.imputation import ImputedVariable
 
 VALUES = [1.0, np.nan, 3.0, 0.0]
 MASKED = np.ma.MaskedArray([1, 7, 3, 0], [False, True, False, False])
