@@ -12,9 +12,11 @@ import jax
 import pymc as pm
 import pytest
 
+from bayou.density.build import compile_program
+from bayou.density.compiled_functions import CompiledFunctions
 from bayou.density.evaluator import Block, Evaluator
 from bayou.density.flat_position import Layout
-from bayou.density.program import Program, compile_program
+from bayou.density.program import Program
 
 type Density = Callable[[jax.Array], jax.Array]
 type ProgramOf = Callable[[Density, int], Program]
@@ -47,8 +49,8 @@ def program_of() -> ProgramOf:
         return replace(
             plain,
             layout=Layout(("x",), ((size,),), (False,)),
-            density=lambda position, inputs, weights=None: density(position),
-            compiled={},
+            functions=replace(plain.functions, terms=lambda position: [density(position)]),
+            compiled=CompiledFunctions(),
         )
 
     return of

@@ -12,7 +12,7 @@ from pymc.exceptions import ImputationWarning
 import bayou as by
 from bayou.batching.minibatch_model import batched_program, program_of_rows
 from bayou.batching.row_dim import rows_of
-from bayou.density.program import compile_program
+from bayou.density.build import compile_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,19 +166,19 @@ def test_all_rows_of_another_number_compile_nothing(build: Callable[[], pm.Model
     found = program_of_rows(model)
     assert found is not None
     program = found[1]
-    sizes = {name: function._cache_size() for name, function in program.compiled.items()}
+    sizes = program.compiled.num_compilations()
     for count in (580, 300, 77):
         by.set_data({"x": X[:count], "outcome": Y[:count]}, model=model)
         expected = np.linalg.solve(X[:count].T @ X[:count] + np.eye(2), X[:count].T @ Y[:count])
         np.testing.assert_allclose(fit_all(model).mean["slopes"], expected, atol=0.003)
     assert program_of_rows(model) == found
-    assert {n: function._cache_size() for n, function in program.compiled.items()} == sizes
+    assert program.compiled.num_compilations() == sizes
 
 
 def test_batches_of_one_row_are_not_all_rows() -> None:
     model = ordinary()
     fit_all(model)
-    assert not batched_program(model, 1, None, validate=True)[1].whole
+    assert not batched_program(model, 1, None, validate=True)[1].feeds_all_rows
 
 
 @pytest.mark.parametrize("options", [{"method": "fullrank_advi"}, {"n": 4000}])
@@ -188,14 +188,14 @@ def test_steps_on_all_rows_of_another_number_compile_nothing(options: dict[str, 
     found = program_of_rows(model)
     assert found is not None
     program = found[1]
-    sizes = {name: function._cache_size() for name, function in program.compiled.items()}
+    sizes = program.compiled.num_compilations()
     for count in (580, 300, 77):
         by.set_data({"x": X[:count], "outcome": Y[:count]}, model=model)
         expected = np.linalg.solve(X[:count].T @ X[:count] + np.eye(2), X[:count].T @ Y[:count])
         fit = fit_all(model, **options)
         error = fit.mean["slopes"] - expected
         assert np.abs(error / fit.std["slopes"]).max() < 0.15
-    assert {n: function._cache_size() for n, function in program.compiled.items()} == sizes
+    assert program.compiled.num_compilations() == sizes
 
 
 @pytest.mark.parametrize("order", ["uniform", by.Weighted(np.ones(NUM_ROWS))])

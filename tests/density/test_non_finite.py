@@ -4,8 +4,9 @@ import numpy as np
 import pymc as pm
 import pytest
 
+from bayou.density.build import compile_program
 from bayou.density.non_finite import check_start, divergence, faulty_terms
-from bayou.density.program import Program, compile_program
+from bayou.density.program import Program
 from bayou.errors import DivergenceError
 
 FINE, NEGATIVE, FAR = np.array([1.0]), np.array([-1.0]), np.array([-3.0])

@@ -14,7 +14,8 @@ import pymc as pm
 import pytest
 
 import bayou as by
-from bayou.density.program import compile_program, storage_of
+from bayou.density.build import compile_program
+from bayou.models.inputs import storage_of
 
 NUM_ROWS = 20_000
 RANDOM = np.random.default_rng(0)

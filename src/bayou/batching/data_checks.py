@@ -37,7 +37,7 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
         Says which.
     """
     check_complete(program.data)
-    if order != "epoch" and (program.whole or not program.fed):
+    if order != "epoch" and (program.feeds_all_rows or not program.fed):
         name = order if isinstance(order, str) else type(order).__name__
         raise ValueError(
             f"`order` must come with rows in batches, got {name!r} for a fit of all rows at each "

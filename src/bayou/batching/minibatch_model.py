@@ -25,7 +25,8 @@ from bayou.batching.row_independence import HINT, check_joint, check_validity, i
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.random_rows import NumRows, random_slice, step_variable
 from bayou.containers.variables.source_variable import window_of
-from bayou.density.program import LatentRows, compile_program
+from bayou.density.build import compile_program
+from bayou.density.program import LatentRows
 from bayou.models.inputs import mark_rows
 from bayou.models.rewrite import (
     KINDS,
@@ -185,7 +186,7 @@ def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
         made = batched_model(model, rows, ALL_ROWS, DEFAULT_SEED, whole=True)
     except (ValueError, TypeError, AssertionError):
         return None
-    program = compile_program(made.model, whole=True, written=model)
+    program = compile_program(made.model, feeds_all_rows=True, written=model)
     return (made.model, program) if is_valid(made.model, program) else None
 
 

@@ -224,7 +224,7 @@ def fit_stochastic(
     recipe = Recipe(guide, optimiser or ADAM, num_particles)
     params = guide.init(jnp.asarray(position), jnp.asarray(scale))
     feeding = Feeding(task.feeds, task.program.data_values(), noise_key(task.noise_seed))
-    if task.program.whole and task.program.fed:
+    if task.program.feeds_all_rows and task.program.fed:
         feeding = of_all_rows(task.program, feeding)
     progress = Progress(frame, init_state(recipe, params, latent))
     recorded: Iterator[Chunk] = iter(())

@@ -14,8 +14,8 @@ from bayou.batching.minibatch_model import batched_program, program_of_rows
 from bayou.batching.row_dim import holds_batches
 from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import ray_of
+from bayou.density.build import compile_program
 from bayou.density.non_finite import check_start
-from bayou.density.program import compile_program
 from bayou.errors import ConvergenceWarning
 from bayou.fitting.approximation import (
     FIXED_DRAWS,
@@ -225,7 +225,7 @@ def fit(
     if correction == "linear_response":
         check_correctable(program, guide)
     deterministic = method == "dadvi" or (
-        method == "auto" and n == "auto" and (program.whole or not program.fed)
+        method == "auto" and n == "auto" and (program.feeds_all_rows or not program.fed)
     )
     if deterministic:
         _check_fixed_draws(program, num_particles, optimizer, cluster)

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from bayou.arguments import whole_number
+from bayou.density.compiled_functions import FunctionKey
 from bayou.fitting.diagnostics import Estimate, evidence_lower_bound, log_densities, pareto_khat
 from bayou.fitting.named_values import element_names, named_values
 from bayou.fitting.plot import plot_fit
@@ -32,6 +33,22 @@ if TYPE_CHECKING:
     from bayou.fitting.guides import Guide, Params
     from bayou.fitting.guides.coordinates import Frame
     from bayou.provenance.record import Provenance
+
+
+@dataclass(frozen=True)
+class DrawsKey(FunctionKey):
+    """Draws in the space of the model: the family, the names asked for, and if rows have some."""
+
+    guide: Guide
+    names: frozenset[str] | None
+    has_latent: bool
+
+
+@dataclass(frozen=True)
+class CoordinatesKey(FunctionKey):
+    """Draws in the coordinates of the guide, and its log densities at them."""
+
+    guide: Guide
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -193,8 +210,9 @@ class Fit:
 
             return jax.lax.map(value, noise, batch_size=at_once)
 
-        key = ("draws", type(guide), tuple(sorted(vars(guide).items())), chosen, latent is None)
-        compute = self.program.compiled.setdefault(key, jax.jit(values))
+        compute = self.program.compiled.get_or_compile(
+            DrawsKey(guide, chosen, latent is not None), lambda: jax.jit(values)
+        )
         noise = self._noise(draws, seed), jax.random.split(jax.random.key(seed + 1), draws)
         state = None if latent is None else (latent.location, latent.log_scale)
         found = compute(params, frame, state, noise, self.program.constraining_inputs())
@@ -422,9 +440,9 @@ class Fit:
                 f"Hint: {hint}."
             )
         guide, params, frame = self._distribution
-        key = (_coordinates, guide)
-        compiled = self.program.compiled
-        draw = compiled.setdefault(key, jax.jit(partial(_coordinates, guide)))
+        draw = self.program.compiled.get_or_compile(
+            CoordinatesKey(guide), lambda: jax.jit(partial(_coordinates, guide))
+        )
         coordinates, densities = draw(params, self._noise(draws, _seed(random_seed)))
         return log_densities(self.density, frame, coordinates, densities)
 

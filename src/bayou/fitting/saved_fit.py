@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from bayou.batching.minibatch_model import batched_program
 from bayou.containers.variables.dims import dims_of
-from bayou.density.program import compile_program
+from bayou.density.build import compile_program
 from bayou.fitting.approximation import Approximation
 from bayou.fitting.fit_result import Fit
 from bayou.fitting.guides.coordinates import Frame

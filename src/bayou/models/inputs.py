@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Roots:
+class GraphInputs:
     """What feeds some graphs, and the variables that stand for it as inputs.
 
     Attributes
@@ -55,13 +55,13 @@ class Roots:
     inputs: list[Variable]
     replacements: Mapping[Variable, Variable]
 
-    def change(self, variable: Variable) -> bool:
+    def vary(self, variable: Variable) -> bool:
         """Tell whether a variable depends on what changes from step to step."""
         changing = {root for root in self.replacements if _changes(root)}
         return any(ancestor in changing for ancestor in ancestors([variable]))
 
 
-def find_roots(graphs: Sequence[Variable]) -> Roots:
+def find_inputs(graphs: Sequence[Variable]) -> GraphInputs:
     """Find what feeds some graphs.
 
     Raises
@@ -77,7 +77,7 @@ def find_roots(graphs: Sequence[Variable]) -> Roots:
     stays = [root for root in reversed(firsts.values()) if not _changes(root)]
     counts = [root for root in stays if _counts(root)]
     data = [root for root in stays if not _counts(root)]
-    return Roots(
+    return GraphInputs(
         fed=fed,
         data=tuple(root.owner.inputs[0] if root.owner else root for root in data),
         counted=tuple((root.owner.inputs[0], root.owner.op.axis) for root in counts),
@@ -162,6 +162,11 @@ def takes_rows(term: Variable) -> bool:
 def mark_rows(potential: Any) -> None:
     """Have a potential taken for one with a density for each row, scaled to all of them."""
     potential.tag.is_of_rows = True
+
+
+def has_row_mark(potential: Any) -> bool:
+    """Return whether :func:`mark_rows` was called on a potential."""
+    return bool(getattr(potential.tag, "is_of_rows", False))
 
 
 def _roots(graphs: Sequence[Variable]) -> list[Variable]:

@@ -8,14 +8,13 @@ a pass over all rows.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayou.density.evaluator import Evaluator
-
 if TYPE_CHECKING:
-    from bayou.density.evaluator import Array
+    from bayou.density.evaluator import Array, Evaluator
     from bayou.fitting.fixed_draws.optimise import Optimum
 
 MANY_DRAWS = 16
@@ -45,7 +44,7 @@ def linear_response(evaluator: Evaluator, optimum: Optimum, noise: Array) -> Arr
     location, cross, log_scale = (np.zeros((size, size)) for _ in range(3))
     # All draws of a block, before the next one is read.
     for block in evaluator.blocks:
-        of_block = Evaluator(evaluator.program, [block])
+        of_block = replace(evaluator, blocks=[block])
         for position, step in zip(positions, steps, strict=True):
             gradient, products = of_block.hessian_products(position, axes)
             slope = -frame.gradients(gradient)

@@ -7,7 +7,6 @@ each row is tied to the position alone, so that no matrix is larger than that of
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -65,18 +64,10 @@ def latent_start(
     counts = tuple(np.array(num_rows) for _ in program.counted)
     rest = block.inputs[num_fed : num_fed + len(program.data)]
     size, width = program.layout.size, program.latent_layout.size
-
-    def density(position: jax.Array, inputs: Inputs, weights: Any = None) -> jax.Array:
-        values = position[size:].reshape(num_rows, width)
-        return program.density(position[:size], (*inputs, values), weights)
-
-    joint = replace(
-        program, density=density, compiled=program.joint.setdefault(num_rows, {}), block_sizes=set()
-    )
     [values] = program.latent_start(num_rows)
     begin = np.concatenate([start, values.ravel()])
     inputs = fed + rest + counts
-    evaluator = Evaluator(joint, [Block(inputs, 1.0, num_rows)])
+    evaluator = Evaluator(program, [Block(inputs, 1.0, num_rows)], num_joint_rows=num_rows)
     noise = opposite_pairs(seed, NUM_DRAWS, len(begin))
     frame = Frame(begin, np.full(len(begin), START_SCALE))
     optimum = minimise(evaluator, frame, noise, NUM_ITERATIONS, lambda _: None)

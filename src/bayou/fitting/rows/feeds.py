@@ -161,9 +161,11 @@ def of_all_rows(program: Program, feeding: Feeding) -> Feeding:
     weights = None
     if program.takes_weights and _are_leading(program):
         num_rows = len(arrays[0])
-        known = [known for known in program.block_sizes if 1 <= known / num_rows <= MOST_FILLED]
-        size = min(known, default=_filled_size(num_rows))
-        program.block_sizes.add(size)
+        size = program.block_sizes.choose(
+            _filled_size(num_rows),
+            fits=lambda size: 1 <= size / num_rows <= MOST_FILLED,
+            cost=lambda size: size,
+        )
         block = _block(arrays, feeding.data, size, num_rows, filled=True)
         arrays, weights = list(block.inputs[: len(arrays)]), block.weights
     held = tuple(OnDevice(jax.device_put(array), ()) for array in arrays)
@@ -189,7 +191,7 @@ def pilot_block(program: Program, feeds: Sequence[Feed], seed: int) -> Block:
     Where an input is no plain sample of leading rows, or a potential counts on the size of a batch,
     it is one batch.
     """
-    if program.whole and program.fed:
+    if program.feeds_all_rows and program.fed:
         blocks = list(whole_blocks(program) or ())
         if len(blocks) == 1:
             return blocks[0]
@@ -298,16 +300,14 @@ def _block_size(program: Program, num_rows: int, most: int) -> int:
     size = math.ceil(num_rows / math.ceil(num_rows / most))
     if not program.takes_weights:
         return size
-    known = [
-        known
-        for known in program.block_sizes
-        if known <= min(MOST_FILLED * num_rows, _filled_size(most))
-        and num_rows <= MOST_BLOCKS * known
-    ]
-    if not known:
-        program.block_sizes.add(_filled_size(size))
-        return _filled_size(size)
-    return min(known, key=lambda size: math.ceil(num_rows / size) * (size + DISPATCH_ROWS))
+    return program.block_sizes.choose(
+        _filled_size(size),
+        fits=lambda known: (
+            known <= min(MOST_FILLED * num_rows, _filled_size(most))
+            and num_rows <= MOST_BLOCKS * known
+        ),
+        cost=lambda known: math.ceil(num_rows / known) * (known + DISPATCH_ROWS),
+    )
 
 
 def _block(

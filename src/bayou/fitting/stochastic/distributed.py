@@ -18,8 +18,8 @@ from jax.errors import JaxRuntimeError
 from bayou.cluster.jax_processes import free_port, join
 from bayou.cluster.ray import own_host, workers
 from bayou.containers.variables.source_variable import window_of
+from bayou.density.build import compile_program
 from bayou.density.prng import noise_key
-from bayou.density.program import compile_program
 from bayou.errors import DivergenceError, WorkerDiedError
 from bayou.feeding.feed import ItemFeed
 from bayou.fitting.rows.feeds import leading_rows, prepare_rows, program_feeds
@@ -304,7 +304,7 @@ def _batch_sizes(program: Program, feeds: Sequence[Feed]) -> set[int]:
     sizes = {leading_rows(feed) for feed in feeds}
     streams = [feed.name for feed in feeds if isinstance(feed, ItemFeed)]
     reason = None
-    if program.whole or not sizes:
+    if program.feeds_all_rows or not sizes:
         reason = "a fit of all rows at once"
     elif program.latent is not None:
         reason = f"{program.latent.names[0]!r}, which has a value for each row"

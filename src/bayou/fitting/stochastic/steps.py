@@ -15,6 +15,7 @@ import numpy as np
 import pytensor
 from jax.flatten_util import ravel_pytree
 
+from bayou.density.compiled_functions import FunctionKey
 from bayou.density.non_finite import divergence
 from bayou.feeding.feed import step_bytes
 from bayou.feeding.prefetch import prefetch
@@ -278,15 +279,24 @@ def run(
         yield Chunk(state, mean, found)
 
 
+@dataclass(frozen=True)
+class StepsKey(FunctionKey):
+    """The steps of a fit: its recipe, the axes of arrays on the device, and its processes."""
+
+    recipe: Recipe
+    axes: tuple[tuple[tuple[int, int], ...], ...]
+    team: Team | None
+
+
 def _compile(program: Program, recipe: Recipe, feeding: Feeding) -> Callable[..., Any]:
     axes, team = tuple(held.axes for held in feeding.held), feeding.team
-    if (recipe, axes, team) not in program.compiled:
+
+    def compile_steps() -> Callable[..., Any]:
         steps = partial(_steps, program, recipe, axes, team)
         # The arrays of all rows are changed where they lie, or each chunk would copy them.
-        program.compiled[recipe, axes, team] = (
-            jax.jit(steps, donate_argnums=3) if team is None else team.together(steps)
-        )
-    return program.compiled[recipe, axes, team]
+        return jax.jit(steps, donate_argnums=3) if team is None else team.together(steps)
+
+    return program.compiled.get_or_compile(StepsKey(recipe, axes, team), compile_steps)
 
 
 def _fed(
@@ -337,7 +347,7 @@ def _steps(
 
         visited, of_visited = None, None
         if every is not None:
-            visited = fed[program.latent_place]
+            visited = fed[program.row_numbers_index]
             of_visited = jax.vmap(_unpacking(recipe, program.latent_layout.size))(every[visited])
 
         def loss_of(params: Params, latent: MeanFieldParams | None) -> jax.Array:
@@ -389,7 +399,7 @@ def _latent_noise(program: Program, recipe: Recipe, key: jax.Array, step: Any) -
     if program.latent is None:
         return None
     step_key = jax.random.fold_in(jax.random.fold_in(key, step), 1)
-    [size] = program.fed[program.latent_place].owner.op.samples
+    [size] = program.fed[program.row_numbers_index].owner.op.samples
     shape = (recipe.num_particles, size.size, program.latent_layout.size)
     return jax.random.normal(step_key, shape, pytensor.config.floatX)
 

@@ -8,11 +8,10 @@ a function of its own data, key and seed, whatever runs beside it.
 from __future__ import annotations
 
 import importlib.util
-import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -21,6 +20,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from bayou.cluster.cores import usable_cores
+from bayou.density.compiled_functions import FunctionKey
 from bayou.density.prng import noise_key
 from bayou.many.collect import lengths_of, said, seed_of
 from bayou.many.results.outcome import Outcome
@@ -134,6 +134,17 @@ class _Drawn:
     seconds: float
 
 
+@dataclass(frozen=True)
+class LanesKey(FunctionKey):
+    """A function of lanes: what makes it, the lengths of chains, and the shapes of arguments."""
+
+    make: Callable[..., Any]
+    draws: int
+    tune: int
+    chains: int
+    shapes: tuple[tuple[tuple[int, ...], str], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class _Run:
     """NUTS on batches of data sets, as many at a time as there are cores."""
@@ -145,7 +156,6 @@ class _Run:
     tune: int
     chains: int
     entropy: int
-    compiling: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def number(self) -> int:
@@ -275,12 +285,11 @@ class _Run:
     def _compiled(self, make: Callable[[_Run], Callable[..., Any]], *arguments: Any) -> Any:
         """Call a function that is compiled once for a program and shapes."""
         shapes = tuple((part.shape, str(part.dtype)) for part in jax.tree.leaves(arguments))
-        key = (make.__name__, self.draws, self.tune, self.chains, shapes)
-        known = self.rows.program.compiled
-        with self.compiling:
-            if key not in known:
-                known[key] = jax.jit(make(self)).lower(*arguments).compile()
-        return known[key](*arguments)
+        key = LanesKey(make, self.draws, self.tune, self.chains, shapes)
+        compiled = self.rows.program.compiled.get_or_compile(
+            key, lambda: jax.jit(make(self)).lower(*arguments).compile()
+        )
+        return compiled(*arguments)
 
 
 def _sampler(run: _Run) -> Callable[..., Any]:

@@ -16,8 +16,8 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
+from bayou.density.jax_function import jax_function
 from bayou.density.prng import noise_key
-from bayou.density.program import jax_function
 from bayou.feeding.row_padding import pad_rows
 from bayou.prediction.graph.forward_graph import (
     draws_in_loops,

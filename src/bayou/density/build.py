@@ -1,0 +1,210 @@
+"""From a model to its program, which is built once and again when the model changes."""
+
+from __future__ import annotations
+
+import weakref
+from itertools import compress
+from typing import TYPE_CHECKING, Any
+
+from bayou.containers.variables.random_rows import NumRows
+from bayou.density.flat_position import Layout
+from bayou.density.jax_function import jax_function, replaced
+from bayou.density.program import Program, ProgramFunctions, ProgramOptions, Term
+from bayou.models.initial_point import interpreted, start_function
+from bayou.models.inputs import find_inputs, has_row_mark, is_fed, storage_of, takes_rows
+from bayou.models.log_density import is_log_transformed, log_density_terms
+from bayou.models.rewrite import same_structure, structure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pymc as pm
+    from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
+
+    from bayou.density.program import LatentRows
+
+type _Known = dict[ProgramOptions, tuple[tuple[Any, ...], Program]]
+
+# By model, and by all else that a program depends on: with what the model was made of then.
+_programs: weakref.WeakKeyDictionary[pm.Model, _Known] = weakref.WeakKeyDictionary()
+
+
+def compile_program(
+    model: pm.Model,
+    *,
+    feeds_all_rows: bool = False,
+    written: pm.Model | None = None,
+    batching: tuple[int, str] | None = None,
+    latent: LatentRows | None = None,
+) -> Program:
+    """Return the program of a model; the same one until the model's structure changes.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        A model with continuous free variables alone.
+    feeds_all_rows : bool, default False
+        Whether its minibatches stand for all of their data.
+    written : pymc.Model, optional
+        The model as the user wrote it, if ``model`` is a rewrite of that.
+    batching : tuple of int and str, optional
+        The size of the batches that it was brought into, and their dim.
+    latent : LatentRows, optional
+        Its free variables of rows.
+
+    Returns
+    -------
+    Program
+
+    Raises
+    ------
+    TypeError
+        If a free variable is discrete, or the model holds a minibatch that bayou cannot feed.
+    ValueError
+        If the model has no free variable, or takes a random variable of another model.
+    """
+    options = ProgramOptions(weakref.ref(written or model), feeds_all_rows, batching, latent)
+    structure = structure_of(model)
+    known = _programs.setdefault(model, {})
+    if options in known:
+        old_structure, program = known[options]
+        if same_structure(old_structure, structure) and program.is_current():
+            return program
+    _check_free_variables(model)
+    program = _build(model, options)
+    known[options] = (structure, program)
+    return program
+
+
+def _check_free_variables(model: pm.Model) -> None:
+    if not model.free_RVs:
+        raise ValueError(
+            "`model` must have a free variable to fit, got none.\n"
+            "Hint: give a prior to at least one variable that is not observed."
+        )
+    discrete = [variable.name for variable in model.free_RVs if variable.dtype[0] not in "f"]
+    if discrete:
+        raise TypeError(
+            f"`model` must have continuous free variables alone, got discrete {discrete}.\n"
+            "Hint: sum discrete variables out (pymc_extras.marginalize), or use pm.sample."
+        )
+
+
+def _build(model: pm.Model, options: ProgramOptions) -> Program:
+    latent = options.latent
+    latent_names = () if latent is None else latent.names
+    variables = (*model.basic_RVs, *model.potentials)
+    terms = _scale_latent(log_density_terms(model), variables, latent)
+    constrained = _constrained_variables(model)
+    row_numbers = [] if latent is None else [latent.numbers]
+    graph_inputs = find_inputs([*terms, *constrained.values(), *row_numbers])
+    replacements = graph_inputs.replacements
+
+    is_latent = [model.values_to_rvs[value].name in latent_names for value in model.value_vars]
+    start_all = start_function(model, jitter=False)
+
+    def start(seed: int) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        return _divide(start_all(seed), is_latent)
+
+    values, latent_values = _divide(model.value_vars, is_latent)
+    first, latent_first = start(0)
+
+    # Deterministics of a batch are no result of a fit; those of all rows are.
+    names = [
+        name
+        for name, variable in constrained.items()
+        if options.feeds_all_rows or not graph_inputs.vary(variable)
+    ]
+    takes_rows = options.feeds_all_rows and any(map(graph_inputs.vary, constrained.values()))
+    fed = graph_inputs.inputs[: len(graph_inputs.fed)]
+    rest = graph_inputs.inputs[len(graph_inputs.fed) :]
+    arguments = [*values, *fed, *rest, *latent_values]
+
+    by_name = {variable.name: term for variable, term in zip(variables, terms, strict=True)}
+
+    def compile_interpreter(name: str | None) -> Callable[..., list[NDArray[Any]]]:
+        asked = terms if name is None else [by_name[name]]
+        return interpreted(arguments, replaced(asked, replacements))  # type: ignore[no-any-return]
+
+    return Program(
+        options=options,
+        graph_inputs=graph_inputs,
+        layout=_layout(model, values, [value.shape for value in first]),
+        # The leading axis of latent variables is that of the rows.
+        latent_layout=_layout(model, latent_values, [value.shape[1:] for value in latent_first]),
+        summands=tuple(
+            _term(model, variable, term, latent_names)
+            for variable, term in zip(variables, terms, strict=True)
+        ),
+        functions=ProgramFunctions(
+            terms=jax_function(arguments, terms, replacements),
+            compile_interpreter=compile_interpreter,
+            constrain=jax_function(
+                arguments if takes_rows else [*values, *rest, *latent_values],
+                [constrained[name] for name in names],
+                replacements,
+            ),
+            constrained_names=tuple(names),
+            constrain_takes_rows=takes_rows,
+            start=start,
+        ),
+    )
+
+
+def _constrained_variables(model: pm.Model) -> dict[str, Variable]:
+    """Return the free variables, in the space of the model, and the deterministics by name."""
+    values = {value.name for value in model.value_vars}
+    free = {variable.name for variable in model.free_RVs}
+    return {
+        variable.name: variable
+        for variable in model.unobserved_value_vars
+        # PyMC lists transformed values too. An untransformed one has the name of its variable.
+        if variable.name not in values or variable.name in free
+    }
+
+
+def _term(model: pm.Model, variable: Any, term: Variable, latent_names: Sequence[str]) -> Term:
+    is_latent = variable.name in latent_names
+    takes = takes_rows(term) or is_latent
+    return Term(
+        name=variable.name,
+        takes_rows=takes,
+        has_row_axis=takes and term.ndim > 0 and (is_latent or _is_of_rows(model, variable)),
+        is_potential=variable in model.potentials,
+    )
+
+
+def _is_of_rows(model: pm.Model, variable: Any) -> bool:
+    """Return whether a variable that takes rows has a density for each of them."""
+    if variable in model.observed_RVs:
+        return is_fed(model.rvs_to_values[variable])
+    return has_row_mark(variable)
+
+
+def _divide[Item](items: Sequence[Item], is_latent: list[bool]) -> tuple[list[Item], list[Item]]:
+    """Divide items of all variables into those of the position and of latent variables of rows."""
+    in_position = [not flag for flag in is_latent]
+    return list(compress(items, in_position)), list(compress(items, is_latent))
+
+
+def _layout(
+    model: pm.Model, values: Sequence[Variable], shapes: Sequence[tuple[int, ...]]
+) -> Layout:
+    logs = tuple(is_log_transformed(model, value) for value in values)
+    return Layout(tuple(value.name for value in values), tuple(shapes), logs)
+
+
+def _scale_latent(
+    terms: list[Variable], variables: Sequence[Variable], latent: LatentRows | None
+) -> list[Variable]:
+    """Scale the densities of latent variables of rows from a batch to all rows."""
+    if latent is None:
+        return terms
+    num_rows = NumRows(0)(storage_of(latent.numbers))
+    return [
+        term * (num_rows / term.shape[0]).astype(term.dtype)
+        if variable.name in latent.names
+        else term
+        for variable, term in zip(variables, terms, strict=True)
+    ]
