@@ -1,5 +1,6 @@
-# make demo   run the main job            make lint    ruff and mypy
-# make test   run the tests               make clean   remove .venv and all that is built
+# make demo       run the main job        make lint    ruff and mypy
+# make test       run the quick tests     make clean   remove .venv and all that is built
+# make test-all   run these, then the slow ones
 #
 # Each sets up .venv first, once: from the Python found here and the versions in constraints.txt.
 
@@ -12,13 +13,19 @@ PINNED := python$(shell cat .python-version)
 PYTHONS := $(PINNED) $(filter-out $(PINNED), python3.13 python3.12 python3.14 python3 python)
 NEW_ENOUGH := import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 15))
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-all lint clean
 
 demo: $(READY)
 	$(VENV)/bin/python examples/late_flights.py
 
+# A file is run by one process, so that what its tests share is built once.
+PYTEST := $(VENV)/bin/python -m pytest -n 2 --dist loadfile
+
 test: $(READY)
-	$(VENV)/bin/python -m pytest -n 2
+	$(PYTEST) -m "not slow"
+
+test-all: test
+	$(PYTEST) -m slow tests
 
 lint: $(READY)
 	$(VENV)/bin/ruff check

@@ -84,7 +84,7 @@ def vectorised(model: pm.Model) -> RowProgram:
     if not is_installed():
         raise ImportError(
             "`sampler` must be 'nutpie' or 'auto' where blackjax is not installed, got 'blackjax'."
-            "\nHint: pip install 'bayou[sgmcmc]'."
+            "\nHint: pip install 'bayou[blackjax]'."
         )
     program = row_program(model)
     if isinstance(program, str):
