@@ -26,7 +26,7 @@ from bayou.preparation.shuffle import shuffle
 from bayou.provenance.describe import describe
 from bayou.provenance.description import Description
 from bayou.provenance.diagram import Diagram
-from bayou.provenance.record import Verification
+from bayou.provenance.verification import Verification
 from bayou.provenance.verify import verify
 from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified

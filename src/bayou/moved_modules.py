@@ -147,6 +147,18 @@ MODULES = {
 # Classes that have another name, or went to another module than the rest: (module, name) by both.
 CLASSES: dict[tuple[str, str], tuple[str, str]] = {
     ("bayou.inference.faults", "DivergenceError"): ("bayou.errors", "DivergenceError"),
+    ("bayou.results.description", "ContainerSummary"): (
+        "bayou.provenance.summaries",
+        "ContainerSummary",
+    ),
+    ("bayou.results.description", "VariableSummary"): (
+        "bayou.provenance.summaries",
+        "VariableSummary",
+    ),
+    ("bayou.results.provenance", "Verification"): (
+        "bayou.provenance.verification",
+        "Verification",
+    ),
     ("bayou.sources.files", "SourceError"): ("bayou.errors", "SourceError"),
 }
 

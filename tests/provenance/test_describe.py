@@ -10,8 +10,8 @@ import pytensor
 import pytest
 
 import bayou as by
-from bayou.provenance.description import ContainerSummary
 from bayou.provenance.named_inputs import model_inputs
+from bayou.provenance.summaries import ContainerSummary
 
 FLIGHTS = pd.DataFrame(
     {
@@ -233,11 +233,11 @@ def test_a_copy_of_a_model_has_the_same_inputs() -> None:
 def test_an_empty_model() -> None:
     description = by.describe(pm.Model())
     assert description.containers == description.variables == ()
-    assert "Nothing brings values into the model." in str(description)
+    assert "The model has no data containers." in str(description)
     assert description.to_frame().empty
     assert str(description.diagram()) == ""
 
 
 def test_a_model_is_asked_for() -> None:
-    with pytest.raises(TypeError, match=r"`model` must be a PyMC model, got a str"):
+    with pytest.raises(TypeError, match=r"`model` must be a PyMC model, got 'model'"):
         by.describe("model")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""How a description prints: in a terminal, in a notebook, and as a diagram."""
+"""How a description prints: in a terminal, at a prompt and in a notebook."""
 
 import numpy as np
 import pymc as pm
@@ -42,6 +42,7 @@ def test_a_narrow_terminal_loses_nothing(description: by.Description) -> None:
     with console.capture() as captured:
         console.print(description)
     assert "penalty" in captured.get()
+    assert "hidden in a narrow terminal: total size, source" in captured.get()
 
 
 def test_many_columns_are_cut_short() -> None:
@@ -64,26 +65,3 @@ def test_html_is_escaped(description: by.Description) -> None:
     assert "one, &lt;two&gt;" in html
     assert "row 6: a, b, c, d, and 2 more<br>feature 2" in html
     assert html.count("<tr>") == 3
-
-
-def test_diagram(description: by.Description) -> None:
-    assert str(description.diagram()).splitlines() == [
-        "x        input",
-        "y        observed",
-        "b        free",
-        "mean     deterministic  <- x, b",
-        "obs      observed       <- mean  observes y",
-        "penalty  potential      <- b",
-    ]
-
-
-def test_mermaid(description: by.Description) -> None:
-    diagram = description.diagram()
-    lines = [line.strip() for line in diagram.mermaid.splitlines()]
-    assert lines[0] == "flowchart TD"
-    assert 'data0[("x<br>one, #60;two#62;")]' in lines
-    assert 'variable3{{"penalty"}}' in lines
-    assert "data0 --> variable1" in lines
-    assert "data1 -. observed .-> variable2" in lines
-    bundle = diagram._repr_mimebundle_(include=None, exclude=None)
-    assert bundle == {"text/plain": str(diagram), "text/vnd.mermaid": diagram.mermaid}

@@ -1,6 +1,7 @@
-"""Whether a result is of a model and its data: what results carry, and what verify says."""
+"""by.verify: results of every kind are compared with the model, its data and its dims."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import xarray as xr
 
 import bayou as by
 from bayou.models.posterior_tree import posterior_tree
-from bayou.provenance.record import ATTRIBUTE, Provenance, compare
-from bayou.provenance.verify import provenance_of
+from bayou.provenance.model_provenance import provenance_of
+from bayou.provenance.record import ATTRIBUTE, Provenance
 
 RANDOM = np.random.default_rng(0)
 ROWS = pd.DataFrame(
@@ -69,42 +70,45 @@ def changed(**columns: Any) -> pd.DataFrame:
     [
         (
             lambda: regression(changed(y=ROWS["y"] + 1)),
-            ["container 'y' has other values"],
+            ["container 'y' has different values"],
         ),
         (
             lambda: regression(ROWS[:12]),
             [
-                f"container {name!r} has 12 rows; the result is of 20 rows"
+                f"container {name!r} has 12 rows; the result was computed with 20 rows"
                 for name in ("x", "kind", "y")
             ],
         ),
         (
             lambda: regression(columns=("two", "one")),
-            ["container 'x' has the columns (two, one); the result is of the columns (one, two)"],
+            [
+                "container 'x' has columns (two, one); "
+                "the result was computed with columns (one, two)"
+            ],
         ),
         (
             lambda: regression(changed(y=1)),
-            ["container 'y' has the dtype int64; the result is of the dtype float64"],
+            ["container 'y' has dtype int64; the result was computed with dtype float64"],
         ),
         (
             lambda: regression(changed(kind=["a", "c"] * 10)),
-            ["container 'kind' has other categories"],
+            ["container 'kind' has different categories"],
         ),
         (
             lambda: regression(groups=("south", "north")),
-            ["dim 'group' has other labels"],
+            ["dim 'group' has different labels"],
         ),
         (
             lambda: regression(sd=2.0),
-            ["variable 'b' is defined otherwise"],
+            ["variable 'b' is defined differently"],
         ),
         (
             lambda: regression(more=lambda: pm.Normal("new")),
-            ["variable 'new' is in the model, not in the result"],
+            ["variable 'new' is in the model but not in the result"],
         ),
         (
             lambda: regression(more=lambda: by.Data("new", 1.0)),
-            ["container 'new' is in the model, not in the result"],
+            ["container 'new' is in the model but not in the result"],
         ),
     ],
 )
@@ -115,7 +119,7 @@ def test_what_differs_is_said(model: Callable[[], pm.Model], said: list[str]) ->
 def test_what_is_missing_is_said() -> None:
     more = regression(more=lambda: by.Data("new", 1.0))
     assert differences(regression(), of=more) == (
-        "container 'new' is in the result, not in the model",
+        "container 'new' is in the result but not in the model",
     )
 
 
@@ -129,8 +133,11 @@ def test_what_is_observed_is_compared() -> None:
 
     tree = posterior_tree(model("u"), {"c": np.zeros((1, 1))}, provenance=provenance_of(model("u")))
     assert by.verify(tree, model("v")).differences == (
-        "container 'u' has the observers (b); the result is of the observers (a)",
-        "container 'v' has the observers (a); the result is of the observers (b)",
+        *(
+            f"container {name!r} has observed variables ({now}); "
+            f"the result was computed with observed variables ({before})"
+            for name, now, before in (("u", "b", "a"), ("v", "a", "b"))
+        ),
     )
 
 
@@ -138,7 +145,7 @@ def test_new_data_and_the_old_ones_again() -> None:
     model = regression()
     draws = draws_of(model)
     by.set_data(changed(one=0.0), model=model)
-    assert by.verify(draws, model).differences == ("container 'x' has other values",)
+    assert by.verify(draws, model).differences == ("container 'x' has different values",)
     by.set_data(ROWS, model=model)
     assert by.verify(draws, model)
 
@@ -153,9 +160,9 @@ def test_a_constant_that_is_observed() -> None:
         model([1.0]), {"mu": np.zeros((1, 1))}, provenance=provenance_of(model([1.0]))
     )
     assert by.verify(tree, model([1.0]))
-    assert by.verify(tree, model([2.0])).differences == ("container 'y' has other values",)
+    assert by.verify(tree, model([2.0])).differences == ("container 'y' has different values",)
     assert by.verify(tree, model([1.0, 1.0])).differences == (
-        "container 'y' has 2 rows; the result is of 1 rows",
+        "container 'y' has 2 rows; the result was computed with 1 rows",
     )
 
 
@@ -178,7 +185,7 @@ def test_windows_are_the_rows_that_they_are_of() -> None:
     last = rows.copy()
     last[-1] += 1
     assert by.verify(tree, model(source(last), 7)).differences == (
-        "container 'Minibatch' has other values",
+        "container 'Minibatch' has different values",
     )
 
 
@@ -208,7 +215,7 @@ def test_fits_keep_what_they_were_fitted_to(tmp_path: Path) -> None:
     again = by.load(tmp_path / "fit", model=model)
     for result in (fit, fit.sample(10), again, again.sample(10)):
         assert by.verify(result, regression())
-        assert by.verify(result, model).differences == ("container 'y' has other values",)
+        assert by.verify(result, model).differences == ("container 'y' has different values",)
 
 
 def test_a_fit_in_batches_is_of_the_model_as_it_is_written() -> None:
@@ -238,9 +245,9 @@ def test_other_versions_are_given_as_a_reason() -> None:
     )
     tree = posterior_tree(model, {"b": np.zeros((1, 1, 2))}, provenance=older)
     assert by.verify(tree, model).differences == (
-        "variable 'b' is defined otherwise",
-        f"pymc is {pm.__version__}, the result was made with 6.0.0, which may write the same "
-        "definition otherwise",
+        "variable 'b' is defined differently",
+        f"pymc is {pm.__version__}; the result was computed with 6.0.0, which may build a "
+        "different graph for the same definition",
     )
 
 
@@ -257,38 +264,30 @@ def test_a_source_that_is_gone_costs_no_draws(tmp_path: Path) -> None:
     streamed = model()
     text = path.read_text()
     path.unlink()
-    with pytest.warns(UserWarning, match="does not say which values it is of: .*rows.csv"):
+    with pytest.warns(UserWarning, match="no fingerprint of rows that cannot be read: .*rows.csv"):
         tree = posterior_tree(
             streamed, {"mu": np.zeros((1, 1))}, provenance=provenance_of(streamed)
         )
     path.write_text(text)
     assert by.verify(tree, model()).differences == (
-        "container 'Minibatch' has values that the result does not tell, since its source could "
-        "not be read",
+        "container 'Minibatch' cannot be compared: its source could not be read when the result "
+        "was saved, so that its values were not recorded",
     )
 
 
 def test_an_attribute_that_is_damaged() -> None:
     draws = draws_of(regression())
     draws.posterior.attrs[ATTRIBUTE] = "{}"
-    with pytest.raises(ValueError, match=r"as bayou wrote it, got '\{\}'"):
+    with pytest.raises(ValueError, match=r"a provenance that bayou wrote, got '\{\}'"):
         by.verify(draws, regression())
-
-
-def test_it_prints() -> None:
-    good = by.verify(draws_of(regression()), regression())
-    assert repr(good) == str(good) == "The result is of this model and its data."
-    bad = by.verify(draws_of(regression()), regression(sd=2.0))
-    assert str(bad) == (
-        "The result is not of this model and its data:\n- variable 'b' is defined otherwise"
-    )
-    assert "<li>variable &#x27;b&#x27; is defined otherwise</li>" in bad._repr_html_()
 
 
 def test_a_result_that_does_not_say() -> None:
     model = regression()
     tree = posterior_tree(model, {"b": np.zeros((1, 1, 2))})
-    with pytest.raises(ValueError, match=r"`result` must say .*\nHint: results of by.sample"):
+    with pytest.raises(
+        ValueError, match=r"`result` must have the provenance .*\nHint: results of by"
+    ):
         by.verify(tree, model)
 
 
@@ -296,7 +295,7 @@ def test_other_arguments() -> None:
     model = regression()
     with pytest.raises(TypeError, match=r"`result` must be a DataTree.*got a Model"):
         by.verify(model, model)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"`model` must be a PyMC model, got a NoneType"):
+    with pytest.raises(TypeError, match=r"`model` must be a PyMC model, got None"):
         by.verify(draws_of(model), None)
 
 
@@ -305,13 +304,26 @@ def test_results_of_many_data_sets_are_of_a_model_whatever_its_rows() -> None:
     draws = {name: np.zeros((1, 5, 2)) for name in ("b", "effect")}
     many = posterior_tree(model, draws, provenance=provenance_of(model).of_many())
     assert by.verify(many, regression(ROWS[:7]))
-    assert by.verify(many, regression(sd=2.0)).differences == ("variable 'b' is defined otherwise",)
+    assert by.verify(many, regression(sd=2.0)).differences == (
+        "variable 'b' is defined differently",
+    )
     found = by.verify(many, regression(columns=("two", "one"))).differences
-    assert found[0].startswith("container 'x' has the columns (two, one)")
+    assert found[0].startswith("container 'x' has columns (two, one)")
 
 
-def test_rows_of_many_data_sets_are_said_not_to_be_compared() -> None:
-    same, other = Provenance({}, {}, {}, {"y": {}}), Provenance({}, {}, {}, {})
-    verdict = "this model; rows of data sets are not compared"
-    assert str(compare(same, same)) == f"The result is of {verdict}."
-    assert str(compare(same, other)).startswith(f"The result is not of {verdict}:\n- container")
+def test_the_model_is_that_of_the_context() -> None:
+    model = regression()
+    draws = draws_of(model)
+    with model:
+        assert by.verify(draws)
+
+
+def test_any_result_with_a_provenance_is_accepted() -> None:
+    @dataclass
+    class Result:
+        provenance: Provenance | None
+
+    model = regression()
+    assert by.verify(Result(provenance_of(model)), model)
+    with pytest.raises(ValueError, match="must have the provenance of its data and model"):
+        by.verify(Result(None), model)

@@ -43,7 +43,7 @@ from bayou.fitting.stochastic.distributed import shared_run
 from bayou.models.context import model_of
 from bayou.progress import step_progress
 from bayou.provenance.fingerprint import data_fingerprint, optimiser_fingerprint, order_fingerprint
-from bayou.provenance.verify import provenance_of
+from bayou.provenance.model_provenance import provenance_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,8 +18,8 @@ from bayou.fitting.guides.low_rank import LowRank
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.rows.feeds import whole_density
 from bayou.models.context import model_of
+from bayou.provenance.model_provenance import dim_fingerprint
 from bayou.provenance.record import Provenance
-from bayou.provenance.verify import dim_fingerprint
 from bayou.storage.safetensors_file import read_arrays
 from bayou.text import listed
 

@@ -28,8 +28,8 @@ from bayou.many.data_sets import read_data_sets
 from bayou.many.dispatch import outcomes_of
 from bayou.many.results.outcome import Axes, Outcome
 from bayou.models.context import model_of
+from bayou.provenance.model_provenance import provenance_of
 from bayou.provenance.record import ATTRIBUTE
-from bayou.provenance.verify import provenance_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -40,8 +40,8 @@ from bayou.nuts.sample import (
     told,
     unpack,
 )
+from bayou.provenance.model_provenance import provenance_of
 from bayou.provenance.record import ATTRIBUTE
-from bayou.provenance.verify import provenance_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

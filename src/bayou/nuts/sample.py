@@ -18,7 +18,7 @@ from bayou.models.context import model_of
 from bayou.models.posterior_tree import is_generated, posterior_tree
 from bayou.models.whole_model import minibatch_scales
 from bayou.nuts.compiled_density import can_start, compiled_density, held_of, term_densities
-from bayou.provenance.verify import provenance_of
+from bayou.provenance.model_provenance import provenance_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

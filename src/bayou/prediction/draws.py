@@ -17,8 +17,8 @@ from bayou.fitting.fit_result import Fit
 from bayou.many.results.outcome import DATASET
 from bayou.models.context import model_of
 from bayou.prediction.graph.forward_graph import predictable
+from bayou.provenance.model_provenance import dim_fingerprint
 from bayou.provenance.record import ATTRIBUTE
-from bayou.provenance.verify import dim_fingerprint
 from bayou.text import listed
 
 if TYPE_CHECKING:

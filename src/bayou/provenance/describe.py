@@ -1,11 +1,10 @@
-"""What a model is fed with and what it makes of that: its containers, their rows and values."""
+"""The public description of a model: its data containers, their columns, rows and values."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.tensor.type_other import NoneConst
@@ -13,13 +12,16 @@ from pytensor.tensor.type_other import NoneConst
 from bayou.containers.reading.column_reader import columns_of
 from bayou.containers.variables.dims import dims_of, evaluate_length
 from bayou.containers.variables.source_variable import resident_of
+from bayou.models.context import model_of
 from bayou.models.initial_point import interpreted
 from bayou.models.rewrite import is_scaled
-from bayou.provenance.description import ContainerSummary, Description, VariableSummary
+from bayou.provenance.description import Description
 from bayou.provenance.fingerprint import array_fingerprint
 from bayou.provenance.named_inputs import key_of, model_inputs, names_of, parents_of, variables_of
+from bayou.provenance.summaries import ContainerSummary, VariableSummary
 
 if TYPE_CHECKING:
+    import pymc as pm
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
@@ -27,28 +29,28 @@ if TYPE_CHECKING:
     from bayou.provenance.named_inputs import ModelInput
 
 
-def describe(model: pm.Model) -> Description:
-    """Describe what a model is fed with: its containers, their columns, rows and values.
+def describe(model: pm.Model | None = None) -> Description:
+    """Describe the data of a model: its containers, their columns, rows and values.
 
-    Listed are the data containers, of PyMC too, minibatches, generators, and arrays that are
-    observed as they are. Nothing is compiled, and no generator is advanced. It costs a pass over
-    the values in memory, for their fingerprints; sources are not read.
+    The containers are those of :class:`bayou.Data` and ``pm.Data``, minibatches, generators, and
+    arrays that were passed to ``observed=`` directly. Nothing is compiled, no generator is advanced
+    and no source is read. The cost is one pass over the values in memory, for their fingerprints.
 
     Parameters
     ----------
-    model : pymc.Model
-        The model.
+    model : pymc.Model, optional
+        The model; by default that of the context.
 
     Returns
     -------
     Description
-        Prints as a table, also in a notebook; ``to_frame()`` has all of it, and ``diagram()``
-        shows what feeds what.
+        Prints as a table, also in a notebook. ``to_frame()`` returns the containers as a data
+        frame, and ``diagram()`` which of them feed which variables.
 
     Raises
     ------
     TypeError
-        If ``model`` is no model.
+        If there is no model.
 
     Examples
     --------
@@ -70,11 +72,7 @@ def describe(model: pm.Model) -> Description:
     b     free
     obs   observed  <- x, b  observes late
     """
-    if not isinstance(model, pm.Model):
-        raise TypeError(
-            f"`model` must be a PyMC model, got a {type(model).__name__}.\n"
-            "Hint: pass the model itself, as in by.describe(model)."
-        )
+    model = model_of(model)
     inputs = model_inputs(model)
     names = names_of(model, inputs)
     parents = {variable: list(parents_of(variable, names)) for variable in variables_of(model)}
@@ -88,23 +86,23 @@ def describe(model: pm.Model) -> Description:
         for variable, keys in parents.items()
     )
     containers = []
-    for found in inputs:
-        own = {key_of(found.variable), key_of(found.storage)}
-        feeds = (variable.name for variable, keys in parents.items() if own & set(keys))
-        containers.append(_summary(model, found, tuple(feeds)))
+    for data in inputs:
+        data_keys = {key_of(data.variable), key_of(data.storage)}
+        feeds = (variable.name for variable, keys in parents.items() if data_keys & set(keys))
+        containers.append(_summary(model, data, tuple(feeds)))
     return Description(tuple(containers), variables)
 
 
-def _summary(model: pm.Model, found: ModelInput, feeds: tuple[str, ...]) -> ContainerSummary:
-    values = held_values(found.storage)
-    resident = resident_of(found.storage)
-    columns = columns_of(found.storage)
+def _summary(model: pm.Model, data: ModelInput, feeds: tuple[str, ...]) -> ContainerSummary:
+    values = current_values(data.storage)
+    resident = resident_of(data.storage)
+    columns = columns_of(data.storage)
     names = None if resident is None else resident.column.names
-    rows = values.shape[0] if values.ndim and found.role != "generator" else None
-    dims = _dims(model, found)
+    rows = values.shape[0] if values.ndim and data.role != "generator" else None
+    dims = _dims(model, data)
     return ContainerSummary(
-        name=found.name,
-        role=found.role,
+        name=data.name,
+        role=data.role,
         columns=names if columns is None else columns.names,
         categories=None if columns is None else columns.categories,
         dims=dims,
@@ -113,28 +111,28 @@ def _summary(model: pm.Model, found: ModelInput, feeds: tuple[str, ...]) -> Cont
             for dim in dims
             if dim is not None and model.coords.get(dim) is not None
         },
-        shape=_shape(found, values.shape),
-        dtype=str(found.variable.type.dtype),
-        source=_source(found, resident),
+        shape=_shape(data, values.shape),
+        dtype=str(data.variable.type.dtype),
+        source=_source(data, resident),
         num_rows=rows if resident is None else resident.num_rows,
         num_in_memory=rows,
         num_dropped=0 if columns is None else columns.num_dropped,
-        total_size=_total_size(model, found),
+        total_size=_total_size(model, data),
         fingerprint=None
         if resident is not None and not resident.is_complete
         else array_fingerprint(values),
-        observed_by=found.observed_by,
+        observed_by=data.observed_by,
         feeds=feeds,
     )
 
 
-def held_values(storage: Variable) -> NDArray[Any]:
-    """Return what is in memory of what feeds a model; of a generator, the first item."""
+def current_values(storage: Variable) -> NDArray[Any]:
+    """Return the values in memory of a data container; of a generator, its first item."""
     if isinstance(storage, SharedVariable):
         return np.asanyarray(storage.get_value(borrow=True))
     if isinstance(storage, Constant):
         return np.asanyarray(storage.data)
-    # Of a pm.Minibatch it may be an expression.
+    # A pm.Minibatch may be of an expression, such as pm.Minibatch(2 * x).
     return np.asarray(interpreted([], [storage])()[0])
 
 
@@ -144,48 +142,48 @@ def _kind(model: pm.Model, variable: Variable) -> str:
     return next(kind for kind, group in zip(kinds, groups, strict=True) if variable in group)
 
 
-def _dims(model: pm.Model, found: ModelInput) -> tuple[str | None, ...]:
-    """Return the dims of a container; else those of what observes it, if it has the same axes."""
-    own = dims_of(model, found.storage)
-    if found.storage in model.data_vars or not found.observed_by:
-        return own
-    dims = dims_of(model, model[found.observed_by[0]])
-    return dims if len(dims) == len(own) else own
+def _dims(model: pm.Model, data: ModelInput) -> tuple[str | None, ...]:
+    """Return the dims of a container, or of its observed variable if that has as many axes."""
+    dims = dims_of(model, data.storage)
+    if data.storage in model.data_vars or not data.observed_by:
+        return dims
+    observed_dims = dims_of(model, model[data.observed_by[0]])
+    return observed_dims if len(observed_dims) == len(dims) else dims
 
 
-def _shape(found: ModelInput, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape of what the model sees: of a minibatch, that of a batch."""
+def _shape(data: ModelInput, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape that the model sees: of a minibatch, that of one batch."""
     lengths = list(shape)
-    if found.role == "minibatch":
-        static = found.variable.type.shape
+    if data.role == "minibatch":
+        static = data.variable.type.shape
         lengths = [known or length for known, length in zip(static, shape, strict=True)]
-        for sample in getattr(found.variable.owner.op, "samples", ()):
+        for sample in getattr(data.variable.owner.op, "samples", ()):
             lengths[sample.axis] = sample.size
     return tuple(lengths)
 
 
-def _source(found: ModelInput, resident: Resident | None) -> str:
-    columns = columns_of(found.storage)
+def _source(data: ModelInput, resident: Resident | None) -> str:
+    columns = columns_of(data.storage)
     if columns is not None:
         return columns.source
-    if found.role == "generator":
-        return type(found.variable.owner.op.adapter.generator).__name__
+    if data.role == "generator":
+        return type(data.variable.owner.op.adapter.generator).__name__
     if resident is not None:
         return type(resident.column.source).__name__
-    return "array" if isinstance(found.storage, SharedVariable) else "constant"
+    return "array" if isinstance(data.storage, SharedVariable) else "constant"
 
 
-def _total_size(model: pm.Model, found: ModelInput) -> int | tuple[int | None, ...] | None:
-    if not found.observed_by:
+def _total_size(model: pm.Model, data: ModelInput) -> int | tuple[int | None, ...] | None:
+    if not data.observed_by:
         return None
-    observer = model[found.observed_by[0]]
-    if not is_scaled(observer):
+    observed = model[data.observed_by[0]]
+    if not is_scaled(observed):
         return None
-    first, *rest = map(_size, observer.owner.inputs[1:])
+    first, *rest = map(_axis_size, observed.owner.inputs[1:])
     return first if not any(rest) else (first, *rest)
 
 
-def _size(size: Variable) -> int | None:
+def _axis_size(size: Variable) -> int | None:
     if NoneConst.equals(size):
         return None
     return int(size.data) if isinstance(size, Constant) else evaluate_length(size, {})

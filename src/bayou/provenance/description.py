@@ -1,4 +1,4 @@
-"""What a model is fed with, and what it says: the record that :func:`bayou.describe` returns."""
+"""The description of a model that :func:`bayou.describe` returns, and how it is printed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from bayou.provenance.diagram import Diagram
+from bayou.provenance.summaries import ContainerSummary, VariableSummary
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -21,149 +22,72 @@ if TYPE_CHECKING:
 
     from rich.console import ConsoleOptions, RenderResult
 
-# Of the labels of an axis, and of other names, so many are shown.
+# The most coordinate labels of an axis, and the most names in a cell, that the table shows.
 MAX_LABELS = 4
 MAX_NAMES = 12
+# Characters a line in `str`, which knows no terminal.
 WIDTH = 120
-
-
-@dataclass(frozen=True)
-class ContainerSummary:
-    """What a container is, and what it holds now.
-
-    Attributes
-    ----------
-    name : str
-        Its name in the model; of an array that is observed as it is, that of what observes it.
-    role : {"input", "observed", "minibatch", "generator"}
-        What it is to the model.
-    columns : tuple of str or None
-        The columns of the frame or the source that it was made of.
-    categories : tuple of str or None
-        What its values stand for, where they are codes.
-    dims : tuple of (str or None)
-        The name of each axis.
-    coords : dict of str to tuple
-        The labels of the dims that have some.
-    shape : tuple of int
-        Of what the model sees now: of a minibatch the batch, of a generator the first item.
-    dtype : str
-        Of its values.
-    source : str
-        What brought the rows, in words.
-    num_rows : int or None
-        All rows that it brings; None without axes and for generators.
-    num_in_memory : int or None
-        How many of them are in memory.
-    num_dropped : int
-        The rows left out for their missing values.
-    total_size : int, tuple or None
-        What the density of its first observer is scaled to; of each axis, where it is a tuple.
-    fingerprint : str or None
-        Differs if the values do; None where only reading a source would tell.
-    observed_by : tuple of str
-        The observed variables whose values it is.
-    feeds : tuple of str
-        The variables that are computed from it.
-    """
-
-    name: str
-    role: str
-    columns: tuple[str, ...] | None
-    categories: tuple[str, ...] | None
-    dims: tuple[str | None, ...]
-    coords: dict[str, tuple[Any, ...]]
-    shape: tuple[int, ...]
-    dtype: str
-    source: str
-    num_rows: int | None
-    num_in_memory: int | None
-    num_dropped: int
-    total_size: int | tuple[int | None, ...] | None
-    fingerprint: str | None
-    observed_by: tuple[str, ...]
-    feeds: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class VariableSummary:
-    """What a variable of a model is computed from.
-
-    Attributes
-    ----------
-    name : str
-        Its name in the model.
-    kind : {"free", "observed", "deterministic", "potential"}
-        What it is.
-    dims : tuple of (str or None)
-        The name of each axis, as far as they have names.
-    parents : tuple of str
-        The containers and variables in its definition.
-    """
-
-    name: str
-    kind: str
-    dims: tuple[str | None, ...]
-    parents: tuple[str, ...]
 
 
 @dataclass(frozen=True, repr=False)
 class Description:
-    """What :func:`bayou.describe` found; prints as a table.
+    """The data containers and the variables of a model. Prints as a table.
 
     Attributes
     ----------
     containers : tuple of ContainerSummary
-        What brings values into the model.
+        One record for each data container: columns, rows, dtype, source, fingerprint.
     variables : tuple of VariableSummary
-        What the model makes of them.
+        One record for each random variable, deterministic and potential.
     """
 
     containers: tuple[ContainerSummary, ...]
     variables: tuple[VariableSummary, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the containers as a frame.
+        """Return the containers as a data frame.
 
         Returns
         -------
         pandas.DataFrame
-            A row a container, with the attributes of :class:`ContainerSummary`; its index is the
-            name.
+            One row for each container, indexed by its name. The columns are ``role``, ``columns``,
+            ``categories``, ``dims``, ``coords``, ``shape``, ``dtype``, ``source``, ``num_rows``,
+            ``num_in_memory``, ``num_dropped``, ``total_size``, ``fingerprint``, ``observed_by`` and
+            ``feeds``.
         """
         columns = [field.name for field in fields(ContainerSummary)]
-        rows = [[getattr(found, column) for column in columns] for found in self.containers]
+        rows = [[getattr(container, name) for name in columns] for container in self.containers]
         frame = pd.DataFrame(rows, columns=columns, dtype=object).set_index("name")
-        # Counts stay whole numbers where some are not known.
+        # Int64 with NA: unknown counts must not turn the other ones into floats.
         counts = ("num_rows", "num_in_memory", "num_dropped")
         return frame.astype(dict.fromkeys(counts, "Int64"))
 
     def diagram(self) -> Diagram:
-        """Return what feeds what.
+        """Return a diagram of which containers and variables feed which variables.
 
         Returns
         -------
         Diagram
-            Prints as text, is drawn in a notebook that knows Mermaid, and has the text of that as
-            ``mermaid``.
+            Prints as text, and is drawn by notebooks that support Mermaid. Its attribute
+            ``mermaid`` is the source text of the drawing.
         """
         return Diagram(self.containers, self.variables)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        cells = [_TITLES, *map(_texts, self.containers)]
-        left_out = _left_out(cells, options.max_width)
+        cells = [_TITLES, *map(_cells, self.containers)]
+        hidden = _hidden_columns(cells, options.max_width)
         grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        kept = [place for place, title in enumerate(_TITLES) if title not in left_out]
-        for place in kept:
-            right = _TITLES[place] in {"rows", "total size"}
-            grid.add_column(_TITLES[place], justify="right" if right else "left", overflow="fold")
-        for texts in cells[1:]:
-            grid.add_row(*(Text(texts[place]) for place in kept))
+        shown = [index for index, title in enumerate(_TITLES) if title not in hidden]
+        for index in shown:
+            right = _TITLES[index] in {"rows", "total size"}
+            grid.add_column(_TITLES[index], justify="right" if right else "left", overflow="fold")
+        for row in cells[1:]:
+            grid.add_row(*(Text(row[index]) for index in shown))
         yield grid
-        for line in self._lines():
+        for line in self._variable_lines():
             yield Text(line)
-        if left_out:
-            yield Text(f"left out for want of width: {', '.join(left_out)}; to_frame() has all.")
+        if hidden:
+            yield Text(f"hidden in a narrow terminal: {', '.join(hidden)}; see to_frame().")
 
     def __str__(self) -> str:
         console = Console(file=StringIO(), width=WIDTH, color_system=None)
@@ -176,21 +100,22 @@ class Description:
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{title}</th>" for title in _TITLES)
         rows = "".join(
-            f"<tr>{''.join(f'<td>{_html(text)}</td>' for text in _texts(container))}</tr>"
+            f"<tr>{''.join(f'<td>{_html(text)}</td>' for text in _cells(container))}</tr>"
             for container in self.containers
         )
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        return f"{table}<p>{_html(chr(10).join(self._lines()))}</p>"
+        return f"{table}<p>{_html(chr(10).join(self._variable_lines()))}</p>"
 
-    def _lines(self) -> Iterator[str]:
+    def _variable_lines(self) -> Iterator[str]:
         if not self.containers:
-            yield "Nothing brings values into the model."
+            yield "The model has no data containers."
         for kind in ("free", "deterministic", "observed", "potential"):
-            names = [found.name for found in self.variables if found.kind == kind]
+            names = [variable.name for variable in self.variables if variable.kind == kind]
             if names:
                 yield f"{kind}: {', '.join(names)}"
 
 
+# Titles of the columns of the printed table.
 _TITLES = (
     "name",
     "role",
@@ -205,26 +130,26 @@ _TITLES = (
 )
 
 
-# What a narrow terminal can do without, the first of them first.
-_SPARE = ("total size", "source", "feeds", "fingerprint", "dtype", "columns")
+# Columns that a narrow terminal hides, in this order.
+_HIDDEN_FIRST = ("total size", "source", "feeds", "fingerprint", "dtype", "columns")
 
 
-def _left_out(cells: list[tuple[str, ...]], width: int) -> list[str]:
-    """Choose columns of a table to leave out until it is no wider than that."""
+def _hidden_columns(cells: list[tuple[str, ...]], width: int) -> list[str]:
+    """Return the titles of the columns to hide so that the table fits the width in characters."""
     widths = {
-        title: max(len(line) for texts in cells for line in texts[place].split("\n")) + 2
-        for place, title in enumerate(_TITLES)
+        title: max(len(line) for row in cells for line in row[index].split("\n")) + 2
+        for index, title in enumerate(_TITLES)
     }
-    left_out: list[str] = []
-    for title in _SPARE:
+    hidden: list[str] = []
+    for title in _HIDDEN_FIRST:
         if sum(widths.values()) < width:
             break
-        left_out.append(title)
+        hidden.append(title)
         del widths[title]
-    return left_out
+    return hidden
 
 
-def _texts(container: ContainerSummary) -> tuple[str, ...]:
+def _cells(container: ContainerSummary) -> tuple[str, ...]:
     return (
         container.name,
         container.role,
@@ -251,7 +176,7 @@ def _html(text: str) -> str:
 
 
 def _labels(container: ContainerSummary) -> Iterator[tuple[Any, ...]]:
-    """Yield the labels of each axis, none where they are the columns."""
+    """Yield the labels of each axis; none if the table shows them already, as the columns."""
     for dim in container.dims:
         labels = container.coords.get(dim, ()) if dim is not None else ()
         yield () if labels == container.columns else labels

@@ -1,4 +1,4 @@
-"""What feeds what in a model, drawn as text: lines for a terminal, Mermaid for a notebook."""
+"""The diagram of a model: which containers and variables feed which, as text and as Mermaid."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bayou.provenance.description import ContainerSummary, VariableSummary
+    from bayou.provenance.summaries import ContainerSummary, VariableSummary
 
-# Around the text of a box: containers are drums, as data are drawn.
+# What Mermaid writes around the text of a box, by the kind of the variable: rounded, square or
+# hexagonal. Containers are cylinders.
 _SHAPES = {
     "free": ("([", "])"),
     "deterministic": ("[", "]"),
@@ -21,14 +22,16 @@ _SHAPES = {
 
 @dataclass(frozen=True, repr=False)
 class Diagram:
-    """The containers and the variables of a model, each with what it is computed from.
+    """The graph of a model: each container and variable with those that it is computed from.
+
+    Prints one line for each. ``name  kind  <- parents  observes containers``.
 
     Attributes
     ----------
     containers : tuple of ContainerSummary
-        What brings values into the model.
+        The data containers, which have no parents.
     variables : tuple of VariableSummary
-        What is made of them.
+        The random variables, deterministics and potentials.
     """
 
     containers: tuple[ContainerSummary, ...]
@@ -36,21 +39,22 @@ class Diagram:
 
     @property
     def mermaid(self) -> str:
-        """The diagram in the language of Mermaid, which GitHub and JupyterLab draw."""
+        """The diagram as Mermaid source, which GitHub and JupyterLab draw."""
         return "\n".join(["flowchart TD", *self._boxes(), *self._arrows()])
 
     def __str__(self) -> str:
-        rows = [(found.name, found.role, "") for found in self.containers]
+        rows = [(container.name, container.role, "") for container in self.containers]
         for variable in self.variables:
             parts = [f"<- {', '.join(variable.parents)}"] if variable.parents else []
             observes = [
-                found.name
-                for found in self.containers
-                if variable.name in found.observed_by and found.name != variable.name
+                container.name
+                for container in self.containers
+                # A plain array that is observed has the name of its observed variable.
+                if variable.name in container.observed_by and container.name != variable.name
             ]
             parts += [f"observes {', '.join(observes)}"] if observes else []
             rows.append((variable.name, variable.kind, "  ".join(parts)))
-        widths = [max((len(row[place]) for row in rows), default=0) for place in (0, 1)]
+        widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
         return "\n".join(
             f"{name:{widths[0]}}  {kind:{widths[1]}}  {text}".rstrip() for name, kind, text in rows
         )
@@ -58,7 +62,7 @@ class Diagram:
     __repr__ = __str__
 
     def _repr_mimebundle_(self, **unused: Any) -> dict[str, str]:
-        """Return what a notebook shows: the drawing where it can draw one, else the text."""
+        """Return the forms that a notebook chooses from: Mermaid, or plain text."""
         return {"text/plain": str(self), "text/vnd.mermaid": self.mermaid}
 
     def _boxes(self) -> Iterator[str]:
@@ -71,22 +75,23 @@ class Diagram:
         yield "    classDef observed fill:#ddd,color:#000"
 
     def _arrows(self) -> Iterator[str]:
-        places = {found.name: f"data{number}" for number, found in enumerate(self.containers)}
-        own = {found.name: f"variable{number}" for number, found in enumerate(self.variables)}
+        data = {container.name: f"data{i}" for i, container in enumerate(self.containers)}
+        boxes = {variable.name: f"variable{i}" for i, variable in enumerate(self.variables)}
         for variable in self.variables:
             for parent in variable.parents:
-                yield f"    {(places | own)[parent]} --> {own[variable.name]}"
+                yield f"    {(data | boxes)[parent]} --> {boxes[variable.name]}"
         for container in self.containers:
             for observer in container.observed_by:
-                yield f"    {places[container.name]} -. observed .-> {own[observer]}"
+                yield f"    {data[container.name]} -. observed .-> {boxes[observer]}"
 
 
 def _quoted(*lines: str) -> str:
-    """Write text so that Mermaid reads none of it as its own."""
+    """Quote lines of text for Mermaid, with characters of its syntax as entity codes."""
     escaped = ["".join(map(_escaped, line)) for line in lines if line]
     return f'"{"<br>".join(escaped)}"'
 
 
 def _escaped(character: str) -> str:
+    """Return a character as Mermaid shows it, as in "#60;" for "<"."""
     plain = character.isalnum() or character in " _-,."
     return character if plain else f"#{ord(character)};"
