@@ -31,6 +31,7 @@ def numbers(pattern: str, text: str) -> np.ndarray:
     return np.array(found, dtype=float).T
 
 
+@pytest.mark.slow
 def test_the_main_job_prints_its_tables_and_saves_its_picture(demo, tmp_path, capsys):
     picture = tmp_path / "late.png"
 
