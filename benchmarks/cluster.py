@@ -30,7 +30,7 @@ import many
 import numpy as np
 
 import bayou as by
-from bayou.cluster.ray import workers
+from bayou.cluster.workers import start_workers
 from bayou.many import dispatch as outcomes
 from bayou.many.sample_many import nuts_outcomes
 
@@ -48,7 +48,7 @@ def workers_ready() -> Iterator[list[Any]]:
 
     @contextmanager
     def ready(cluster: by.Ray, start: Any) -> Iterator[Any]:
-        with workers(cluster, start) as pool:
+        with start_workers(cluster, start) as pool:
             for index in range(len(pool)):
                 pool.result(pool.started(index))
             found.extend((time.perf_counter(), pool))

@@ -27,13 +27,14 @@ from peers import load
 
 import bayou as by
 from bayou.cluster.cores import use_cores
-from bayou.cluster.ray import Ray, workers
+from bayou.cluster.ray import Ray
+from bayou.cluster.workers import start_workers
 from bayou.fitting.stochastic.distributed import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bayou.cluster.ray import Workers
+    from bayou.cluster.workers import Workers
 
 COLUMNS = 20
 # A mean-field normal has a location and a scale an element; with them goes the loss.
@@ -162,7 +163,7 @@ def run_steps(model: pm.Model, batch_sizes: tuple[int, ...], rounds: int) -> Non
 def run_means(count: int) -> None:
     """Time means over the workers alone, and say what a fit sends."""
     print(f"\nMicroseconds of a mean over 2 workers by Gloo; {load()}")
-    with workers(Ray(2), Part) as pool:
+    with start_workers(Ray(2), Part) as pool:
         joined(pool)
         for size in MEANS:
             cost = 1e6 * mean_seconds(pool, size, max(10, count * SENT // (SENT + size)))

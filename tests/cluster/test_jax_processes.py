@@ -8,14 +8,16 @@ import jax
 import numpy as np
 import pytest
 
+from bayou.cluster.connection import host_address
 from bayou.cluster.jax_processes import free_port, join
-from bayou.cluster.ray import Ray, own_host, workers
+from bayou.cluster.ray import Ray
+from bayou.cluster.workers import start_workers
 
 SCALES = np.logspace(-8, 8, 200)
 
 
 def address(held: int) -> str:
-    return f"{own_host()}:{free_port()}"
+    return f"{host_address()}:{free_port()}"
 
 
 def own_values(index: int) -> np.ndarray:
@@ -42,7 +44,7 @@ def compute(index: int, address: str) -> Any:
 
 
 def test_a_mean_has_the_same_bits_in_all_processes() -> None:
-    with workers(Ray(2), lambda index: index) as pool:
+    with start_workers(Ray(2), lambda index: index) as pool:
         place = pool.result(pool.submit(0, address))
         futures = [pool.submit(index, compute, place) for index in range(2)]
         one, other = (pool.result(future) for future in futures)

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayou.cluster.ray import Ray, workers
-from bayou.cluster.tasks import AHEAD, DEATHS, IN_FLIGHT, spread
+from bayou.cluster.ray import Ray
+from bayou.cluster.tasks import CALLS_PER_WORKER, MAX_DEATHS, READ_AHEAD, run_tasks
+from bayou.cluster.workers import start_workers
 from bayou.errors import WorkerDiedError
 
 
@@ -91,7 +92,7 @@ KINDS = st.sampled_from(["good", "good", "good", "raises", "kills", "kills once"
     kinds=st.lists(KINDS, max_size=40),
     number=st.integers(1, 4),
     together=st.integers(1, 5),
-    ahead=st.integers(1, AHEAD),
+    ahead=st.integers(1, READ_AHEAD),
     seed=st.integers(0, 10**6),
 )
 def test_each_task_has_its_result(  # noqa: C901
@@ -112,11 +113,11 @@ def test_each_task_has_its_result(  # noqa: C901
 
     def read() -> Iterator[tuple[int, str]]:
         for task in enumerate(kinds):
-            assert task[0] - taken < ahead * IN_FLIGHT * together * number
+            assert task[0] - taken < ahead * CALLS_PER_WORKER * together * number
             yield task
 
     here: Any = Here(number, lambda: None, random.Random(seed))
-    found = spread(here, work, read(), together=together, ahead=ahead)
+    found = run_tasks(here, work, read(), group_size=together, read_ahead=ahead)
     for place, result in enumerate(found):
         task, kind = result.task
         assert task == place
@@ -124,14 +125,14 @@ def test_each_task_has_its_result(  # noqa: C901
             assert str(result.error) == f"no {task}"
         elif kind == "kills":
             assert str(result.error).startswith(
-                f"{DEATHS} workers died of it, the last with:\ngone"
+                f"{MAX_DEATHS} workers died of it, the last with:\ngone"
             )
-            assert tries[task] >= DEATHS
+            assert tries[task] >= MAX_DEATHS
         else:
             assert (result.value, result.error) == (task**2, None)
         taken += 1
     assert taken == len(kinds)
-    assert here.most <= IN_FLIGHT
+    assert here.most <= CALLS_PER_WORKER
     if set(kinds) <= {"good"}:
         assert set(tries.values()) <= {1}
 
@@ -142,19 +143,21 @@ def test_starts_that_die_are_tried_again_a_few_times(seed: int, number: int) -> 
 
     def start() -> None:
         starts["all"] += 1
-        if starts["all"] < DEATHS:
+        if starts["all"] < MAX_DEATHS:
             raise Killed
 
     here: Any = Here(number, start, random.Random(seed))
-    found = list(spread(here, lambda held, tasks: tasks, [1, 2]))
+    found = list(run_tasks(here, lambda held, tasks: tasks, [1, 2]))
     assert [result.value for result in found] == [1, 2]
 
     def die() -> None:
         raise Killed
 
     here = Here(number, die, random.Random(seed))
-    with pytest.raises(WorkerDiedError, match=r"3 that died as they were started, .*\ngone\nHint"):
-        list(spread(here, lambda held, tasks: tasks, [1]))
+    with pytest.raises(
+        WorkerDiedError, match=r"3 in a row that died as they started, .*\ngone\nHint"
+    ):
+        list(run_tasks(here, lambda held, tasks: tasks, [1]))
 
 
 def test_a_start_that_fails_is_raised() -> None:
@@ -163,7 +166,7 @@ def test_a_start_that_fails_is_raised() -> None:
 
     here: Any = Here(2, fail, random.Random(0))
     with pytest.raises(ValueError, match="no start"):
-        list(spread(here, lambda held, tasks: tasks, [1]))
+        list(run_tasks(here, lambda held, tasks: tasks, [1]))
 
 
 def squares(held: Path, tasks: list[int]) -> list[int]:
@@ -176,7 +179,7 @@ def squares(held: Path, tasks: list[int]) -> list[int]:
 
 @pytest.mark.usefixtures("two_cores")
 def test_a_killed_process_loses_no_task(tmp_path: Path) -> None:
-    with workers(Ray(2), lambda index: tmp_path) as pool:
-        found = [result.value for result in spread(pool, squares, range(30), together=3)]
+    with start_workers(Ray(2), lambda index: tmp_path) as pool:
+        found = [result.value for result in run_tasks(pool, squares, range(30), group_size=3)]
     assert found == [task * task for task in range(30)]
     assert (tmp_path / "killed").exists()

@@ -17,7 +17,7 @@ import pytest
 import xarray as xr
 
 import bayou as by
-from bayou.cluster.ray import Workers, workers
+from bayou.cluster.workers import Workers, start_workers
 from bayou.many import dispatch as outcomes
 from bayou.nuts import compiled_density as compiled
 from bayou.prediction import cluster_run as prediction_cluster
@@ -95,7 +95,7 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[Workers]:
 
     @contextmanager
     def spied(cluster: by.Ray, start: Any) -> Iterator[Workers]:
-        with workers(cluster, partial(counting, start)) as pool:
+        with start_workers(cluster, partial(counting, start)) as pool:
             found.append(pool)
             yield pool
 
@@ -214,7 +214,7 @@ def test_predictions(model: pm.Model, tmp_path: Path, monkeypatch: pytest.Monkey
 
     @contextmanager
     def killing(cluster: by.Ray, start: Any) -> Iterator[Workers]:
-        with workers(cluster, start) as pool:
+        with start_workers(cluster, start) as pool:
             pool.submit(0, kill)
             yield pool
 

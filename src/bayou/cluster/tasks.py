@@ -1,4 +1,9 @@
-"""Many tasks over the workers of a cluster: each is done once, whichever workers die meanwhile."""
+"""Many tasks on the workers of a cluster: each has one result, in order, whichever workers die.
+
+Tasks are sent in groups. If a group fails, or its worker dies, each of its tasks is sent again by
+itself, so that one task that kills its worker does not take others down. Ray's own retries do not
+do that; `bayou.cluster.workers` says what they do instead.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +16,34 @@ from bayou.errors import WorkerDiedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from bayou.cluster.ray import Future, Workers
+    from bayou.cluster.workers import Future, Workers
 
-# The calls that a worker has at a time: one that it runs, and the next one, so that it goes on
-# at once when that ends.
-IN_FLIGHT = 2
-# How far ahead of the results that are handed out tasks are read, in what all workers have at once.
-AHEAD = 4
-# A task that so many workers died of, or a start, is given up.
-DEATHS = 3
+    # From the state of a worker and a group of tasks to the results of these tasks.
+    type GroupFunction = Callable[[Any, list[Any]], Sequence[Any]]
+
+# The calls that a worker has at a time: one that runs, and one that waits, so that the worker does
+# not idle while the result of the first travels.
+CALLS_PER_WORKER = 2
+# How far reading may run ahead of the results that are taken, in multiples of the tasks that all
+# workers have at once. It trades memory for idle workers behind a slow task.
+READ_AHEAD = 4
+# A task, or the start of workers, is given up after so many deaths. One death may be chance, such
+# as a machine that is lost or whose memory others filled; three of one task are its own doing.
+MAX_DEATHS = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
-    """What came of a task.
+class TaskResult:
+    """The result of a task, or its error.
 
     Attributes
     ----------
     task : Any
-        What it was.
+        The task, as it was read.
     value : Any
-        What was returned.
+        The result; None if there is an error.
     error : Exception or None
-        What was raised instead; :class:`WorkerDiedError` if it was given up.
+        The error that the task raised; :class:`WorkerDiedError` if workers died of it.
     """
 
     task: Any
@@ -41,188 +51,203 @@ class Result:
     error: Exception | None = None
 
 
-def spread(
+def run_tasks(
     workers: Workers,
-    function: Callable[[Any, list[Any]], Sequence[Any]],
+    function: GroupFunction,
     tasks: Iterable[Any],
     *,
-    together: int = 1,
-    ahead: int = AHEAD,
-) -> Iterator[Result]:
-    """Have workers do tasks, and yield the results in the order of the tasks.
+    group_size: int = 1,
+    read_ahead: int = READ_AHEAD,
+) -> Iterator[TaskResult]:
+    """Run tasks on workers, and yield their results in the order of the tasks.
 
-    Tasks are read as they can be done, and a limited number ahead of the results that are taken,
-    which bounds the memory.
+    Tasks are read while others run. How far reading runs ahead of the results that are taken is
+    limited, which bounds the memory.
 
     Parameters
     ----------
     workers : Workers
-        Who does them. One that dies is replaced, and what it had not finished is done again.
+        The workers. One that dies is replaced, and its unfinished tasks are run again.
     function : callable
-        What a worker holds, some tasks -> what came of each; it runs in a worker.
+        Takes the state of a worker and a list of tasks, returns their results; runs in a worker.
     tasks : iterable
-        What is to be done. They are pickled, and sent again where a worker died.
-    together : int, default 1
-        As many tasks are sent at once. Where the function raised an error, or the worker died, they
-        are done one by one.
-    ahead : int, default 4
-        How far ahead of the results that are taken tasks are read, as a multiple of what all
-        workers have at once. The results in between wait in memory where an earlier one is late.
+        The tasks. They are pickled, and sent again if a worker dies.
+    group_size : int, default 1
+        The number of tasks that are sent together. Tasks of a group that raised an error, or of
+        which a worker died, are sent one by one.
+    read_ahead : int, default 4
+        How far reading may run ahead of the results that are taken, in multiples of the tasks that
+        all workers have at once. Results that wait for an earlier one are kept in memory.
 
     Yields
     ------
-    Result
-        Of each task; one that raises an error, or that three workers died of, has an error.
+    TaskResult
+        One a task. It has an error if the task raised one, or if three workers died of it.
 
     Raises
     ------
     Exception
-        What the start of a worker raised.
+        The error that the start of a worker raised, or that reading the tasks raised; the latter
+        after the results of the tasks before.
     WorkerDiedError
-        If three workers in a row died as they were started.
+        If three workers in a row died as they started.
     """
-    return _Spread(workers, function, tasks, together, ahead).results()
+    return _TaskRun(workers, function, tasks, group_size, read_ahead).results()
 
 
 @dataclass(eq=False)
 class _Call:
-    """Tasks that a worker has, by their numbers; no tasks are its start."""
+    """A call that a worker has: the numbers of its tasks, none for the start of the worker."""
 
     future: Future
     tasks: list[int]
 
 
-class _Spread:
-    """Where each task is: read, with a worker, or done and waiting for those before it."""
+class _TaskRun:
+    """The state of :func:`run_tasks`: which tasks are read, with a worker, to be sent again, done.
+
+    Tasks are known by their numbers, in the order in which they were read.
+    """
 
     def __init__(
-        self, workers: Workers, function: Any, tasks: Iterable[Any], together: int, ahead: int
+        self,
+        workers: Workers,
+        function: GroupFunction,
+        tasks: Iterable[Any],
+        group_size: int,
+        read_ahead: int,
     ) -> None:
         self.workers = workers
         self.function = function
         self.unread = iter(tasks)
-        self.together = together
-        self.most_ahead = ahead * IN_FLIGHT * together * len(workers)
+        self.group_size = group_size
+        self.max_ahead = read_ahead * CALLS_PER_WORKER * group_size * len(workers)
         self.num_read = 0
-        self.all_read = False
-        self.raised: Exception | None = None
-        self.read: dict[int, Any] = {}
-        self.again: deque[list[int]] = deque()
+        self.is_all_read = False
+        self.reading_error: Exception | None = None
+        # The tasks that are read and not done; they are sent again if a worker dies.
+        self.unfinished: dict[int, Any] = {}
+        self.to_resend: deque[list[int]] = deque()
         self.calls: list[deque[_Call]] = [deque() for _ in range(len(workers))]
-        self.ready = [False] * len(workers)
-        self.done: dict[int, Result] = {}
+        self.has_started = [False] * len(workers)
+        # Results that wait for those of earlier tasks.
+        self.done: dict[int, TaskResult] = {}
         self.deaths: Counter[int] = Counter()
         self.deaths_at_start = 0
 
-    def results(self) -> Iterator[Result]:
+    def results(self) -> Iterator[TaskResult]:
+        """Run all tasks, and yield their results in order."""
         for index in range(len(self.workers)):
-            self._start(index)
-        number = 0
+            self._expect_start(index)
+        next_task = 0
         while True:
-            # First, since reading further tasks may take time.
-            while number in self.done:
-                yield self.done.pop(number)
-                number += 1
-            self._hand_out(number)
-            if self.all_read and number == self.num_read:
-                if self.raised is not None:
-                    raise self.raised
+            # Results go out before more tasks are read, since reading may take long.
+            while next_task in self.done:
+                yield self.done.pop(next_task)
+                next_task += 1
+            self._send_tasks(next_task)
+            if self.is_all_read and next_task == self.num_read:
+                if self.reading_error is not None:
+                    raise self.reading_error
                 return
-            # Those of a worker are made, and end, in their order.
-            self._take(self.workers.wait([calls[0].future for calls in self.calls if calls]))
+            # The calls of a worker end in their order, so it is enough to wait for the first.
+            self._collect(self.workers.wait([calls[0].future for calls in self.calls if calls]))
 
-    def _start(self, index: int) -> None:
-        self.ready[index] = False
+    def _expect_start(self, index: int) -> None:
+        """Wait for the start of a new worker before it is sent tasks."""
+        self.has_started[index] = False
         self.calls[index] = deque([_Call(self.workers.started(index), [])])
 
-    def _hand_out(self, number: int) -> None:
-        """Give all workers that have started enough to do, a call to each in turn."""
-        limit = number + self.most_ahead
-        for depth in range(IN_FLIGHT):
+    def _send_tasks(self, next_task: int) -> None:
+        """Fill the queues of all workers that have started, a call to each in turn."""
+        limit = next_task + self.max_ahead
+        for depth in range(CALLS_PER_WORKER):
             for index, calls in enumerate(self.calls):
-                if self.ready[index] and len(calls) == depth:
-                    tasks = self.again.popleft() if self.again else self._read(limit)
-                    if not tasks:
+                if self.has_started[index] and len(calls) == depth:
+                    numbers = self.to_resend.popleft() if self.to_resend else self._read(limit)
+                    if not numbers:
                         return
-                    given = [self.read[task] for task in tasks]
-                    calls.append(_Call(self.workers.submit(index, self.function, given), tasks))
+                    group = [self.unfinished[number] for number in numbers]
+                    future = self.workers.submit(index, self.function, group)
+                    calls.append(_Call(future, numbers))
 
     def _read(self, limit: int) -> list[int]:
-        """Read some more tasks, none beyond a limit, and return their numbers."""
+        """Read a group of tasks, none with a number of `limit` or above; return their numbers."""
         begin = self.num_read
-        while self.num_read < min(limit, begin + self.together):
+        while self.num_read < min(limit, begin + self.group_size):
             try:
-                self.read[self.num_read] = next(self.unread)
+                self.unfinished[self.num_read] = next(self.unread)
             except StopIteration:
-                self.all_read = True
+                self.is_all_read = True
                 break
-            except Exception as error:  # To be raised when those before it are done.
-                self.all_read, self.raised = True, error
+            except Exception as error:  # Raised by `results` once the tasks before are done.
+                self.is_all_read, self.reading_error = True, error
                 break
             self.num_read += 1
         return list(range(begin, self.num_read))
 
-    def _take(self, futures: Sequence[Future]) -> None:
-        """Take what came of the first calls of some workers."""
+    def _collect(self, futures: Sequence[Future]) -> None:
+        """Take the results of the calls whose futures are done, at most one of each worker."""
         for index, calls in enumerate(self.calls):
             if not calls or calls[0].future not in futures:
                 continue
             call = calls.popleft()
             try:
-                found = self.workers.result(call.future)
+                values = self.workers.result(call.future)
             except WorkerDiedError as error:
-                self._died(index, call, error)
+                self._handle_death(index, call, error)
             except Exception as error:
                 if not call.tasks:
                     raise
-                self._failed(call.tasks, error)
+                self._handle_error(call.tasks, error)
             else:
-                self._succeeded(index, call.tasks, found)
+                self._handle_values(index, call.tasks, values)
 
-    def _succeeded(self, index: int, tasks: list[int], found: Any) -> None:
+    def _handle_values(self, index: int, tasks: list[int], values: Any) -> None:
         if not tasks:
-            self.ready[index] = True
+            self.has_started[index] = True
             self.deaths_at_start = 0
             return
-        for task, value in zip(tasks, found, strict=True):
-            self.done[task] = Result(self.read.pop(task), value)
+        for task, value in zip(tasks, values, strict=True):
+            self.done[task] = TaskResult(self.unfinished.pop(task), value)
 
-    def _failed(self, tasks: list[int], error: Exception) -> None:
+    def _handle_error(self, tasks: list[int], error: Exception) -> None:
         if len(tasks) > 1:
-            self._alone(tasks)
+            self._resend_one_by_one(tasks)
         else:
-            self.done[tasks[0]] = Result(self.read.pop(tasks[0]), error=error)
+            self.done[tasks[0]] = TaskResult(self.unfinished.pop(tasks[0]), error=error)
 
-    def _died(self, index: int, call: _Call, error: WorkerDiedError) -> None:
-        """Replace a worker that died of a call; have others do what it had."""
-        for other in reversed(self.calls[index]):
-            self.again.appendleft(other.tasks)
+    def _handle_death(self, index: int, call: _Call, error: WorkerDiedError) -> None:
+        """Replace a worker that died in a call, and send its tasks again."""
+        # The calls that waited behind are not to blame: their tasks count no death.
+        for waiting in reversed(self.calls[index]):
+            self.to_resend.appendleft(waiting.tasks)
         self.workers.replace(index)
-        self._start(index)
+        self._expect_start(index)
         if not call.tasks:
             self.deaths_at_start += 1
-            if self.deaths_at_start == DEATHS:
+            if self.deaths_at_start == MAX_DEATHS:
                 raise WorkerDiedError(
-                    f"Workers must live to begin, got {DEATHS} that died as they were started, the "
-                    f"last with:\n{error}\n"
-                    "Hint: see whether they have enough memory for the model and its data."
+                    f"The workers of `cluster` must start, got {MAX_DEATHS} in a row that died as "
+                    f"they started, the last with:\n{error}\n"
+                    "Hint: check that a worker has enough memory for the model and its data."
                 ) from error
             return
         self.deaths.update(call.tasks)
         if len(call.tasks) > 1:
-            self._alone(call.tasks)
-        elif self.deaths[call.tasks[0]] < DEATHS:
-            self.again.appendleft(call.tasks)
+            self._resend_one_by_one(call.tasks)
+        elif self.deaths[call.tasks[0]] < MAX_DEATHS:
+            self.to_resend.appendleft(call.tasks)
         else:
-            self.done[call.tasks[0]] = Result(
-                self.read.pop(call.tasks[0]),
+            self.done[call.tasks[0]] = TaskResult(
+                self.unfinished.pop(call.tasks[0]),
                 error=WorkerDiedError(
-                    f"{DEATHS} workers died of it, the last with:\n{error}\n"
-                    "Hint: see whether it takes more memory than there is."
+                    f"{MAX_DEATHS} workers died of it, the last with:\n{error}\n"
+                    "Hint: check whether it takes more memory than there is."
                 ),
             )
 
-    def _alone(self, tasks: list[int]) -> None:
-        """Have tasks that failed together done one by one, before all others."""
+    def _resend_one_by_one(self, tasks: list[int]) -> None:
+        """Send each task of a group that failed by itself, before all others."""
         for task in reversed(tasks):
-            self.again.appendleft([task])
+            self.to_resend.appendleft([task])

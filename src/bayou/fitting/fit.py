@@ -13,7 +13,7 @@ from bayou.batching.data_checks import check_imputed, check_integers, check_rows
 from bayou.batching.minibatch_model import batched_program, program_of_rows
 from bayou.batching.row_dim import holds_batches
 from bayou.batching.row_independence import check_likelihood
-from bayou.cluster.ray import ray_of
+from bayou.cluster.ray import resolve_cluster
 from bayou.density.build import compile_program
 from bayou.density.non_finite import check_start
 from bayou.errors import ConvergenceWarning
@@ -215,7 +215,7 @@ def fit(
         resume=resume,
         random_seed=random_seed,
     )
-    where = ray_of(cluster)
+    where = resolve_cluster(cluster)
     guide = MeanField() if method in ("auto", "dadvi") else _guide(method)
     model = model_of(model)
     check_imputed(model)

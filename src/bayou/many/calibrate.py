@@ -14,7 +14,7 @@ from pytensor.compile.mode import Mode
 from pytensor.graph.basic import equal_computations
 
 from bayou.arguments import whole_number
-from bayou.cluster.ray import ray_of
+from bayou.cluster.ray import resolve_cluster
 from bayou.errors import ConvergenceWarning, OtherDataError
 from bayou.fitting.fit import METHODS
 from bayou.many.collect import fresh
@@ -136,7 +136,7 @@ def calibrate(
     check_settings(draws, tune, chains, random_seed)
     check_model(model)
     containers = _observed_containers(model)
-    where = ray_of(cluster)
+    where = resolve_cluster(cluster)
     if random_seed is None:
         kept = None if out is None else made_with(out, "random_seed")
         drawn = np.random.SeedSequence().generate_state(1, np.uint64)[0]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytensor.compile.sharedvalue import SharedVariable
 
-from bayou.cluster.ray import workers
-from bayou.cluster.tasks import spread
+from bayou.cluster.tasks import run_tasks
+from bayou.cluster.workers import start_workers
 from bayou.many.collect import said
 from bayou.many.results.outcome import Outcome, with_judgement
 from bayou.models.pickling import carry_densities
@@ -67,11 +67,11 @@ def outcomes_of(
     carry_densities(model)
     fed = _fed(model)
     places = {variable: place for place, variable in enumerate(fed)}
-    with workers(cluster, partial(_Held.begun, run, model, fed, chained)) as pool:
+    with start_workers(cluster, partial(_Held.begun, run, model, fed, chained)) as pool:
         share = TOGETHER if number is None else number // (TIMES * len(pool))
         together = together or min(max(1, share), TOGETHER)
         tasks = (_packed(places, *found) for found in data_sets)
-        for result in spread(pool, _run, tasks, together=together):
+        for result in run_tasks(pool, _run, tasks, group_size=together):
             if result.error is None:
                 yield result.value
             else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.arguments import whole_number
-from bayou.cluster.ray import ray_of
+from bayou.cluster.ray import resolve_cluster
 from bayou.containers.set_data import holding
 from bayou.errors import ConvergenceWarning
 from bayou.fitting.fit import fit
@@ -134,7 +134,7 @@ def fit_many(
     draws = whole_number("draws", draws, 100, "k-hat is of a fifth of them or less.")
     if random_seed is not None:
         whole_number("random_seed", random_seed, 0, "any whole number will do.")
-    where = ray_of(cluster)
+    where = resolve_cluster(cluster)
     found = read_data_sets(model, datasets, by)
     provenance = provenance_of(model).of_many()
     attrs = {"inference_library": "bayou", ATTRIBUTE: provenance.to_json()}

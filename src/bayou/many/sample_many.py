@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bayou.cluster.cores import usable_cores
-from bayou.cluster.ray import ray_of
+from bayou.cluster.ray import resolve_cluster
 from bayou.many.choose_sampler import SAMPLERS, check_sampler, chosen_sampler
 from bayou.many.collect import (
     fresh,
@@ -186,7 +186,7 @@ def sample_many(
     check_settings(draws, tune, chains, random_seed)
     check_sampler(sampler)
     check_model(model)
-    where = ray_of(cluster)
+    where = resolve_cluster(cluster)
     found = read_data_sets(model, datasets, by)
     begun = made_with(out, "sampler") if out is not None and sampler == "auto" else None
     sampler = chosen_sampler(begun if begun in SAMPLERS else sampler, model, found)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bayou.cluster.ray import workers
-from bayou.cluster.tasks import spread
+from bayou.cluster.tasks import run_tasks
+from bayou.cluster.workers import start_workers
 from bayou.prediction.run import Computation, Run
 from bayou.progress import row_progress
 
@@ -61,11 +61,11 @@ class RunOnCluster(Run):
         others = (found.values, found.numbers, found.fixed, found.shapes, found.seed)
         begin = partial(_begin, self.make, others)
         bar = row_progress(self.rows.num_rows, shown)
-        with workers(self.cluster, begin) as pool, bar as advance:
+        with start_workers(self.cluster, begin) as pool, bar as advance:
             units = _units(self.chunks(chunk_rows, done, advance), unit_rows)
             predict = partial(_predicted, sink.digest)
             # Units are many megabytes, and take alike: none is read while others wait.
-            for result in spread(pool, predict, units, ahead=1):
+            for result in run_tasks(pool, predict, units, read_ahead=1):
                 if result.error is not None:
                     raise result.error
                 unit, count = result.task, len(result.task.rows[0])

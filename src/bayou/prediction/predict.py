@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.arguments import whole_number
-from bayou.cluster.ray import ray_of
+from bayou.cluster.ray import resolve_cluster
 from bayou.feeding.memory import free_memory
 from bayou.models.pickling import carry_densities
 from bayou.prediction.draws import parameter_draws
@@ -162,7 +162,7 @@ def predict(
     >>> dict(tree.predictions["y"].sizes)
     {'chain': 1, 'draw': 1000, 'flight': 2}
     """
-    where = ray_of(cluster)
+    where = resolve_cluster(cluster)
     place = None if out is None else Unfinished(_path(out))
     noted = None if place is None else place.begun()
     seed = _seed(random_seed, noted)

@@ -394,5 +394,5 @@ def test_what_does_not_pickle_is_refused() -> None:
         mu = pm.Normal("mu")
         batch = by.Minibatch(rows["value"], 10, in_memory_size=100)
         pm.Normal("y", mu, 1, observed=batch, total_size=1000)
-    with pytest.raises(TypeError, match="sent must pickle, the model and its data included, got "):
+    with pytest.raises(TypeError, match="of `cluster` must be picklable, got "):
         run(TWO, model, batch_size=None)

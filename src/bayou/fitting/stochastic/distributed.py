@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 from jax.errors import JaxRuntimeError
 
+from bayou.cluster.connection import host_address
 from bayou.cluster.jax_processes import free_port, join
-from bayou.cluster.ray import own_host, workers
+from bayou.cluster.workers import start_workers
 from bayou.containers.variables.source_variable import window_of
 from bayou.density.build import compile_program
 from bayou.density.prng import noise_key
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
-    from bayou.cluster.ray import Future, Ray, Workers
+    from bayou.cluster.ray import Ray
+    from bayou.cluster.workers import Future, Workers
     from bayou.density.program import Program
     from bayou.feeding.feed import Feed
     from bayou.feeding.source_feed import AnyOrder
@@ -64,7 +66,7 @@ class Part:
 
     def address(self) -> str:
         """Return where the others find this worker."""
-        return f"{own_host()}:{free_port()}"
+        return f"{host_address()}:{free_port()}"
 
     def join(self, address: str, size: int) -> None:
         """Compute with the others from now on."""
@@ -282,7 +284,7 @@ def shared_run(
         return
     sizes = _batch_sizes(program, feeds)
     carry_densities(model)
-    with workers(cluster, Part) as pool:
+    with start_workers(cluster, Part) as pool:
         _check_sizes(sizes, len(pool))
         yield SharedRun(pool, Shared(model, order, row_seed, noise_seed, max(sizes)))
 
