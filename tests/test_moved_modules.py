@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from bayou.moved_modules import CLASSES, FOLDERS, MODULES
-from bayou.sources.base.source import Field
+from bayou.sources.base.field import Field
 
 
 @pytest.mark.parametrize("old", MODULES)

@@ -31,7 +31,8 @@ from bayou.provenance.verify import verify
 from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.weighted import Weighted
-from bayou.sources.base.source import Column, Field, Source
+from bayou.sources.base.field import Field
+from bayou.sources.base.source import Column, Source
 from bayou.sources.open import scan, source
 from bayou.sources.streams.sql import sql
 

@@ -133,7 +133,7 @@ MODULES = {
     "bayou.sources.nulls": "bayou.sources.base.nulls",
     "bayou.sources.parquet": "bayou.sources.files.parquet",
     "bayou.sources.recoded": "bayou.sources.derived.recoded",
-    "bayou.sources.schema": "bayou.sources.base.schema",
+    "bayou.sources.schema": "bayou.sources.files.schema",
     "bayou.sources.source": "bayou.sources.base.source",
     "bayou.sources.sql": "bayou.sources.streams.sql",
     "bayou.sources.store": "bayou.sources.files.store",
@@ -159,6 +159,7 @@ CLASSES: dict[tuple[str, str], tuple[str, str]] = {
         "bayou.provenance.verification",
         "Verification",
     ),
+    ("bayou.sources.source", "Field"): ("bayou.sources.base.field", "Field"),
     ("bayou.sources.files", "SourceError"): ("bayou.errors", "SourceError"),
 }
 

@@ -16,7 +16,8 @@ from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.uniform import stream_key
 from bayou.sampling.weighted import Weighted
-from bayou.sources.base.source import Column, choose
+from bayou.sources.base.field import choose_fields
+from bayou.sources.base.source import Column
 from bayou.sources.open import source as as_source
 
 if TYPE_CHECKING:
@@ -280,7 +281,7 @@ def _inputs(
         }
         inputs = [Column(source, field) for field in named.values()]
         return inputs, [(name, number, None) for number, name in enumerate(named)]
-    fields = choose(source.fields, list(source.fields) if columns is None else list(columns))
+    fields = choose_fields(source.fields, list(source.fields) if columns is None else list(columns))
     # Fields of one dtype lie side by side, so that a row is in one place.
     groups: dict[Any, list[str]] = {}
     for field in fields:

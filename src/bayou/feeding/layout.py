@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.sources.base.source import refuse_text
+from bayou.sources.base.field import check_no_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.feeding.feed import Arrays
-    from bayou.sources.base.source import Column, Field, Source, Table
+    from bayou.sources.base.field import Field, Table
+    from bayou.sources.base.source import Column, Source
 
 # Rows whose fields are written one after the other: they are still in the cache for the last.
 TILE_BYTES = 2**19
@@ -53,7 +54,7 @@ class Layout:
                 "`columns` must be of one source, got columns of several.\n"
                 "Hint: take all of them from the same source, so that their rows are the same."
             )
-        refuse_text(self.fields)
+        check_no_text(self.fields)
 
     @property
     def source(self) -> Source:

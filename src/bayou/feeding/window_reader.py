@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from bayou.feeding.feed import Arrays
     from bayou.feeding.layout import Layout
     from bayou.sampling.window import Windows
-    from bayou.sources.base.source import Source, Table
+    from bayou.sources.base.field import Table
+    from bayou.sources.base.source import Source
 
 # Places that are had at once, however small the batches.
 STRETCH = 2**17

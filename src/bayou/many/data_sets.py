@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
-    from bayou.sources.base.source import Field
+    from bayou.sources.base.field import Field
 
 type Key = str | int
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.sources.base.source import Field, Source, Table
+    from bayou.sources.base.field import Field, Table
+    from bayou.sources.base.source import Source
 
 # So many stretches of so many rows each are looked at.
 MAX_RUNS = 64

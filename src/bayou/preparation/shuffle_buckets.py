@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.sources.base.source import Field, Source, Table
+    from bayou.sources.base.field import Field, Table
+    from bayou.sources.base.source import Source
 
 # Between two times that a first pass keeps its progress, which waits for the disk.
 KEEP_SECONDS = 30.0

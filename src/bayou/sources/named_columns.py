@@ -18,7 +18,8 @@ import xarray as xr
 from pyarrow import types
 
 from bayou.sources.base.arrow_values import arrow_field, arrow_values
-from bayou.sources.base.source import Field, Source
+from bayou.sources.base.field import Field
+from bayou.sources.base.source import Source
 from bayou.sources.base.text_codes import MISSING_CODE, encode, from_objects, is_text, kinds_error
 from bayou.sources.files.zarr import is_zarr_object
 from bayou.sources.in_memory.array import (

@@ -37,8 +37,8 @@ from bayou.sources.streams.row_generator import GeneratorSource
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bayou.sources.base.field import Field
     from bayou.sources.base.nulls import Masked, Nulls
-    from bayou.sources.base.source import Field
     from bayou.sources.files.paths import Paths
 
 # What a file or folder is, by the ending of its name, and how formats may be called.

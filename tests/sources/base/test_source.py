@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bayou.sources as by
-from bayou.sources.base.source import check_rows, refuse_text
+from bayou.sources.base.field import check_no_text
+from bayou.sources.base.source import check_rows
 
 
 class Blocks(by.Source):
@@ -229,7 +230,7 @@ def test_text_has_no_array() -> None:
     with pytest.raises(TypeError, match=refused):
         column.array(source.take(np.array([0]), ["carrier"]))
     with pytest.raises(TypeError, match=refused):
-        refuse_text(tuple(source.fields.values()))
+        check_no_text(tuple(source.fields.values()))
 
 
 def test_size_of_a_row() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayou.sources.base.source import Field
+from bayou.sources.base.field import Field
 from bayou.sources.base.text_codes import as_texts, distinct, encode, from_objects, is_text, look_up
 
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=3)))

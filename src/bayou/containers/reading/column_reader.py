@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.sources.base.source import Column, Field
+    from bayou.sources.base.field import Field
+    from bayou.sources.base.source import Column
     from bayou.sources.derived.recoded import Conversion
     from bayou.sources.named_columns import Named, Opened
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from bayou.containers.reading.column_reader import ColumnReader
     from bayou.containers.variables.dims import Dims, Labels
-    from bayou.sources.base.source import Column, Field
+    from bayou.sources.base.field import Field
+    from bayou.sources.base.source import Column
     from bayou.sources.named_columns import Opened
 
 WAYS = ("refuse", "impute", "drop")

@@ -10,8 +10,8 @@ import pyarrow as pa
 from pyarrow import compute as pc
 from pyarrow import types
 
+from bayou.sources.base.field import Field
 from bayou.sources.base.nulls import without_nulls
-from bayou.sources.base.source import Field
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.sources.base.field import Table
     from bayou.sources.base.nulls import Masked
-    from bayou.sources.base.source import Table
 
 
 def arrow_field(name: str, kind: Any, categories: tuple[str, ...] | None = None) -> Field:

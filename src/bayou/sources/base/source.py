@@ -1,15 +1,20 @@
-"""What a source is: fields, blocks and rows; and the columns of it that a container takes."""
+"""The contract of a source, and the columns of it that a container takes.
+
+A source has rows with named fields, in blocks that its storage reads at once. ``read`` yields a
+block, ``take`` rows of any numbers; all else has a default that is right for any source.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from bayou.sources.base.field import check_no_text, choose_fields, describe_fields
+from bayou.sources.base.matrix import check_exact, check_matrix
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -17,39 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# As many are in the repr of a source.
-SHOWN_FIELDS = 8
-
-# Name of a field -> its values, shape (rows, *field.shape). It may be a view: never write to it.
-type Table = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Field:
-    """A named column of a source.
-
-    Attributes
-    ----------
-    name : str
-        What it is called.
-    dtype : numpy.dtype
-        Of its values, in the byte order of the machine; object for text and for all that is
-        neither number, boolean, date nor category.
-    shape : tuple of int
-        Of one row: () for a number a row.
-    categories : tuple of str, optional
-        What the codes stand for, where values are codes (int32) of categories.
-    """
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...] = ()
-    categories: tuple[str, ...] | None = None
-
-    @property
-    def row_bytes(self) -> int:
-        """The size of one row."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+    from bayou.sources.base.field import Field, Table
 
 
 class Source(ABC):
@@ -106,9 +79,10 @@ class Source(ABC):
 
     def __repr__(self) -> str:
         """Write where the rows are, how many there are, and their fields."""
-        place = [] if self.where is None else [repr(self.where)]
+        where = [] if self.where is None else [repr(self.where)]
         rows = "rows not counted yet" if self.num_rows is None else f"{self.num_rows:,} rows"
-        return f"{type(self).__name__}({', '.join([*place, rows])}, {_described(self.fields)})"
+        fields = f"fields [{describe_fields(self.fields)}]"
+        return f"{type(self).__name__}({', '.join([*where, rows, fields])})"
 
     def null_counts(self) -> Mapping[str, int | None]:
         """Count the nulls of each field, without reading.
@@ -165,7 +139,7 @@ class Source(ABC):
             If there is no such row.
         """
         check_rows(rows, self.num_rows)
-        fields = choose(self.fields, names)
+        fields = choose_fields(self.fields, names)
         taken = {
             field.name: np.empty((len(rows), *field.shape), dtype=field.dtype) for field in fields
         }
@@ -231,7 +205,7 @@ class Column:
 
     def __post_init__(self) -> None:
         """Check the names, and that the fields go side by side."""
-        choose(self.source.fields, self.names)
+        choose_fields(self.source.fields, self.names)
         if isinstance(self.name, str):
             return
         if not self.name:
@@ -239,8 +213,7 @@ class Column:
                 "`name` must name at least one field, got an empty list.\n"
                 f"Hint: the fields are {listed(self.source.fields)}."
             )
-        for field in self.fields:
-            _check_matrix(field, self.fields[0])
+        check_matrix(self.fields)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -311,7 +284,7 @@ class Column:
         ValueError
             If the common dtype of the fields does not hold a value of one of them.
         """
-        refuse_text(self.fields)
+        check_no_text(self.fields)
         if isinstance(self.name, str):
             if out is None:
                 return table[self.name].astype(self.dtype, copy=False)
@@ -319,54 +292,11 @@ class Column:
             return out
         if out is None:
             out = np.empty((len(table[self.name[0]]), len(self.name)), dtype=self.dtype)
-        for place, field in enumerate(self.fields):
+        for position, field in enumerate(self.fields):
             values = table[field.name]
-            out[:, place] = values
-            if _may_lose(field.dtype, self._common):
-                _check_kept(field, values, self._common)
+            out[:, position] = values
+            check_exact(field, values, self._common)
         return out
-
-
-def choose(fields: Mapping[str, Field], names: Sequence[str]) -> tuple[Field, ...]:
-    """Return the fields of some names.
-
-    Raises
-    ------
-    ValueError
-        If there is no such field, or a name comes twice.
-    """
-    for place, name in enumerate(names):
-        if name not in fields:
-            close = get_close_matches(str(name), fields, n=3)
-            hint = f"did you mean {listed(close)}? " if close else ""
-            raise ValueError(
-                f"`name` must be a field of the source, got {name!r}.\n"
-                f"Hint: {hint}The fields are {listed(fields)}."
-            )
-        if name in names[:place]:
-            raise ValueError(
-                f"`name` must name a field once, got {name!r} twice.\nHint: leave one of them out."
-            )
-    return tuple(fields[name] for name in names)
-
-
-def refuse_text(fields: Sequence[Field]) -> None:
-    """Refuse fields whose values are no numbers, booleans, dates or codes of categories.
-
-    Raises
-    ------
-    TypeError
-        If there is one.
-    """
-    for field in fields:
-        if field.dtype == object:
-            raise TypeError(
-                "The fields of a batch or a container must be numbers, booleans, dates or "
-                f"categories, got `{field.name}` of text or other objects.\n"
-                "Hint: choose other fields, or change it where the data are kept: make text "
-                "categorical (a pandas Categorical, a Polars Enum, an Arrow dictionary), and lists "
-                "of one length such (a Polars Array, an Arrow fixed-size list)."
-            )
 
 
 def check_rows(rows: NDArray[np.int64], num_rows: int | None) -> None:
@@ -406,54 +336,3 @@ def even_blocks(num_rows: int, size: int = 2**16) -> tuple[int, ...]:
     """
     whole, rest = divmod(num_rows, size)
     return (size,) * whole + ((rest,) if rest else ())
-
-
-def _described(fields: Mapping[str, Field]) -> str:
-    """Write names and kinds of fields, not all of them where there are many."""
-
-    def describe(field: Field) -> str:
-        kind = "text" if field.dtype == object else field.dtype.name
-        if field.categories is not None:
-            kind = f"{len(field.categories)} categories"
-        return f"{field.name}: {kind}{list(field.shape) or ''}"
-
-    return f"fields [{listed(fields.values(), SHOWN_FIELDS, describe)}]"
-
-
-def _check_matrix(field: Field, first: Field) -> None:
-    """Refuse a field that does not go side by side with the first one of a matrix."""
-    if field.shape != ():
-        got, hint = f"shape {field.shape} a row", "take such a field by itself"
-    elif field.dtype == object:
-        got, hint = "text", "take such a field by itself, or leave it out"
-    elif field.categories is not None:
-        got, hint = "categories", "their codes are no quantities: take such a field by itself"
-    elif field.dtype != first.dtype and not {field.dtype.kind, first.dtype.kind} <= set("biufc"):
-        got = f"{field.dtype} beside `{first.name}` of {first.dtype}"
-        hint = "take the dates by themselves, or make numbers of them"
-    else:
-        return
-    raise TypeError(
-        f"The fields of a matrix must be numbers, one a row each, got `{field.name}` of {got}.\n"
-        f"Hint: {hint}."
-    )
-
-
-def _may_lose(dtype: np.dtype[Any], common: np.dtype[Any]) -> bool:
-    """Whether the common dtype has fewer digits than some value of a dtype."""
-    if dtype.kind not in "iu" or common.kind not in "fc":
-        return False
-    return np.iinfo(dtype).bits - (dtype.kind == "i") > np.finfo(common).nmant + 1
-
-
-def _check_kept(field: Field, values: NDArray[Any], common: np.dtype[Any]) -> None:
-    limit = 2 ** (np.finfo(common).nmant + 1)
-    beyond = values[(values > limit) | (values < -limit)]
-    # Compared as Python numbers, which are exact, and rarely needed.
-    lost = [value for value in beyond.tolist() if int(common.type(value).real) != value]
-    if lost:
-        raise ValueError(
-            f"The values of `{field.name}` must keep their value as {common}, the common dtype of "
-            f"the matrix, got {lost[0]} ({field.dtype}).\n"
-            "Hint: take the field by itself, or convert it where the data are kept."
-        )

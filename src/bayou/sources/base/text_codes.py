@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from bayou.sources.base.source import Field
+from bayou.sources.base.field import Field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

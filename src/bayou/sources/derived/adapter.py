@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bayou.sources.base.source import Field, Source, choose
+from bayou.sources.base.field import Field, choose_fields
+from bayou.sources.base.source import Source
 from bayou.sources.in_memory.array import check_not_empty
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bayou.sources.base.source import Table
+    from bayou.sources.base.field import Table
 
 
 class WrappedSource(Source):
@@ -45,7 +46,7 @@ class WrappedSource(Source):
                     f"{field!r} for {name!r}.\nHint: return {{field.name: field for field in ...}}."
                 )
         if columns is not None:
-            fields = {field.name: field for field in choose(fields, columns)}
+            fields = {field.name: field for field in choose_fields(fields, columns)}
         self._fields: dict[str, Field] = fields
         check_not_empty(fields, len(inner.blocks) and self.num_rows != 0)
 
@@ -90,12 +91,12 @@ class WrappedSource(Source):
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
         """Yield a block of what is wrapped."""
-        choose(self._fields, names)
+        choose_fields(self._fields, names)
         yield from self._inner.read(block, names)
 
     def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
         """Return some rows, in the way of what is wrapped if it has one."""
-        choose(self._fields, names)
+        choose_fields(self._fields, names)
         if hasattr(self._inner, "take"):
             return self._inner.take(rows, names)  # type: ignore[no-any-return]
         return super().take(rows, names)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayou.sources.base.source import Source, check_rows, choose
+from bayou.sources.base.field import choose_fields
+from bayou.sources.base.source import Source, check_rows
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.sources.base.source import Field, Table
+    from bayou.sources.base.field import Field, Table
 
 
 class ChainSource(Source):
@@ -77,7 +78,7 @@ class ChainSource(Source):
         check_rows(rows, int(self._stops[-1]))
         taken = {
             field.name: np.empty((len(rows), *field.shape), dtype=field.dtype)
-            for field in choose(self._fields, names)
+            for field in choose_fields(self._fields, names)
         }
         owner = np.searchsorted(self._stops, rows, side="right")
         for number in np.unique(owner):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from bayou.sources.base.source import Field, Source, choose
+from bayou.sources.base.field import Field, choose_fields
+from bayou.sources.base.source import Source
 from bayou.sources.base.text_codes import MISSING_CODE, as_text_hint, as_texts, distinct, look_up
 from bayou.text import listed
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.sources.base.source import Table
+    from bayou.sources.base.field import Table
 
 DAY = 86_400_000_000  # microseconds
 UNKNOWN_CODE = -2
@@ -163,13 +164,13 @@ class Recoded(Source):
         ValueError
             If there are unknown categories, with all of them, or dates that days cannot hold.
         """
-        choose(self._fields, names)
+        choose_fields(self._fields, names)
         for table in self._inner.read(block, self._origins(names)):
             yield self._converted(table, names)
 
     def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
         """Return some rows, their fields converted."""
-        choose(self._fields, names)
+        choose_fields(self._fields, names)
         return self._converted(self._inner.take(rows, self._origins(names)), names)
 
     def _origins(self, names: Sequence[str]) -> list[str]:

@@ -16,19 +16,20 @@ from pyarrow import types
 
 from bayou.errors import SourceError
 from bayou.sources.base.arrow_values import arrow_field, arrow_values, dictionary_words
+from bayou.sources.base.field import choose_fields
 from bayou.sources.base.nulls import check_nulls, complete_rows, without_nulls
-from bayou.sources.base.schema import common_types, key_types, key_values, merge_categories
-from bayou.sources.base.source import Source, choose, even_blocks
+from bayou.sources.base.source import Source, even_blocks
 from bayou.sources.files.csv import open_csv
 from bayou.sources.files.ipc import open_ipc
 from bayou.sources.files.parquet import open_parquet
 from bayou.sources.files.paths import find_files, reading
+from bayou.sources.files.schema import common_types, key_types, key_values, merge_categories
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bayou.sources.base.field import Field, Table
     from bayou.sources.base.nulls import Masked, Nulls
-    from bayou.sources.base.source import Field, Table
     from bayou.sources.files.data_file import DataFile
     from bayou.sources.files.paths import File, Paths
 
@@ -223,7 +224,7 @@ class ArrowSource(Source):
         ValueError
             If there is a null.
         """
-        fields = choose(self._fields, names)
+        fields = choose_fields(self._fields, names)
         found, start = self._blocks[block], self._starts[block]
         path = found.data.file.path
         others = [self._fields[name] for name in found.nulls if name not in names]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.sources.base.source import choose
+from bayou.sources.base.field import choose_fields
 from bayou.sources.in_memory.array import ArraySource, array_column, from_columns, named_arrays
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class NpySource(ArraySource):
             ) from error
         members = {name: array_column(name, array) for name, array in arrays.items()}
         if columns is not None:
-            choose({name: field for name, (field, _) in members.items()}, columns)
+            choose_fields({name: field for name, (field, _) in members.items()}, columns)
             members = {name: members[name] for name in columns}
         made = from_columns(members, "refuse")
         super().__init__(made.fields, made._values, made.num_rows)

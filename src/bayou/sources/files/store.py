@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.errors import SourceError
-from bayou.sources.base.source import Field, Source, check_rows, choose, even_blocks
+from bayou.sources.base.field import Field, choose_fields
+from bayou.sources.base.source import Source, check_rows, even_blocks
 from bayou.storage.atomic_write import write_whole
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.sources.base.source import Table
+    from bayou.sources.base.field import Table
 
 FORMAT = "bayou store"
 VERSION = 1
@@ -90,14 +91,17 @@ class Store(Source):
             If a file of the store is gone, or shorter than it was.
         """
         first, count = block * self._block_rows, self._blocks[block]
-        yield {field.name: self._rows(field, first, count) for field in choose(self._fields, names)}
+        yield {
+            field.name: self._rows(field, first, count)
+            for field in choose_fields(self._fields, names)
+        }
 
     def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
         """Return some rows, in the order asked for."""
         check_rows(rows, self._num_rows)
         return {
             field.name: np.take(self._arrays[field.name], rows, axis=0)
-            for field in choose(self._fields, names)
+            for field in choose_fields(self._fields, names)
         }
 
     def _rows(self, field: Field, first: int, count: int) -> NDArray[Any]:

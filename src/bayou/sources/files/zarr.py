@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.sources.base.source import Source, choose, even_blocks
+from bayou.sources.base.field import choose_fields
+from bayou.sources.base.source import Source, even_blocks
 from bayou.sources.files.paths import fault_in
 from bayou.sources.in_memory.array import VALUE, array_column, check_not_empty, one_length
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
-    from bayou.sources.base.source import Field, Table
+    from bayou.sources.base.field import Field, Table
 
 
 class ZarrSource(Source):
@@ -56,7 +57,7 @@ class ZarrSource(Source):
     ) -> None:
         arrays = _arrays(_open(where, filesystem))
         fields = {name: _field(name, array) for name, array in arrays.items()}
-        chosen = choose(fields, list(fields) if columns is None else columns)
+        chosen = choose_fields(fields, list(fields) if columns is None else columns)
         self._fields = {field.name: field for field in chosen}
         self._arrays = {name: arrays[name] for name in self._fields}
         shapes = {name: array.shape for name, array in self._arrays.items()}
@@ -86,7 +87,7 @@ class ZarrSource(Source):
         first = block * self._block_rows
         last = min(first + self._block_rows, self._num_rows)
         table = {}
-        for field in choose(self._fields, names):
+        for field in choose_fields(self._fields, names):
             array = self._arrays[field.name]
             with _reading(array.store_path, f"rows {first} to {last - 1}"):
                 table[field.name] = array[first:last].astype(field.dtype, copy=False)

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.errors import EmptySourceError
+from bayou.sources.base.field import Field, choose_fields
 from bayou.sources.base.nulls import complete_rows, without_nulls
-from bayou.sources.base.source import Field, Source, check_rows, choose, even_blocks
+from bayou.sources.base.source import Source, check_rows, even_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from bayou.sources.base.field import Table
     from bayou.sources.base.nulls import Masked, Nulls
-    from bayou.sources.base.source import Table
 
 # What the field of an array without names is called.
 VALUE = "value"
@@ -88,7 +89,7 @@ class ArraySource(Source):
         rows = slice(block * size, (block + 1) * size)
         yield {
             field.name: self._values[field.name][rows].astype(field.dtype, copy=False)
-            for field in choose(self._fields, names)
+            for field in choose_fields(self._fields, names)
         }
 
     def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
@@ -98,7 +99,7 @@ class ArraySource(Source):
             field.name: np.take(self._values[field.name], rows, axis=0).astype(
                 field.dtype, copy=False
             )
-            for field in choose(self._fields, names)
+            for field in choose_fields(self._fields, names)
         }
 
 

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from bayou.sources.base.arrow_values import arrow_categories, arrow_field, arrow_values
+from bayou.sources.base.field import Field
 from bayou.sources.base.nulls import without_nulls
-from bayou.sources.base.source import Field
 from bayou.sources.in_memory.array import (
     ArraySource,
     array_column,

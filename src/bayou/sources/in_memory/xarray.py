@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from bayou.sources.base.field import choose_fields
 from bayou.sources.base.nulls import without_nulls
-from bayou.sources.base.source import Source, choose, even_blocks
+from bayou.sources.base.source import Source, even_blocks
 from bayou.sources.in_memory.array import (
     VALUE,
     array_column,
@@ -22,8 +23,8 @@ from bayou.sources.in_memory.array import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bayou.sources.base.field import Field, Table
     from bayou.sources.base.nulls import Nulls
-    from bayou.sources.base.source import Field, Table
 
 
 def from_xarray(obj: xr.Dataset | xr.DataArray, nulls: Nulls) -> Source:
@@ -99,7 +100,7 @@ class DatasetSource(Source):
         start = block * self._block_rows
         rows = {self._row: slice(start, start + self._block_rows)}
         table = {}
-        for field in choose(self._fields, names):
+        for field in choose_fields(self._fields, names):
             values = self._dataset[field.name].isel(rows).values
             _, masked = array_column(field.name, values)
             table[field.name] = without_nulls(field.name, masked, start).astype(

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from bayou.sources.base.arrow_values import arrow_field, arrow_tables
-from bayou.sources.base.source import Field, Source, choose, even_blocks
+from bayou.sources.base.field import Field, choose_fields
+from bayou.sources.base.source import Source, even_blocks
 from bayou.sources.in_memory.array import check_not_empty, empty_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bayou.sources.base.field import Table
     from bayou.sources.base.nulls import Nulls
-    from bayou.sources.base.source import Table
 
 # Rows that are collected at once.
 PIECE_ROWS = 2**16
@@ -90,7 +91,7 @@ class PolarsSource(LazySource):
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
         """Yield the rows in pieces, in the order of the query."""
-        fields = choose(self._fields, names)
+        fields = choose_fields(self._fields, names)
         batches = self._frame.select(names).collect_batches(
             chunk_size=PIECE_ROWS, maintain_order=True
         )
@@ -116,7 +117,7 @@ class RelationSource(LazySource):
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
         """Yield the rows of a block at once."""
-        fields = choose(self._fields, names)
+        fields = choose_fields(self._fields, names)
         start = block * BLOCK_ROWS
         with _DUCKDB:
             table = self._projected(names).limit(BLOCK_ROWS, start).to_arrow_table()

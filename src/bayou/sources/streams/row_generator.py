@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.arguments import whole_number
+from bayou.sources.base.field import choose_fields
 from bayou.sources.base.nulls import complete_rows, without_nulls
-from bayou.sources.base.source import Source, choose
+from bayou.sources.base.source import Source
 from bayou.sources.in_memory.array import array_column, check_names, empty_error
 from bayou.text import listed
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.sources.base.field import Field, Table
     from bayou.sources.base.nulls import Masked, Nulls
-    from bayou.sources.base.source import Field, Table
 
 PIECE_ROWS = 4096
 
@@ -107,7 +108,7 @@ class GeneratorSource(Source):
             If an item has other fields than the first, of another dtype or shape, or a null that is
             refused, or if the number of rows is not what it was. Each with the number of the item.
         """
-        fields = choose(self._fields, names)
+        fields = choose_fields(self._fields, names)
         pieces: list[Table] = []
         held = rows = dropped = number = 0
         for number, columns in self._groups():

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from bayou.sources.base.arrow_values import arrow_categories, arrow_field, arrow_tables
+from bayou.sources.base.field import Field, choose_fields
 from bayou.sources.base.nulls import check_nulls
-from bayou.sources.base.source import Field, Source, choose
+from bayou.sources.base.source import Source
 from bayou.sources.in_memory.array import check_names, check_not_empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from bayou.sources.base.field import Table
     from bayou.sources.base.nulls import Nulls
-    from bayou.sources.base.source import Table
 
 PIECE_ROWS = 2**16
 
@@ -102,7 +103,7 @@ class SqlSource(Source):
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
         """Run the query, and yield its rows in pieces."""
-        fields = choose(self._fields, names)
+        fields = choose_fields(self._fields, names)
         read = 0
         with closing(self._connect()) as connection, _reader(connection, self._query) as batches:
             for batch in batches:
