@@ -21,9 +21,15 @@ from bayou.sources.base.nulls import check_nulls, complete_rows, without_nulls
 from bayou.sources.base.source import Source, even_blocks
 from bayou.sources.files.csv import open_csv
 from bayou.sources.files.ipc import open_ipc
+from bayou.sources.files.listed_file import reading
 from bayou.sources.files.parquet import open_parquet
-from bayou.sources.files.paths import find_files, reading
-from bayou.sources.files.schema import common_types, key_types, key_values, merge_categories
+from bayou.sources.files.paths import find_files
+from bayou.sources.files.schema import (
+    common_types,
+    merge_categories,
+    partition_types,
+    partition_values,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +37,8 @@ if TYPE_CHECKING:
     from bayou.sources.base.field import Field, Table
     from bayou.sources.base.nulls import Masked, Nulls
     from bayou.sources.files.data_file import DataFile
-    from bayou.sources.files.paths import File, Paths
+    from bayou.sources.files.listed_file import File
+    from bayou.sources.files.paths import Paths
 
 # The rows that are decoded at once take at most so much. All threads wait for the last at the end
 # of a piece, so that blocks of a common size are best decoded whole.
@@ -145,7 +152,7 @@ class ArrowSource(Source):
                 f"`what` must hold rows, got {len(files)} files without any, the first of them "
                 f"{files[0].file.path}.\nHint: check what wrote the files."
             )
-        self._keys = key_types(files)
+        self._keys = partition_types(files)
         categories = _find_categories(blocks, kinds, self._keys)
         self._fields = {
             name: arrow_field(name, kind, categories.get(name)) for name, kind in kinds.items()
@@ -251,7 +258,7 @@ def _batches(block: Block, start: int, names: Sequence[str], num_rows: int) -> I
     Without names, arrays that are as long as the batches would be stand for them.
     """
     data = block.data
-    place = f"{data.place(block.number)} (rows {start} to {start + block.num_rows - 1})"
+    place = f"{data.describe_block(block.number)} (rows {start} to {start + block.num_rows - 1})"
     found = 0
     with reading(data.file, place):
         data.file.check()
@@ -279,7 +286,7 @@ def _decode(
     for batch in _batches(block, start, stored, max(1, -(-block.stored_rows // num_pieces))):
         num_rows = len(batch)
         columns = {
-            field.name: key_values(texts[field.name], keys[field.name], num_rows)
+            field.name: partition_values(texts[field.name], keys[field.name], num_rows)
             if field.name in keys
             else batch[field.name]
             for field in fields
@@ -309,7 +316,7 @@ def _find_categories(
                 last[name] = words
         start += block.num_rows
     return {
-        name: tuple(merge_categories(name, list(found), kinds[name].ordered))
+        name: tuple(merge_categories(name, list(found), ordered=kinds[name].ordered))
         for name, found in tables.items()
     }
 

@@ -11,23 +11,19 @@ from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyarrow import csv
+from pyarrow import csv, types
 
 from bayou.errors import SourceError
 from bayou.sources.files.data_file import DataFile
-from bayou.sources.files.paths import reading
+from bayou.sources.files.listed_file import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bayou.sources.files.paths import File
+    from bayou.sources.files.listed_file import File
 
+# A block: 8 MiB of lines, which are parsed at once and held as text meanwhile.
 BLOCK_BYTES = 2**23
-# Each holds all values of those before it.
-LADDERS = (
-    (pa.null(), pa.int64(), pa.float64()),
-    (pa.null(), pa.date32(), pa.timestamp("s"), pa.timestamp("ns")),
-)
 
 
 @dataclass(frozen=True)
@@ -58,8 +54,8 @@ class CsvData(DataFile):
         lines = self.lines[block]
         with self.file.open() as handle:
             data = handle.read_at(lines.num_bytes, lines.start)
-        types = {name: self.schema.field(name).type for name in names}
-        options = csv.ConvertOptions(column_types=types, include_columns=list(names))
+        kinds = {name: self.schema.field(name).type for name in names}
+        options = csv.ConvertOptions(column_types=kinds, include_columns=list(names))
         table = _parse(data, self.schema.names, options)
         yield from table.to_batches(max_chunksize=num_rows)
 
@@ -67,7 +63,7 @@ class CsvData(DataFile):
         """Look it up in what the first pass has seen, which is no count."""
         return None if name in self.lines[block].nulls else 0
 
-    def place(self, block: int) -> str:
+    def describe_block(self, block: int) -> str:
         """Name the bytes."""
         lines = self.lines[block]
         return f"bytes {lines.start} to {lines.start + lines.num_bytes - 1}"
@@ -86,7 +82,7 @@ def open_csv(files: Sequence[File]) -> list[CsvData]:
     for data in opened:
         for field in data.schema:
             kind, first = common.get(field.name, (field.type, data.file))
-            wider = _wider(kind, field.type)
+            wider = _wider_type(kind, field.type)
             if wider is None:
                 raise TypeError(
                     f"`{field.name}` must be of one type in all files, got {kind} in "
@@ -116,11 +112,11 @@ def _scan(file: File) -> CsvData:
             lines.append(Lines(start, len(data), table.num_rows, nulls))
             schemas.append(table.schema)
         start += len(data)
-    types = [
-        reduce(lambda one, other: _wider(one, other) or pa.string(), kinds, pa.null())
-        for kinds in zip(*(schema.types for schema in schemas), strict=True)
+    kinds = [
+        reduce(lambda one, other: _wider_type(one, other) or pa.string(), blocks, pa.null())
+        for blocks in zip(*(schema.types for schema in schemas), strict=True)
     ] or [pa.null()] * len(header)
-    return CsvData(file, pa.schema(list(zip(header, types, strict=True))), tuple(lines))
+    return CsvData(file, pa.schema(list(zip(header, kinds, strict=True))), tuple(lines))
 
 
 def _header(handle: Any, file: File) -> tuple[list[str], int]:
@@ -160,11 +156,17 @@ def _parse(data: bytes, names: Sequence[str], options: Any) -> Any:
     )
 
 
-def _wider(one: Any, other: Any) -> Any:
-    """Return the type that holds the values of both, or None."""
-    if pa.null() in (one, other):
-        return other if one == pa.null() else one
-    for ladder in LADDERS:
-        if one in ladder and other in ladder:
-            return ladder[max(ladder.index(one), ladder.index(other))]
-    return one if one == other else None
+def _wider_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """Return the type that the texts of both types can be read as, or None.
+
+    These are Arrow's permissive promotions, which lose nothing here, since the texts are read again
+    as the wider type; and dates among timestamps without a zone, which Arrow keeps apart.
+    """
+    days, moments = sorted((one, other), key=types.is_timestamp)
+    if types.is_date(days) and types.is_timestamp(moments) and moments.tz is None:
+        return moments
+    schemas = [pa.schema([("", kind)]) for kind in (one, other)]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").types[0]
+    except pa.ArrowTypeError:
+        return None

@@ -1,57 +1,70 @@
-"""What a file of rows is, whatever its format: a schema, and blocks of Arrow record batches."""
+"""The contract of a file of rows, whatever its format: a schema, and blocks of record batches."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bayou.sources.files.paths import File
+    import pyarrow as pa
+
+    from bayou.sources.files.listed_file import File
 
 
 class DataFile(ABC):
-    """A file whose metadata have been read; each ``batches`` opens it anew and closes it.
+    """A file whose metadata have been read. It is open only while ``batches`` yields.
+
+    Implementing a format: a frozen dataclass that can be pickled, with ``file``, ``schema``,
+    ``sizes``, ``batches`` and ``describe_block``; and a function that opens a :class:`File`.
+    Statistics of a block are used where the format has them.
 
     Attributes
     ----------
     file : File
-        Where it is.
+        The file as it was listed.
     schema : pyarrow.Schema
-        Its columns.
+        Its columns, those of partitions not among them.
     """
 
     file: File
-    schema: Any
+    schema: pa.Schema
 
     @property
     @abstractmethod
     def sizes(self) -> tuple[int, ...]:
-        """The rows of each block."""
+        """The number of rows of each block."""
 
     @abstractmethod
-    def batches(self, block: int, names: Sequence[str], num_rows: int) -> Iterator[Any]:
-        """Yield a block as record batches.
+    def batches(self, block: int, names: Sequence[str], num_rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a block, in order.
 
         Parameters
         ----------
         block : int
-            Its place in ``sizes``.
+            The index in ``sizes``.
         names : sequence of str
-            The columns that are wanted; others may come along.
+            The columns to read. The batches may have more.
         num_rows : int
-            About how many rows a batch is to have.
+            The number of rows that a batch should have, about.
         """
 
     def null_count(self, block: int, name: str) -> int | None:
-        """Return the rows of a block in which a column is null; None if metadata do not tell it."""
+        """Return the number of rows of a block in which a column is null.
+
+        None if the metadata do not have it. If they have only whether there are nulls, 0 stands for
+        none.
+        """
         return None
 
     def bounds(self, block: int, name: str) -> tuple[int, int] | None:
-        """Return what the values of a column of integers in a block lie between, if it is told."""
+        """Return the least and the largest value of a column of integers in a block.
+
+        None if the metadata do not have them, or the column is not of integers.
+        """
         return None
 
     @abstractmethod
-    def place(self, block: int) -> str:
-        """Say what of the file a block is: "row group 3"."""
+    def describe_block(self, block: int) -> str:
+        """Return the name of a block in the words of the format, such as "row group 3"."""

@@ -10,12 +10,12 @@ import pyarrow as pa
 from pyarrow import ipc
 
 from bayou.sources.files.data_file import DataFile
-from bayou.sources.files.paths import reading
+from bayou.sources.files.listed_file import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bayou.sources.files.paths import File
+    from bayou.sources.files.listed_file import File
 
 # Record batches are read together until they have so many rows.
 BLOCK_ROWS = 2**16
@@ -59,7 +59,7 @@ class IpcData(DataFile):
                     part = batch.slice(start, num_rows)
                     yield pa.concat_batches([part, part.slice(0, 0)])
 
-    def place(self, block: int) -> str:
+    def describe_block(self, block: int) -> str:
         """Name the record batches."""
         first, last = self._starts[block], self._starts[block + 1] - 1
         return f"record batch {first}" if first == last else f"record batches {first} to {last}"

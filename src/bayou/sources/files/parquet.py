@@ -16,12 +16,12 @@ from pyarrow import types
 from pyarrow._parquet import ParquetReader
 
 from bayou.sources.files.data_file import DataFile
-from bayou.sources.files.paths import reading
+from bayou.sources.files.listed_file import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bayou.sources.files.paths import File
+    from bayou.sources.files.listed_file import File
 
 # Column chunks of a local file are read in steps of this size, so that none is held whole.
 BUFFER_BYTES = 2**16
@@ -98,7 +98,7 @@ class ParquetData(DataFile):
             leaves[name].append(number)
         return leaves
 
-    def place(self, block: int) -> str:
+    def describe_block(self, block: int) -> str:
         """Name the row group."""
         return f"row group {block}"
 

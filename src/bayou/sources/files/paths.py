@@ -1,14 +1,14 @@
-"""Which files hold a source's rows: paths, globs, folders and lists, on any filesystem.
+"""The files that paths, globs, folders and lists of them stand for, on any filesystem.
 
-Files are listed once; their size and time of change then are compared whenever they are read.
+Files are listed once, by Arrow's filesystems. Arrow's own discovery of data sets is not used: it
+knows no globs, keeps neither the size nor the time of change of a file, which are compared whenever
+it is read, and would save little (2,000 files in 34 ms instead of 57, measured on 2 cores).
 """
 
 from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 from pyarrow import fs
 
-from bayou.errors import SourceError
+from bayou.sources.files.listed_file import File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,95 +33,6 @@ SUFFIXES = {
 }
 # What Hive calls the folder of rows without a value.
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
-
-
-@dataclass(frozen=True)
-class File:
-    """A file as it was when it was listed.
-
-    Attributes
-    ----------
-    filesystem : pyarrow.fs.FileSystem
-        Where it is.
-    path : str
-        Its path there.
-    size : int
-        Its bytes.
-    modified : int or None
-        When it was changed last, in nanoseconds, where the filesystem knows.
-    keys : tuple of (str, str or None)
-        The columns that its folders name (``year=2013``), with its value of each.
-    """
-
-    filesystem: Any
-    path: str
-    size: int
-    modified: int | None
-    keys: tuple[tuple[str, str | None], ...] = ()
-
-    @property
-    def is_local(self) -> bool:
-        """Whether it is on a filesystem of this machine."""
-        return isinstance(self.filesystem, fs.LocalFileSystem)
-
-    def open(self) -> Any:
-        """Open it for reading; use it in a ``with`` statement."""
-        return self.filesystem.open_input_file(self.path)
-
-    def check(self) -> None:
-        """Raise if it is not the file that was listed.
-
-        Raises
-        ------
-        SourceError
-            If it is gone, or its size or time of change is another.
-        """
-        info = self.filesystem.get_file_info(self.path)
-        if info.type != fs.FileType.File:
-            raise SourceError(
-                f"`{self.path}` must stay while it is read, got no such file any more.\n"
-                "Hint: put it back, or open the source again."
-            )
-        if (info.size, info.mtime_ns) != (self.size, self.modified):
-            raise SourceError(
-                f"`{self.path}` must not change while it is read, got {info.size} bytes changed "
-                f"at {info.mtime}; it was opened with {self.size}.\n"
-                "Hint: open the source again, and write new files beside the old ones."
-            )
-
-
-@contextmanager
-def reading(file: File, place: str) -> Iterator[None]:
-    """Say where it was, if reading fails.
-
-    Parameters
-    ----------
-    file : File
-        The file that is read.
-    place : str
-        What of it: "row group 3 (rows 300 to 399)".
-
-    Raises
-    ------
-    SourceError
-        In place of what Arrow or the operating system raises.
-    """
-    try:
-        yield
-    except SourceError:
-        raise
-    except (pa.ArrowException, OSError, EOFError) as error:
-        file.check()
-        hint = "the file is damaged, or no file of this format; write it anew."
-        raise fault_in(file.path, place, error, hint) from error
-
-
-def fault_in(where: Any, place: str, error: Exception, hint: str) -> SourceError:
-    """Return the error that says what was found to be damaged, and in which part of it."""
-    return SourceError(
-        f"`{where}` must be whole, got a fault in its {place}: "
-        f"{' '.join(str(error).split()).rstrip(' .')}.\nHint: {hint}"
-    )
 
 
 def find_files(

@@ -1,8 +1,17 @@
-"""The columns that files have in common: matched by name, of one type each, or refused by name."""
+"""The columns that files have in common: matched by name and of one type in all, or refused.
+
+The folders of Hive partitions (``year=2013/month=1``) are columns too.
+
+Arrow has both, in ``pyarrow.unify_schemas`` and ``pyarrow.dataset.partitioning``, but by rules that
+can change values without a word, so that they are not used here. ``unify_schemas`` fills a column
+that a file lacks with nulls; it refuses string beside large_string, or, with "permissive", makes
+doubles of int64 and int64 of uint64; its errors name no file. Partitions that Arrow infers are
+int32, text if one number is larger, null where a folder is missing, and an error if all are null.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyarrow import types
@@ -10,141 +19,181 @@ from pyarrow import types
 from bayou.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bayou.sources.files.data_file import DataFile
 
+# Of more digits, a number may not be an int64.
+MAX_DIGITS = 18
 
-def common_types(files: Sequence[DataFile], columns: Sequence[str] | None) -> dict[str, Any]:
-    """Return the Arrow type of each column that is wanted, those of folders' names included.
+
+def common_types(
+    files: Sequence[DataFile], columns: Sequence[str] | None
+) -> dict[str, pa.DataType]:
+    """Return the Arrow type of each column to read, those of partitions included.
 
     Parameters
     ----------
     files : sequence of DataFile
-        The files; their columns may be in any order.
+        The files. Their columns may be in any order.
     columns : sequence of str, optional
-        The columns that are wanted; by default all.
+        The names of the columns to read. By default all.
+
+    Returns
+    -------
+    dict of str to pyarrow.DataType
+        By name, in the order of the first file.
 
     Raises
     ------
     ValueError
-        If a file lacks a column, or has another one or one twice.
+        If a file lacks a column or has another one, or if a name comes twice.
     TypeError
-        If a column is of another type in a file, or of a type without a dtype of NumPy's.
+        If a column has another type in a file, or a type without a NumPy dtype.
     """
-    keys = key_types(files)
-    first, *others = ((data, _columns_of(data, keys)) for data in files)
+    partitions = partition_types(files)
+    first = files[0]
+    known = _column_types(first, partitions)
     if columns is not None:
-        _check_columns(columns, first[1])
-    wanted = [name for name in first[1] if columns is None or name in columns]
-    for other in others:
-        extra = [name for name in other[1] if columns is None and name not in first[1]]
-        missing = [name for name in wanted if name not in other[1]]
-        for name, has, lacks in [
-            *((name, first, other) for name in missing),
-            *((name, other, first) for name in extra),
-        ]:
-            raise ValueError(
-                f"Every file must hold the same columns, got `{name}` ({has[1][name]}) in "
-                f"{has[0].file.path}, not in {lacks[0].file.path}.\n"
-                "Hint: name the columns that all files hold with `columns`."
-            )
-        for name in wanted:
-            _check_type(name, first, other)
-    for name in wanted:
-        _check_decimal(name, first[1][name])
-    return {name: first[1][name] for name in wanted}
+        _check_columns(columns, known)
+    names = [name for name in known if columns is None or name in columns]
+    for data in files[1:]:
+        # Of 2,000 files with 100 columns each, Arrow compares the schemas in 1 ms, where the types
+        # one by one take 0.5 s (measured on 2 cores).
+        if data.schema.equals(first.schema) and _key_names(data) == _key_names(first):
+            continue
+        other = _column_types(data, partitions)
+        _check_same_names(first, known, data, other, exact=columns is None, names=names)
+        for name in names:
+            if other[name] != known[name]:
+                raise TypeError(
+                    f"`{name}` must be of one type in all files, got {known[name]} in "
+                    f"{first.file.path} and {other[name]} in {data.file.path}.\n"
+                    "Hint: write the files again with one type, or leave the column out with "
+                    "`columns`."
+                )
+    for name in names:
+        _check_no_decimal(name, known[name])
+    return {name: known[name] for name in names}
 
 
-def key_types(files: Sequence[DataFile]) -> dict[str, Any]:
-    """Return the types of the columns that folders' names hold: whole numbers, or categories."""
-    texts: dict[str, list[str]] = {}
+def partition_types(files: Sequence[DataFile]) -> dict[str, pa.DataType]:
+    """Return the types of the columns that folders name.
+
+    Returns
+    -------
+    dict of str to pyarrow.DataType
+        int64 if all values of the column are whole numbers, else a dictionary of text.
+    """
+    texts: dict[str, set[str]] = {}
     for data in files:
         for name, text in data.file.keys:
-            texts.setdefault(name, []).extend([] if text is None else [text])
+            texts.setdefault(name, set()).update([] if text is None else [text])
     return {
-        name: pa.int64() if all(map(_is_whole, found)) else pa.dictionary(pa.int32(), pa.string())
-        for name, found in texts.items()
+        name: pa.int64() if all(map(_is_whole, values)) else pa.dictionary(pa.int32(), pa.string())
+        for name, values in texts.items()
     }
 
 
-def key_values(text: str | None, kind: Any, num_rows: int) -> Any:
-    """Return what a folder's name holds as an Arrow array for the rows of its files."""
+def partition_values(text: str | None, kind: pa.DataType, num_rows: int) -> pa.Array:
+    """Return the column of a partition for the rows of one of its files.
+
+    Parameters
+    ----------
+    text : str or None
+        The value in the name of the folder. None is null.
+    kind : pyarrow.DataType
+        The type of the column, by :func:`partition_types`.
+    num_rows : int
+        The length.
+    """
     if types.is_dictionary(kind):
         codes = pa.repeat(pa.scalar(None if text is None else 0, pa.int32()), num_rows)
-        table = pa.array([] if text is None else [text], pa.string())
-        return pa.DictionaryArray.from_arrays(codes, table)
+        words = pa.array([] if text is None else [text], pa.string())
+        return pa.DictionaryArray.from_arrays(codes, words)
     return pa.repeat(pa.scalar(None if text is None else int(text), kind), num_rows)
 
 
 def _is_whole(text: str) -> bool:
     digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdigit() and len(digits) <= 18
+    return digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS
 
 
-def _columns_of(data: DataFile, keys: dict[str, Any]) -> dict[str, Any]:
-    """Return the types of a file's columns, in a form that is the same where the values are."""
-    named = [name for name, _ in data.file.keys]
-    names = [*data.schema.names, *named]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
+def _key_names(data: DataFile) -> list[str]:
+    return [name for name, _ in data.file.keys]
+
+
+def _column_types(data: DataFile, partitions: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:
+    """Return the types of a file's columns, equal where the values are of one type."""
+    keys = _key_names(data)
+    names = [*data.schema.names, *keys]
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
         hint = (
             "rename the folders, or pass the files themselves, whose folders' names are not read"
-            if twice[0] in named
+            if repeated[0] in keys
             else "rename the columns where the file is written"
         )
         raise ValueError(
-            f"The columns of a file must have names of their own, got `{twice[0]}` twice in "
+            f"The columns of a file must have names of their own, got `{repeated[0]}` twice in "
             f"{data.file.path}.\nHint: {hint}."
         )
-    stored = {field.name: _plain(field.type) for field in data.schema}
-    return {**stored, **{name: keys[name] for name in named}}
+    stored = {field.name: _value_type(field.type) for field in data.schema}
+    return stored | {name: partitions[name] for name in keys}
 
 
-def _plain(kind: Any) -> Any:
-    """Return a type without what only says how values are stored: widths of text and of codes."""
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    """Return a type without what only says how values are stored: the widths of text and codes."""
     if types.is_dictionary(kind):
-        return pa.dictionary(pa.int32(), _plain(kind.value_type), ordered=kind.ordered)
+        return pa.dictionary(pa.int32(), _value_type(kind.value_type), ordered=kind.ordered)
     if types.is_large_string(kind) or types.is_string_view(kind):
         return pa.string()
     if types.is_fixed_size_list(kind):
-        return pa.list_(_plain(kind.value_type), kind.list_size)
+        return pa.list_(_value_type(kind.value_type), kind.list_size)
     return kind
 
 
-type _Found = tuple[DataFile, dict[str, Any]]
-
-
-def _check_columns(columns: Sequence[str], known: dict[str, Any]) -> None:
+def _check_columns(columns: Sequence[str], known: Mapping[str, pa.DataType]) -> None:
     if isinstance(columns, str) or not columns:
         raise ValueError(
             f"`columns` must list names of columns, at least one, got {columns!r}.\n"
             f'Hint: columns=["x", "y"]; the columns are {listed(known)}.'
         )
-    for place, name in enumerate(columns):
+    for position, name in enumerate(columns):
         if name not in known:
             raise ValueError(
                 f"`columns` must be columns of the files, got {name!r}.\n"
                 f"Hint: the columns are {listed(known)}."
             )
-        if name in columns[:place]:
+        if name in columns[:position]:
             raise ValueError(
                 f"`columns` must name a column once, got {name!r} twice.\n"
                 "Hint: leave one of them out."
             )
 
 
-def _check_type(name: str, first: _Found, other: _Found) -> None:
-    if first[1][name] != other[1][name]:
-        raise TypeError(
-            f"`{name}` must be of one type in all files, got {first[1][name]} in "
-            f"{first[0].file.path} and {other[1][name]} in {other[0].file.path}.\n"
-            "Hint: write the files anew with one type, or leave the column out with `columns`."
+def _check_same_names(
+    first: DataFile,
+    known: Mapping[str, pa.DataType],
+    data: DataFile,
+    other: Mapping[str, pa.DataType],
+    *,
+    exact: bool,
+    names: Sequence[str],
+) -> None:
+    """Check that a file has the columns to read, and no more of them if all are read."""
+    missing = [(name, known[name], first, data) for name in names if name not in other]
+    extra = [(name, other[name], data, first) for name in other if exact and name not in known]
+    for name, kind, holder, lacking in [*missing, *extra]:
+        raise ValueError(
+            f"Every file must hold the same columns, got `{name}` ({kind}) in "
+            f"{holder.file.path}, not in {lacking.file.path}.\n"
+            "Hint: name the columns that all files hold with `columns`."
         )
 
 
-def _check_decimal(name: str, kind: Any) -> None:
-    if any(map(types.is_decimal, _parts(kind))):
+def _check_no_decimal(name: str, kind: pa.DataType) -> None:
+    if any(map(types.is_decimal, _nested_types(kind))):
         raise TypeError(
             f"`{name}` must be of a type that NumPy has, got {kind}.\n"
             "Hint: write it as a double or as an integer of its smallest unit, or leave it out "
@@ -152,25 +201,25 @@ def _check_decimal(name: str, kind: Any) -> None:
         )
 
 
-def _parts(kind: Any) -> Iterator[Any]:
+def _nested_types(kind: pa.DataType) -> Iterator[pa.DataType]:
     """Yield a type and the types within it."""
     yield kind
     if types.is_dictionary(kind) or types.is_fixed_size_list(kind):
-        yield from _parts(kind.value_type)
+        yield from _nested_types(kind.value_type)
 
 
-def merge_categories(name: str, tables: Sequence[tuple[str, ...]], ordered: bool) -> list[str]:
-    """Return one table of categories for several that were found, file after file.
+def merge_categories(name: str, tables: Sequence[tuple[str, ...]], *, ordered: bool) -> list[str]:
+    """Return one table of categories for the tables of several files.
 
     Parameters
     ----------
     name : str
         The column.
     tables : sequence of tuple of str
-        What was found.
+        The tables, in the order of the files.
     ordered : bool
-        Whether the order of the categories means something. If so, the longest table has to hold
-        the others in their order; else new categories are appended.
+        Whether the order of the categories has a meaning. If so, the longest table has to hold
+        the others in their order. If not, new categories are appended.
 
     Raises
     ------
@@ -185,10 +234,10 @@ def merge_categories(name: str, tables: Sequence[tuple[str, ...]], ordered: bool
     if not ordered:
         return list(dict.fromkeys(word for table in tables for word in table))
     longest = max(tables, key=len, default=())
-    place = {word: number for number, word in enumerate(longest)}
+    position = {word: number for number, word in enumerate(longest)}
     for table in tables:
-        places = [place.get(word, -1) for word in table]
-        if -1 in places or places != sorted(places):
+        positions = [position.get(word, -1) for word in table]
+        if -1 in positions or positions != sorted(positions):
             raise ValueError(
                 f"`{name}` is ordered, so its categories must be in one order in all files, got "
                 f"{listed(table)} and {listed(longest)}.\n"

@@ -10,7 +10,7 @@ import numpy as np
 
 from bayou.sources.base.field import choose_fields
 from bayou.sources.base.source import Source, even_blocks
-from bayou.sources.files.paths import fault_in
+from bayou.sources.files.listed_file import damage_error
 from bayou.sources.in_memory.array import VALUE, array_column, check_not_empty, one_length
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _reading(where: Any, place: str) -> Iterator[None]:
         raise
     except (ValueError, RuntimeError, KeyError, OSError) as error:
         hint = "it is damaged, or no Zarr array or group; write it anew."
-        raise fault_in(where, place, error, hint) from error
+        raise damage_error(where, place, error, hint) from error
 
 
 def _field(name: str, array: Any) -> Field:
