@@ -100,7 +100,7 @@ MODULES = {
     "bayou.inference.structure": "bayou.provenance.model_fingerprint",
     "bayou.inference.validity": "bayou.batching.row_independence",
     "bayou.inference.vectorised": "bayou.many.vectorised.blackjax_nuts",
-    "bayou.inference.whole": "bayou.models.whole_model",
+    "bayou.inference.whole": "bayou.models.rewrite",
     "bayou.results.calibration": "bayou.many.results.calibration",
     "bayou.results.description": "bayou.provenance.description",
     "bayou.results.diagnostics": "bayou.fitting.diagnostics",

@@ -6,7 +6,7 @@ import pymc as pm
 import pytest
 
 import bayou as by
-from bayou.models.posterior_tree import is_generated, posterior_tree
+from bayou.models.posterior_tree import posterior_tree
 
 DRAWS = np.random.default_rng(0).normal(size=(2, 50))
 
@@ -114,14 +114,6 @@ def test_generator_is_left_out_and_keeps_its_items() -> None:
     tree = posterior_tree(model, {"mu": DRAWS})
     assert list(tree.children) == ["posterior"]
     np.testing.assert_array_equal(batch.eval(), [0.0, 1.0, 2.0])
-
-
-def test_is_generated() -> None:
-    batch = by.generator(iter([np.ones(3)]))
-    other = by.Minibatch(np.ones(3), 2)
-    assert is_generated(other, 2 * batch.sum())
-    assert not is_generated(2 * other)
-    assert not is_generated()
 
 
 def test_labels_that_do_not_fit_are_left_out_aloud(model: pm.Model) -> None:

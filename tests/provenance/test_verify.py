@@ -45,9 +45,13 @@ def regression(
     return model
 
 
+def attributes(provenance: Provenance) -> dict[str, str]:
+    return {ATTRIBUTE: provenance.to_json()}
+
+
 def draws_of(model: pm.Model) -> xr.DataTree:
     draws = {name: np.zeros((1, 5, 2)) for name in ("b", "effect")}
-    return posterior_tree(model, draws, provenance=provenance_of(model))
+    return posterior_tree(model, draws, posterior_attrs=attributes(provenance_of(model)))
 
 
 def differences(model: pm.Model, of: pm.Model | None = None) -> tuple[str, ...]:
@@ -131,7 +135,9 @@ def test_what_is_observed_is_compared() -> None:
             pm.Normal("b", 0, 1, observed=rows["v" if first == "u" else "u"])
         return model
 
-    tree = posterior_tree(model("u"), {"c": np.zeros((1, 1))}, provenance=provenance_of(model("u")))
+    tree = posterior_tree(
+        model("u"), {"c": np.zeros((1, 1))}, posterior_attrs=attributes(provenance_of(model("u")))
+    )
     assert by.verify(tree, model("v")).differences == (
         *(
             f"container {name!r} has observed variables ({now}); "
@@ -157,7 +163,9 @@ def test_a_constant_that_is_observed() -> None:
         return model
 
     tree = posterior_tree(
-        model([1.0]), {"mu": np.zeros((1, 1))}, provenance=provenance_of(model([1.0]))
+        model([1.0]),
+        {"mu": np.zeros((1, 1))},
+        posterior_attrs=attributes(provenance_of(model([1.0]))),
     )
     assert by.verify(tree, model([1.0]))
     assert by.verify(tree, model([2.0])).differences == ("container 'y' has different values",)
@@ -179,7 +187,9 @@ def test_windows_are_the_rows_that_they_are_of() -> None:
         return by.source({"y": values})["y"]
 
     streamed = model(source(rows), 7)
-    tree = posterior_tree(streamed, {"mu": np.zeros((1, 1))}, provenance=provenance_of(streamed))
+    tree = posterior_tree(
+        streamed, {"mu": np.zeros((1, 1))}, posterior_attrs=attributes(provenance_of(streamed))
+    )
     assert by.verify(tree, streamed)
     assert by.verify(tree, model(source(rows), None))
     last = rows.copy()
@@ -243,7 +253,7 @@ def test_other_versions_are_given_as_a_reason() -> None:
         {**found.variables, "b": "another"},
         found.containers,
     )
-    tree = posterior_tree(model, {"b": np.zeros((1, 1, 2))}, provenance=older)
+    tree = posterior_tree(model, {"b": np.zeros((1, 1, 2))}, posterior_attrs=attributes(older))
     assert by.verify(tree, model).differences == (
         "variable 'b' is defined differently",
         f"pymc is {pm.__version__}; the result was computed with 6.0.0, which may build a "
@@ -266,7 +276,7 @@ def test_a_source_that_is_gone_costs_no_draws(tmp_path: Path) -> None:
     path.unlink()
     with pytest.warns(UserWarning, match="no fingerprint of rows that cannot be read: .*rows.csv"):
         tree = posterior_tree(
-            streamed, {"mu": np.zeros((1, 1))}, provenance=provenance_of(streamed)
+            streamed, {"mu": np.zeros((1, 1))}, posterior_attrs=attributes(provenance_of(streamed))
         )
     path.write_text(text)
     assert by.verify(tree, model()).differences == (
@@ -302,7 +312,7 @@ def test_other_arguments() -> None:
 def test_results_of_many_data_sets_are_of_a_model_whatever_its_rows() -> None:
     model = regression()
     draws = {name: np.zeros((1, 5, 2)) for name in ("b", "effect")}
-    many = posterior_tree(model, draws, provenance=provenance_of(model).of_many())
+    many = posterior_tree(model, draws, posterior_attrs=attributes(provenance_of(model).of_many()))
     assert by.verify(many, regression(ROWS[:7]))
     assert by.verify(many, regression(sd=2.0)).differences == (
         "variable 'b' is defined differently",

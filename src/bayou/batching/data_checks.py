@@ -13,9 +13,8 @@ from bayou.containers.variables.imputation import ImputedVariable
 from bayou.containers.variables.random_rows import NumRows
 from bayou.containers.variables.source_variable import check_complete, resident_of, window_of
 from bayou.models.inputs import is_fed, sampling_of, storage_of
-from bayou.models.rewrite import is_scaled
-from bayou.models.whole_model import minibatch_scales
-from bayou.prediction.graph.forward_graph import imputed
+from bayou.models.missing_values import imputed_names
+from bayou.models.total_size import has_total_size, minibatch_scales
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -97,7 +96,7 @@ def check_imputed(model: pm.Model) -> None:
     ValueError
         If a container with missing values is of more than what is observed; says which.
     """
-    parts = imputed(model)
+    parts = imputed_names(model)
     whole = [
         name
         for variable in model.free_RVs
@@ -155,7 +154,7 @@ def _check_scales(model: pm.Model) -> None:
         value = model.rvs_to_values[variable]
         if not is_fed(value):
             continue
-        if not is_scaled(variable):
+        if not has_total_size(variable):
             raise ValueError(
                 f"`total_size` must be given for {variable.name!r}, which observes a minibatch.\n"
                 "Hint: pass total_size=len(data), or the fit would be of one batch alone."

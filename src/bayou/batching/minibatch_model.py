@@ -29,14 +29,14 @@ from bayou.density.build import compile_program
 from bayou.density.program import LatentRows
 from bayou.models.inputs import mark_rows
 from bayou.models.rewrite import (
-    KINDS,
-    graphs_of,
-    made_anew,
-    remade_model,
+    VARIABLE_LISTS,
+    model_graphs,
+    rebuild_model,
+    rebuild_variables,
     same_structure,
-    scaled,
     structure_of,
 )
+from bayou.models.total_size import with_total_size
 from bayou.sampling.axes import AxisSample
 from bayou.text import listed
 
@@ -240,7 +240,7 @@ def _batched_model(
             f"{list(rows.latent)} alone.\n"
             "Hint: nothing ties the rows together; fit them all at once."
         )
-    graphs = graphs_of(model)
+    graphs = model_graphs(model)
     slices: dict[str, Any] = {}
     of_container: dict[int, Any] = {}
     step = step_variable(f"{rows.dim}_step")
@@ -262,7 +262,7 @@ def _batched_model(
     latent = _latent_rows(rows, step, batch_size, random_seed)
     if latent is not None and not apart:
         replacements |= {model[name]: model[name][latent.numbers] for name in latent.names}
-    made = made_anew(graphs, replacements)
+    made = rebuild_variables(graphs, replacements)
     if latent is not None:
         for variable in (model[name] for name in latent.names):
             if apart:
@@ -271,7 +271,7 @@ def _batched_model(
                 del made[variable]
     _scale(model, rows, made, num_rows)
     hint = _hint(model, rows, graphs)
-    return Batched(remade_model(model, made), rows, slices, latent, hint)
+    return Batched(rebuild_model(model, made), rows, slices, latent, hint)
 
 
 def _clones(graphs: Sequence[Variable], of_container: dict[int, Any]) -> dict[Variable, Any]:
@@ -287,7 +287,7 @@ def _scale(model: pm.Model, rows: Rows, made: dict[Any, Any], num_rows: Any) -> 
     """Scale what observes a batch, and potentials with a value a row, to all rows."""
     for variable in model.observed_RVs:
         if variable.name in rows.observed:
-            made[variable] = scaled(made.get(variable, variable), num_rows)
+            made[variable] = with_total_size(made.get(variable, variable), num_rows)
     for potential in model.potentials:
         anew = made.get(potential)
         if anew is not None and anew.type.ndim:
@@ -366,7 +366,7 @@ def _named(model: pm.Model, batched: Batched) -> pm.Model:
     for variable in model.data_vars:
         if variable.name not in batched.slices:
             made.register_data_var(variable, dims=model.named_vars_to_dims.get(variable.name))
-    for kind in KINDS:
+    for kind in VARIABLE_LISTS:
         for variable in getattr(made, kind):
             made.add_named_variable(variable, model.named_vars_to_dims.get(variable.name))
     return made

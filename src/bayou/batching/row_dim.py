@@ -14,7 +14,8 @@ from pytensor.graph.traversal import ancestors
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.source_variable import window_of
 from bayou.models.inputs import is_fed, uncast
-from bayou.models.rewrite import graphs_of, is_scaled, scale_at
+from bayou.models.rewrite import model_graphs
+from bayou.models.total_size import has_total_size, scale_for_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,12 +194,12 @@ def check_total_sizes(model: pm.Model, rows: Rows) -> None:
     """Refuse a total_size that the rows contradict."""
     num_rows = rows.num_rows
     for variable in model.observed_RVs:
-        if variable.name not in rows.observed or not is_scaled(variable):
+        if variable.name not in rows.observed or not has_total_size(variable):
             continue
         value = model.rvs_to_values[variable]
         storage, axis = rows.storages[uncast(value)]
         held = storage.get_value(borrow=True).shape[axis]
-        total = scale_at(variable, value.shape) * held
+        total = scale_for_shape(variable, value.shape) * held
         if not np.isclose(total, num_rows, rtol=1e-9):
             raise ValueError(
                 f"`total_size` of {variable.name!r} must be the number of its rows, {num_rows}, "
@@ -208,4 +209,4 @@ def check_total_sizes(model: pm.Model, rows: Rows) -> None:
 
 def holds_batches(model: pm.Model) -> bool:
     """Tell whether a model holds minibatches or generators itself."""
-    return any(map(is_fed, ancestors(graphs_of(model))))
+    return any(map(is_fed, ancestors(model_graphs(model))))

@@ -23,7 +23,7 @@ from bayou.density.non_finite import check_start
 from bayou.feeding.extremes import array_extremes
 from bayou.models.initial_point import start_function
 from bayou.models.inputs import sampling_of, storage_of, takes_rows
-from bayou.models.rewrite import is_scaled, unscaled
+from bayou.models.total_size import has_total_size, without_total_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -114,7 +114,7 @@ def check_likelihood(model: pm.Model, program: Program, *, validate: bool) -> No
 def _check_scaled(model: pm.Model, program: Program) -> None:
     """Refuse what is observed in batches and not scaled to all rows, of which PyMC only warns."""
     for variable in model.observed_RVs:
-        if variable.name in program.terms_of_rows and not is_scaled(variable):
+        if variable.name in program.terms_of_rows and not has_total_size(variable):
             raise ValueError(
                 f"`total_size` must be given for {variable.name!r}, which is observed in batches, "
                 "got none: the likelihood would be that of a batch.\n"
@@ -332,10 +332,10 @@ def _mixing(variable: Any) -> Iterator[str]:
 
 def _num_joint(variable: Any) -> int:
     """Return how many of its last axes a variable has one density for."""
-    return getattr(unscaled(variable).owner.op, "ndim_supp", 0)
+    return getattr(without_total_size(variable).owner.op, "ndim_supp", 0)
 
 
 def _distribution(variable: Any) -> str:
-    operation = unscaled(variable).owner.op
+    operation = without_total_size(variable).owner.op
     names = getattr(operation, "_print_name", None)
     return str(names[0] if names else type(operation).__name__)

@@ -10,8 +10,9 @@ from bayou.containers.variables.random_rows import NumRows
 from bayou.density.flat_position import Layout
 from bayou.density.jax_function import jax_function, replaced
 from bayou.density.program import Program, ProgramFunctions, ProgramOptions, Term
-from bayou.models.initial_point import interpreted, start_function
+from bayou.models.initial_point import start_function
 from bayou.models.inputs import find_inputs, has_row_mark, is_fed, storage_of, takes_rows
+from bayou.models.interpret import compile_interpreter
 from bayou.models.log_density import is_log_transformed, log_density_terms
 from bayou.models.rewrite import same_structure, structure_of
 
@@ -123,9 +124,9 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
 
     by_name = {variable.name: term for variable, term in zip(variables, terms, strict=True)}
 
-    def compile_interpreter(name: str | None) -> Callable[..., list[NDArray[Any]]]:
+    def compile_terms(name: str | None) -> Callable[..., list[NDArray[Any]]]:
         asked = terms if name is None else [by_name[name]]
-        return interpreted(arguments, replaced(asked, replacements))  # type: ignore[no-any-return]
+        return compile_interpreter(arguments, replaced(asked, replacements))
 
     return Program(
         options=options,
@@ -139,7 +140,7 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
         ),
         functions=ProgramFunctions(
             terms=jax_function(arguments, terms, replacements),
-            compile_interpreter=compile_interpreter,
+            compile_interpreter=compile_terms,
             constrain=jax_function(
                 arguments if takes_rows else [*values, *rest, *latent_values],
                 [constrained[name] for name in names],

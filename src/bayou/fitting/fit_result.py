@@ -15,6 +15,7 @@ from bayou.fitting.diagnostics import Estimate, evidence_lower_bound, log_densit
 from bayou.fitting.named_values import element_names, named_values
 from bayou.fitting.plot import plot_fit
 from bayou.models.posterior_tree import posterior_tree
+from bayou.provenance.record import ATTRIBUTE
 from bayou.storage.safetensors_file import write_arrays
 
 if TYPE_CHECKING:
@@ -172,7 +173,8 @@ class Fit:
     ) -> xr.DataTree:
         posterior = self.draws(draws, random_seed=random_seed)
         attrs = {"inference_library": "bayou"}
-        return posterior_tree(self.model, posterior, attrs=attrs, provenance=provenance)
+        of_posterior = {} if provenance is None else {ATTRIBUTE: provenance.to_json()}
+        return posterior_tree(self.model, posterior, attrs=attrs, posterior_attrs=of_posterior)
 
     def draws(
         self, draws: int, *, random_seed: int | None = None, names: Collection[str] | None = None

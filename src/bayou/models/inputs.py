@@ -1,6 +1,7 @@
 """What feeds the graphs of a model: rows that change from step to step, and data that stay.
 
-PyTensor's and PyMC's insides that this takes are touched in this file and in ``program`` alone.
+:func:`feeding_variables` is the one walk over graphs that finds it. :func:`find_inputs` makes
+inputs of functions of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pymc.data import MinibatchOp
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.traversal import ancestors, walk
 from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.shape import Shape, Shape_i
 
 from bayou.containers.variables.generator import GeneratorOp
@@ -30,20 +32,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class GraphInputs:
-    """What feeds some graphs, and the variables that stand for it as inputs.
+    """What feeds some graphs, and the variables that stand for it as inputs of functions.
 
     Attributes
     ----------
     fed : tuple of TensorVariable
-        What changes from step to step, those that are sampled alike side by side.
+        Minibatches and items of generators, which change from step to step. Those that are sampled
+        alike are side by side.
     data : tuple of SharedVariable
-        What stays.
+        Containers whose values are inputs.
     counted : tuple of (SharedVariable, int)
-        Data whose number of rows is an input, and the axis that they are along.
+        Containers whose number of rows alone is an input, each with the axis of its rows.
     lengths : tuple of (SharedVariable, int)
-        The whole numbers that are held as constants.
+        Whole numbers without axes, which are constants, each with its value.
     inputs : list of Variable
-        Stand for those fed, the data and the numbers of rows, in this order.
+        Stand for ``fed``, ``data`` and ``counted``, in this order.
     replacements : dict of Variable to Variable
         From what feeds the graphs, clones of it included, to inputs and constants.
     """
@@ -56,34 +59,112 @@ class GraphInputs:
     replacements: Mapping[Variable, Variable]
 
     def vary(self, variable: Variable) -> bool:
-        """Tell whether a variable depends on what changes from step to step."""
-        changing = {root for root in self.replacements if _changes(root)}
-        return any(ancestor in changing for ancestor in ancestors([variable]))
+        """Return whether a variable depends on what changes from step to step."""
+        varying = {root for root in self.replacements if _varies(root)}
+        return any(ancestor in varying for ancestor in ancestors([variable]))
+
+
+def feeding_variables(graphs: Sequence[Variable], *, row_counts: bool = False) -> list[Any]:
+    """Return what feeds some graphs, depth first; each clone of a variable is listed.
+
+    Parameters
+    ----------
+    graphs : sequence of Variable
+        They are walked up to what feeds them.
+    row_counts : bool, default False
+        Whether the number of rows of a container is listed, in the place of the container.
+
+    Returns
+    -------
+    list of Variable
+        Minibatches, also those of PyMC, items of generators, and shared variables. Random
+        generators are left out.
+    """
+
+    def feeds(variable: Variable) -> bool:
+        return is_minibatch(variable) or (row_counts and _counts_rows(variable))
+
+    def inputs_of(variable: Variable) -> list[Variable]:
+        return [] if variable.owner is None or feeds(variable) else variable.owner.inputs
+
+    return [
+        variable
+        for variable in walk(list(graphs), inputs_of, bfs=False)
+        if feeds(variable)
+        or (isinstance(variable, SharedVariable) and not isinstance(variable.type, RandomType))
+    ]
 
 
 def find_inputs(graphs: Sequence[Variable]) -> GraphInputs:
-    """Find what feeds some graphs.
+    """Return what feeds some graphs as the inputs of a function of them.
 
     Raises
     ------
     TypeError
-        If that is a minibatch of PyMC.
+        If they are fed by a minibatch of PyMC, or draw random numbers.
     """
-    roots = _roots(graphs)
-    fixed = {root: pt.constant(root.get_value()) for root in roots if _fixed(root)}
-    places = _placeholders([root for root in roots if root not in fixed])
-    firsts = {place: root for root, place in reversed(places.items())}
-    fed = _grouped([root for root in reversed(firsts.values()) if _changes(root)])
-    stays = [root for root in reversed(firsts.values()) if not _changes(root)]
-    counts = [root for root in stays if _counts(root)]
-    data = [root for root in stays if not _counts(root)]
+    roots = feeding_variables(graphs, row_counts=True)
+    _check_minibatches(roots)
+    _check_random_draws(graphs)
+    fixed = {root: pt.constant(root.get_value()) for root in roots if _is_length(root)}
+    arguments = _arguments([root for root in roots if root not in fixed])
+    # Clones have one argument: the first of them stands for all.
+    firsts = {argument: root for root, argument in reversed(arguments.items())}
+    fed = _grouped([root for root in reversed(firsts.values()) if _varies(root)])
+    constant = [root for root in reversed(firsts.values()) if not _varies(root)]
+    counted = [root for root in constant if _counts_rows(root)]
+    data = [root for root in constant if not _counts_rows(root)]
     return GraphInputs(
         fed=fed,
-        data=tuple(root.owner.inputs[0] if root.owner else root for root in data),
-        counted=tuple((root.owner.inputs[0], root.owner.op.axis) for root in counts),
+        data=tuple(storage_of(root) for root in data),
+        counted=tuple((root.owner.inputs[0], root.owner.op.axis) for root in counted),
         lengths=tuple((root, int(root.get_value())) for root in fixed),
-        inputs=[places[root] for root in (*fed, *data, *counts)],
-        replacements=places | fixed,
+        inputs=[arguments[root] for root in (*fed, *data, *counted)],
+        replacements=arguments | fixed,
+    )
+
+
+def _check_random_draws(graphs: Sequence[Variable]) -> None:
+    """Check that nothing is drawn at random in graphs of a density and of deterministics."""
+    for variable in ancestors(graphs):
+        if isinstance(variable.type, RandomType):
+            raise TypeError(
+                "`model` must draw no random numbers where it computes its density and "
+                "deterministics, got a random variable without a name.\n"
+                "Hint: write pm.Normal('x', ...) in the place of pm.Normal.dist(...)."
+            )
+
+
+def _check_minibatches(roots: Sequence[Variable]) -> None:
+    for root in roots:
+        if is_minibatch(root) and not _is_fed(root):
+            raise TypeError(
+                f"`model` must hold minibatches of bayou, got pm.Minibatch {root}.\n"
+                "Hint: make it with by.Minibatch(data, batch_size)."
+            )
+
+
+def is_minibatch(variable: Variable) -> bool:
+    """Return whether a variable is a minibatch or an item of a generator, of bayou or of PyMC."""
+    return variable.owner is not None and isinstance(variable.owner.op, MinibatchOp)
+
+
+def storage_of(variable: Any) -> SharedVariable:
+    """Return the container that a minibatch is drawn from; a container itself.
+
+    That of a generator holds its first item.
+    """
+    if not is_minibatch(variable):
+        return variable
+    # A minibatch of PyMC is one of several outputs, each of the input of the same index.
+    return variable.owner.inputs[variable.index or 0]
+
+
+def depends_on_generator(*variables: Variable) -> bool:
+    """Return whether any of some variables depends on the items of a generator."""
+    return any(
+        ancestor.owner is not None and isinstance(ancestor.owner.op, GeneratorOp)
+        for ancestor in ancestors(variables)
     )
 
 
@@ -93,17 +174,12 @@ def sampling_of(variable: TensorVariable) -> tuple[AxisSample, ...]:
 
 
 def group_of(variable: TensorVariable) -> Any:
-    """Return what variables that are fed the same rows by one feed have in common."""
+    """Return a key that is equal for variables which one feed gives the same rows."""
     samples = sampling_of(variable)
     if not samples:
         return id(variable)
     resident = resident_of(storage_of(variable))
     return samples, None if resident is None else id(resident.column.source)
-
-
-def storage_of(variable: TensorVariable) -> SharedVariable:
-    """Return the data that a minibatch is a slice of; of a generator, its first item."""
-    return variable.owner.inputs[0]
 
 
 def uncast(variable: Any) -> Any:
@@ -114,7 +190,7 @@ def uncast(variable: Any) -> Any:
 
 
 def is_fed(variable: Variable) -> bool:
-    """Tell whether a variable, or what it is a cast of, is a minibatch or a generator of bayou."""
+    """Return whether a variable is a minibatch or a generator of bayou, or a cast of one."""
     return _is_fed(uncast(variable))
 
 
@@ -122,21 +198,21 @@ def _is_fed(variable: Variable) -> bool:
     return variable.owner is not None and isinstance(variable.owner.op, SliceOp | GeneratorOp)
 
 
-def _counts(variable: Variable) -> bool:
+def _counts_rows(variable: Variable) -> bool:
     return variable.owner is not None and isinstance(variable.owner.op, NumRows)
 
 
-def _is_root(variable: Variable) -> bool:
-    return _is_fed(variable) or _counts(variable)
-
-
-def _changes(variable: Variable) -> bool:
-    """Tell whether a root changes from step to step; a slice of no axis is all of its data."""
+def _varies(variable: Variable) -> bool:
+    """Return whether a variable changes from step to step."""
+    # A minibatch that samples no axis is all of its data.
     return _is_fed(variable) and getattr(variable.owner.op, "samples", None) != ()
 
 
-def _fixed(variable: Variable) -> bool:
-    """Whole numbers without axes are lengths and sizes, which JAX needs while it compiles."""
+def _is_length(variable: Variable) -> bool:
+    """Return whether a variable is a whole number without axes.
+
+    It may be a length or a size, which JAX needs while it compiles.
+    """
     return (
         isinstance(variable, SharedVariable)
         and variable.type.ndim == 0
@@ -145,22 +221,26 @@ def _fixed(variable: Variable) -> bool:
 
 
 def takes_rows(term: Variable) -> bool:
-    """Tell whether a variable depends on rows that are fed, and not only on their shapes."""
+    """Return whether a variable depends on rows that are fed, and not only on their shapes."""
+    return any(_varies(variable) for variable in walk([term], value_inputs))
 
-    def inputs_of(variable: Variable) -> list[Variable]:
-        if (
-            variable.owner is None
-            or _is_root(variable)
-            or isinstance(variable.owner.op, Shape | Shape_i)
-        ):
-            return []
-        return list(variable.owner.inputs)
 
-    return any(_changes(variable) for variable in walk([term], inputs_of))
+def value_inputs(variable: Variable) -> list[Variable]:
+    """Return what a variable is computed from, for a walk.
+
+    Nothing for what is no more than a length, and for what feeds the graph.
+    """
+    if (
+        variable.owner is None
+        or is_minibatch(variable)
+        or isinstance(variable.owner.op, Shape | Shape_i | NumRows)
+    ):
+        return []
+    return list(variable.owner.inputs)
 
 
 def mark_rows(potential: Any) -> None:
-    """Have a potential taken for one with a density for each row, scaled to all of them."""
+    """Mark a potential as one with a density for each row, scaled to all of them."""
     potential.tag.is_of_rows = True
 
 
@@ -169,36 +249,18 @@ def has_row_mark(potential: Any) -> bool:
     return bool(getattr(potential.tag, "is_of_rows", False))
 
 
-def _roots(graphs: Sequence[Variable]) -> list[Variable]:
-    """Find what feeds the graphs: slices, generators and shared values, clones of each included."""
-
-    def inputs_of(variable: Variable) -> list[Variable]:
-        return [] if variable.owner is None or _is_root(variable) else variable.owner.inputs
-
-    roots = []
-    for variable in walk(list(graphs), inputs_of, bfs=False):
-        if _is_root(variable) or isinstance(variable, SharedVariable):
-            roots.append(variable)
-        elif variable.owner is not None and isinstance(variable.owner.op, MinibatchOp):
-            raise TypeError(
-                f"`model` must hold minibatches of bayou, got pm.Minibatch {variable}.\n"
-                "Hint: make it with by.Minibatch(data, batch_size)."
-            )
-    return roots
-
-
-def _placeholders(roots: Sequence[Variable]) -> dict[Variable, Variable]:
-    """Give each root a variable in its place; clones of one slice share theirs."""
+def _arguments(roots: Sequence[Variable]) -> dict[Variable, Variable]:
+    """Return a new variable for each root; clones of one minibatch share theirs."""
     by_node: dict[Any, Variable] = {}
-    places = {}
+    arguments = {}
     for root in roots:
         node = (root.owner.op, *root.owner.inputs) if root.owner else root
-        places[root] = by_node.setdefault(node, root.type(name=root.name))
-    return places
+        arguments[root] = by_node.setdefault(node, root.type(name=root.name))
+    return arguments
 
 
 def _grouped(roots: list[TensorVariable]) -> tuple[TensorVariable, ...]:
-    """Bring the roots that are sampled alike together, each group where its first root was."""
+    """Put the roots that are sampled alike side by side, each group where its first root was."""
     groups: dict[Any, list[TensorVariable]] = {}
     for root in roots:
         groups.setdefault(group_of(root), []).append(root)

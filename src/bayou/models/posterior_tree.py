@@ -11,9 +11,8 @@ from pymc.backends.arviz import coords_and_dims_for_inferencedata, find_constant
 from pymc.pytensorf import extract_obs_data
 from pytensor.graph.traversal import ancestors
 
-from bayou.containers.variables.generator import GeneratorOp
 from bayou.containers.variables.source_variable import window_of
-from bayou.provenance.record import ATTRIBUTE
+from bayou.models.inputs import depends_on_generator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
-    from bayou.provenance.record import Provenance
-
 
 def posterior_tree(
     model: pm.Model,
@@ -32,7 +29,7 @@ def posterior_tree(
     *,
     sample_stats: Mapping[str, NDArray[Any]] | None = None,
     attrs: Mapping[str, Any] | None = None,
-    provenance: Provenance | None = None,
+    posterior_attrs: Mapping[str, Any] | None = None,
 ) -> xr.DataTree:
     """Return draws from a posterior as ArviZ reads them.
 
@@ -49,8 +46,8 @@ def posterior_tree(
         What the sampler says of each draw.
     attrs : mapping of str to Any, optional
         Kept on the groups ``posterior`` and ``sample_stats``; ``inference_library`` belongs here.
-    provenance : Provenance, optional
-        What the draws are of; kept on the group ``posterior`` as text.
+    posterior_attrs : mapping of str to Any, optional
+        Kept on the group ``posterior`` alone, such as the provenance of the draws.
 
     Returns
     -------
@@ -75,7 +72,7 @@ def posterior_tree(
     observed = {
         variable.name: extract_obs_data(model.rvs_to_values[variable])
         for variable in model.observed_RVs
-        if not (is_generated(value := model.rvs_to_values[variable]) or _is_window(value))
+        if not (depends_on_generator(value := model.rvs_to_values[variable]) or _is_window(value))
     }
     groups = {
         "posterior": posterior,
@@ -86,8 +83,7 @@ def posterior_tree(
     filled = {name: group for name, group in groups.items() if group}
     described = [name for name in ("posterior", "sample_stats") if name in filled]
     kept = {name: dict(attrs or {}) for name in described}
-    if provenance is not None:
-        kept["posterior"][ATTRIBUTE] = provenance.to_json()
+    kept["posterior"] |= dict(posterior_attrs or {})
     return from_dict(
         filled,
         coords=_matching_coords(coords, dims, filled.values()),
@@ -123,11 +119,3 @@ def _matching_coords(
 def _is_window(variable: Variable) -> bool:
     """Tell whether a variable depends on rows of which a part is in memory."""
     return any(window_of(ancestor) is not None for ancestor in ancestors([variable]))
-
-
-def is_generated(*variables: Variable) -> bool:
-    """Tell whether any of the variables depends on the items of a generator."""
-    return any(
-        ancestor.owner is not None and isinstance(ancestor.owner.op, GeneratorOp)
-        for ancestor in ancestors(variables)
-    )

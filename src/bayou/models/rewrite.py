@@ -1,7 +1,8 @@
-"""Models made anew from others, with some of their variables replaced.
+"""Models rebuilt with some of their variables replaced, such as minibatches by all of their data.
 
-PyMC writes lengths into the shapes of variables, so what depends on a replaced variable is made
-anew, not only its density. PyMC's insides that this takes are touched in this file alone.
+PyMC writes lengths into the shapes of variables, so what depends on a replaced variable is built
+again from its operations, not only its density. The shared variables stay the same, and with them
+later changes of the data.
 """
 
 from __future__ import annotations
@@ -9,15 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pymc as pm
-from pymc.variational.minibatch_rv import (
-    MinibatchRandomVariable,
-    create_minibatch_rv,
-    get_scaling,
-)
-from pytensor.graph.traversal import toposort
+from pymc.data import MinibatchOp
+from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.type_other import NoneConst
-
-from bayou.models.initial_point import interpreted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,28 +20,110 @@ if TYPE_CHECKING:
 
     from pytensor.graph.basic import Variable
 
-KINDS = ("free_RVs", "observed_RVs", "potentials", "deterministics")
+# The lists of a model that its variables stand in.
+VARIABLE_LISTS = ("free_RVs", "observed_RVs", "potentials", "deterministics")
 
 
-def made_anew(
+def model_graphs(model: pm.Model) -> list[Variable]:
+    """Return the variables of a model and the values that they are observed at."""
+    variables = [*model.basic_RVs, *model.potentials, *model.deterministics]
+    return [*variables, *model.rvs_to_values.values()]
+
+
+def rebuild_variables(
     graphs: Sequence[Variable], replacements: Mapping[Variable, Variable]
 ) -> dict[Variable, Variable]:
-    """Map each variable of the graphs that depends on a replaced one to one that is made anew."""
-    made = dict(replacements)
+    """Build all that depends on replaced variables again.
+
+    Parameters
+    ----------
+    graphs : sequence of Variable
+        They stay as they are.
+    replacements : mapping of Variable to Variable
+        By variables of the graphs.
+
+    Returns
+    -------
+    dict of Variable to Variable
+        The replacements, and each variable that depends on one with what was built for it.
+    """
+    rebuilt = dict(replacements)
     for node in toposort(graphs):
-        if made.keys().isdisjoint(node.outputs) and not made.keys().isdisjoint(node.inputs):
-            # The operation of total_size takes None for an axis, and holds it as a variable.
+        if rebuilt.keys().isdisjoint(node.outputs) and not rebuilt.keys().isdisjoint(node.inputs):
+            # The operation of total_size takes None for an axis, but holds a constant for it.
             inputs = (
-                None if NoneConst.equals(variable) else made.get(variable, variable)
+                None if NoneConst.equals(variable) else rebuilt.get(variable, variable)
                 for variable in node.inputs
             )
-            anew = node.op.make_node(*inputs)
-            made.update(zip(node.outputs, anew.outputs, strict=True))
-    return made
+            new_node = node.op.make_node(*inputs)
+            rebuilt.update(zip(node.outputs, new_node.outputs, strict=True))
+    return rebuilt
+
+
+def rebuild_model(model: pm.Model, rebuilt: Mapping[Variable, Variable]) -> pm.Model:
+    """Return a model of rebuilt variables; those that are not rebuilt are shared with it.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        It stays as it is.
+    rebuilt : mapping of Variable to Variable
+        What :func:`rebuild_variables` returns for the graphs of the model.
+
+    Returns
+    -------
+    pymc.Model
+        For its density and its deterministics. It has no dims, no coords and no containers.
+    """
+    new_model = pm.Model(model=None, check_bounds=model.check_bounds)
+    for name in VARIABLE_LISTS:
+        for variable in getattr(model, name):
+            new_variable = rebuilt.get(variable, variable)
+            new_variable.name = variable.name
+            getattr(new_model, name).append(new_variable)
+    for variable, value in model.rvs_to_values.items():
+        new_variable, new_value = rebuilt.get(variable, variable), rebuilt.get(value, value)
+        new_model.rvs_to_values[new_variable] = new_value
+        new_model.values_to_rvs[new_value] = new_variable
+        new_model.rvs_to_transforms[new_variable] = model.rvs_to_transforms[variable]
+    for variable, initial_value in model.rvs_to_initial_values.items():
+        new_model.rvs_to_initial_values[rebuilt.get(variable, variable)] = initial_value
+    return new_model
+
+
+def full_data_model(model: pm.Model) -> pm.Model:
+    """Return the model with all data in the place of minibatches; itself if it has none.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        A model that no generator feeds.
+
+    Returns
+    -------
+    pymc.Model
+        With the same value variables, for its density and its deterministics; it has no dims.
+    """
+    graphs = model_graphs(model)
+    data = stored_data(graphs)
+    return rebuild_model(model, rebuild_variables(graphs, data)) if data else model
+
+
+def stored_data(graphs: Sequence[Variable]) -> dict[Variable, Variable]:
+    """Return the data that each minibatch in graphs is drawn from, by the minibatch."""
+    return {
+        variable: variable.owner.inputs[variable.index].astype(variable.dtype)
+        for variable in ancestors(graphs)
+        if variable.owner is not None and isinstance(variable.owner.op, MinibatchOp)
+    }
 
 
 def structure_of(model: pm.Model) -> tuple[Any, ...]:
-    """List what a model is made of, to be kept alive so that nothing new passes for it."""
+    """List what a model is made of.
+
+    The list must be kept, since it holds variables by identity: once one is freed, another may get
+    its address.
+    """
     variables = (*model.basic_RVs, *model.potentials, *model.deterministics)
     values = (
         part
@@ -61,72 +138,8 @@ def structure_of(model: pm.Model) -> tuple[Any, ...]:
 
 
 def same_structure(old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
-    """Tell whether a model still is made of what it was made of."""
+    """Return whether two lists of :func:`structure_of` are of the same parts."""
     return len(old) == len(new) and all(
-        was is now or (isinstance(was, float | int | str) and was == now)
-        for was, now in zip(old, new, strict=True)
+        before is now or (isinstance(before, float | int | str) and before == now)
+        for before, now in zip(old, new, strict=True)
     )
-
-
-def graphs_of(model: pm.Model) -> list[Variable]:
-    """Return the variables of a model and the values that they are observed at."""
-    variables = [*model.basic_RVs, *model.potentials, *model.deterministics]
-    return [*variables, *model.rvs_to_values.values()]
-
-
-def remade_model(model: pm.Model, made: Mapping[Variable, Variable]) -> pm.Model:
-    """Return a model of variables that are made anew; those that are not stay as they are.
-
-    Parameters
-    ----------
-    model : pymc.Model
-        What it is made from.
-    made : mapping of variable to variable
-        Of variables and values.
-
-    Returns
-    -------
-    pymc.Model
-        For its density and its deterministics; it has no dims.
-    """
-    whole = pm.Model(model=None, check_bounds=model.check_bounds)
-    for name in KINDS:
-        for variable in getattr(model, name):
-            anew = made.get(variable, variable)
-            anew.name = variable.name
-            getattr(whole, name).append(anew)
-    for variable, value in model.rvs_to_values.items():
-        anew = made.get(variable, variable)
-        whole.rvs_to_values[anew] = made.get(value, value)
-        whole.values_to_rvs[made.get(value, value)] = anew
-        whole.rvs_to_transforms[anew] = model.rvs_to_transforms[variable]
-    for variable, initial_value in model.rvs_to_initial_values.items():
-        whole.rvs_to_initial_values[made.get(variable, variable)] = initial_value
-    return whole
-
-
-def is_scaled(variable: Variable) -> bool:
-    """Tell whether an observed variable has a total_size."""
-    return variable.owner is not None and isinstance(variable.owner.op, MinibatchRandomVariable)
-
-
-def unscaled(variable: Any) -> Any:
-    """Return an observed variable without its total_size."""
-    return variable.owner.inputs[0] if is_scaled(variable) else variable
-
-
-def scaled(variable: Any, total_size: Any) -> Any:
-    """Return an observed variable whose density counts for so many rows of its first axis.
-
-    A total_size that it has already stays for its other axes.
-    """
-    others: list[Any] = [...]
-    if is_scaled(variable):
-        variable, _, *others = variable.owner.inputs
-        others = [None if NoneConst.equals(other) else other for other in others]
-    return create_minibatch_rv(variable, [total_size, *others])
-
-
-def scale_at(variable: Variable, shape: Any) -> float:
-    """Return how many times a shape the total size of a scaled variable is."""
-    return float(interpreted([], [get_scaling(variable.owner.inputs[1:], shape)])()[0])

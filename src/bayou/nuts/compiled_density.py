@@ -20,9 +20,9 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
 
-from bayou.models.initial_point import interpreted_on, start_function
-from bayou.models.rewrite import same_structure, structure_of
-from bayou.models.whole_model import whole_model
+from bayou.models.initial_point import start_function
+from bayou.models.interpret import SharedInterpreter
+from bayou.models.rewrite import full_data_model, same_structure, structure_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
     from bayou.containers.variables.dims import ContainerArrays
-    from bayou.models.initial_point import Held
+    from bayou.models.interpret import ContainerValues
 
 # As many as nutpie tries.
 STARTS = 10
@@ -83,7 +83,7 @@ class CompiledDensity:
     start: Callable[..., list[NDArray[Any]]]
     output_names: tuple[str, ...]
     output_dtypes: tuple[str, ...]
-    output_shapes: Callable[[Sequence[NDArray[Any]], Held], list[NDArray[np.int64]]]
+    output_shapes: Callable[[Sequence[NDArray[Any]], ContainerValues], list[NDArray[np.int64]]]
     logp: Any
     expand: Any
 
@@ -175,7 +175,7 @@ def compile_density(model: pm.Model) -> CompiledDensity:
     """Compile the density of a model, whether it was compiled before or not."""
     from bayou.nuts.numba_code import expand_code, loader, logp_code, numba_function
 
-    whole = whole_model(model)
+    whole = full_data_model(model)
     values = [whole.rvs_to_values[variable] for variable in whole.free_RVs]
     by_name = {variable.name: variable for variable in whole.unobserved_value_vars}
     outputs = [by_name[variable.name] for variable in whole.unobserved_RVs]
@@ -200,7 +200,7 @@ def compile_density(model: pm.Model) -> CompiledDensity:
         start=start_function(whole, jitter=True),
         output_names=tuple(variable.name for variable in outputs),
         output_dtypes=tuple(variable.dtype for variable in outputs),
-        output_shapes=interpreted_on(values, shapes),
+        output_shapes=SharedInterpreter(values, shapes),
         logp=logp_code(numba_function(whole, inputs, [logp, gradient]), load),
         expand=expand_code(numba_function(whole, inputs, [draw]), load),
     )
@@ -231,15 +231,15 @@ def term_densities(
     model: pm.Model, values: Sequence[NDArray[Any]], arrays: ContainerArrays | None = None
 ) -> dict[str, float]:
     """Return the log-density of each variable and potential, at values of the free variables."""
-    whole = whole_model(model)
+    whole = full_data_model(model)
     variables = [*whole.basic_RVs, *whole.potentials]
     terms = [term.sum() for term in whole.logp(variables, sum=False)]
     inputs = [whole.rvs_to_values[variable] for variable in whole.free_RVs]
-    found = interpreted_on(inputs, terms)(values, held_of(arrays or {}))
+    found = SharedInterpreter(inputs, terms)(values, held_of(arrays or {}))
     return {variable.name: float(term) for variable, term in zip(variables, found, strict=True)}
 
 
-def held_of(arrays: ContainerArrays) -> Held:
+def held_of(arrays: ContainerArrays) -> ContainerValues:
     """Return the same values by what holds them, which clones of a shared variable share."""
     return {variable.container: array for variable, array in arrays.items()}
 

@@ -15,10 +15,12 @@ from bayou.batching.data_checks import check_imputed
 from bayou.cluster.cores import usable_cores
 from bayou.containers.variables.source_variable import check_complete
 from bayou.models.context import model_of
-from bayou.models.posterior_tree import is_generated, posterior_tree
-from bayou.models.whole_model import minibatch_scales
+from bayou.models.inputs import depends_on_generator
+from bayou.models.posterior_tree import posterior_tree
+from bayou.models.total_size import minibatch_scales
 from bayou.nuts.compiled_density import can_start, compiled_density, held_of, term_densities
 from bayou.provenance.model_provenance import provenance_of
+from bayou.provenance.record import ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -144,7 +146,7 @@ def sample(
         outputs.split(flat),
         sample_stats=statistics,
         attrs=attrs,
-        provenance=provenance_of(model),
+        posterior_attrs={ATTRIBUTE: provenance_of(model).to_json()},
     )
 
 
@@ -269,8 +271,8 @@ def _check_rows(model: pm.Model) -> None:
         variable.name: (variable, model.rvs_to_values.get(variable, variable))
         for variable in model.named_vars.values()
     }
-    if is_generated(*itertools.chain.from_iterable(graphs.values())):
-        generated = [name for name, graph in graphs.items() if is_generated(*graph)]
+    if depends_on_generator(*itertools.chain.from_iterable(graphs.values())):
+        generated = [name for name, graph in graphs.items() if depends_on_generator(*graph)]
         raise ValueError(
             f"`model` must hold all of its rows, got {generated}, fed by a generator.\n"
             "Hint: use by.fit, or put the rows into a by.Data."

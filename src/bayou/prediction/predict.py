@@ -11,9 +11,10 @@ import numpy as np
 from bayou.arguments import whole_number
 from bayou.cluster.ray import resolve_cluster
 from bayou.feeding.memory import free_memory
+from bayou.models.missing_values import imputed_names
 from bayou.models.pickling import carry_densities
 from bayou.prediction.draws import parameter_draws
-from bayou.prediction.graph.forward_graph import imputed, predictable
+from bayou.prediction.graph.forward_graph import predictable
 from bayou.prediction.graph.predictor import predictor
 from bayou.prediction.graph.row_dependence import LONG, SHORT, two_pieces
 from bayou.prediction.new_rows import first_rows, new_rows
@@ -317,7 +318,7 @@ def _names(model: pm.Model, var_names: str | Sequence[str] | None) -> list[str]:
             "variables are in the posterior; of one with a value for each row, which new rows have "
             "others of, make a pm.Deterministic in the model and ask for that."
         )
-    parted = [name for name in names if name in imputed(model)]
+    parted = [name for name in names if name in imputed_names(model)]
     if parted:
         raise ValueError(
             f"`var_names` must not be of variables with imputed values, got {parted}, which PyMC "

@@ -13,8 +13,8 @@ from bayou.containers.reading.column_reader import columns_of
 from bayou.containers.variables.dims import dims_of, evaluate_length
 from bayou.containers.variables.source_variable import resident_of
 from bayou.models.context import model_of
-from bayou.models.initial_point import interpreted
-from bayou.models.rewrite import is_scaled
+from bayou.models.interpret import compile_interpreter
+from bayou.models.total_size import has_total_size
 from bayou.provenance.description import Description
 from bayou.provenance.fingerprint import array_fingerprint
 from bayou.provenance.named_inputs import key_of, model_inputs, names_of, parents_of, variables_of
@@ -133,7 +133,7 @@ def current_values(storage: Variable) -> NDArray[Any]:
     if isinstance(storage, Constant):
         return np.asanyarray(storage.data)
     # A pm.Minibatch may be of an expression, such as pm.Minibatch(2 * x).
-    return np.asarray(interpreted([], [storage])()[0])
+    return np.asarray(compile_interpreter([], [storage])()[0])
 
 
 def _kind(model: pm.Model, variable: Variable) -> str:
@@ -177,7 +177,7 @@ def _total_size(model: pm.Model, data: ModelInput) -> int | tuple[int | None, ..
     if not data.observed_by:
         return None
     observed = model[data.observed_by[0]]
-    if not is_scaled(observed):
+    if not has_total_size(observed):
         return None
     first, *rest = map(_axis_size, observed.owner.inputs[1:])
     return first if not any(rest) else (first, *rest)

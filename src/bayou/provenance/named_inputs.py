@@ -8,14 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pymc.data import MinibatchOp
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.traversal import walk
-from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.shape import Shape, Shape_i
 
 from bayou.containers.variables.generator import GeneratorOp
 from bayou.containers.variables.random_rows import NumRows
+from bayou.models.inputs import feeding_variables, is_minibatch, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -67,20 +66,20 @@ def model_inputs(model: pm.Model) -> tuple[ModelInput, ...]:
     values = {observed.name: model.rvs_to_values[observed] for observed in model.observed_RVs}
     # By name, since the variables of a copy of a model are in another order.
     graphs = sorted(variables_of(model), key=lambda variable: str(variable.name), reverse=True)
-    found = _roots([*values.values(), *graphs])
-    slices = {holder_of(root): root for root in found if is_batch(root)}
+    found = feeding_variables([*values.values(), *graphs])
+    slices = {storage_of(root): root for root in found if is_minibatch(root)}
     containers = list(model.data_vars)
     roots = [slices.get(container, container) for container in containers]
     # A container that is cut into batches stands in the graph as their storage too.
     roots += [root for root in found if not is_length(model, root) and root not in slices]
     observers: dict[Any, list[str]] = {}
     for name, value in values.items():
-        for root in _roots([value]):
+        for root in feeding_variables([value]):
             observers.setdefault(key_of(root), []).append(name)
     taken = set(model.named_vars)
     inputs: dict[Any, ModelInput] = {}
     for root in roots:
-        key, storage = key_of(root), holder_of(root)
+        key, storage = key_of(root), storage_of(root)
         if key in inputs:
             continue
         observed_by = tuple(observers.get(key, ()))
@@ -94,7 +93,7 @@ def model_inputs(model: pm.Model) -> tuple[ModelInput, ...]:
     constants = (
         ModelInput(name, "observed", constant, constant, (name,))
         for name, value in values.items()
-        if not _roots([value])
+        if not feeding_variables([value])
         for constant in [_constant(value)]
     )
     return (*inputs.values(), *constants)
@@ -143,33 +142,9 @@ def parents_of(variable: Variable, names: Container[Any]) -> Iterator[Any]:
 
 def key_of(variable: Variable) -> Any:
     """Return what tells a variable from others; clones of one slice have it in common."""
-    if is_batch(variable):
+    if is_minibatch(variable):
         return (variable.owner.op, *variable.owner.inputs, variable.index)
     return variable
-
-
-def is_batch(variable: Variable) -> bool:
-    """Tell whether a variable is a slice of data or an item of a generator, of PyMC too."""
-    return variable.owner is not None and isinstance(variable.owner.op, MinibatchOp)
-
-
-def holder_of(variable: Variable) -> Variable:
-    """Return what holds the data that a minibatch is a slice of; a container itself."""
-    return variable.owner.inputs[variable.index or 0] if is_batch(variable) else variable
-
-
-def _roots(graphs: Iterable[Variable]) -> list[Variable]:
-    """Find minibatches, generators and shared values in graphs."""
-
-    def inputs_of(variable: Variable) -> list[Variable]:
-        return [] if variable.owner is None or is_batch(variable) else list(variable.owner.inputs)
-
-    return [
-        variable
-        for variable in walk(list(graphs), inputs_of, bfs=False)
-        if is_batch(variable)
-        or (isinstance(variable, SharedVariable) and not isinstance(variable.type, RandomType))
-    ]
 
 
 def _constant(value: Variable) -> Variable:
@@ -180,14 +155,14 @@ def _constant(value: Variable) -> Variable:
 
 
 def _role(root: Variable, observed_by: tuple[str, ...]) -> str:
-    if is_batch(root):
+    if is_minibatch(root):
         return "generator" if isinstance(root.owner.op, GeneratorOp) else "minibatch"
     return "observed" if observed_by else "input"
 
 
 def _unused(root: Variable, taken: Container[str]) -> str:
     """Return its name, with a number where it is taken: minibatches need no names of their own."""
-    name = root.name or ("minibatch" if is_batch(root) else "shared")
+    name = root.name or ("minibatch" if is_minibatch(root) else "shared")
     number = 1
     found = name
     while found in taken:

@@ -9,14 +9,13 @@ import pytest
 from pytensor.tensor.random.op import RandomVariable
 
 import bayou as by
-from bayou.models.initial_point import interpreted
+from bayou.models.interpret import compile_interpreter
 from bayou.prediction.graph.forward_graph import (
     batches_of,
     draws_in_loops,
     dtype_of,
     fingerprint,
     generators_of,
-    imputed,
     logit_of,
     open_graph,
     random_nodes,
@@ -65,7 +64,7 @@ def test_lengths_and_other_containers_are_inputs_or_constants() -> None:
     assert [length for _, length in graph.constants] == [3]
     assert list(graph.free) == ["effect"]
     inputs = [*graph.rows, *graph.fixed.values(), *generators_of(graph.outputs)]
-    evaluate = interpreted([*inputs, graph.free["effect"]], list(graph.outputs))
+    evaluate = compile_interpreter([*inputs, graph.free["effect"]], list(graph.outputs))
     generators = [np.random.default_rng(1)] * (len(inputs) - 2)
     [drawn] = evaluate(np.full(11, 1e6), np.ones(3), *generators, np.full(3, 1e7))
     assert drawn == pytest.approx(np.full(11, 3.1e7), rel=1e-5)
@@ -82,14 +81,6 @@ def test_minibatches_are_found_by_their_names() -> None:
         ValueError, match=r"must have names of their own, got 'Minibatch' twice\.\n"
     ):
         batches_of(model)
-
-
-@pytest.mark.filterwarnings("ignore:Data in y contains missing values")
-def test_parts_of_imputed_variables_are_known() -> None:
-    with pm.Model() as model:
-        pm.Normal("y", 0, 1, observed=np.ma.masked_less(X[:, 0], 3))
-        pm.Normal("z_observed", 0, 1, observed=X[:, 0])
-    assert imputed(model) == {"y", "y_observed"}
 
 
 def test_a_byte_holds_what_is_0_or_1_alone() -> None:

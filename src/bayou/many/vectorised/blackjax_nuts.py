@@ -26,7 +26,7 @@ from bayou.many.collect import lengths_of, said, seed_of
 from bayou.many.results.outcome import Outcome
 from bayou.many.vectorised.padding import RowProgram, filled_up, row_program, stacked
 from bayou.models.initial_point import start_function
-from bayou.models.whole_model import whole_model
+from bayou.models.rewrite import full_data_model
 from bayou.nuts.compiled_density import STARTS, held_of
 from bayou.nuts.sample import STATISTICS, start_error
 
@@ -66,7 +66,7 @@ def lane_outcomes(
         If the model cannot be vectorised.
     """
     program = vectorised(model)
-    start = start_function(whole_model(model), jitter=True)
+    start = start_function(full_data_model(model), jitter=True)
     run = _Run(model, program, start, int(draws), max(int(tune), 1), int(chains), entropy)
     return run.outcomes(data_sets)
 

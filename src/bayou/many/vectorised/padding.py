@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.density.program import Inputs, Program
-    from bayou.models.initial_point import Held
+    from bayou.models.interpret import ContainerValues
 
 LEAST_LENGTH = 16
 
@@ -75,7 +75,7 @@ class RowProgram:
         columns = all(variable.ndim == 1 for variable in self.program.fed)
         return columns and not self.program.data
 
-    def lane(self, held: Held) -> Lane:
+    def lane(self, held: ContainerValues) -> Lane:
         """Return the inputs that values of containers are, in the place of the present ones.
 
         Raises
@@ -183,6 +183,6 @@ def filled_up[Item](items: Sequence[Item], number: int) -> list[Item]:
     return [*items, *[items[0]] * (number - len(items))]
 
 
-def _value(variable: Any, held: Held) -> NDArray[Any]:
+def _value(variable: Any, held: ContainerValues) -> NDArray[Any]:
     value = held.get(variable.container)
     return np.asarray(variable.get_value(borrow=True) if value is None else value)

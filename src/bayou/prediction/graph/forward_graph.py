@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytensor.tensor as pt
-from pymc.data import MinibatchOp
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.compile.rewriting import inline_ofg_node
@@ -27,7 +26,8 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomGeneratorType
 from pytensor.tensor.shape import Shape, Shape_i
 
-from bayou.containers.variables.generator import GeneratorOp
+from bayou.models.inputs import feeding_variables, is_minibatch
+from bayou.models.total_size import without_total_size
 from bayou.text import digest
 
 if TYPE_CHECKING:
@@ -98,18 +98,6 @@ def predictable(model: pm.Model) -> dict[str, Variable]:
     return {variable.name: variable for variable in found}
 
 
-def imputed(model: pm.Model) -> set[str]:
-    """Return what PyMC made of observed variables with missing values: parts, and their whole."""
-    free = {variable.name for variable in model.free_RVs}
-    names = (variable.name.removesuffix("_observed") for variable in model.observed_RVs)
-    return {
-        part
-        for name in names
-        if f"{name}_unobserved" in free
-        for part in (name, f"{name}_observed")
-    }
-
-
 def batches_of(model: pm.Model) -> dict[str, Variable]:
     """Return the minibatches and generators that a model is fed by, by name.
 
@@ -120,8 +108,8 @@ def batches_of(model: pm.Model) -> dict[str, Variable]:
     """
     graphs = [*model.basic_RVs, *model.deterministics, *model.rvs_to_values.values()]
     found: dict[str, Variable] = {}
-    for root in _roots(graphs):
-        if _is_fed(root):
+    for root in feeding_variables(graphs):
+        if is_minibatch(root):
             other = found.setdefault(root.name, root)
             if _storage(other) != _storage(root):
                 raise ValueError(
@@ -133,7 +121,7 @@ def batches_of(model: pm.Model) -> dict[str, Variable]:
 
 def containers_of(graphs: Sequence[Variable]) -> list[Any]:
     """Return the containers that graphs depend on."""
-    return [root for root in _roots(graphs) if root.type.ndim or _is_fed(root)]
+    return [root for root in feeding_variables(graphs) if root.type.ndim or is_minibatch(root)]
 
 
 def read_by(model: pm.Model, names: Iterable[str], containers: Collection[Variable]) -> list[Any]:
@@ -141,7 +129,7 @@ def read_by(model: pm.Model, names: Iterable[str], containers: Collection[Variab
     known = predictable(model)
 
     def inputs_of(variable: Variable) -> list[Variable]:
-        stop = variable.owner is None or _is_fed(variable)
+        stop = variable.owner is None or is_minibatch(variable)
         return [] if stop or isinstance(variable.owner.op, Shape | Shape_i) else _inputs(variable)
 
     read = {_storage(found) for found in walk([known[name] for name in names], inputs_of)}
@@ -171,7 +159,7 @@ def open_graph(
         What other containers are to hold, in the place of what they do.
     """
     known = predictable(model)
-    asked = [_without_total_size(known[name]) for name in names]
+    asked = [without_total_size(known[name]) for name in names]
     free = [variable for variable in ancestors(asked) if variable in set(model.free_RVs)]
     places = {
         _storage(container): with_shape(container, (None, *shape))
@@ -182,7 +170,7 @@ def open_graph(
     replacements: dict[Any, Any] = {}
     fixed: dict[Any, Variable] = {}
     constants: dict[Any, int] = {}
-    for root in _roots([*asked, *free]):
+    for root in feeding_variables([*asked, *free]):
         # In a copy of a model, PyMC leaves lengths of dims tied to the original's containers.
         own = model.root.named_vars.get(root.name, root) if root.owner is None else root
         if _storage(own) in places:
@@ -311,18 +299,6 @@ def with_shape(variable: Variable, shape: tuple[int | None, ...]) -> Variable:
     return pt.TensorType(variable.type.dtype, shape=shape)(name=variable.name)
 
 
-def _roots(graphs: Sequence[Variable]) -> list[Any]:
-    """Find the containers that graphs depend on: shared values, and what feeds slices of them."""
-    return [
-        variable
-        for variable in walk(
-            list(graphs), lambda found: [] if _is_fed(found) else _inputs(found), bfs=False
-        )
-        if _is_fed(variable)
-        or (isinstance(variable, SharedVariable) and not _is_generator(variable))
-    ]
-
-
 def _is_generator(variable: Variable) -> bool:
     return isinstance(variable.type, RandomGeneratorType)
 
@@ -331,22 +307,11 @@ def _inputs(variable: Variable) -> list[Variable]:
     return [] if variable.owner is None else variable.owner.inputs
 
 
-def _is_fed(variable: Variable) -> bool:
-    return variable.owner is not None and isinstance(variable.owner.op, MinibatchOp | GeneratorOp)
-
-
 def _storage(variable: Variable) -> Any:
     """Return what copies of a container have in common."""
-    if _is_fed(variable):
+    if is_minibatch(variable):
         return (variable.owner.op, *map(_storage, variable.owner.inputs))
     return id(variable.container) if isinstance(variable, SharedVariable) else variable
-
-
-def _without_total_size(variable: Variable) -> Variable:
-    owner = variable.owner
-    if owner is not None and isinstance(owner.op, MinibatchRandomVariable):
-        return owner.inputs[0]
-    return variable
 
 
 def _opened(graphs: list[Variable]) -> list[Variable]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.errors import RowsDependError
-from bayou.models.initial_point import interpreted
+from bayou.models.interpret import compile_interpreter
 from bayou.prediction.graph.engines import generators_at, jax_covers, jax_engine, pytensor_engine
 from bayou.prediction.graph.forward_graph import (
     dtype_of,
@@ -204,7 +204,8 @@ def _trial(
     graph: Graph, inputs: Sequence[Variable], outputs: Sequence[Variable]
 ) -> Callable[..., list[NDArray[Any]]]:
     generators = generators_of(outputs)
-    evaluate = interpreted([*inputs, *graph.fixed.values(), *graph.rows, *generators], outputs)
+    arguments = [*inputs, *graph.fixed.values(), *graph.rows, *generators]
+    evaluate = compile_interpreter(arguments, outputs)
 
     def trial(values: Arrays, fixed: Arrays, rows: Arrays) -> list[NDArray[Any]]:
         try:
@@ -286,7 +287,9 @@ def _once(
     ]
     wanted = [*nodes, *single]
     generators = generators_of(wanted)
-    evaluate = interpreted([*inputs, *graph.fixed.values(), *graph.rows, *generators], wanted)
+    evaluate = compile_interpreter(
+        [*inputs, *graph.fixed.values(), *graph.rows, *generators], wanted
+    )
 
     def once(
         values: Arrays, draws: NDArray[Any], fixed: Arrays, rows: Arrays, seed: int

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.errors import RowsDependError
-from bayou.models.initial_point import interpreted
+from bayou.models.interpret import compile_interpreter
 from bayou.prediction.graph.forward_graph import (
     RandomNode,
     draws_in_loops,
@@ -81,7 +81,7 @@ def row_shapes(graph: Graph, fixed: Arrays, pieces: tuple[Arrays, Arrays]) -> di
     shapes = [graph.free[name].shape for name in names]
     inputs = [*graph.rows, *graph.fixed.values()]
     generators = generators_of(shapes)
-    evaluate = interpreted([*inputs, *generators], shapes)
+    evaluate = compile_interpreter([*inputs, *generators], shapes)
     found = [
         evaluate(*piece, *fixed, *(np.random.default_rng(0) for _ in generators))
         for piece in pieces
@@ -125,10 +125,10 @@ def try_rows(
     nodes = random_nodes(outputs)
     values = [node.value for node in nodes]
     generators = generators_of(outputs)
-    draw = interpreted([*inputs, *generators], values)
+    draw = compile_interpreter([*inputs, *generators], values)
     parts, names = _parts(nodes, outputs)
     cut = {value: value.type() for value in values}
-    compute = interpreted([*inputs, *cut.values()], graph.replaced(parts, cut))
+    compute = compile_interpreter([*inputs, *cut.values()], graph.replaced(parts, cut))
     try:
         short, long = (
             draw(*given.values(), *piece, *fixed, *(np.random.default_rng(1) for _ in generators))

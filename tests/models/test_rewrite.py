@@ -8,7 +8,8 @@ import pytensor
 import pytest
 
 import bayou as by
-from bayou.models.whole_model import minibatch_scales, whole_model
+from bayou.models.rewrite import full_data_model
+from bayou.models.total_size import minibatch_scales
 
 X = np.random.default_rng(0).normal(size=200)
 Y = np.random.default_rng(1).normal(size=200)
@@ -40,7 +41,7 @@ def log_density(model: pm.Model) -> float:
 def test_density_is_that_of_all_rows(kind: str, total_size: int | None) -> None:
     batched = regression(*batches(kind), total_size)
     expected = log_density(regression(X, Y))
-    assert log_density(whole_model(batched)) == pytest.approx(expected, rel=1e-12)
+    assert log_density(full_data_model(batched)) == pytest.approx(expected, rel=1e-12)
     assert log_density(batched) != pytest.approx(expected, rel=1e-3)
 
 
@@ -54,12 +55,12 @@ def test_integers_that_pymc_casts() -> None:
 
     batched = poisson(by.Minibatch(counts, 10))
     expected = log_density(poisson(counts))
-    assert log_density(whole_model(batched)) == pytest.approx(expected, rel=1e-12)
+    assert log_density(full_data_model(batched)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_later_data_count() -> None:
     x, y = batches("bayou")
-    function = whole_model(regression(x, y, total_size=200)).compile_logp()
+    function = full_data_model(regression(x, y, total_size=200)).compile_logp()
     x.set_value(X[::-1])
     y.set_value(Y + 1)
     expected = log_density(regression(X[::-1], Y + 1))
@@ -68,7 +69,7 @@ def test_later_data_count() -> None:
 
 def test_names_transforms_and_starting_values_stay() -> None:
     model = regression(*batches("bayou"), 200)
-    whole = whole_model(model)
+    whole = full_data_model(model)
     assert [variable.name for variable in whole.unobserved_RVs] == ["slope", "mean"]
     assert [variable.name for variable in whole.potentials] == ["pull"]
     assert [value.name for value in whole.value_vars] == ["slope_log__"]
@@ -78,7 +79,7 @@ def test_names_transforms_and_starting_values_stay() -> None:
 
 def test_model_without_minibatches_is_whole() -> None:
     model = regression(X, Y, total_size=200)
-    assert whole_model(model) is model
+    assert full_data_model(model) is model
     assert minibatch_scales(model) == {}
 
 

@@ -1,0 +1,92 @@
+"""Graphs evaluated without a compiler, for work that is too little to pay for one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+from pytensor.compile.mode import Mode
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import graph_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
+    from pytensor.link.basic import Container
+
+
+type ContainerValues = Mapping[Container, NDArray[Any]]
+"""Values by PyTensor's containers of shared variables, which clones of one variable share."""
+
+
+def compile_interpreter(
+    inputs: Sequence[Variable], outputs: Sequence[Variable]
+) -> Callable[..., list[NDArray[Any]]]:
+    """Return a function that runs graphs operation by operation, with NumPy.
+
+    Parameters of distributions are not checked, as in compiled code: where they are out of range,
+    the density is NaN or -inf.
+
+    Parameters
+    ----------
+    inputs : sequence of Variable
+        The arguments of the function.
+    outputs : sequence of Variable
+        The graphs.
+
+    Returns
+    -------
+    callable
+        (one array for each input) -> list of one array for each output.
+    """
+    # Few rewrites, no C code and no Numba: it is there in milliseconds, where compilers take
+    # seconds.
+    mode = Mode("py", "fast_compile").including("local_remove_check_parameter")
+    with pytensor.config.change_flags(cxx=""):
+        return pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")  # type: ignore[no-any-return]
+
+
+class SharedInterpreter:
+    """Interpreter of graphs that takes other values of shared variables than the present ones.
+
+    Parameters
+    ----------
+    inputs : sequence of Variable
+        The arguments besides the shared variables.
+    outputs : sequence of Variable
+        The graphs. They stay as they are.
+    """
+
+    def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> None:
+        shared = [
+            variable
+            for variable in graph_inputs(outputs)
+            if isinstance(variable, SharedVariable)
+            # Random generators stay in the graph.
+            and isinstance(variable.get_value(borrow=True), np.ndarray)
+        ]
+        arguments = [variable.type() for variable in shared]
+        graphs = clone_replace(list(outputs), dict(zip(shared, arguments, strict=True)))
+        self._containers = [variable.container for variable in shared]
+        self._function: Any = compile_interpreter([*inputs, *arguments], graphs)
+
+    @property
+    def graphs(self) -> list[Variable]:
+        """The graphs that are run, in which a random generator can be seeded."""
+        return self._function.maker.fgraph.outputs  # type: ignore[no-any-return]
+
+    def __call__(
+        self, values: Sequence[NDArray[Any]], shared_values: ContainerValues
+    ) -> list[NDArray[Any]]:
+        """Return the outputs for values of the inputs.
+
+        A shared variable that is not among ``shared_values`` has its present value.
+        """
+        present = (
+            shared_values.get(container, container.storage[0]) for container in self._containers
+        )
+        return [np.asarray(value) for value in self._function(*values, *present)]
