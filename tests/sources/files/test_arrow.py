@@ -1,4 +1,4 @@
-"""Files through pyarrow: matched by name, exact, whole, or an error that says where it is not."""
+"""Files through pyarrow: exact values, or an error that says where they are not."""
 
 import os
 import pickle
@@ -18,31 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayou.errors import SourceError
-from bayou.sources.files import arrow, ipc, parquet
-from bayou.sources.files import csv as delimited
+from bayou.sources.files import arrow, ipc
 from bayou.sources.files.arrow import ArrowSource
-
-NUMBERS = pa.table({"x": np.arange(10) / 4, "y": np.arange(10)})
-
-
-def write(path: Path, table: pa.Table, rows: int = 4) -> Path:
-    """Write a table in the format that the name tells, so many rows a block."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".parquet":
-        pq.write_table(table, path, row_group_size=rows)
-    elif path.suffix == ".csv":
-        pyarrow.csv.write_csv(table, path)
-    else:
-        compression = "zstd" if path.suffix == ".feather" else "uncompressed"
-        pyarrow.feather.write_feather(table, path, chunksize=rows, compression=compression)
-    return path
-
-
-def values(source: Any, *names: str) -> dict[str, np.ndarray]:
-    """Read all blocks."""
-    names = names or tuple(source.fields)
-    tables = [table for block in range(len(source.blocks)) for table in source.read(block, names)]
-    return {name: np.concatenate([table[name] for table in tables]) for name in names}
+from tests.sources.files.tables import NUMBERS, values, write
 
 
 def open_files() -> set[str]:
@@ -104,65 +82,6 @@ def test_any_table_comes_back_from_blocks_of_any_size(
             np.testing.assert_array_equal(array, table[name][rows], strict=True)
 
 
-def test_blocks_are_row_groups_in_pieces(tmp_path: Path, monkeypatch: Any) -> None:
-    source = ArrowSource(write(tmp_path / "a.parquet", NUMBERS))
-    assert source.blocks == (4, 4, 2)
-    assert not source.random_access
-    monkeypatch.setattr(arrow, "PIECE_BYTES", 3 * 8)
-    assert [len(table["y"]) for table in source.read(0, ["y"])] == [2, 2]
-    assert [table["y"].tolist() for table in source.read(2, ["y"])] == [[8, 9]]
-
-
-def test_a_large_row_group_is_not_held_whole(tmp_path: Path, monkeypatch: Any) -> None:
-    table = pa.table({"x": np.random.default_rng(0).normal(size=10**6)})
-    pq.write_table(table, tmp_path / "a.parquet", row_group_size=10**6, use_dictionary=False)
-    monkeypatch.setattr(arrow, "PIECE_BYTES", 2**16)
-    before = pa.total_allocated_bytes()
-    most = max(
-        pa.total_allocated_bytes() - before
-        for _ in ArrowSource(tmp_path / "a.parquet").read(0, ["x"])
-    )
-    assert most < table.nbytes / 2
-
-
-def test_a_row_group_of_one_piece_takes_no_more_than_its_values(tmp_path: Path) -> None:
-    values = np.random.default_rng(0).normal(size=(2 * 10**4, 50))
-    table = pa.table({f"x{number}": column for number, column in enumerate(values.T)})
-    pq.write_table(table, tmp_path / "a.parquet", use_dictionary=False)
-    source = ArrowSource(tmp_path / "a.parquet")
-    allocator = parquet._allocator() or pa.default_memory_pool()
-    before = allocator.bytes_allocated()
-    most = max(allocator.bytes_allocated() for _ in source.read(0, list(source.fields)))
-    assert table.nbytes <= most - before < 1.1 * table.nbytes
-
-
-def test_small_record_batches_are_one_block(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(ipc, "BLOCK_ROWS", 6)
-    assert ArrowSource(write(tmp_path / "a.arrow", NUMBERS, 3)).blocks == (6, 4)
-
-
-def test_numbers_are_not_copied(tmp_path: Path) -> None:
-    [table] = ArrowSource(write(tmp_path / "a.parquet", NUMBERS)).read(0, ["x"])
-    assert not table["x"].flags.owndata
-
-
-def test_mapped_values_are_the_readers_own(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.arrow", NUMBERS)
-    [*tables] = ArrowSource(path).read(0, ["y"])
-    path.write_bytes(b"")
-    assert [value for table in tables for value in table["y"]] == list(range(10))
-
-
-def test_dots_and_lookalikes_in_names(tmp_path: Path) -> None:
-    table = pa.table({"a": [1], "a.b": [2.5], "a.b.c": [3]})
-    source = ArrowSource(write(tmp_path / "a.parquet", table), nulls="drop")
-    assert {name: array.tolist() for name, array in values(source).items()} == {
-        "a": [1],
-        "a.b": [2.5],
-        "a.b.c": [3],
-    }
-
-
 def test_a_source_is_pickled_with_what_it_knows(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", NUMBERS)
     source = pickle.loads(pickle.dumps(ArrowSource(path)))
@@ -193,101 +112,6 @@ def test_no_file_stays_open(ending: str, tmp_path: Path, monkeypatch: Any) -> No
     assert str(path) not in open_files()
     path.unlink()
     assert held[0]["x"][0] == 0
-
-
-# Files that go together.
-
-
-@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv"])
-def test_columns_in_another_order_are_matched(ending: str, tmp_path: Path) -> None:
-    write(tmp_path / f"1.{ending}", NUMBERS)
-    write(tmp_path / f"2.{ending}", NUMBERS.select(["y", "x"]))
-    source = ArrowSource(tmp_path)
-    assert list(source.fields) == ["x", "y"]
-    np.testing.assert_array_equal(values(source)["x"], np.tile(np.arange(10) / 4, 2))
-    assert source.paths == (str(tmp_path / f"1.{ending}"), str(tmp_path / f"2.{ending}"))
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv"])
-def test_a_column_that_a_file_lacks(ending: str, order: Any, tmp_path: Path) -> None:
-    tables = [NUMBERS, NUMBERS.append_column("more", [range(10)])]
-    for place, table in enumerate(order):
-        write(tmp_path / f"{place}.{ending}", tables[table])
-    has, lacks = (str(tmp_path / f"{order.index(table)}.{ending}") for table in (1, 0))
-    with pytest.raises(ValueError, match=r"Every file must hold the same columns") as caught:
-        ArrowSource(tmp_path)
-    assert f"got `more` (int64) in {has}, not in {lacks}.\nHint: " in str(caught.value)
-    assert ArrowSource(tmp_path, columns=["y", "x"]).num_rows == 20
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (pa.int64(), pa.float64()),
-        (pa.int32(), pa.int64()),
-        (pa.float32(), pa.float64()),
-        (pa.timestamp("us"), pa.timestamp("ns")),
-        (pa.list_(pa.int64(), 1), pa.list_(pa.int64(), 2)),
-        (pa.string(), pa.dictionary(pa.int32(), pa.string())),
-    ],
-)
-def test_a_column_of_another_type(one: Any, other: Any, tmp_path: Path) -> None:
-    for number, kind in enumerate([one, other]):
-        empty = pa.table({"x": pa.array([], kind), "y": pa.array([], pa.int8())})
-        write(tmp_path / f"{number}.parquet", empty)
-    with pytest.raises(TypeError, match="`x` must be of one type in all files, got") as caught:
-        ArrowSource(tmp_path)
-    assert f"{one} in {tmp_path}/0.parquet and" in str(caught.value)
-    assert f" in {tmp_path}/1.parquet.\nHint: write" in str(caught.value)
-    with pytest.raises(ValueError, match=r"`what` must hold rows, got 2 files without any, the"):
-        ArrowSource(tmp_path, columns=["y"])
-
-
-def test_widths_of_text_and_codes_are_one_type(tmp_path: Path) -> None:
-    words = pa.array(["a", "b"])
-    for number, kind in enumerate([pa.large_string(), pa.string_view(), pa.string()]):
-        table = {"s": words.cast(kind), "c": words.dictionary_encode()}
-        if number:
-            table["c"] = pa.DictionaryArray.from_arrays(pa.array([1, 0], pa.int8()), words)
-        write(tmp_path / f"{number}.arrow", pa.table(table))
-    source = ArrowSource(tmp_path)
-    assert values(source)["s"].tolist() == ["a", "b"] * 3
-    assert values(source)["c"].tolist() == [0, 1, 1, 0, 1, 0]
-
-
-def test_columns_are_chosen(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.parquet", NUMBERS)
-    assert list(ArrowSource(path, columns=["y"]).fields) == ["y"]
-    with pytest.raises(ValueError, match=r"got 'z'.\nHint: the columns are 'x', 'y'."):
-        ArrowSource(path, columns=["z"])
-    with pytest.raises(ValueError, match=r"`columns` must name a column once, got 'x' twice."):
-        ArrowSource(path, columns=["x", "y", "x"])
-    for wrong in ("x", []):
-        with pytest.raises(ValueError, match=r"`columns` must list names of columns, at least"):
-            ArrowSource(path, columns=wrong)
-
-
-def test_a_name_that_comes_twice(tmp_path: Path) -> None:
-    table = pa.table([pa.array([1]), pa.array([2])], names=["x", "x"])
-    path = write(tmp_path / "a.parquet", table)
-    (tmp_path / "a.csv").write_text("x,x\n1,2\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"got `x` twice in .*a.csv.\nHint: rename the columns"):
-        ArrowSource(tmp_path / "a.csv")
-    with pytest.raises(ValueError, match=r"got `x` twice in .*a.parquet.\nHint: rename the col"):
-        ArrowSource(path)
-
-
-def test_decimals_are_refused(tmp_path: Path) -> None:
-    price = pa.array([1, 2], pa.decimal128(9, 2))
-    path = write(tmp_path / "a.parquet", pa.table({"price": price, "x": [1.0, 2.0]}))
-    message = r"`price` must be of a type that NumPy has, got decimal128\(9, 2\).\nHint: write it"
-    with pytest.raises(TypeError, match=message):
-        ArrowSource(path)
-    assert ArrowSource(path, columns=["x"]).num_rows == 2
-
-
-# Categories.
 
 
 def coded(words: str, table: str, ordered: bool = False) -> pa.Table:
@@ -340,50 +164,6 @@ def test_categories_of_pandas_and_polars(tmp_path: Path) -> None:
         source = ArrowSource(path)
         assert source.fields["c"].categories == ("z", "b", "a")
         assert values(source)["c"].tolist() == [1, 2, 1]
-
-
-# Folders that name columns.
-
-
-def test_folders_are_columns(tmp_path: Path) -> None:
-    for year in (2012, 2013):
-        for carrier in ("A B", "UA"):
-            folder = tmp_path / f"year={year}" / f"carrier={carrier.replace(' ', '%20')}"
-            write(folder / "rows.parquet", NUMBERS.slice(0, 5))
-    source = ArrowSource(tmp_path)
-    assert list(source.fields) == ["x", "y", "year", "carrier"]
-    assert source.fields["carrier"].categories == ("A B", "UA")
-    found = values(source, "carrier", "x", "year")
-    assert found["year"].dtype == np.int64
-    assert found["year"].tolist() == [2012] * 10 + [2013] * 10
-    assert found["carrier"].tolist() == ([0] * 5 + [1] * 5) * 2
-    assert values(source, "year")["year"].tolist() == found["year"].tolist()
-    glob = ArrowSource(tmp_path / "year=*" / "carrier=UA" / "*.parquet", columns=["carrier"])
-    assert glob.fields["carrier"].categories == ("UA",)
-    assert glob.num_rows == 10
-
-
-def test_a_folder_without_a_value_is_a_null(tmp_path: Path) -> None:
-    for year, word in (("__HIVE_DEFAULT_PARTITION__", "x"), ("2013", "__HIVE_DEFAULT_PARTITION__")):
-        write(tmp_path / f"year={year}" / f"word={word}" / "a.parquet", NUMBERS)
-    with pytest.raises(
-        ValueError, match=r"`year` must have no nulls, got one in row 10 of .*year="
-    ):
-        values(ArrowSource(tmp_path, columns=["year"]))
-    with pytest.raises(ValueError, match=r"`word` must have no nulls, got one in row 0 of"):
-        values(ArrowSource(tmp_path, columns=["word"]))
-    source = ArrowSource(tmp_path, columns=["year", "x"], nulls="drop")
-    assert (source.num_rows, source.num_dropped) == (10, 10)
-
-
-def test_a_folder_named_as_a_column(tmp_path: Path) -> None:
-    path = write(tmp_path / "x=1" / "a.parquet", NUMBERS)
-    with pytest.raises(ValueError, match=r"got `x` twice in .*\nHint: rename the folders, or pass"):
-        ArrowSource(tmp_path)
-    assert ArrowSource([path]).num_rows == 10
-
-
-# Nulls.
 
 
 def holed() -> pa.Table:
@@ -457,106 +237,6 @@ def test_nulls_in_every_row(tmp_path: Path) -> None:
         ArrowSource(path, nulls="keep")
 
 
-# CSV.
-
-
-def csv(path: Path, text: str) -> Path:
-    path.write_bytes(text.encode())
-    return path
-
-
-def test_lines_are_found_by_one_pass(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(delimited, "BLOCK_BYTES", 16)
-    lines = "".join(f"{row},{row / 2},w{row}\r\n" for row in range(50))
-    source = ArrowSource(csv(tmp_path / "a.csv", '"x", y,z\r\n' + lines.rstrip()))
-    assert len(source.blocks) > 10
-    assert source.num_rows == 50
-    assert {name: field.dtype.name for name, field in source.fields.items()} == {
-        "x": "int64",
-        " y": "float64",
-        "z": "object",
-    }
-    assert values(source)["x"].tolist() == list(range(50))
-    assert values(source)[" y"].tolist() == [row / 2 for row in range(50)]
-    assert values(source)["z"].tolist() == [f"w{row}" for row in range(50)]
-
-
-@pytest.mark.parametrize(
-    ("texts", "dtype"),
-    [
-        (["1", "2.5"], "float64"),
-        (["NA", "2"], "int64"),
-        (["1", "a"], "object"),
-        (["true", "false"], "bool"),
-        (["1", "true"], "object"),
-        (["2013-01-01", "2013-01-01 10:00:00"], "datetime64[s]"),
-        (["2013-01-01", "1.5"], "object"),
-    ],
-)
-def test_a_type_holds_all_texts_of_a_column(
-    texts: list[str], dtype: str, tmp_path: Path, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(delimited, "BLOCK_BYTES", 4)
-    path = csv(tmp_path / "a.csv", "k,x\n" + "".join(f"0,{text}\n" for text in texts))
-    source = ArrowSource(path, nulls="drop")
-    assert len(source.blocks) == 2 - ("NA" in texts)
-    assert source.fields["x"].dtype == dtype
-    assert len(values(source)["x"]) == source.num_rows
-
-
-def test_numbers_of_files_have_one_type_and_text_is_refused(tmp_path: Path) -> None:
-    csv(tmp_path / "1.csv", "x\n1\n2\n")
-    csv(tmp_path / "2.csv", "x\n0.5\n")
-    csv(tmp_path / "3.csv", "x\n")
-    np.testing.assert_array_equal(values(ArrowSource(tmp_path))["x"], [1.0, 2.0, 0.5])
-    csv(tmp_path / "4.csv", "x\noops\n")
-    with pytest.raises(TypeError, match=r"got double in .*2.csv and string in .*4.csv.\nHint: me"):
-        ArrowSource(tmp_path)
-
-
-def test_nulls_in_csv(tmp_path: Path) -> None:
-    path = csv(tmp_path / "a.csv", "x,y,word\n1,0,\n,1,a\n3,NA,b\n")
-    with pytest.raises(ValueError, match=r"`x` must have no nulls, got one in row 1 of"):
-        values(ArrowSource(path), "x")
-    source = ArrowSource(path, nulls="drop")
-    assert values(source)["x"].tolist() == [1]
-    assert values(source)["word"].tolist() == [""]
-
-
-def test_lines_that_are_wrong(tmp_path: Path) -> None:
-    path = csv(tmp_path / "a.csv", "x,y\n1,2\n3\n")
-    with pytest.raises(SourceError, match=r"got a fault in its bytes 4 to 9: CSV parse error: Row"):
-        ArrowSource(path)
-    path = csv(tmp_path / "a.csv", "\n")
-    with pytest.raises(SourceError, match=r"must begin with a line that names its columns, got n"):
-        ArrowSource(path)
-
-
-# Faults.
-
-
-def spoil(path: Path, start: int, count: int) -> None:
-    """Overwrite bytes, and leave size and time of change as they were."""
-    stat = path.stat()
-    data = bytearray(path.read_bytes())
-    data[start : start + count] = bytes(255 - byte for byte in data[start : start + count])
-    path.write_bytes(data)
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-
-def test_a_damaged_row_group(tmp_path: Path) -> None:
-    table = pa.table({"x": np.random.default_rng(0).normal(size=300)})
-    path = tmp_path / "a.parquet"
-    plain = {"use_dictionary": False, "write_page_checksum": True}
-    pq.write_table(table, path, row_group_size=100, **plain)
-    source = ArrowSource(path)
-    spoil(path, pq.read_metadata(path).row_group(1).column(0).data_page_offset + 400, 40)
-    message = r"a.parquet` must be whole, got a fault in its row group 1 \(rows 100 to 199\): .*CRC"
-    with pytest.raises(SourceError, match=message):
-        list(source.read(1, ["x"]))
-    assert len(next(source.read(2, ["x"]))["x"]) == 100
-
-
 @pytest.mark.parametrize("ending", ["parquet", "arrow", "feather"])
 def test_a_file_that_was_cut_off(ending: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"a.{ending}", NUMBERS)
@@ -582,16 +262,6 @@ def test_a_file_that_goes_or_changes(ending: str, tmp_path: Path) -> None:
     path.rename(tmp_path / "away")
     with pytest.raises(SourceError, match=r"must stay while it is read, got no such file any mor"):
         list(source.read(0, ["x"]))
-
-
-def test_a_mapped_file_that_is_cut_off_between_pieces(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(arrow, "PIECE_BYTES", 16)
-    path = write(tmp_path / "a.arrow", NUMBERS, 10)
-    pieces = ArrowSource(path).read(0, ["x"])
-    next(pieces)
-    path.write_bytes(b"")
-    with pytest.raises(SourceError, match=r"must not change while it is read, got 0 bytes"):
-        next(pieces)
 
 
 def test_fewer_rows_than_said(tmp_path: Path, monkeypatch: Any) -> None:

@@ -1,0 +1,84 @@
+"""CSV files: blocks of whole lines, one type for all texts of a column."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bayou.errors import SourceError
+from bayou.sources.files import csv as delimited
+from bayou.sources.files.arrow import ArrowSource
+from tests.sources.files.tables import values
+
+
+def csv(path: Path, text: str) -> Path:
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_lines_are_found_by_one_pass(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", 16)
+    lines = "".join(f"{row},{row / 2},w{row}\r\n" for row in range(50))
+    source = ArrowSource(csv(tmp_path / "a.csv", '"x", y,z\r\n' + lines.rstrip()))
+    assert len(source.blocks) > 10
+    assert source.num_rows == 50
+    assert {name: field.dtype.name for name, field in source.fields.items()} == {
+        "x": "int64",
+        " y": "float64",
+        "z": "object",
+    }
+    assert values(source)["x"].tolist() == list(range(50))
+    assert values(source)[" y"].tolist() == [row / 2 for row in range(50)]
+    assert values(source)["z"].tolist() == [f"w{row}" for row in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "dtype"),
+    [
+        (["1", "2.5"], "float64"),
+        (["NA", "2"], "int64"),
+        (["1", "a"], "object"),
+        (["true", "false"], "bool"),
+        (["1", "true"], "object"),
+        (["2013-01-01", "2013-01-01 10:00:00"], "datetime64[s]"),
+        (["2013-01-01", "1.5"], "object"),
+    ],
+)
+def test_a_type_holds_all_texts_of_a_column(
+    texts: list[str], dtype: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(delimited, "BLOCK_BYTES", 4)
+    path = csv(tmp_path / "a.csv", "k,x\n" + "".join(f"0,{text}\n" for text in texts))
+    source = ArrowSource(path, nulls="drop")
+    assert len(source.blocks) == 2 - ("NA" in texts)
+    assert source.fields["x"].dtype == dtype
+    assert len(values(source)["x"]) == source.num_rows
+
+
+def test_numbers_of_files_have_one_type_and_text_is_refused(tmp_path: Path) -> None:
+    csv(tmp_path / "1.csv", "x\n1\n2\n")
+    csv(tmp_path / "2.csv", "x\n0.5\n")
+    csv(tmp_path / "3.csv", "x\n")
+    np.testing.assert_array_equal(values(ArrowSource(tmp_path))["x"], [1.0, 2.0, 0.5])
+    csv(tmp_path / "4.csv", "x\noops\n")
+    with pytest.raises(TypeError, match=r"got double in .*2.csv and string in .*4.csv.\nHint: me"):
+        ArrowSource(tmp_path)
+
+
+def test_nulls_in_csv(tmp_path: Path) -> None:
+    path = csv(tmp_path / "a.csv", "x,y,word\n1,0,\n,1,a\n3,NA,b\n")
+    with pytest.raises(ValueError, match=r"`x` must have no nulls, got one in row 1 of"):
+        values(ArrowSource(path), "x")
+    source = ArrowSource(path, nulls="drop")
+    assert values(source)["x"].tolist() == [1]
+    assert values(source)["word"].tolist() == [""]
+
+
+def test_lines_that_are_wrong(tmp_path: Path) -> None:
+    path = csv(tmp_path / "a.csv", "x,y\n1,2\n3\n")
+    with pytest.raises(SourceError, match=r"got a fault in its bytes 4 to 9: CSV parse error: Row"):
+        ArrowSource(path)
+    path = csv(tmp_path / "a.csv", "\n")
+    with pytest.raises(SourceError, match=r"must begin with a line that names its columns, got n"):
+        ArrowSource(path)

@@ -1,0 +1,140 @@
+"""Columns that files have in common, by name and type; and folders that name columns."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
+import pytest
+
+from bayou.sources.files.arrow import ArrowSource
+from tests.sources.files.tables import NUMBERS, values, write
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv"])
+def test_columns_in_another_order_are_matched(ending: str, tmp_path: Path) -> None:
+    write(tmp_path / f"1.{ending}", NUMBERS)
+    write(tmp_path / f"2.{ending}", NUMBERS.select(["y", "x"]))
+    source = ArrowSource(tmp_path)
+    assert list(source.fields) == ["x", "y"]
+    np.testing.assert_array_equal(values(source)["x"], np.tile(np.arange(10) / 4, 2))
+    assert source.paths == (str(tmp_path / f"1.{ending}"), str(tmp_path / f"2.{ending}"))
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv"])
+def test_a_column_that_a_file_lacks(ending: str, order: Any, tmp_path: Path) -> None:
+    tables = [NUMBERS, NUMBERS.append_column("more", [range(10)])]
+    for place, table in enumerate(order):
+        write(tmp_path / f"{place}.{ending}", tables[table])
+    has, lacks = (str(tmp_path / f"{order.index(table)}.{ending}") for table in (1, 0))
+    with pytest.raises(ValueError, match=r"Every file must hold the same columns") as caught:
+        ArrowSource(tmp_path)
+    assert f"got `more` (int64) in {has}, not in {lacks}.\nHint: " in str(caught.value)
+    assert ArrowSource(tmp_path, columns=["y", "x"]).num_rows == 20
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (pa.int64(), pa.float64()),
+        (pa.int32(), pa.int64()),
+        (pa.float32(), pa.float64()),
+        (pa.timestamp("us"), pa.timestamp("ns")),
+        (pa.list_(pa.int64(), 1), pa.list_(pa.int64(), 2)),
+        (pa.string(), pa.dictionary(pa.int32(), pa.string())),
+    ],
+)
+def test_a_column_of_another_type(one: Any, other: Any, tmp_path: Path) -> None:
+    for number, kind in enumerate([one, other]):
+        empty = pa.table({"x": pa.array([], kind), "y": pa.array([], pa.int8())})
+        write(tmp_path / f"{number}.parquet", empty)
+    with pytest.raises(TypeError, match="`x` must be of one type in all files, got") as caught:
+        ArrowSource(tmp_path)
+    assert f"{one} in {tmp_path}/0.parquet and" in str(caught.value)
+    assert f" in {tmp_path}/1.parquet.\nHint: write" in str(caught.value)
+    with pytest.raises(ValueError, match=r"`what` must hold rows, got 2 files without any, the"):
+        ArrowSource(tmp_path, columns=["y"])
+
+
+def test_widths_of_text_and_codes_are_one_type(tmp_path: Path) -> None:
+    words = pa.array(["a", "b"])
+    for number, kind in enumerate([pa.large_string(), pa.string_view(), pa.string()]):
+        table = {"s": words.cast(kind), "c": words.dictionary_encode()}
+        if number:
+            table["c"] = pa.DictionaryArray.from_arrays(pa.array([1, 0], pa.int8()), words)
+        write(tmp_path / f"{number}.arrow", pa.table(table))
+    source = ArrowSource(tmp_path)
+    assert values(source)["s"].tolist() == ["a", "b"] * 3
+    assert values(source)["c"].tolist() == [0, 1, 1, 0, 1, 0]
+
+
+def test_columns_are_chosen(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", NUMBERS)
+    assert list(ArrowSource(path, columns=["y"]).fields) == ["y"]
+    with pytest.raises(ValueError, match=r"got 'z'.\nHint: the columns are 'x', 'y'."):
+        ArrowSource(path, columns=["z"])
+    with pytest.raises(ValueError, match=r"`columns` must name a column once, got 'x' twice."):
+        ArrowSource(path, columns=["x", "y", "x"])
+    for wrong in ("x", []):
+        with pytest.raises(ValueError, match=r"`columns` must list names of columns, at least"):
+            ArrowSource(path, columns=wrong)
+
+
+def test_a_name_that_comes_twice(tmp_path: Path) -> None:
+    table = pa.table([pa.array([1]), pa.array([2])], names=["x", "x"])
+    path = write(tmp_path / "a.parquet", table)
+    (tmp_path / "a.csv").write_text("x,x\n1,2\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"got `x` twice in .*a.csv.\nHint: rename the columns"):
+        ArrowSource(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match=r"got `x` twice in .*a.parquet.\nHint: rename the col"):
+        ArrowSource(path)
+
+
+def test_decimals_are_refused(tmp_path: Path) -> None:
+    price = pa.array([1, 2], pa.decimal128(9, 2))
+    path = write(tmp_path / "a.parquet", pa.table({"price": price, "x": [1.0, 2.0]}))
+    message = r"`price` must be of a type that NumPy has, got decimal128\(9, 2\).\nHint: write it"
+    with pytest.raises(TypeError, match=message):
+        ArrowSource(path)
+    assert ArrowSource(path, columns=["x"]).num_rows == 2
+
+
+def test_folders_are_columns(tmp_path: Path) -> None:
+    for year in (2012, 2013):
+        for carrier in ("A B", "UA"):
+            folder = tmp_path / f"year={year}" / f"carrier={carrier.replace(' ', '%20')}"
+            write(folder / "rows.parquet", NUMBERS.slice(0, 5))
+    source = ArrowSource(tmp_path)
+    assert list(source.fields) == ["x", "y", "year", "carrier"]
+    assert source.fields["carrier"].categories == ("A B", "UA")
+    found = values(source, "carrier", "x", "year")
+    assert found["year"].dtype == np.int64
+    assert found["year"].tolist() == [2012] * 10 + [2013] * 10
+    assert found["carrier"].tolist() == ([0] * 5 + [1] * 5) * 2
+    assert values(source, "year")["year"].tolist() == found["year"].tolist()
+    glob = ArrowSource(tmp_path / "year=*" / "carrier=UA" / "*.parquet", columns=["carrier"])
+    assert glob.fields["carrier"].categories == ("UA",)
+    assert glob.num_rows == 10
+
+
+def test_a_folder_without_a_value_is_a_null(tmp_path: Path) -> None:
+    for year, word in (("__HIVE_DEFAULT_PARTITION__", "x"), ("2013", "__HIVE_DEFAULT_PARTITION__")):
+        write(tmp_path / f"year={year}" / f"word={word}" / "a.parquet", NUMBERS)
+    with pytest.raises(
+        ValueError, match=r"`year` must have no nulls, got one in row 10 of .*year="
+    ):
+        values(ArrowSource(tmp_path, columns=["year"]))
+    with pytest.raises(ValueError, match=r"`word` must have no nulls, got one in row 0 of"):
+        values(ArrowSource(tmp_path, columns=["word"]))
+    source = ArrowSource(tmp_path, columns=["year", "x"], nulls="drop")
+    assert (source.num_rows, source.num_dropped) == (10, 10)
+
+
+def test_a_folder_named_as_a_column(tmp_path: Path) -> None:
+    path = write(tmp_path / "x=1" / "a.parquet", NUMBERS)
+    with pytest.raises(ValueError, match=r"got `x` twice in .*\nHint: rename the folders, or pass"):
+        ArrowSource(tmp_path)
+    assert ArrowSource([path]).num_rows == 10
