@@ -1,4 +1,4 @@
-"""Reads the columns that a new data container names: their kinds, categories and rows."""
+"""Reads the named columns of a new container: their categories, and all rows or a window."""
 
 from __future__ import annotations
 
@@ -8,55 +8,50 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor
 
-from bayou.containers.reading.column_reader import (
-    Columns,
-    kind_of,
-    opened_columns,
-    readers,
-    refuse_lacking,
-    table_of,
+from bayou.containers.reading.categories import category_table
+from bayou.containers.reading.column_matching import (
+    check_has_columns,
+    open_columns,
+    require_table,
 )
+from bayou.containers.reading.column_reader import WantedColumns, column_readers
+from bayou.containers.reading.columns import ColumnKind, Columns, kind_of
 from bayou.containers.reading.dropped_rows import AllRows
 from bayou.containers.variables.resident_rows import Resident, read_resident
 from bayou.feeding.layout import Layout
 from bayou.feeding.memory import default_window
 from bayou.feeding.read import read_rows
 from bayou.feeding.window_reader import count_blocks
-from bayou.sources.base.text_codes import as_text_hint, distinct
 from bayou.sources.derived.recoded import Recoded
-from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    import pymc as pm
     from numpy.typing import NDArray
 
+    from bayou.containers.reading.column_options import ColumnOptions
     from bayou.containers.reading.column_reader import ColumnReader
-    from bayou.containers.variables.dims import Dims, Labels
-    from bayou.sources.base.field import Field
     from bayou.sources.base.source import Column
-    from bayou.sources.named_columns import Opened
-
-WAYS = ("refuse", "impute", "drop")
 
 
 @dataclass(frozen=True, eq=False)
 class NewColumns:
-    """What a new container is built from.
+    """The columns of a new container, read.
 
     Attributes
     ----------
     columns : Columns
-        The columns, and what is done with them.
-    values : ndarray
-        All rows, as the container holds them; those in memory, of a source that is beyond it.
+        What the container notes about its columns.
+    values : ndarray, shape (rows, ...)
+        All rows, as the container holds them; the first window of a source that does not fit.
     missing : ndarray of bool, of the same shape
-        Which values are missing.
+        True where a value is missing.
     labels : pandas.Index or None
-        Of the rows.
+        The index of the rows, if the table has one.
     resident : Resident or None
-        The rows in memory, of a source that has more.
+        The window, of a source that does not fit.
     """
 
     columns: Columns
@@ -67,238 +62,122 @@ class NewColumns:
 
     @property
     def rows(self) -> AllRows:
-        """All rows, with those that are to be left out."""
-        lacking = np.zeros(len(self.values), dtype=bool)
+        """All rows, and which are to be dropped."""
         if self.columns.missing == "drop":
-            lacking = self.missing.reshape(len(lacking), -1).any(axis=1)
-        return AllRows(self.values, lacking)
-
-    def feature_labels(self, dims: Dims) -> dict[str, Labels]:
-        """Return the names of the columns as labels of the dim of a matrix's last axis, if any."""
-        if not self.columns.is_matrix or dims[1] is None:
-            return {}
-        return {dims[1]: self.columns.names}
+            return AllRows.without_missing(self.values, self.missing)
+        return AllRows.complete(self.values)
 
 
-@dataclass(frozen=True)
-class Options:
-    """The arguments of ``Data`` that say what becomes of columns, which were checked."""
-
-    names: tuple[str, ...]
-    is_matrix: bool
-    categories: str | None
-    unknown: str | None
-    missing: str
-
-
-def read_new(
-    model: Any, name: str, value: Any, options: Options, in_memory_size: int | None
+def read_new_columns(
+    model: pm.Model, value: Any, options: ColumnOptions, in_memory_size: int | None
 ) -> NewColumns:
-    """Read the named columns of a table for a new container."""
-    names, missing = options.names, options.missing
-    table = table_of(value, f"`value` of data container {name!r}, which has `columns`,")
-    refuse_lacking(table, {name: names})
-    if missing != "refuse":
+    """Read the named columns of a table for a new container.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model that the container joins; it stays as it is.
+    value : frame, dataset, mapping of str to array_like, or Source
+        The table.
+    options : ColumnOptions
+        The columns, and what becomes of them.
+    in_memory_size : int or None
+        The number of rows of a source to read; None for all that memory is free for.
+
+    Raises
+    ------
+    TypeError
+        If the value has no named columns, or a column is of a kind that the options are not for.
+    ValueError
+        If columns are missing, values are missing or cannot be represented, or the options need
+        all rows of a source that does not fit in memory.
+    """
+    name, names = options.container, options.names
+    argument = f"`value` of data container {name!r}"
+    table = require_table(value, f"{argument}, which has `columns`,")
+    check_has_columns(table, {name: names})
+    if options.missing != "refuse":
+        # Nulls of a lazy query must be seen, which a source refuses: collect it.
         table = table.collected(names)
-    opened = opened_columns(table, names, f"`value` of data container {name!r}")
+    opened = open_columns(table, names, argument)
     fields = [opened.source.fields[column] for column in names]
-    _check_fields(name, fields, options)
-    found = None
+    options.check_fields(fields)
+    categories = None
     if options.categories is not None:
-        found = _table(model, name, opened, fields[0], options.categories, options.unknown)
+        categories = category_table(
+            model, name, opened.source, fields[0], options.categories, options.unknown
+        )
     columns = Columns(
         names=names,
         is_matrix=options.is_matrix,
-        categories=found,
+        categories=categories,
         categories_dim=options.categories,
         unknown=options.unknown,
-        missing=missing,
+        missing=options.missing,
         num_dropped=0,
         source=table.words,
-        dates=tuple(field.name for field in fields if kind_of(field) == "dates"),
+        dates=tuple(field.name for field in fields if kind_of(field) is ColumnKind.DATES),
     )
-    reader = readers(opened, {name: (name, columns, None)})[name]
-    if table.is_in_memory:
-        if in_memory_size is not None:
-            raise ValueError(
-                f"`in_memory_size` must come with a source, got {in_memory_size} for a "
-                f"{table.words}.\nHint: leave it out; the columns are in memory already."
-            )
-    elif missing == "refuse":
-        return _of_source(reader, in_memory_size)
-    else:
-        _check_whole(name, reader.column, missing, in_memory_size)
-    [array] = read_all([reader.column])
-    values, lacking = reader.split(array)
-    if missing == "impute" and lacking.any():
-        values, _ = replace(reader, dtype=np.dtype(pytensor.config.floatX)).split(array)
-    if missing == "refuse":
-        reader.refuse_missing(lacking)
-    return NewColumns(columns, values, lacking, table.labels(names))
+    reader = column_readers(opened, {name: WantedColumns(name, columns)})[name]
+    if not table.is_in_memory:
+        if options.missing == "refuse":
+            return _read_source(reader, in_memory_size)
+        _check_fits(reader, in_memory_size)
+    elif in_memory_size is not None:
+        raise ValueError(
+            f"`in_memory_size` must come with a source, got {in_memory_size} for a "
+            f"{table.words}.\nHint: leave it out; the columns are in memory already."
+        )
+    return _read_table(reader, table.labels(names))
 
 
-def read_all(columns: Sequence[Column]) -> Sequence[NDArray[Any]]:
-    """Return all rows of some columns of one source."""
+def _read_table(reader: ColumnReader, labels: pd.Index[Any] | None) -> NewColumns:
+    """Read all rows of columns."""
+    [array] = read_all_rows([reader.column])
+    values, missing = reader.split_missing(array)
+    if reader.columns.missing == "impute" and missing.any():
+        # PyMC imputes floats: NaN marks the missing ones.
+        floats = replace(reader, dtype=np.dtype(pytensor.config.floatX))
+        values, _ = floats.split_missing(array)
+    if reader.columns.missing == "refuse":
+        reader.check_none_missing(missing)
+    return NewColumns(reader.columns, values, missing, labels)
+
+
+def read_all_rows(columns: Sequence[Column]) -> Sequence[NDArray[Any]]:
+    """Return all rows of some columns of one source, one array for each column."""
     blocks = count_blocks(columns[0].source, columns[0].names[0])
     return read_rows(Layout(tuple(columns)), blocks, 0, sum(blocks))
 
 
-def read_options(
-    name: str, columns: Any, categories: str | None, unknown: str | None, missing: str
-) -> Options:
-    """Check the arguments of ``Data`` that say what becomes of columns."""
-    if missing not in WAYS:
-        raise ValueError(
-            f"`missing` must be one of {listed(WAYS)}, got {missing!r}.\n"
-            "Hint: 'refuse' makes a missing value an error, 'impute' has PyMC draw it where the "
-            "container is observed, and 'drop' leaves out its row."
-        )
-    options = {"categories": categories, "unknown": unknown}
-    for option, given in options.items():
-        if given is not None and not isinstance(given, str):
-            raise TypeError(
-                f"`{option}` of data container {name!r} must be a string, got {given!r}.\n"
-                "Hint: `categories='carriers'` names the dim of the categories, `unknown='other'` "
-                "the category of all that are not among them."
-            )
-    if columns is None:
-        given_options = [option for option, given in options.items() if given is not None]
-        given_options += ["missing"] if missing != "refuse" else []
-        if given_options:
-            raise ValueError(
-                f"`{given_options[0]}` of data container {name!r} must come with `columns`, got "
-                "none.\nHint: pass a frame or a dict of arrays, and columns='late'."
-            )
-    elif unknown is not None and categories is None:
-        raise ValueError(
-            f"`unknown` of data container {name!r} must come with `categories`, got {unknown!r} "
-            "alone.\nHint: name the dim of the categories, such as categories='carriers'."
-        )
-    elif categories is not None and not isinstance(columns, str):
-        raise ValueError(
-            f"`categories` of data container {name!r} must come with one column, got "
-            f"columns={columns!r}.\n"
-            "Hint: make a container of each, such as columns='carrier'; several may share a dim."
-        )
-    elif categories is not None and missing == "impute":
-        raise ValueError(
-            f"`missing` of data container {name!r} must be 'refuse' or 'drop' with `categories`, "
-            "got 'impute', which would leave NaN among the codes.\n"
-            "Hint: fill the column with a category of its own, such as 'unknown', or pass "
-            "missing='drop'."
-        )
-    names = () if columns is None else _read_names(name, columns)
-    return Options(names, not isinstance(columns, str), categories, unknown, missing)
-
-
-def _read_names(name: str, columns: Any) -> tuple[str, ...]:
-    """Return the names that the argument `columns` lists."""
-    names = (columns,) if isinstance(columns, str) else columns
-    listing = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
-    if not listing or not names:
-        raise TypeError(
-            f"`columns` of data container {name!r} must be a name or a list of names, as text, got "
-            f"{columns!r}.\nHint: columns='late' gives a vector, columns=['distance', 'hour'] a "
-            "matrix."
-        )
-    twice = [column for column in names if names.count(column) > 1]
-    if twice:
-        raise ValueError(
-            f"`columns` of data container {name!r} must name a column once, got {twice[0]!r} "
-            "twice.\nHint: leave one of them out."
-        )
-    return tuple(names)
-
-
-def _check_fields(name: str, fields: list[Field], options: Options) -> None:
-    for field in fields:
-        kind = kind_of(field)
-        coded = kind == "text or categories"
-        if coded and options.categories is None:
-            hint = (
-                "leave it out, and make a container of it alone"
-                if options.is_matrix
-                else f"name the dim of its categories, such as categories={field.name + 's'!r}"
-            )
-            raise TypeError(
-                f"The column {field.name!r} of data container {name!r} must hold numbers, booleans "
-                f"or dates, got {kind}.\nHint: {hint}; codes stand for them then."
-            )
-        if not coded and options.categories is not None:
-            raise TypeError(
-                f"The column {field.name!r} of data container {name!r} must hold text or "
-                f"categories where it has `categories`, got {kind}.\nHint: leave `categories` out, "
-                f"or {as_text_hint(field.name)}."
-            )
-        if not coded and kind not in ("numbers or booleans", "dates"):
-            raise TypeError(
-                f"The column {field.name!r} of data container {name!r} must hold numbers, "
-                f"booleans, dates, text or categories, got {kind}.\n"
-                "Hint: make numbers of it first, such as with `.dt.total_seconds()`."
-            )
-
-
-def _table(
-    model: Any, name: str, opened: Opened, field: Field, dim: str, unknown: str | None
-) -> tuple[str, ...]:
-    """Return what codes stand for: the labels of the dim if it has some, or what the column has."""
-    if dim in model.coords:
-        labels = model.coords[dim]
-        if labels is None:
-            raise ValueError(
-                f"`categories` of data container {name!r} must name a dim with labels, got "
-                f"{dim!r}, which has none.\nHint: name another dim, or give it labels."
-            )
-        table = tuple(map(str, labels))
-        if unknown is not None and unknown not in table:
-            raise ValueError(
-                f"`unknown` of data container {name!r} must be a label of the dim {dim!r}, which "
-                f"the model has already, got {unknown!r}.\nHint: the labels are {listed(table)}."
-            )
-    else:
-        found = field.categories
-        if found is None:
-            texts: set[str] = set()
-            for block in range(len(opened.source.blocks)):
-                for rows in opened.source.read(block, [field.name]):
-                    texts |= set(distinct(field, rows[field.name]))
-            found = tuple(sorted(texts))
-        table = found if unknown is None or unknown in found else (*found, unknown)
-    if not table or len(set(table)) < len(table):
-        raise ValueError(
-            f"`categories` of data container {name!r} must differ, and be one at least, got "
-            f"{listed(table) or 'none'}.\nHint: look at the values of the column {field.name!r}."
-        )
-    return table
-
-
-def _of_source(reader: ColumnReader, in_memory_size: int | None) -> NewColumns:
-    """Read rows of a source: all of them, or as many as are to be in memory."""
+def _read_source(reader: ColumnReader, in_memory_size: int | None) -> NewColumns:
+    """Read rows of a source: all of them, or the first window."""
     column = reader.column.astype(reader.dtype) if reader.dtype.kind == "f" else reader.column
-    what = f"`value` of data container {reader.name!r}"
-    resident = read_resident(column, in_memory_size, what)
+    argument = f"`value` of data container {reader.name!r}"
+    resident = read_resident(column, in_memory_size, argument)
     if not resident.is_complete and isinstance(column.source, Recoded):
+        # The fit reads later windows from the source itself, without the conversion.
         raise ValueError(
-            f"{what} must fit in memory where text or dates are converted, got {resident.size} of "
-            f"{resident.num_rows} rows in memory.\n"
-            "Hint: raise `in_memory_size`, or write text as categories (an Arrow dictionary with "
-            "the same labels as the dim) and dates as numbers where the data are kept."
+            f"{argument} must fit in memory where text or dates are converted, got "
+            f"{resident.size} of {resident.num_rows} rows in memory.\n"
+            "Hint: raise `in_memory_size`, or store text as categories (an Arrow dictionary with "
+            "the same labels as the dim) and dates as numbers in the source itself."
         )
     values = reader.values(resident.array)
     missing = np.zeros(values.shape, dtype=bool)
-    return NewColumns(
-        reader.columns, values, missing, None, None if resident.is_complete else resident
-    )
+    window = None if resident.is_complete else resident
+    return NewColumns(reader.columns, values, missing, None, window)
 
 
-def _check_whole(name: str, column: Column, missing: str, in_memory_size: int | None) -> None:
-    """Refuse missing values in a source that is not read as a whole."""
+def _check_fits(reader: ColumnReader, in_memory_size: int | None) -> None:
+    """Check that all rows of a source are read, so that all of its missing values are seen."""
+    column = reader.column
     num_rows = column.num_rows
     if in_memory_size is not None or (
         num_rows is not None and default_window(column.source, column.names) < num_rows
     ):
         raise ValueError(
-            f"`missing` of data container {name!r} must be 'refuse' for rows that are not all in "
-            f"memory, got {missing!r}.\n"
-            "Hint: leave out the rows where the source is opened: bayou.scan(..., nulls='drop')."
+            f"`missing` of data container {reader.name!r} must be 'refuse' for rows that are not "
+            f"all in memory, got {reader.columns.missing!r}.\n"
+            "Hint: drop the rows when the source is opened: bayou.scan(..., nulls='drop')."
         )

@@ -1,4 +1,7 @@
-"""Reads the new values of data containers: arrays by the names of containers, columns by theirs."""
+"""Reads the argument `new_data` of ``set_data``: values by container, or a table by its columns.
+
+Every value is read, matched and cast before anything in the model changes.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ import pandas as pd
 from pymc.exceptions import ShapeError
 from pytensor.compile.sharedvalue import SharedVariable
 
-from bayou.containers.reading.column_reader import columns_of, matched, refuse_beyond, table_of
+from bayou.containers.reading.categories import check_codes
+from bayou.containers.reading.column_matching import match_columns, require_table
+from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.dropped_rows import AllRows
 from bayou.containers.reading.labelled_array import LabelledArray, to_array
-from bayou.containers.reading.new_columns import read_all
+from bayou.containers.reading.new_columns import read_all_rows
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.imputation import check_imputed
 from bayou.sources.named_columns import Named, named
@@ -23,50 +28,54 @@ from bayou.text import listed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pymc as pm
     from numpy.typing import NDArray
+    from pytensor.tensor.sharedvar import TensorSharedVariable
 
     from bayou.containers.reading.column_reader import ColumnReader
+    from bayou.containers.reading.columns import Columns
     from bayou.containers.variables.dims import Labels
+
+# The groups of variables of a model, by the attribute that lists them.
+_VARIABLE_KINDS = {
+    "free_RVs": "free random variable",
+    "observed_RVs": "observed random variable",
+    "deterministics": "deterministic",
+    "potentials": "potential",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class NewValues:
-    """What a container is to hold.
+    """The new values of a container.
 
     Attributes
     ----------
     table : LabelledArray
         The values of all rows, with the index of each axis that has one.
-    lacking : ndarray of bool, shape (rows,), optional
-        Which rows are to be left out.
     source : str
-        Where the rows came from, in words.
+        Where the rows came from, for messages.
+    rows : AllRows
+        The same values, and which rows are to be dropped. Not for a value without axes.
     """
 
     table: LabelledArray
     source: str
-    lacking: NDArray[np.bool_] | None = None
-
-    @property
-    def rows(self) -> AllRows:
-        """All rows, with those that are to be left out."""
-        array = self.table.array
-        lacking = self.lacking
-        return AllRows(array, np.zeros(len(array), dtype=bool) if lacking is None else lacking)
+    rows: AllRows | None
 
 
 def read_values(
-    model: Any, new_data: Any, given: Mapping[str, Labels]
-) -> dict[SharedVariable, NewValues]:
-    """Read what the argument `new_data` of ``set_data`` brings, for each container.
+    model: pm.Model, new_data: Any, coords: Mapping[str, Labels]
+) -> dict[TensorSharedVariable, NewValues]:
+    """Read the argument `new_data` of ``set_data``, for each container that it has values for.
 
     Parameters
     ----------
     model : pymc.Model
-        That has the containers.
+        The model that has the containers; it stays as it is.
     new_data : mapping or table
         Values by the names of containers, or columns by theirs.
-    given : mapping of str to tuple
+    coords : mapping of str to tuple
         The new labels of dims.
     """
     if not _is_by_container(model, new_data):
@@ -76,9 +85,9 @@ def read_values(
                 "no named columns either.\n"
                 "Hint: call `set_data({'x': values})`, or `set_data(frame)`."
             )
-        table = table_of(new_data, "`new_data`")
+        table = require_table(new_data, "`new_data`")
         return _read_columns(model, table, _fed_by(model, table), "`new_data`")
-    values: dict[SharedVariable, NewValues] = {}
+    values: dict[TensorSharedVariable, NewValues] = {}
     for name, value in new_data.items():
         variable = _container(model, name)
         if variable in values:
@@ -86,61 +95,80 @@ def read_values(
                 f"`new_data` must name a container once, got {variable.name!r} twice.\n"
                 "Hint: name it with or without the model's prefix, not both."
             )
-        values[variable] = _read_value(model, variable, value, given)
+        values[variable] = _read_value(model, variable, value, coords)
     return values
 
 
-def check_features(model: Any, variable: Any, given: Mapping[str, Labels]) -> None:
-    """Refuse labels for the columns of a matrix that are not their names."""
+def check_features(
+    model: pm.Model, variable: TensorSharedVariable, coords: Mapping[str, Labels]
+) -> None:
+    """Check that new labels of a matrix's columns are the names of the columns.
+
+    Raises
+    ------
+    ValueError
+        If they are not: the columns of a container stay those that it was built from.
+    """
     columns = columns_of(variable)
     if columns is None or not columns.is_matrix:
         return
     dim = dims_of(model, variable)[1]
-    if dim is not None and given.get(dim, columns.names) != columns.names:
+    if dim is not None and coords.get(dim, columns.names) != columns.names:
         raise ValueError(
             f"`coords[{dim!r}]` must be the columns of data container {variable.name!r}, "
-            f"{columns.names}, got {given[dim]}.\n"
+            f"{columns.names}, got {coords[dim]}.\n"
             "Hint: leave it out, or build a container of other columns."
         )
 
 
-def _is_by_container(model: Any, new_data: Any) -> bool:
-    """Whether new data map names of containers, and not of columns, to values."""
+def exports_index(variable: TensorSharedVariable) -> bool:
+    """Whether the index of a container's values labels its dims."""
+    return bool(getattr(variable.tag, "export_index_as_coords", False))
+
+
+def is_container(model: pm.Model, name: Any) -> bool:
+    """Whether a name is that of a data container, as ``model[name]`` looks it up."""
+    variable = _look_up(model, name)
+    return variable is not None and variable in model.data_vars
+
+
+def _look_up(model: pm.Model, name: Any) -> Any:
+    """Return the variable of a name, with or without the model's prefix; None if there is none."""
+    try:
+        return model[name]
+    # PyMC's look-up raises any of these, by whether the name is text and has a prefix.
+    except (KeyError, ValueError, AttributeError):
+        return None
+
+
+def _is_by_container(model: pm.Model, new_data: Any) -> bool:
+    """Whether new data map the names of containers, and not those of columns, to values."""
     if not isinstance(new_data, Mapping):
         return False
-    columns = {name for variable in model.root.data_vars for name in _columns(variable)}
+    columns = {name for variable in model.root.data_vars for name in _column_names(variable)}
     containers = {key for key in new_data if is_container(model, key)}
-    # A container may have the name of its column; another key then tells what is meant.
+    # A container may have the name of its column; then the other keys decide.
     return (
         bool(containers - columns) or len(containers) == len(new_data) or not columns & {*new_data}
     )
 
 
-def is_container(model: Any, name: Any) -> bool:
-    """Whether a name is that of a data container, as ``model[name]`` finds it."""
-    try:
-        variable = model[name]
-    except (KeyError, ValueError, AttributeError):
-        return False
-    return variable in model.data_vars
-
-
-def _columns(variable: Any) -> tuple[str, ...]:
+def _column_names(variable: TensorSharedVariable) -> tuple[str, ...]:
     columns = columns_of(variable)
     return () if columns is None else columns.names
 
 
-def _fed_by(model: Any, table: Named) -> list[SharedVariable]:
-    """Return the containers that a table feeds: those that share their first dim all or none."""
-    groups: dict[Any, list[Any]] = {}
+def _fed_by(model: pm.Model, table: Named) -> list[TensorSharedVariable]:
+    """Return the containers that a table has columns for: of each first dim all, or none."""
+    groups: dict[str | TensorSharedVariable, list[TensorSharedVariable]] = {}
     for variable in model.root.data_vars:
         if columns_of(variable) is not None:
             first = dims_of(model, variable)[0]
             groups.setdefault(variable if first is None else first, []).append(variable)
-    meant = [
+    fed = [
         group
         for group in groups.values()
-        if any(name in table.names for variable in group for name in _columns(variable))
+        if any(name in table.names for variable in group for name in _column_names(variable))
     ]
     if not groups:
         raise TypeError(
@@ -148,129 +176,133 @@ def _fed_by(model: Any, table: Named) -> list[SharedVariable]:
             f"{table.words}.\nHint: call `set_data({{'x': values}})`, or build containers with "
             "`columns=`."
         )
-    return [variable for group in meant or groups.values() for variable in group]
+    # A table with no column at all of the model: match all, which lists what is missing.
+    return [variable for group in fed or groups.values() for variable in group]
 
 
 def _read_columns(
-    model: Any, table: Named, variables: Iterable[Any], what: str
-) -> dict[SharedVariable, NewValues]:
-    """Read the columns of containers from one table."""
+    model: pm.Model, table: Named, variables: Iterable[TensorSharedVariable], argument: str
+) -> dict[TensorSharedVariable, NewValues]:
+    """Read the columns of containers from one table, in one pass."""
     chosen = list(variables)
     if any(variable.tag.columns.missing != "refuse" for variable in chosen):
-        held = [name for v in chosen for name in _columns(v) if name in table.names]
-        table = table.collected(held) if held else table
-    found = matched(model, table, chosen, what)
-    arrays = read_all([reader.column for reader in found.values()])
+        names = [name for v in chosen for name in _column_names(v) if name in table.names]
+        table = table.collected(names) if names else table
+    readers = match_columns(model, table, chosen, argument)
+    arrays = read_all_rows([reader.column for reader in readers.values()])
     return {
-        variable: _of_rows(variable, table, reader, array)
-        for (variable, reader), array in zip(found.items(), arrays, strict=True)
+        variable: _read_rows(variable, table, reader, array)
+        for (variable, reader), array in zip(readers.items(), arrays, strict=True)
     }
 
 
-def _of_rows(variable: Any, table: Named, reader: ColumnReader, array: NDArray[Any]) -> NewValues:
-    values, missing = reader.split(array)
-    if reader.columns.missing == "refuse":
-        reader.refuse_missing(missing)
-    elif reader.columns.missing == "impute":
-        check_imputed(variable, missing)
+def _read_rows(
+    variable: TensorSharedVariable, table: Named, reader: ColumnReader, array: NDArray[Any]
+) -> NewValues:
+    """Turn rows of columns into the new values of a container."""
+    values, missing = reader.split_missing(array)
     _check_shape(variable, values.shape)
     labels = (table.labels(reader.columns.names),) + (None,) * (values.ndim - 1)
-    lacking = None
-    if reader.columns.missing == "drop":
-        lacking = missing.reshape(len(missing), -1).any(axis=1)
-    return NewValues(LabelledArray(values, labels), table.words, lacking)
+    rows = AllRows.complete(values)
+    match reader.columns.missing:
+        case "refuse":
+            reader.check_none_missing(missing)
+        case "impute":
+            check_imputed(variable, missing)
+        case "drop":
+            rows = AllRows.without_missing(values, missing)
+    return NewValues(LabelledArray(values, labels), table.words, rows)
 
 
 def _read_value(
-    model: Any, variable: SharedVariable, value: Any, given: Mapping[str, Labels]
+    model: pm.Model, variable: TensorSharedVariable, value: Any, coords: Mapping[str, Labels]
 ) -> NewValues:
-    """Read the new value of a container: of its dtype, rank and static shape."""
-    columns = columns_of(variable)
-    words, what = type(value).__name__, f"`new_data[{variable.name!r}]`"
-    if columns is not None:
-        table = named(value)
-        if table is not None and not table.is_series:
-            return _read_columns(model, table, [variable], what)[variable]
-        held_otherwise = columns.categories is not None or columns.dates
-        if not columns.is_matrix and not (held_otherwise and _are_numbers(value)):
-            index = value.index if isinstance(value, pd.Series) else None
-            column = Named(columns.names, words, {columns.names[0]: value}, index)
-            return _read_columns(model, column, [variable], what)[variable]
-    if isinstance(value, pd.DataFrame) and exports(variable) and variable.type.ndim == 2:
-        value = _columns_in_order(model, dims_of(model, variable)[1], value, given)
-    table_of_value = to_array(value, what, variable.type.dtype)
-    array = table_of_value.array
+    """Read the new value of one container."""
+    columns, argument = columns_of(variable), f"`new_data[{variable.name!r}]`"
+    table = None if columns is None else _as_table(columns, value)
+    if table is not None:
+        return _read_columns(model, table, [variable], argument)[variable]
+    if isinstance(value, pd.DataFrame) and exports_index(variable) and variable.type.ndim == 2:
+        value = _columns_in_order(model, dims_of(model, variable)[1], value, coords)
+    labelled = to_array(value, argument, variable.type.dtype)
+    array = labelled.array
     _check_shape(variable, array.shape)
     if columns is not None and columns.is_matrix and array.shape[1] != len(columns.names):
         raise ShapeError(
-            f"{what} must have a column for each of {listed(columns.names)}, got a value of shape "
-            f"{array.shape}.\nHint: pass a frame, whose columns are matched by name."
+            f"{argument} must have a column for each of {listed(columns.names)}, got a value of "
+            f"shape {array.shape}.\nHint: pass a frame, whose columns are matched by name."
         )
     if columns is not None and columns.categories is not None:
-        refuse_beyond(what, array, columns.categories)
-    return NewValues(table_of_value, words)
+        check_codes(argument, array, columns.categories)
+    rows = AllRows.complete(array) if array.ndim else None
+    return NewValues(labelled, type(value).__name__, rows)
+
+
+def _as_table(columns: Columns, value: Any) -> Named | None:
+    """Return the value of a container of columns as a table; None if it is to be read as it is.
+
+    A vector of one column is a table with that column, unless it is codes or days already.
+    """
+    table = named(value)
+    if table is not None and not table.is_series:
+        return table
+    is_converted = columns.categories is not None or bool(columns.dates)
+    if columns.is_matrix or (is_converted and _are_numbers(value)):
+        return None
+    [name] = columns.names
+    index = value.index if isinstance(value, pd.Series) else None
+    return Named(columns.names, type(value).__name__, {name: value}, index)
 
 
 def _are_numbers(value: Any) -> bool:
-    """Whether a value is codes or days, as a container holds them, and not text or dates."""
+    """Whether a value is numbers, such as codes or days, and not text or dates."""
     dtype = getattr(value, "dtype", None)
     if isinstance(dtype, np.dtype):
         return dtype.kind in "biuf"
     return dtype is None and np.asarray(value).dtype.kind in "biuf"
 
 
-def _check_shape(variable: Any, shape: tuple[int, ...]) -> None:
-    what, static = f"`new_data[{variable.name!r}]`", variable.type.shape
+def _check_shape(variable: TensorSharedVariable, shape: tuple[int, ...]) -> None:
+    """Check that a new value has the rank of its container, and its static shape."""
+    argument, static = f"`new_data[{variable.name!r}]`", variable.type.shape
     if len(shape) != len(static):
         raise ShapeError(
-            f"{what} must have {len(static)} axes like its container, "
+            f"{argument} must have {len(static)} axes like its container, "
             f"got a value of shape {shape}.\n"
             "Hint: a container keeps its rank; create another one for values of another rank."
         )
     if any(fixed not in (None, size) for fixed, size in zip(static, shape, strict=True)):
         raise ShapeError(
-            f"{what} must fit the static shape {static} of its container, "
+            f"{argument} must fit the static shape {static} of its container, "
             f"got a value of shape {shape}.\n"
             "Hint: create the container without a static shape to resize it."
         )
 
 
-def _container(owner: Any, name: str) -> SharedVariable:
-    """Return the data container of that name, found as ``model[name]`` finds it."""
-    try:
-        variable = owner[name]
-    except (KeyError, ValueError, AttributeError):
-        names = ", ".join(repr(variable.name) for variable in owner.data_vars)
+def _container(model: pm.Model, name: str) -> TensorSharedVariable:
+    """Return the data container of a name, as ``model[name]`` looks it up."""
+    variable = _look_up(model, name)
+    if variable is None:
+        names = ", ".join(repr(container.name) for container in model.data_vars)
         raise ValueError(
             f"`new_data` must name data containers of the model, got {name!r}.\n"
             f"Hint: the model has {names or 'none; create one with `Data`'}."
-        ) from None
-    if variable in owner.data_vars and isinstance(variable, SharedVariable):
+        )
+    if variable in model.data_vars and isinstance(variable, SharedVariable):
         return variable
-    kinds = {
-        "free_RVs": "free random variable",
-        "observed_RVs": "observed random variable",
-        "deterministics": "deterministic",
-        "potentials": "potential",
-    }
-    kind = next((noun for group, noun in kinds.items() if variable in getattr(owner, group)), None)
+    kinds = [kind for group, kind in _VARIABLE_KINDS.items() if variable in getattr(model, group)]
     raise TypeError(
         f"`new_data` must name data containers, got {name!r}, a "
-        f"{kind or type(variable).__name__}.\n"
+        f"{(kinds or [type(variable).__name__])[0]}.\n"
         "Hint: put values that change into the model with `Data`."
     )
 
 
 def _columns_in_order(
-    owner: Any, dim: str | None, frame: pd.DataFrame, given: Mapping[str, Labels]
+    model: pm.Model, dim: str | None, frame: pd.DataFrame, coords: Mapping[str, Labels]
 ) -> pd.DataFrame:
     """Put columns back in the order of the coords, where nothing but their order differs."""
-    labels = None if dim is None or dim in given else owner.coords[dim]
+    labels = None if dim is None or dim in coords else model.coords[dim]
     if labels is None or len(labels) != len(frame.columns) or set(labels) != set(frame.columns):
         return frame
     return frame.loc[:, list(labels)]
-
-
-def exports(variable: SharedVariable) -> bool:
-    """Whether the index of a container's values labels its dims."""
-    return bool(getattr(variable.tag, "export_index_as_coords", False))
