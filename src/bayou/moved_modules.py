@@ -22,11 +22,11 @@ FOLDERS = ("bayou.inference", "bayou.inference.guides", "bayou.results")
 MODULES = {
     "bayou.cluster.processes": "bayou.cluster.jax_processes",
     "bayou.containers.cast": "bayou.containers.reading.exact_cast",
-    "bayou.containers.columns": "bayou.containers.reading.column_reader",
+    "bayou.containers.columns": "bayou.containers.reading.columns",
     "bayou.containers.data_sets": "bayou.many.data_sets",
     "bayou.containers.dims": "bayou.containers.variables.dims",
     "bayou.containers.generator": "bayou.containers.variables.generator",
-    "bayou.containers.impute": "bayou.containers.reading.imputation",
+    "bayou.containers.impute": "bayou.containers.variables.imputation",
     "bayou.containers.labelled": "bayou.containers.reading.labelled_array",
     "bayou.containers.late_dispatch": "bayou.containers.variables.numba_loader",
     "bayou.containers.left_out": "bayou.containers.reading.dropped_rows",
@@ -146,6 +146,10 @@ MODULES = {
 
 # Classes that have another name, or went to another module than the rest: (module, name) by both.
 CLASSES: dict[tuple[str, str], tuple[str, str]] = {
+    ("bayou.containers.resident", "SourceVariable"): (
+        "bayou.containers.variables.source_variable",
+        "SourceVariable",
+    ),
     ("bayou.inference.faults", "DivergenceError"): ("bayou.errors", "DivergenceError"),
     ("bayou.results.description", "ContainerSummary"): (
         "bayou.provenance.summaries",

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bayou as by
-from bayou.containers.set_data import holding, read_new_data
+from bayou.containers.data_change import plan_change
+from bayou.containers.set_data import temporary_values
 from bayou.many.data_sets import read_data_sets
 
 FRAME = pd.DataFrame(
@@ -59,7 +60,7 @@ def test_rows_of_a_key_keep_their_order(
     assert list(pairs) == list(expected)
     assert found.number == len(expected)
     for name, rows in expected.items():
-        arrays = read_new_data(model, pairs[name]).arrays
+        arrays = plan_change(model, pairs[name], count_labels=True).arrays
         np.testing.assert_array_equal(arrays[model["sold"]], rows["sold"])
         np.testing.assert_array_equal(arrays[model["kind"]], (rows["kind"] == "y"))
         assert model["constant"] not in arrays
@@ -71,7 +72,7 @@ def test_each_row_is_in_one_group(keys: list[int]) -> None:
     with pm.Model() as model:
         sold = by.Data("sold", table, columns="sold", dims="row")
     groups = {
-        key: read_new_data(model, data).arrays[sold]
+        key: plan_change(model, data, count_labels=True).arrays[sold]
         for key, data in read_data_sets(model, table, "key")
     }
     assert sorted(np.concatenate([*groups.values()])) == list(range(len(keys)))
@@ -81,7 +82,7 @@ def test_each_row_is_in_one_group(keys: list[int]) -> None:
 
 def test_new_data_change_nothing(model: pm.Model) -> None:
     held, coords = model["sold"].get_value(), dict(model.coords)
-    arrays = read_new_data(model, {"sold": [7.0], "kind": ["y"]}).arrays
+    arrays = plan_change(model, {"sold": [7.0], "kind": ["y"]}, count_labels=True).arrays
     assert arrays[model["sold"]].tolist() == [7.0]
     np.testing.assert_array_equal(model["sold"].get_value(), held)
     assert model.coords == coords
@@ -91,7 +92,7 @@ def test_what_is_held_for_a_while_is_put_back(model: pm.Model) -> None:
     held = model["sold"].get_value(borrow=True)
 
     def interrupted() -> None:
-        with holding({model["sold"]: np.array([7.0])}):
+        with temporary_values({model["sold"]: np.array([7.0])}):
             assert model["sold"].get_value().tolist() == [7.0]
             raise KeyboardInterrupt
 

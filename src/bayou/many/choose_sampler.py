@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bayou.containers.set_data import read_new_data
+from bayou.containers.data_change import plan_change
 from bayou.many.vectorised.blackjax_nuts import is_installed, vectorised
 from bayou.many.vectorised.padding import row_program
 from bayou.nuts.compiled_density import held_of
@@ -61,7 +61,7 @@ def _is_faster(model: pm.Model, data_sets: DataSets) -> bool:
     if program.size > min(MOST_PARAMETERS, data_sets.number // LEAST_NUMBER):
         return False
     try:
-        lane = program.lane(held_of(read_new_data(model, data_sets.first).arrays))
+        lane = program.lane(held_of(plan_change(model, data_sets.first, count_labels=True).arrays))
         program.check(program.program.start(0), lane)
     except Exception:  # Of one data set, which the table tells later.
         return False

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayou.containers.reading.column_reader import columns_of, table_of
+from bayou.containers.reading.column_matching import require_table
+from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.new_values import is_container
 from bayou.sources.named_columns import Named, named
 from bayou.text import listed
@@ -220,7 +221,7 @@ def _table(datasets: Any, by: Any) -> Named:
             f"`datasets` with `by` must be a table, got a mapping of keys to data and by={by!r}.\n"
             "Hint: leave out `by`: the keys of the mapping tell the data sets apart."
         )
-    return table_of(datasets, "`datasets` with `by`")
+    return require_table(datasets, "`datasets` with `by`")
 
 
 def _groups(model: pm.Model, table: Named, by: str) -> DataSets:

@@ -11,7 +11,7 @@ import numpy as np
 
 from bayou.arguments import whole_number
 from bayou.cluster.ray import resolve_cluster
-from bayou.containers.set_data import holding
+from bayou.containers.set_data import temporary_values
 from bayou.errors import ConvergenceWarning
 from bayou.fitting.fit import fit
 from bayou.many.collect import (
@@ -162,7 +162,7 @@ def fit_outcomes(
         try:
             if isinstance(arrays, Exception):
                 raise arrays
-            with holding(arrays):
+            with temporary_values(arrays):
                 groups, numbers = _fitted(model, n, method, draws, seed_of(key, entropy))
         except Exception as error:  # Of one data set, which costs the others nothing.
             yield Outcome(key, data, error=said(error))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytensor.graph.traversal import ancestors
 
 from bayou.batching.minibatch_model import no_rows
-from bayou.containers.set_data import read_new_data
+from bayou.containers.data_change import plan_change
 from bayou.containers.variables.dims import dims_of
 from bayou.text import listed
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from pytensor.compile.sharedvalue import SharedVariable
 
-    from bayou.containers.set_data import NewData
+    from bayou.containers.data_change import DataChange
     from bayou.containers.variables.dims import ContainerArrays
 
 
@@ -37,7 +37,7 @@ class Given:
         self._are_known = names is not None
         self._observed = _observed_containers(model)
 
-    def read(self, new_data: Any) -> NewData:
+    def read(self, new_data: Any) -> DataChange:
         """Return what a data set gives.
 
         Raises
@@ -49,7 +49,7 @@ class Given:
         """
         if isinstance(new_data, Exception):
             raise new_data
-        found = read_new_data(self._model, new_data)
+        found = plan_change(self._model, new_data, count_labels=True)
         self._check_names(found.names)
         self._check_rows(found.arrays)
         return found

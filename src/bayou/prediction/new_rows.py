@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayou.containers.reading.column_reader import columns_of, matched, refuse_beyond, table_of
+from bayou.containers.reading.categories import check_codes
+from bayou.containers.reading.column_matching import match_columns, require_table
+from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.labelled_array import to_array
 from bayou.containers.variables.dims import dims_of, read_labels
 from bayou.feeding.layout import Layout
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
-    from bayou.containers.reading.column_reader import ColumnReader, Columns
+    from bayou.containers.reading.column_reader import ColumnReader
+    from bayou.containers.reading.columns import Columns
     from bayou.containers.variables.dims import Labels
 
 
@@ -138,12 +141,12 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
             f"Hint: pass {{{(nameless or list(known) or ['x'])[0]!r}: array, ...}}, or build the "
             "containers with by.Data(name, frame, columns=...)."
         )
-    readers = matched(model, data, wanted)
+    readers = match_columns(model, data, wanted)
     source = next(iter(readers.values())).column.source
     blocks = count_blocks(source, next(iter(readers.values())).column.names[0])
     labels = None
     if any(map(_exports, containers)):
-        labels = table_of(data, "`data`").labels(next(iter(readers.values())).columns.names)
+        labels = require_table(data, "`data`").labels(next(iter(readers.values())).columns.names)
     return _checked(
         NewRows(
             containers=tuple(containers),
@@ -179,7 +182,7 @@ def held_shape(container: Variable) -> tuple[int, ...]:
 
 def _in_table(containers: Sequence[Any], data: Any) -> list[Any]:
     """Return the containers whose columns a table has."""
-    names = set(table_of(data, "`data`").names)
+    names = set(require_table(data, "`data`").names)
     columns = {container: columns_of(container) for container in containers}
     return [
         container for container, known in columns.items() if known and names.issuperset(known.names)
@@ -249,13 +252,13 @@ def _read(
         plain = to_array(value, what, container.type.dtype)
         if columns is not None and columns.categories is not None and plain.array.ndim == 1:
             what = f"{what}, of data container {container.name!r},"
-            refuse_beyond(what, plain.array, columns.categories)
+            check_codes(what, plain.array, columns.categories)
         return plain.array, next(iter(plain.labels), None)
-    [reader] = matched(model, table, [container], what).values()
+    [reader] = match_columns(model, table, [container], what).values()
     layout = Layout((reader.column,))
     blocks = count_blocks(layout.source, layout.names[0])
     [[array]] = read_pieces(layout, blocks, sum(blocks))
-    labels = table_of(table, what).labels(columns.names)
+    labels = require_table(table, what).labels(columns.names)
     return reader.values(array), value.index if isinstance(value, pd.Series) else labels
 
 

@@ -9,7 +9,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.tensor.type_other import NoneConst
 
-from bayou.containers.reading.column_reader import columns_of
+from bayou.containers.reading.columns import columns_of
 from bayou.containers.variables.dims import dims_of, evaluate_length
 from bayou.containers.variables.source_variable import resident_of
 from bayou.models.context import model_of

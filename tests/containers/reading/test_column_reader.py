@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 import bayou as by
 from bayou.containers.data import Data
-from bayou.containers.reading.column_reader import Columns, columns_of, matched
+from bayou.containers.reading.column_matching import match_columns
+from bayou.containers.reading.columns import Columns, columns_of
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.sources.base.source import Source
@@ -107,7 +108,7 @@ def test_every_kind_of_table_gives_the_same_containers(table: Any) -> None:
 
 def test_every_kind_of_table_is_matched_and_read_in_pieces(table: Any) -> None:
     model = flights(FRAME)
-    found = matched(model, table)
+    found = match_columns(model, table)
     assert set(found) == set(model.data_vars)
     layout = Layout(tuple(reader.column for reader in found.values()))
     first = 0
@@ -145,26 +146,26 @@ def test_a_container_knows_what_it_was_built_from() -> None:
 def test_columns_are_matched_by_name(order: list[str]) -> None:
     model = flights(FRAME)
     wide = FRAME.assign(other="text", more=None)[order]
-    for variable, reader in matched(model, wide).items():
+    for variable, reader in match_columns(model, wide).items():
         [[array]] = read_pieces(Layout((reader.column,)), (4,), 4)
         np.testing.assert_array_equal(reader.values(array), variable.get_value())
 
 
 def test_only_some_containers_may_be_matched() -> None:
     model = flights(FRAME)
-    [(variable, reader)] = matched(model, FRAME[["late"]], [model["late"]]).items()
+    [(variable, reader)] = match_columns(model, FRAME[["late"]], [model["late"]]).items()
     assert (variable.name, reader.name, reader.dtype) == ("late", "late", np.dtype(bool))
     with pm.Model() as other:
         plain = Data("plain", [1.0])
-    assert matched(other, FRAME) == {}
+    assert match_columns(other, FRAME) == {}
     with pytest.raises(ValueError, match=r"`variables` must be containers .*\n?.* got 'plain'"):
-        matched(other, FRAME, [plain])
+        match_columns(other, FRAME, [plain])
 
 
 def test_all_columns_that_are_missing_are_listed() -> None:
     renamed = FRAME.rename(columns={"hour": "hours"}).drop(columns="late")
     with pytest.raises(ValueError, match="must have the columns") as caught:
-        matched(flights(FRAME), renamed)
+        match_columns(flights(FRAME), renamed)
     assert str(caught.value) == (
         "The data must have the columns that containers were built from, got a pandas.DataFrame "
         "without 'hour' (for 'x'), 'late' (for 'late').\n"
@@ -182,7 +183,7 @@ def test_matching_reads_no_rows() -> None:
 
     with pm.Model() as model:
         Data("x", {"x": [1.0, 2.0]}, columns="x")
-    [reader] = matched(model, Unread()).values()
+    [reader] = match_columns(model, Unread()).values()
     assert reader.column.names == ("x",)
 
 
@@ -203,13 +204,13 @@ def test_matching_reads_no_rows() -> None:
 def test_columns_of_another_kind_are_refused(column: str, values: Any, message: str) -> None:
     new = {name: list(old)[:2] for name, old in ROWS.items()} | {column: values}
     with pytest.raises(TypeError, match=message):
-        matched(flights(FRAME), new)
+        match_columns(flights(FRAME), new)
 
 
 def test_values_that_would_be_lost_are_refused() -> None:
     with pm.Model() as model:
         Data("hour", FRAME, columns="hour")
-    [reader] = matched(model, {"hour": [5.0, 6.5]}).values()
+    [reader] = match_columns(model, {"hour": [5.0, 6.5]}).values()
     with pytest.raises(
         ValueError, match=r"^The columns of data container 'hour' must hold values that int64"
     ):
@@ -219,7 +220,7 @@ def test_values_that_would_be_lost_are_refused() -> None:
 
 def test_what_has_no_names_is_refused() -> None:
     with pytest.raises(TypeError, match="`data` must have named columns, got a ndarray"):
-        matched(flights(FRAME), np.zeros((3, 2)))
+        match_columns(flights(FRAME), np.zeros((3, 2)))
     refuses(TypeError, "must have named columns, got a list", [1.0], columns="x")
 
 
@@ -366,7 +367,7 @@ def test_what_is_no_number_is_refused() -> None:
 def test_whatever_is_missing_is_refused(values: Any) -> None:
     message = (
         r"^The columns of data container 'x' must hold no missing values, got some: 'v' in rows "
-        r"1, 2\.\nHint: fill them in, or build the container with missing='drop', which leaves out"
+        r"1, 2\.\nHint: fill them in, or build the container with missing='drop', which leaves such"
     )
     refuses(ValueError, message, {"v": values}, columns="v")
     refuses(ValueError, message, {"v": values}, columns=["v"])
@@ -402,7 +403,7 @@ def test_rows_and_columns_of_missing_values_are_named() -> None:
 def test_rows_of_a_piece_are_numbered_on() -> None:
     with pm.Model() as model:
         Data("a", {"a": [1.0]}, columns="a")
-    [reader] = matched(model, {"a": [1.0, np.nan]}).values()
+    [reader] = match_columns(model, {"a": [1.0, np.nan]}).values()
     with pytest.raises(ValueError, match="'a' in row 1001"):
         reader.values(np.array([1.0, np.nan]), 1000)
 

@@ -15,7 +15,7 @@ from pymc.exceptions import ShapeError
 
 import bayou as by
 from bayou.containers.data import Data
-from bayou.containers.reading.column_reader import columns_of
+from bayou.containers.reading.columns import columns_of
 from bayou.containers.set_data import set_data
 
 FRAME = pd.DataFrame(
@@ -188,7 +188,7 @@ def refuses(error: type[Exception], match: str, model: pm.Model, call: Any) -> N
 def test_containers_without_columns_are_refused() -> None:
     with pm.Model() as model:
         Data("plain", [1.0, 2.0, 3.0, 4.0], dims="row")
-    message = "'row', must all be built from named columns .* got 'plain', which knows no columns"
+    message = "'row', must all be built from named columns .* got 'plain', which was built without"
     refuses(
         ValueError,
         message,
@@ -238,7 +238,7 @@ def test_other_numbers_of_rows_are_refused() -> None:
     )
     refuses(
         ShapeError,
-        "must agree in the number of their rows, before any is left out, got 2, 4",
+        "must agree in the number of their rows, before any is dropped, got 2, 4",
         dropped(FRAME),
         lambda: set_data({"a": [1.0, 2.0]}),
     )

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 import bayou as by
 from bayou.containers.data import Data
-from bayou.containers.reading.column_reader import columns_of, matched
-from bayou.containers.reading.new_columns import read_all
+from bayou.containers.reading.column_matching import match_columns
+from bayou.containers.reading.columns import columns_of
+from bayou.containers.reading.new_columns import read_all_rows
 from bayou.containers.set_data import set_data
 from bayou.containers.variables.source_variable import window_of
 from bayou.feeding.layout import Layout
@@ -146,9 +147,9 @@ def test_a_column_may_have_two_tables() -> None:
         Data("b", frame, columns="w", dims="row", categories="others", unknown="0")
         set_data({"w": ["v", "u"]})
         assert model["a"].get_value().tolist() == model["b"].get_value().tolist() == [1, 0]
-        first, second = matched(model, {"w": ["new"]}).values()
+        first, second = match_columns(model, {"w": ["new"]}).values()
         assert first.column.source is second.column.source
-        assert second.values(read_all([second.column])[0]).tolist() == [2]
+        assert second.values(read_all_rows([second.column])[0]).tolist() == [2]
 
 
 def refuses(error: type[Exception], match: str, value: Any, **options: Any) -> None:
@@ -219,9 +220,9 @@ def test_names_of_columns_must_be_text() -> None:
 def test_missing_is_not_unknown() -> None:
     frame = {"carrier": ["UA", None, "AA"]}
     message = (
-        "'carrier' in row 1.\nHint: what is missing is not unknown: fill it in with 'other' first "
-        "if it is to count as that, or build the container with missing='drop', which leaves out "
-        "such rows"
+        "'carrier' in row 1.\nHint: a missing value is not an unknown category: fill it in with "
+        "'other' first if it is to count as that, or build the container with missing='drop', "
+        "which leaves such rows out"
     )
     options = {"columns": "carrier", "categories": "carriers"}
     refuses(ValueError, message, frame, **options, unknown="other")
@@ -289,7 +290,7 @@ def test_text_of_files_is_coded_in_pieces(parquet: by.Source) -> None:
     with pm.Model() as model:
         Data("c", frame, columns="text", dims="row", categories="cs", unknown="other")
         Data("n", frame, columns="x", dims="row")
-    codes, numbers = matched(model, parquet).values()
+    codes, numbers = match_columns(model, parquet).values()
     layout = Layout((codes.column, numbers.column))
     pieces = list(read_pieces(layout, parquet.blocks, 7))  # type: ignore[arg-type]
     found = np.concatenate([codes.values(piece) for piece, _ in pieces])

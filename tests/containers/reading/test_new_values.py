@@ -15,7 +15,7 @@ from pymc.exceptions import ShapeError
 
 import bayou as by
 from bayou.containers.data import Data
-from bayou.containers.reading.column_reader import columns_of
+from bayou.containers.reading.columns import columns_of
 from bayou.containers.set_data import set_data
 
 FLIGHTS = pd.DataFrame(

@@ -14,7 +14,7 @@ import pytest
 from pymc.exceptions import ImputationWarning
 
 from bayou.containers.data import Data
-from bayou.containers.reading.column_reader import columns_of
+from bayou.containers.reading.columns import columns_of
 from bayou.containers.set_data import set_data
 from bayou.containers.variables.imputation import ImputedVariable
 

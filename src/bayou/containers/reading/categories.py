@@ -65,9 +65,8 @@ def category_table(
                 f"Hint: the labels are {listed(table)}."
             )
     else:
-        table = field.categories
-        if table is None:
-            table = _distinct_texts(source, field)
+        known = field.categories
+        table = _distinct_texts(source, field) if known is None else known
         if unknown is not None and unknown not in table:
             table = (*table, unknown)
     if not table or len(set(table)) < len(table):

@@ -16,11 +16,12 @@ from bayou.containers.reading.exact_cast import exact_cast
 from bayou.containers.reading.labelled_array import natural_dtype
 from bayou.sources.base.text_codes import MISSING_CODE, as_text_hint
 from bayou.sources.derived.recoded import Codes, Days, Recoded
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
     from bayou.containers.reading.columns import Columns
     from bayou.sources.base.field import Field
@@ -178,9 +179,8 @@ class ColumnReader:
 
 
 def _row_numbers(is_missing: NDArray[np.bool_], first_row: int) -> str:
-    rows = [str(row + first_row) for row in np.flatnonzero(is_missing)]
-    more = f", ... ({len(rows)} rows)" if len(rows) > LISTED_ROWS else ""
-    return f"{'row' if len(rows) == 1 else 'rows'} {', '.join(rows[:LISTED_ROWS])}{more}"
+    rows = [int(row) + first_row for row in np.flatnonzero(is_missing)]
+    return f"{'row' if len(rows) == 1 else 'rows'} {listed(rows, LISTED_ROWS, str)}"
 
 
 @dataclass(frozen=True)
@@ -193,13 +193,13 @@ class WantedColumns:
         The name of the container.
     columns : Columns
         Its columns.
-    dtype : dtype_like, optional
+    dtype : numpy.dtype or str, optional
         Its dtype; by default that of the columns.
     """
 
     name: str
     columns: Columns
-    dtype: DTypeLike = None
+    dtype: np.dtype[Any] | str | None = None
 
 
 def column_readers[Key](

@@ -193,9 +193,7 @@ def check_dim_names(model: pm.Model, name: str, dims: Sequence[str | None]) -> N
         )
 
 
-def _read_dims(
-    name: str, shape: tuple[int, ...], dims: str | Sequence[str | None] | None
-) -> Dims:
+def _read_dims(name: str, shape: tuple[int, ...], dims: str | Sequence[str | None] | None) -> Dims:
     if dims is None:
         return (None,) * len(shape)
     axis_dims = tuple(dims) if isinstance(dims, list | tuple) else (dims,)
