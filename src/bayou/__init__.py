@@ -21,7 +21,8 @@ from bayou.many.sample_many import sample_many
 from bayou.moved_modules import register as _register
 from bayou.nuts.sample import sample
 from bayou.prediction.predict import predict
-from bayou.preparation.inspect import Inspection, inspect
+from bayou.preparation.inspect import inspect
+from bayou.preparation.inspection import Inspection
 from bayou.preparation.shuffle import shuffle
 from bayou.provenance.describe import describe
 from bayou.provenance.description import Description

@@ -37,7 +37,7 @@ MODULES = {
     "bayou.containers.rows": "bayou.containers.variables.random_rows",
     "bayou.datasets.data_file": "bayou.datasets.shipped",
     "bayou.feeding.buckets": "bayou.preparation.shuffle_buckets",
-    "bayou.feeding.inspect": "bayou.preparation.inspect",
+    "bayou.feeding.inspect": "bayou.preparation.inspection",
     "bayou.feeding.shuffle": "bayou.preparation.shuffle",
     "bayou.feeding.window": "bayou.feeding.window_reader",
     "bayou.inference.approximation": "bayou.fitting.approximation",

@@ -1,4 +1,4 @@
-"""The progress bars: steps of a fit and its latest ELBO, rows of predictions, data sets of many."""
+"""Progress bars: of the steps of a fit, of rows, and of data sets."""
 
 from __future__ import annotations
 
@@ -23,21 +23,40 @@ if TYPE_CHECKING:
 
 
 class RateColumn(ProgressColumn):
-    """How many there are a second, worked out when it is shown."""
+    """The number of items a second.
+
+    Parameters
+    ----------
+    form : str
+        A format specification of the number, such as ",.1f".
+    """
 
     def __init__(self, form: str) -> None:
         self._form = form
         super().__init__()
 
     def render(self, task: Task) -> Text:
-        """Return the text for a task."""
+        """Return the text of a bar, "-" as long as the rate is not known."""
         rate = task.finished_speed or task.speed
         return Text("-" if rate is None else format(rate, self._form))
 
 
 @contextmanager
 def step_progress(num_steps: int | None, shown: bool) -> Iterator[Callable[[NDArray[Any]], None]]:
-    """Show a bar; yield a function that takes the losses of the steps just done."""
+    """Show a bar of the steps of a fit, with the ELBO.
+
+    Parameters
+    ----------
+    num_steps : int or None
+        The number of steps; None if a stopping rule decides.
+    shown : bool
+        Whether to show it.
+
+    Yields
+    ------
+    callable
+        Takes the losses of the steps since its last call, shape (steps,).
+    """
     columns = (
         TextColumn("fit"),
         BarColumn(),
@@ -50,31 +69,69 @@ def step_progress(num_steps: int | None, shown: bool) -> Iterator[Callable[[NDAr
         task = bar.add_task("fit", total=num_steps, elbo="-")
 
         def advance(losses: NDArray[Any]) -> None:
+            # The mean of some steps, since one step's loss is noisy.
             bar.update(task, advance=len(losses), elbo=f"{-losses.mean():,.1f}")
 
         yield advance
 
 
 @contextmanager
-def row_progress(num_rows: int, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar; yield a function that takes the number of rows just predicted."""
+def row_progress(
+    label: str, num_rows: int, shown: bool, num_done: int = 0
+) -> Iterator[Callable[[int], None]]:
+    """Show a bar of rows.
+
+    Parameters
+    ----------
+    label : str
+        What is done with the rows.
+    num_rows : int
+        The number of rows.
+    shown : bool
+        Whether to show it.
+    num_done : int, default 0
+        The number of rows that an earlier call has done.
+
+    Yields
+    ------
+    callable
+        Takes the number of rows since its last call.
+    """
     columns = (
-        TextColumn("predict"),
+        TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("rows"),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} rows"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, disable=not shown) as bar:
-        task = bar.add_task("predict", total=num_rows)
-        yield lambda count: bar.update(task, advance=count)
+        task = bar.add_task(label, total=num_rows, completed=num_done)
+
+        def advance(count: int) -> None:
+            bar.update(task, advance=count)
+
+        yield advance
 
 
 @contextmanager
 def data_set_progress(
-    number: int | None, done: int, shown: bool
+    num_data_sets: int | None, num_done: int, shown: bool
 ) -> Iterator[Callable[[bool], None]]:
-    """Show a bar; yield a function that takes whether the data set that just ended has failed."""
+    """Show a bar of data sets, with the number of those that failed.
+
+    Parameters
+    ----------
+    num_data_sets : int or None
+        The number of data sets; None if it is not known.
+    num_done : int
+        The number of data sets that an earlier call has done.
+    shown : bool
+        Whether to show it.
+
+    Yields
+    ------
+    callable
+        Takes whether the data set that has just ended failed.
+    """
     columns = (
         TextColumn("data sets"),
         BarColumn(),
@@ -84,7 +141,7 @@ def data_set_progress(
         TimeRemainingColumn(),
     )
     with Progress(*columns, disable=not shown) as bar:
-        task = bar.add_task("data sets", total=number, completed=done, failed=0)
+        task = bar.add_task("data sets", total=num_data_sets, completed=num_done, failed=0)
 
         def advance(failed: bool) -> None:
             bar.update(task, advance=1, failed=bar.tasks[0].fields["failed"] + failed)

@@ -1,5 +1,3 @@
-"""Inspections: what a source says of itself, and the order that its rows are found in."""
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from rich.console import Console
 
 from bayou.feeding.memory import default_window
-from bayou.preparation import inspect as module
-from bayou.preparation.inspect import Inspection, inspect
+from bayou.preparation.inspect import inspect
+from bayou.preparation.inspection import FieldSummary
 from bayou.sources import Field, Source, Table
 
 GENERATOR = np.random.default_rng(7)
@@ -70,17 +67,6 @@ class WithNulls(Blocks):
         return {"late": 12_345, "day": 0, "x": None}
 
 
-@pytest.fixture
-def not_all_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave memory for 1,000 rows alone."""
-    monkeypatch.setattr(module, "default_window", lambda source: 1000)
-
-
-def only(values: NDArray[Any], **options: Any) -> module.FieldSummary:
-    [field] = inspect(Blocks({"x": values}, **options)).fields
-    return field
-
-
 def test_what_a_source_says_of_itself() -> None:
     source = Blocks({"x": NOISE, "pair": np.ones((NUM_ROWS, 2), np.float32)}, 70)
     found = inspect(source)
@@ -111,6 +97,34 @@ def test_a_dict_of_arrays_is_taken_at_random() -> None:
     assert found.in_memory_size is None
     assert [field.dtype for field in found.fields] == ["float64", "text"]
     assert found.num_bytes == 8 * NUM_ROWS
+
+
+def test_nan_are_counted_where_rows_are_looked_at() -> None:
+    found = inspect(Blocks({"x": WITH_NAN, "day": np.full(NUM_ROWS, np.datetime64("NaT", "D"))}))
+    assert 0.19 < found.fields[0].nans / found.looked_at < 0.21
+    assert found.fields[1].nans == found.looked_at
+
+
+def test_nulls_are_those_that_the_source_counted() -> None:
+    values = {"day": PLACES, "late": NOISE, "x": NOISE}
+    found = inspect(WithNulls(values))
+    assert [field.nulls for field in found.fields] == [0, 12_345, None]
+    assert [field.order for field in found.fields] == ["rising", "", ""]
+    assert found.faults == ("`late` must have no nulls, got one in row 7.",)
+    assert "got one in row 7" in str(found)
+    alone = inspect(WithNulls({"late": NOISE}))
+    assert alone.looked_at == 0
+    assert len(alone.faults) == 1
+
+
+def test_what_is_no_source_is_refused() -> None:
+    with pytest.raises(TypeError, match="`obj` must be arrays, a frame"):
+        inspect(object())
+
+
+def only(values: NDArray[Any], **options: Any) -> FieldSummary:
+    [field] = inspect(Blocks({"x": values}, **options)).fields
+    return field
 
 
 @pytest.mark.parametrize("num_blocks", [1, 3, 40, 500])
@@ -170,116 +184,14 @@ def test_few_rows_that_are_sorted_show_it(num_rows: int, num_blocks: int) -> Non
     assert only(np.arange(num_rows), num_blocks=min(num_blocks, num_rows // 5)).order == "rising"
 
 
-def test_a_look_reads_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOOK_BYTES", 2**15)
-    source = Blocks({"x": NOISE}, 70)
-    inspect(source)
-    assert source.read_rows <= 64 * 300
+def test_few_rows_are_read() -> None:
     source = Blocks({"x": NOISE}, 1)
     assert inspect(source).looked_at == 64 * 256
+    # Rows of 4 KiB, of which those in 64 MiB are the least that 64 stretches take.
+    pixels = np.broadcast_to(NOISE[:, None], (NUM_ROWS, 2**9))
+    source = Blocks({"x": pixels}, 70)
+    inspect(source)
+    assert source.read_rows <= 64 * 300
+    source = Blocks({"x": pixels}, 1)
+    assert inspect(source).looked_at == 64 * 256
     assert source.read_rows <= 64 * 256 + 50
-
-
-def test_nan_are_counted_where_rows_are_looked_at() -> None:
-    found = inspect(Blocks({"x": WITH_NAN, "day": np.full(NUM_ROWS, np.datetime64("NaT", "D"))}))
-    assert 0.19 < found.fields[0].nans / found.looked_at < 0.21
-    assert found.fields[1].nans == found.looked_at
-
-
-def test_nulls_are_those_that_the_source_counted() -> None:
-    values = {"day": PLACES, "late": NOISE, "x": NOISE}
-    found = inspect(WithNulls(values))
-    assert [field.nulls for field in found.fields] == [0, 12_345, None]
-    assert [field.order for field in found.fields] == ["rising", "", ""]
-    assert found.faults == ("`late` must have no nulls, got one in row 7.",)
-    assert "got one in row 7" in str(found)
-    alone = inspect(WithNulls({"late": NOISE}))
-    assert alone.looked_at == 0
-    assert len(alone.faults) == 1
-
-
-def test_rows_dropped_are_said() -> None:
-    source = type("Dropping", (Blocks,), {"num_dropped": 1})({"x": NOISE})
-    assert "dropped for their nulls: 1 row\n" in str(inspect(source))
-    assert "dropped" not in str(inspect(Blocks({"x": NOISE})))
-
-
-@pytest.mark.usefixtures("not_all_fit")
-def test_a_shuffle_is_advised_where_rows_are_sorted() -> None:
-    found = inspect(Blocks({f"x{k}": PLACES for k in range(5)} | {"y": NOISE}))
-    assert found.advice == (
-        "The rows look sorted by `x0` (rising, 1.00), `x1` (rising, 1.00), `x2` (rising, 1.00), "
-        "and 2 more. Shuffle them once with by.shuffle, and use the store that it writes."
-    )
-
-
-@pytest.mark.usefixtures("not_all_fit")
-def test_no_shuffle_is_advised_where_rows_are_not() -> None:
-    assert inspect(Blocks({"x": NOISE})).advice == (
-        "The rows show no order. They can be used as they are."
-    )
-
-
-def test_no_shuffle_is_advised_where_batches_are_random_anyway() -> None:
-    found = inspect({"x": PLACES})
-    assert found.advice.endswith("Any row is had at random, so batches do not depend on it.")
-    found = inspect(Blocks({"x": PLACES}))
-    assert found.advice.endswith("All rows fit into memory, so batches do not depend on it.")
-
-
-@pytest.mark.usefixtures("not_all_fit")
-def test_prints_as_a_table() -> None:
-    found = inspect(Blocks({"[bold]": PLACES, "a <b>": np.ones((NUM_ROWS, 3, 4), np.int8)}))
-    text = str(found)
-    lines = text.splitlines()
-    assert lines[:4] == [
-        "Blocks: 60,000 rows, 1.20 MB in memory",
-        "100 blocks of 600 to 600 rows",
-        "in_memory_size by default: 1,000 rows",
-        "order and NaN: of 16,384 rows that were looked at",
-    ]
-    [row] = [line.split() for line in lines if "[bold]" in line and "int64" in line]
-    assert row == ["[bold]", "int64", "-", "-", "-", "0", "rising", "1.00"]
-    assert "3 x 4" in text
-    console = Console(width=100, color_system=None)
-    with console.capture() as captured:
-        console.print(found)
-    assert [line.rstrip() for line in captured.get().splitlines()] == lines
-
-
-def test_prints_in_a_notebook() -> None:
-    page = inspect({"a <b>": PLACES})._repr_html_()
-    assert "a &lt;b&gt;" in page
-    assert "<b>" not in page
-    assert "rising" in page
-    assert "ArraySource: 60,000 rows" in page
-
-
-def test_fields_as_a_frame() -> None:
-    found = inspect({"x": PLACES, "y": NOISE})
-    frame = found.to_frame()
-    assert frame.index.tolist() == ["x", "y"]
-    assert frame.loc["x", "order"] == "rising"
-    assert frame.columns.tolist() == [
-        "dtype", "shape", "categories", "nulls", "nans", "order", "strength",
-    ]  # fmt: skip
-
-
-def test_what_is_no_source_is_refused() -> None:
-    with pytest.raises(TypeError, match="`obj` must be arrays, a frame"):
-        inspect(object())
-
-
-@pytest.mark.parametrize(
-    ("num_bytes", "text"),
-    [(7, "7 B"), (7000, "7.00 kB"), (7 * 10**6, "7.00 MB"), (10**12, "1,000")],
-)
-def test_sizes(num_bytes: int, text: str) -> None:
-    assert module._size(num_bytes).startswith(text)
-
-
-def test_an_inspection_is_frozen() -> None:
-    found = inspect({"x": PLACES})
-    assert isinstance(found, Inspection)
-    with pytest.raises(AttributeError):
-        found.num_rows = 3  # type: ignore[misc]

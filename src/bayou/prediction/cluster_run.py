@@ -60,7 +60,7 @@ class RunOnCluster(Run):
         found = self.computation
         others = (found.values, found.numbers, found.fixed, found.shapes, found.seed)
         begin = partial(_begin, self.make, others)
-        bar = row_progress(self.rows.num_rows, shown)
+        bar = row_progress("predict", self.rows.num_rows, shown)
         with start_workers(self.cluster, begin) as pool, bar as advance:
             units = _units(self.chunks(chunk_rows, done, advance), unit_rows)
             predict = partial(_predicted, sink.digest)

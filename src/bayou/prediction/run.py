@@ -166,7 +166,7 @@ class Run:
         """
         threads = ThreadPoolExecutor(usable_cores())
         try:
-            with row_progress(self.rows.num_rows, shown) as advance:
+            with row_progress("predict", self.rows.num_rows, shown) as advance:
                 begun: deque[tuple[Chunk, list[Future[None]]]] = deque()
 
                 def end_first() -> None:
