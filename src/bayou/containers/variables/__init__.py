@@ -1,1 +1,1 @@
-"""The PyTensor variables and operations that containers are made of."""
+"""The variables and operations of PyTensor that containers are, and how they depend on PyMC."""

@@ -17,8 +17,6 @@ from pytensor.graph.op import Op
 from pytensor.tensor.type import TensorType
 from pytensor.tensor.variable import TensorVariable
 
-import bayou.containers.variables.numba_loader  # noqa: F401
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,9 @@
-"""Tells Numba of the containers' operations when PyTensor compiles a graph with it, not before.
+"""Registers the containers' operations with Numba once PyTensor compiles a graph with it.
 
-PyTensor itself leaves Numba until then: it takes a second and 100 MB, which a fit that JAX compiles
-does without. What Numba needs to know of a graph is asked for by rewrites of that name.
+PyTensor itself imports Numba only then: the import takes a second and 100 MB, which a fit that JAX
+compiles does without. PyTensor offers no hook for it; but it looks up the rewrites tagged "numba"
+whenever it compiles with Numba, and this module adds one that changes nothing and imports
+:mod:`bayou.containers.variables.numba_dispatch`.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class LoadDispatch(GraphRewriter):
-    """Changes nothing in a graph that is compiled with Numba, but loads what Numba must know."""
+    """Changes nothing in a graph, but imports what Numba needs to compile it."""
 
     def apply(self, fgraph: FunctionGraph) -> None:
-        """Load the functions that Numba compiles."""
+        """Import the registration of the operations."""
         import bayou.containers.variables.numba_dispatch  # noqa: F401
 
 

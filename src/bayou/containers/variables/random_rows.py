@@ -17,7 +17,6 @@ from pytensor.graph.op import Op
 from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
-import bayou.containers.variables.numba_loader  # noqa: F401
 from bayou.sampling import uniform
 
 if TYPE_CHECKING:
