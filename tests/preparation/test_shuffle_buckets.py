@@ -23,11 +23,11 @@ from tests.preparation.numbered_rows import Changed, Halt, Rows, order_of, run
     [
         (buckets, "restore_files"),
         (buckets, "_append"),
-        (buckets, "sync"),
+        (buckets, "flush_to_disk"),
         (buckets, "_read_bucket"),
         (buckets, "_truncate"),
         (folders, "write_json"),
-        (folders, "sync"),
+        (folders, "flush_to_disk"),
         (module, "save_progress"),
         (module, "write_json"),
         (module, "finish_folder"),

@@ -13,18 +13,18 @@ import xarray as xr
 import zarr
 
 import bayou.sources as by
-from bayou.sources.named_columns import named
+from bayou.sources.named_columns import named_columns
 
 
 def opened(table: Any, *names: str) -> tuple[Any, dict[str, Any]]:
     """The fields and values of some columns of a table."""
-    source = named(table).open(names).source
+    source = named_columns(table).open(names).source
     values = source.take(np.arange(source.num_rows), names)
     return source.fields, values
 
 
 @pytest.mark.parametrize(
-    ("table", "words", "names"),
+    ("table", "description", "names"),
     [
         (pd.DataFrame({"a": [1], 2: [3]}), "pandas.DataFrame", ("a", 2)),
         (pl.DataFrame({"a": [1]}), "polars.DataFrame", ("a",)),
@@ -39,40 +39,42 @@ def opened(table: Any, *names: str) -> tuple[Any, dict[str, Any]]:
         (lambda: iter([{"a": 1}]), "builtins.function", ("a",)),
     ],
 )
-def test_tables_have_names_and_words(table: Any, words: str, names: tuple[str, ...]) -> None:
-    found = named(table)
+def test_tables_have_names_and_description(
+    table: Any, description: str, names: tuple[str, ...]
+) -> None:
+    found = named_columns(table)
     assert found.names == names
-    assert found.words == words.removeprefix("builtins.")
-    assert named(found) is found
+    assert found.description == description.removeprefix("builtins.")
+    assert named_columns(found) is found
 
 
 @pytest.mark.parametrize("table", [np.zeros(3), [1.0], 3.0, "text", pd.Series([1.0]), None])
 def test_what_has_no_names_is_none(table: Any) -> None:
-    assert named(table) is None
+    assert named_columns(table) is None
 
 
 def test_files_are_named_by_their_paths(tmp_path: Path) -> None:
     for name in "ab":
         pl.DataFrame({"x": [1.0]}).write_parquet(tmp_path / f"{name}.parquet")
-    assert named(by.scan(tmp_path / "a.parquet")).words == str(tmp_path / "a.parquet")
-    assert named(by.scan(tmp_path)).words == f"{tmp_path / 'a.parquet'} and 1 more"
+    assert named_columns(by.scan(tmp_path / "a.parquet")).description == str(tmp_path / "a.parquet")
+    assert named_columns(by.scan(tmp_path)).description == f"{tmp_path / 'a.parquet'} and 1 more"
 
 
 def test_a_group_of_zarr_has_columns() -> None:
     group = zarr.group()
     group.create_array("x", data=np.arange(3.0))
-    assert named(group).names == ("x",)
+    assert named_columns(group).names == ("x",)
 
 
 def test_series_are_told_apart() -> None:
-    assert named(pd.Series([1], name="a")).is_series
-    assert named(pl.Series("a", [1])).is_series
-    assert named(xr.DataArray([1], name="a")).is_series
-    labelled = named(xr.DataArray([[1, 2]], coords={"c": ["a", "b"]}, dims=("r", "c")))
+    assert named_columns(pd.Series([1], name="a")).is_series
+    assert named_columns(pl.Series("a", [1])).is_series
+    assert named_columns(xr.DataArray([1], name="a")).is_series
+    labelled = named_columns(xr.DataArray([[1, 2]], coords={"c": ["a", "b"]}, dims=("r", "c")))
     assert (labelled.names, labelled.is_series) == (("a", "b"), False)
-    numbered = named(xr.DataArray([[1, 2]], coords={"c": [0, 1]}, dims=("r", "c")))
+    numbered = named_columns(xr.DataArray([[1, 2]], coords={"c": [0, 1]}, dims=("r", "c")))
     assert numbered.names == (0, 1)
-    assert not named(pd.DataFrame({"a": [1]})).is_series
+    assert not named_columns(pd.DataFrame({"a": [1]})).is_series
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_missing_values_are_told(values: Any, dtype: str, told: list[float]) -> 
 
 
 def test_the_dtype_without_missing_values_is_known() -> None:
-    table = named({"n": [1, None], "flag": [None, True], "real": [1.0, None]})
+    table = named_columns({"n": [1, None], "flag": [None, True], "real": [1.0, None]})
     dtypes = table.open(["n", "flag", "real"]).dtypes
     assert dtypes == {"n": np.int64, "flag": np.bool_, "real": np.float64}
 
@@ -118,7 +120,7 @@ def test_dates_of_python_are_dates() -> None:
 def test_integers_that_a_float_does_not_hold_are_refused() -> None:
     message = r"^`v` must hold integers up to 2\*\*53 where it misses values, got 9007199254740993"
     with pytest.raises(ValueError, match=message):
-        named({"v": pl.Series([2**53 + 1, None])}).open(["v"])
+        named_columns({"v": pl.Series([2**53 + 1, None])}).open(["v"])
     _, values = opened({"v": [2**53 + 1, 1]}, "v")
     assert values["v"].tolist() == [2**53 + 1, 1]
 
@@ -126,23 +128,23 @@ def test_integers_that_a_float_does_not_hold_are_refused() -> None:
 def test_labels_are_those_of_the_rows() -> None:
     frame = pd.DataFrame({"a": [1]}, index=["x"])
     dataset = xr.Dataset({"a": ("r", [1]), "b": ("s", [1, 2])}, coords={"r": ["x"], "s": [7, 8]})
-    assert list(named(frame).labels(["a"])) == ["x"]
-    assert list(named(dataset).labels(["b"])) == [7, 8]
-    assert named(pl.DataFrame({"a": [1]})).labels(["a"]) is None
+    assert list(named_columns(frame).row_labels(["a"])) == ["x"]
+    assert list(named_columns(dataset).row_labels(["b"])) == [7, 8]
+    assert named_columns(pl.DataFrame({"a": [1]})).row_labels(["a"]) is None
 
 
 def test_columns_of_several_row_dims_are_refused() -> None:
     dataset = xr.Dataset({"a": ("r", [1]), "b": ("s", [1])})
     assert opened(dataset, "b")[1]["b"].tolist() == [1]
     with pytest.raises(ValueError, match="must share their first dimension"):
-        named(dataset).open(["a", "b"])
+        named_columns(dataset).open(["a", "b"])
 
 
 def test_lengths_must_agree() -> None:
     with pytest.raises(ValueError, match="must have one number of rows"):
-        named({"a": [1], "b": [1, 2]}).open(["a", "b"])
+        named_columns({"a": [1], "b": [1, 2]}).open(["a", "b"])
     with pytest.raises(ValueError, match="at least one field and one row, got no rows"):
-        named({"a": []}).open(["a"])
+        named_columns({"a": []}).open(["a"])
 
 
 @pytest.mark.parametrize(
@@ -159,12 +161,12 @@ def test_lengths_must_agree() -> None:
 def test_columns_of_what_no_container_holds_are_refused(values: Any) -> None:
     message = "^`v` must hold numbers, booleans, dates or text, and one kind of them, got .*\nHint"
     with pytest.raises(TypeError, match=message):
-        named({"v": values}).open(["v"])
+        named_columns({"v": values}).open(["v"])
 
 
 def test_a_ragged_list_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^`v` must form an array, got a ragged list"):
-        named({"v": [[1, 2], [3]]}).open(["v"])
+        named_columns({"v": [[1, 2], [3]]}).open(["v"])
 
 
 def test_sparse_columns_are_read() -> None:
@@ -174,18 +176,18 @@ def test_sparse_columns_are_read() -> None:
 
 def test_a_query_is_collected() -> None:
     query = pl.LazyFrame({"a": [1, None], "b": ["x", None], "c": [1, 2]})
-    assert not named(query).is_in_memory
-    collected = named(query).collected(["a", "b"])
+    assert not named_columns(query).is_in_memory
+    collected = named_columns(query).collect(["a", "b"])
     assert collected.is_in_memory
     _, values = opened(collected, "a", "b")
     np.testing.assert_array_equal(values["a"], [1, np.nan])
     assert values["b"].tolist() == [0, -1]
-    frame = named(pl.DataFrame({"a": [1]}))
-    assert frame.collected(["a"]) is frame
+    frame = named_columns(pl.DataFrame({"a": [1]}))
+    assert frame.collect(["a"]) is frame
 
 
 def test_datasets_in_files_are_read_later(tmp_path: Path) -> None:
     xr.Dataset({"a": ("r", np.arange(4.0))}).to_zarr(tmp_path / "rows.zarr", consolidated=False)
     with xr.open_zarr(tmp_path / "rows.zarr", chunks=None, consolidated=False) as dataset:
-        assert not named(dataset).is_in_memory
+        assert not named_columns(dataset).is_in_memory
         assert opened(dataset, "a")[1]["a"].tolist() == [0, 1, 2, 3]

@@ -13,7 +13,7 @@ import pandas as pd
 from bayou.containers.reading.column_matching import require_table
 from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.new_values import is_container
-from bayou.sources.named_columns import Named, named
+from bayou.sources.named_columns import NamedColumns, named_columns
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
             _refuse_no_data(value, "map keys to the data of each", f" for {key!r}")
         values = datasets.values() if in_memory else None
         found = DataSets(_pairs(datasets), len(datasets), first, _names(model, values))
-    elif not isinstance(datasets, str | bytes) and named(datasets) is not None:
+    elif not isinstance(datasets, str | bytes) and named_columns(datasets) is not None:
         raise TypeError(
             f"`datasets` must come with `by=` where it is a table, got a "
             f"{type(datasets).__name__} alone.\n"
@@ -137,7 +137,7 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
 
 def _feeds(value: Any) -> bool:
     """Whether something can be the data of a model: a mapping or a table."""
-    return isinstance(value, Mapping) or (not callable(value) and named(value) is not None)
+    return isinstance(value, Mapping) or (not callable(value) and named_columns(value) is not None)
 
 
 def _refuse_no_data(value: Any, rule: str, which: str) -> None:
@@ -207,7 +207,7 @@ def _names(model: pm.Model, values: Iterable[Any] | None) -> frozenset[str] | No
     return frozenset(found) or None
 
 
-def _table(datasets: Any, by: Any) -> Named:
+def _table(datasets: Any, by: Any) -> NamedColumns:
     """Return the table that `by` names a column of."""
     if isinstance(by, list | tuple | set | np.ndarray):
         raise TypeError(
@@ -215,7 +215,7 @@ def _table(datasets: Any, by: Any) -> Named:
             "Hint: make one column of keys of them, and pass its name."
         )
     first = next(iter(datasets.values()), None) if isinstance(datasets, Mapping) else None
-    table = named(first) if first is not None and _feeds(first) else None
+    table = named_columns(first) if first is not None and _feeds(first) else None
     if table is not None and not table.is_series:
         raise TypeError(
             f"`datasets` with `by` must be a table, got a mapping of keys to data and by={by!r}.\n"
@@ -224,7 +224,7 @@ def _table(datasets: Any, by: Any) -> Named:
     return require_table(datasets, "`datasets` with `by`")
 
 
-def _groups(model: pm.Model, table: Named, by: str) -> DataSets:
+def _groups(model: pm.Model, table: NamedColumns, by: str) -> DataSets:
     """Cut the columns that containers were built from into the groups of another column."""
     if by not in table.names:
         raise ValueError(
@@ -245,7 +245,7 @@ def _groups(model: pm.Model, table: Named, by: str) -> DataSets:
             "Hint: build the containers with `columns=`, or pass a mapping of keys to data."
         )
     names = [*sorted(used), *([] if by in used else [by])]
-    source = table.collected(names).open(names).source
+    source = table.collect(names).open(names).source
     tables = [table for block in range(len(source.blocks)) for table in source.read(block, names)]
     values = {
         name: _decoded(source.fields[name], np.concatenate([table[name] for table in tables]))
@@ -257,12 +257,17 @@ def _groups(model: pm.Model, table: Named, by: str) -> DataSets:
     order = np.argsort(group, kind="stable")
     pieces = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
     fed = {name: values[name] for name in sorted(used)}
-    index = table.labels(names)
+    index = table.row_labels(names)
 
     def pairs() -> Iterator[tuple[Key, Any]]:
         for key, rows in zip(keys.tolist(), pieces, strict=True):
             held = {name: array[rows] for name, array in fed.items()}
-            yield key, Named(tuple(held), table.words, held, None if index is None else index[rows])
+            yield (
+                key,
+                NamedColumns(
+                    tuple(held), table.description, held, None if index is None else index[rows]
+                ),
+            )
 
     return DataSets(pairs(), len(keys), next(pairs(), (None, None))[1])
 

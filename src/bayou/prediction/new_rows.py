@@ -18,7 +18,7 @@ from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
 from bayou.feeding.window_reader import count_blocks
 from bayou.prediction.graph.forward_graph import batches_of, containers_of, read_by
-from bayou.sources.named_columns import named
+from bayou.sources.named_columns import named_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,7 +146,9 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
     blocks = count_blocks(source, next(iter(readers.values())).column.names[0])
     labels = None
     if any(map(_exports, containers)):
-        labels = require_table(data, "`data`").labels(next(iter(readers.values())).columns.names)
+        labels = require_table(data, "`data`").row_labels(
+            next(iter(readers.values())).columns.names
+        )
     return _checked(
         NewRows(
             containers=tuple(containers),
@@ -258,7 +260,7 @@ def _read(
     layout = Layout((reader.column,))
     blocks = count_blocks(layout.source, layout.names[0])
     [[array]] = read_pieces(layout, blocks, sum(blocks))
-    labels = require_table(table, what).labels(columns.names)
+    labels = require_table(table, what).row_labels(columns.names)
     return reader.values(array), value.index if isinstance(value, pd.Series) else labels
 
 
@@ -275,7 +277,7 @@ def _in_order(frame: pd.DataFrame, labels: Sequence[Any], what: str) -> pd.DataF
 
 def _as_table(value: Any, columns: Columns) -> Any:
     """Return a value as a table of a container's columns; None for what it holds as it is."""
-    table = named(value)
+    table = named_columns(value)
     if table is not None and not table.is_series:
         return value
     is_held = columns.categories is not None or columns.dates

@@ -22,7 +22,7 @@ from bayou.prediction.output.datatree import CHUNK_BYTES, InMemory, InZarr, open
 from bayou.prediction.output.parquet_summaries import InParquet
 from bayou.prediction.plan import SHARE, check_memory, make_task
 from bayou.sources.open import scan
-from bayou.storage.resumable_output import Unfinished
+from bayou.storage.resumable_output import ResumableOutput
 
 if TYPE_CHECKING:
     import os
@@ -164,8 +164,8 @@ def predict(
     {'chain': 1, 'draw': 1000, 'flight': 2}
     """
     where = resolve_cluster(cluster)
-    place = None if out is None else Unfinished(_path(out))
-    noted = None if place is None else place.begun()
+    place = None if out is None else ResumableOutput(_path(out))
+    noted = None if place is None else place.read_manifest()
     seed = _seed(random_seed, noted)
     posterior = parameter_draws(fit_or_datatree, draws, seed, model)
     names = _names(posterior.model, var_names)
@@ -227,13 +227,13 @@ def _sizes(task: Task, chunk_rows: int | None, unit_bytes: int) -> tuple[int, in
 
 def _onto_disk(
     task: Task,
-    place: Unfinished,
+    place: ResumableOutput,
     noted: Mapping[str, Any] | None,
     chunk_rows: int | None,
     progressbar: bool,
 ) -> xr.DataTree | Source:
     """Write predictions beside a place, from where that was interrupted, then move them to it."""
-    summarised = place.place.suffix == ".parquet"
+    summarised = place.path.suffix == ".parquet"
     if summarised and task.plan.single:
         names = [part.name for part in task.plan.single]
         raise ValueError(
@@ -249,11 +249,11 @@ def _onto_disk(
     done, digest = (0, "") if noted is None else (noted["done"], noted["digest"])
 
     def note(num_rows: int, digest: str) -> None:
-        place.note({"identity": identity, "done": num_rows, "digest": digest})
+        place.write_manifest({"identity": identity, "done": num_rows, "digest": digest})
 
     if noted is None:
         note(0, "")
-    path = place.folder / f"data{place.place.suffix}"
+    path = place.folder / f"data{place.path.suffix}"
     sink = (
         InParquet(task.plan, place.folder / "parts")
         if summarised
@@ -263,13 +263,15 @@ def _onto_disk(
     if isinstance(sink, InParquet):
         sink.finish(path)
         place.finish(path)
-        return scan(place.place)
+        return scan(place.path)
     sink.finish(single)
     place.finish(path)
-    return open_predictions(place.place)
+    return open_predictions(place.path)
 
 
-def _check_same(identity: Mapping[str, Any], noted: Mapping[str, Any], place: Unfinished) -> None:
+def _check_same(
+    identity: Mapping[str, Any], noted: Mapping[str, Any], place: ResumableOutput
+) -> None:
     for name, value in identity.items():
         if noted.get(name) != value:
             raise ValueError(

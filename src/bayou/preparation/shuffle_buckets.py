@@ -20,7 +20,7 @@ import numpy as np
 
 from bayou.sampling.permutation import permutation
 from bayou.sources.files.store import PIECE_BYTES, array_header
-from bayou.storage.atomic_write import sync
+from bayou.storage.atomic_write import flush_to_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -153,7 +153,7 @@ def write_store(
         checksums = []
         for file, values, checksum in zip(files, columns, progress.checksums, strict=True):
             checksums.append(_append(file, values, checksum))
-            sync(file)
+            flush_to_disk(file)
         progress.checksums = checksums
         progress.buckets_done = bucket + 1
         # Before the bucket is removed, since it is read again if this is not on the disk.
@@ -289,7 +289,7 @@ def _truncate(file: Path, size: int) -> None:
     if not file.is_file() or file.stat().st_size < size:
         raise _damage_error(file)
     os.truncate(file, size)
-    sync(file)
+    flush_to_disk(file)
 
 
 def _count_error(plan: Plan, rows: str) -> ValueError:

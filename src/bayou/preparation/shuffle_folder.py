@@ -14,7 +14,7 @@ import numpy as np
 from bayou.preparation.shuffle_buckets import explain_full_disk
 from bayou.preparation.shuffle_plan import Progress
 from bayou.sources.files.store import MANIFEST, write_json
-from bayou.storage.atomic_write import is_beside, sync
+from bayou.storage.atomic_write import flush_to_disk, is_temporary
 from bayou.storage.lock import locked
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def read_unfinished(folder: Path) -> tuple[Identity, Progress | None] | None:
         saved = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
         return Identity.from_json(saved["made"]), Progress(**saved["progress"])
     # A first save that was cut off leaves the file that was to be renamed.
-    if any(not is_beside(file, folder / PROGRESS) for file in folder.iterdir()):
+    if any(not is_temporary(file, folder / PROGRESS) for file in folder.iterdir()):
         raise FileExistsError(
             f"`path` must leave {str(folder)!r} to the shuffle, got a folder with other files "
             "there.\nHint: pass another path, or remove the folder."
@@ -221,11 +221,13 @@ def save_progress(folder: Path, identity: Identity, progress: Progress) -> None:
 def finish_folder(folder: Path, path: Path) -> None:
     """Rename the folder of a shuffle, whose manifest is written, to the path of the store."""
     for file in folder.iterdir():
-        if file.name == PROGRESS or any(is_beside(file, folder / n) for n in (PROGRESS, MANIFEST)):
+        if file.name == PROGRESS or any(
+            is_temporary(file, folder / n) for n in (PROGRESS, MANIFEST)
+        ):
             file.unlink()
-    sync(folder)
+    flush_to_disk(folder)
     folder.rename(path)
-    sync(path.parent)
+    flush_to_disk(path.parent)
 
 
 def check_path_is_free(path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Chosen columns of anything that has named ones, with what is missing told by a value of its own.
+"""Columns chosen by name from anything that has named ones, with marks for missing values.
 
-Null, None, masked, NaN and NaT are one thing here: NaN among numbers (which become float64), NaT
-among dates, -1 among codes, which text becomes too. No other column is looked at.
+Null, None, masked, NaN and NaT all count as missing. In the source of the columns, a missing number
+is NaN (integers become float64), a missing date is NaT, and a missing category is the code -1; text
+becomes categories. Only the columns that are asked for are read.
 """
 
 from __future__ import annotations
@@ -42,95 +43,94 @@ if TYPE_CHECKING:
     from bayou.sources.base.nulls import Masked
 
 
+# Mappings and frames are in memory, queries of narwhals are not, and datasets may be either.
+type Columns = Mapping[Any, Any] | pd.DataFrame | xr.Dataset | nw.LazyFrame[Any] | Source
+
+
 @dataclass(frozen=True, eq=False)
-class Named:
-    """Something with named columns.
+class NamedColumns:
+    """Something with named columns, of which none has been read yet.
 
     Attributes
     ----------
-    names : tuple of str
-        The columns that it has.
-    words : str
-        What it is, in words: "pandas.DataFrame".
-    held : Mapping, Dataset, LazyFrame or Source
-        Where the columns are: values by name in memory, or what is yet to be read.
+    names : tuple
+        The names of the columns. Those of pandas need not be text.
+    description : str
+        Where the columns come from, for messages: "pandas.DataFrame", or a path.
+    columns : Mapping, Dataset, LazyFrame or Source
+        The columns: values by name in memory, or what is still to be read.
     index : pandas.Index, optional
-        Of the rows, where pandas holds them.
+        The labels of the rows, if pandas holds them.
     is_series : bool
         Whether it is one column by itself.
     """
 
     names: tuple[Any, ...]
-    words: str
-    held: Any
+    description: str
+    columns: Columns
     index: pd.Index[Any] | None = None
     is_series: bool = False
 
-    def labels(self, names: Sequence[str]) -> pd.Index[Any] | None:
-        """Return the labels of the rows of some columns, where they have an index."""
-        if isinstance(self.held, xr.Dataset):
-            return self.held.indexes.get(self.held[names[0]].dims[0])
+    def row_labels(self, names: Sequence[str]) -> pd.Index[Any] | None:
+        """Return the labels of the rows of some columns, None if they have no index."""
+        if isinstance(self.columns, xr.Dataset):
+            return self.columns.indexes.get(self.columns[names[0]].dims[0])
         return self.index
 
-    def open(self, names: Sequence[str]) -> Opened:
+    def open(self, names: Sequence[str]) -> OpenedColumns:
         """Return a source of some of the columns.
 
         Parameters
         ----------
         names : sequence of str
-            Columns that there are.
+            Names of columns that there are.
 
         Returns
         -------
-        Opened
+        OpenedColumns
 
         Raises
         ------
         TypeError
-            If a column holds no numbers, booleans, dates, text or categories.
+            If a column holds other values than numbers, booleans, dates, text or categories.
         ValueError
-            If two columns have one of the names, if lengths differ, or if a column that misses
-            values holds integers beyond what float64 is exact for.
+            If two columns have one of the names, if lengths differ, or if a column with missing
+            values holds integers that float64 does not hold exactly.
         """
         chosen = list(dict.fromkeys(names))
         check_names([name for name in self.names if name in chosen])
-        held = self.held
-        if isinstance(held, xr.Dataset):
-            dataset = held[chosen]
+        columns = self.columns
+        if isinstance(columns, xr.Dataset):
+            dataset = columns[chosen]
             check_dims(dataset)
             if in_memory(dataset):
-                held = {name: dataset[name].values for name in chosen}
+                columns = {name: dataset[name].values for name in chosen}
             else:
-                held = from_xarray(dataset, "refuse")
-        elif isinstance(held, nw.LazyFrame):
-            held = from_lazy(held.select(chosen), "refuse")
-        if isinstance(held, Source):
-            return Opened(held, {name: held.fields[name].dtype for name in chosen})
-        columns = {name: _column(name, held[name]) for name in chosen}
-        num_rows = one_length({name: len(masked[0]) for name, (_, masked) in columns.items()})
-        told = {name: _told(field, masked) for name, (field, masked) in columns.items()}
-        fields = {name: field for name, (field, _) in told.items()}
-        values = {name: array for name, (_, array) in told.items()}
-        dtypes = {name: field.dtype for name, (field, _) in columns.items()}
-        return Opened(ArraySource(fields, values, num_rows), dtypes)
+                columns = from_xarray(dataset, "refuse")
+        elif isinstance(columns, nw.LazyFrame):
+            columns = from_lazy(columns.select(chosen), "refuse")
+        if isinstance(columns, Source):
+            return OpenedColumns(columns, {name: columns.fields[name].dtype for name in chosen})
+        return _open_in_memory({name: columns[name] for name in chosen})
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether the columns are in memory, outside of a source."""
-        if isinstance(self.held, xr.Dataset):
-            return in_memory(self.held)
-        return not isinstance(self.held, nw.LazyFrame | Source)
+        """Whether the values of the columns are in memory, outside of a source."""
+        if isinstance(self.columns, xr.Dataset):
+            return in_memory(self.columns)
+        return not isinstance(self.columns, nw.LazyFrame | Source)
 
-    def collected(self, names: Sequence[str]) -> Named:
-        """Return the same with some of the columns in memory, if they are a query yet."""
-        if not isinstance(self.held, nw.LazyFrame):
+    def collect(self, names: Sequence[str]) -> NamedColumns:
+        """Return the same with some of the columns in memory, if it is a query that did not run."""
+        if not isinstance(self.columns, nw.LazyFrame):
             return self
-        frame = self.held.select(list(dict.fromkeys(names))).collect()
-        return Named(self.names, self.words, {name: frame[name] for name in frame.columns})
+        frame = self.columns.select(list(dict.fromkeys(names))).collect()
+        values = {name: frame[name] for name in frame.columns}
+        return NamedColumns(self.names, self.description, values)
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class OpenedColumns:
     """A source of chosen columns.
 
     Attributes
@@ -138,52 +138,67 @@ class Opened:
     source : Source
         The rows.
     dtypes : dict of str to numpy.dtype
-        What each column is where it is not missing: integers that miss some are floats in the
-        source.
+        The dtype of each column without its missing values. Integers that miss some are floats in
+        the source, and integers here.
     """
 
     source: Source
     dtypes: Mapping[str, np.dtype[Any]]
 
 
-def named(obj: Any) -> Named | None:
-    """Return the named columns of an object; None if it is an array or a list, without names."""
-    if isinstance(obj, Named):
+def named_columns(obj: Any) -> NamedColumns | None:
+    """Return the named columns of an object.
+
+    Parameters
+    ----------
+    obj : object
+        A frame, a series with a name, a dataset, a mapping, a structured array, a source, or what
+        :func:`bayou.source` makes a source of.
+
+    Returns
+    -------
+    NamedColumns or None
+        None for an array or a list, which have no names.
+    """
+    if isinstance(obj, NamedColumns):
         return obj
-    words = _words(obj)
+    description = _describe(obj)
     if is_source(obj) or is_zarr_object(obj) or (callable(obj) and not isinstance(obj, type)):
-        whole = source(obj)
-        return Named(tuple(whole.fields), words, whole)
+        opened = source(obj)
+        return NamedColumns(tuple(opened.fields), description, opened)
     if isinstance(obj, xr.Dataset | xr.DataArray):
         dataset = with_columns(obj)
         is_series = isinstance(obj, xr.DataArray) and len(dataset.data_vars) == 1
-        return Named(tuple(dataset.data_vars), words, dataset, is_series=is_series)
+        return NamedColumns(tuple(dataset.data_vars), description, dataset, is_series=is_series)
     if isinstance(obj, pd.DataFrame):
-        return Named(tuple(obj.columns), words, obj, obj.index)
+        return NamedColumns(tuple(obj.columns), description, obj, obj.index)
     if isinstance(obj, pd.Series):
-        column = {obj.name: obj}
-        return None if obj.name is None else Named((obj.name,), words, column, obj.index, True)
+        if obj.name is None:
+            return None
+        return NamedColumns((obj.name,), description, {obj.name: obj}, obj.index, is_series=True)
     if isinstance(obj, np.ndarray) and obj.dtype.names is not None:
         obj = named_arrays(obj)
     if isinstance(obj, Mapping):
-        return Named(tuple(obj), words, obj)
-    return _of_narwhals(obj, words)
+        return NamedColumns(tuple(obj), description, obj)
+    return _of_narwhals(obj, description)
 
 
-def _of_narwhals(obj: Any, words: str) -> Named | None:
+def _of_narwhals(obj: Any, description: str) -> NamedColumns | None:
     wrapped = nw.from_native(of_arrow(obj), pass_through=True, allow_series=True)
     match wrapped:
         case nw.DataFrame():
-            return Named(tuple(wrapped.columns), words, {n: wrapped[n] for n in wrapped.columns})
+            columns = {name: wrapped[name] for name in wrapped.columns}
+            return NamedColumns(tuple(columns), description, columns)
         case nw.LazyFrame():
-            return Named(tuple(wrapped.collect_schema()), words, wrapped)
+            return NamedColumns(tuple(wrapped.collect_schema()), description, wrapped)
         case nw.Series() if wrapped.name:
-            return Named((wrapped.name,), words, {wrapped.name: wrapped}, is_series=True)
+            series = {wrapped.name: wrapped}
+            return NamedColumns((wrapped.name,), description, series, is_series=True)
     return None
 
 
-def _words(obj: Any) -> str:
-    """Say in words where rows come from."""
+def _describe(obj: Any) -> str:
+    """Return where rows come from, for messages: the paths of files, or the name of a class."""
     paths = getattr(obj, "paths", None)
     if isinstance(obj, Source) and paths:
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
@@ -193,8 +208,18 @@ def _words(obj: Any) -> str:
     return kind.__name__ if package in ("builtins", "bayou") else f"{package}.{kind.__name__}"
 
 
+def _open_in_memory(values: Mapping[str, Any]) -> OpenedColumns:
+    columns = {name: _column(name, column) for name, column in values.items()}
+    num_rows = one_length({name: len(masked[0]) for name, (_, masked) in columns.items()})
+    marked = {name: _mark_missing(field, masked) for name, (field, masked) in columns.items()}
+    fields = {name: field for name, (field, _) in marked.items()}
+    arrays = {name: array for name, (_, array) in marked.items()}
+    dtypes = {name: field.dtype for name, (field, _) in columns.items()}
+    return OpenedColumns(ArraySource(fields, arrays, num_rows), dtypes)
+
+
 def _column(name: str, values: Any) -> tuple[Field, Masked]:
-    """Return a column that is in memory, text as codes, with what is null."""
+    """Return a column that is in memory, its text as codes, and where it is null."""
     if isinstance(values, pd.api.extensions.ExtensionArray | pd.Index):
         values = pd.Series(values)
     wrapped = nw.from_native(of_arrow(values), pass_through=True, allow_series=True)
@@ -211,7 +236,7 @@ def _column(name: str, values: Any) -> tuple[Field, Masked]:
 
 
 def _is_numpy(series: nw.Series[Any]) -> bool:
-    """Whether a series is of pandas and holds an array of NumPy."""
+    """Whether a series is one of pandas that holds a NumPy array."""
     return series.implementation.is_pandas() and isinstance(series.to_native().dtype, np.dtype)
 
 
@@ -246,8 +271,8 @@ def _of_arrow(name: str, column: Any) -> tuple[Field, Masked]:
     return field, arrow_values(column, field)
 
 
-def _told(field: Field, masked: Masked) -> tuple[Field, NDArray[Any]]:
-    """Return a field and its values, which tell by themselves where they are missing."""
+def _mark_missing(field: Field, masked: Masked) -> tuple[Field, NDArray[Any]]:
+    """Return a field and its values with NaN, NaT or the code -1 where they are missing."""
     values, null = masked
     if null is None or not null.any():
         return field, values
@@ -261,12 +286,13 @@ def _told(field: Field, masked: Masked) -> tuple[Field, NDArray[Any]]:
         missing = np.nan
         dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
         _check_exact(field, values[~null])
-    told = values.astype(dtype, copy=True)
-    told[null] = missing
-    return Field(field.name, dtype, field.shape, field.categories), told
+    marked = values.astype(dtype, copy=True)
+    marked[null] = missing
+    return Field(field.name, dtype, field.shape, field.categories), marked
 
 
 def _check_exact(field: Field, values: NDArray[Any]) -> None:
+    """Check that float64, with its significand of 53 bits, holds the integers of a field."""
     if field.dtype.kind not in "iu" or field.dtype.itemsize < 8:
         return
     beyond = values[(values > 2**53) | (values < -(2**53))]

@@ -1,1 +1,1 @@
-"""Files that appear whole or not at all."""
+"""Files that appear complete or not at all, and locks between processes that write them."""

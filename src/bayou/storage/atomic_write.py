@@ -1,4 +1,8 @@
-"""Files that are on the disk whole or not at all, also after the power went."""
+"""Files that appear complete or not at all, also after a loss of power.
+
+The content goes into a temporary file beside the path, is flushed to the disk, and is renamed,
+which replaces the old file at once. The cost is two flushes, of the file and of its folder.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +13,47 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file, or replace it; whoever reads it meanwhile finds all of the old or of the new.
+def write_atomically(file: Path, content: bytes) -> None:
+    """Write a file, or replace it. A reader gets all of the old content or all of the new one.
 
     Parameters
     ----------
     file : Path
-        In a folder that is there.
+        The file, in a folder that exists.
     content : bytes
-        What it is to hold.
+        Its new content.
+
+    Raises
+    ------
+    OSError
+        If the content cannot be written. The old file is then as it was.
     """
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    # The number of the process keeps two that write the same file from sharing a temporary one.
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with beside.open("wb") as opened:
+        with temporary.open("wb") as opened:
             opened.write(content)
             opened.flush()
+            # Before the rename: some filesystems write the new name first, and the content later.
             os.fsync(opened.fileno())
-        beside.replace(file)
+        temporary.replace(file)
     finally:
-        beside.unlink(missing_ok=True)
-    sync(file.parent)  # Or the new name could be lost with the power.
+        temporary.unlink(missing_ok=True)
+    # The new name is in the folder, which has a place on the disk of its own.
+    flush_to_disk(file.parent)
 
 
-def is_beside(path: Path, file: Path) -> bool:
-    """Tell whether a path is what an interrupted :func:`write_whole` of a file left beside it."""
+def is_temporary(path: Path, file: Path) -> bool:
+    """Return whether a path is a temporary file that :func:`write_atomically` of a file left.
+
+    Only a process that was killed leaves one.
+    """
     process = path.name.removeprefix(f".{file.name}.")
     return path.parent == file.parent and process != path.name and process.isdecimal()
 
 
-def sync(path: Path) -> None:
-    """Flush a file, or the names in a folder, to the disk."""
+def flush_to_disk(path: Path) -> None:
+    """Write what the system caches of a file, or the names in a folder, to the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows opens no folder as a file, and writes names through by itself.
     descriptor = os.open(path, os.O_RDONLY)

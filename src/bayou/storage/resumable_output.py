@@ -1,4 +1,8 @@
-"""A file or store that is written bit by bit: it appears whole, and an interrupted run goes on."""
+"""A file or folder that is written part by part, and that an interrupted run can go on with.
+
+The work is done in a folder beside the path, ``{name}.partial``. Its manifest says what is done; at
+the end, the complete file or folder is moved to the path and the folder beside it is removed.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bayou.storage.atomic_write import is_beside, sync, write_whole
+from bayou.storage.atomic_write import flush_to_disk, is_temporary, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,65 +20,77 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Unfinished:
-    """What is written to a place, in a folder beside it until it is complete.
+class ResumableOutput:
+    """An output path, and the folder beside it that holds the output until it is complete.
 
     Parameters
     ----------
-    place : Path
-        Where it is to be in the end.
+    path : Path
+        The path of the complete output. Its parent folders are made when they are needed.
     """
 
-    place: Path
+    path: Path
 
     @property
     def folder(self) -> Path:
-        """The folder beside the place."""
-        return self.place.with_name(f"{self.place.name}.partial")
+        """The folder beside the path."""
+        return self.path.with_name(f"{self.path.name}.partial")
 
     @property
     def _manifest(self) -> Path:
         return self.folder / "manifest.json"
 
-    def begun(self) -> dict[str, Any] | None:
-        """Return what was noted last; None if nothing is begun.
+    def read_manifest(self) -> dict[str, Any] | None:
+        """Return what :meth:`write_manifest` wrote last, None if nothing was written yet.
 
         Raises
         ------
         ValueError
-            If the place is taken, or the folder beside it by something else.
+            If the path exists already, or the folder beside it is not one of an earlier run.
         """
-        # A link to nothing is taken too, though nothing exists there.
-        if os.path.lexists(self.place):
+        # `lexists`: a symbolic link to nothing is in the way too.
+        if os.path.lexists(self.path):
             raise ValueError(
-                f"`out` must be a new path, got {str(self.place)!r}, which is there already.\n"
+                f"`out` must be a new path, got {str(self.path)!r}, which is there already.\n"
                 "Hint: choose another one, or remove it first."
             )
-        if not os.path.lexists(self.folder) or self._is_bare():
+        if not os.path.lexists(self.folder) or self._is_empty():
             return None
         try:
-            noted: dict[str, Any] = json.loads(self._manifest.read_text(encoding="utf-8"))
+            manifest: dict[str, Any] = json.loads(self._manifest.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"`out` must leave {str(self.folder)!r} to what is unfinished, got a folder "
                 f"without a manifest ({error}).\nHint: remove the folder, or choose another path."
             ) from error
-        return noted
+        return manifest
 
-    def _is_bare(self) -> bool:
-        """Whether the folder holds nothing but what an interruption left before the first note."""
+    def _is_empty(self) -> bool:
+        """Whether the folder has nothing but temporary files of the first manifest."""
         return self.folder.is_dir() and all(
-            is_beside(path, self._manifest) for path in self.folder.iterdir()
+            is_temporary(path, self._manifest) for path in self.folder.iterdir()
         )
 
-    def note(self, manifest: Mapping[str, Any]) -> None:
-        """Note what is done, so that a later run goes on from there."""
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Record what is done, so that a later run goes on from there.
+
+        Parameters
+        ----------
+        manifest : mapping of str to JSON values
+            The record, in place of the one before.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self._manifest, json.dumps(dict(manifest), indent=1).encode())
+        write_atomically(self._manifest, json.dumps(dict(manifest), indent=1).encode())
 
     def finish(self, part: Path) -> None:
-        """Move what is complete to its place, and leave nothing beside it."""
-        sync(part)
-        part.replace(self.place)
-        sync(self.place.parent)
+        """Move the complete output to the path, and remove the folder beside it.
+
+        Parameters
+        ----------
+        part : Path
+            The file or folder that is complete, in :attr:`folder`.
+        """
+        flush_to_disk(part)
+        part.replace(self.path)
+        flush_to_disk(self.path.parent)
         shutil.rmtree(self.folder)

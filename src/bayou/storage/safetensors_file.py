@@ -1,7 +1,7 @@
-"""Arrays and what is said of them in one file: safetensors, which cannot run code, with JSON.
+"""Named arrays and a JSON description of them in one safetensors file, which cannot run code.
 
-A file is written whole or not at all: beside its place first, then flushed to the disk, then
-renamed.
+The description is JSON in the metadata of the file, under the key "bayou". A file is written by
+:func:`bayou.storage.atomic_write.write_atomically`: it is there complete, or not at all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from bayou.storage.atomic_write import write_whole
+from bayou.storage.atomic_write import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,39 +25,41 @@ if TYPE_CHECKING:
 def write_arrays(
     path: str | Path, arrays: Mapping[str, NDArray[Any]], description: Mapping[str, Any]
 ) -> None:
-    """Write arrays and a description of them, in place of what was there.
+    """Write arrays and a description of them, or replace the file that is there.
 
     Parameters
     ----------
     path : str or Path
         The file.
-    arrays : mapping of str to ndarray
-        What is written.
-    description : mapping of str to what JSON can hold
-        What is said of it.
+    arrays : mapping of str to ndarray, any shapes
+        The arrays, of numbers or booleans. They need not be contiguous.
+    description : mapping of str to JSON values
+        What else the file is to hold.
     """
-    place = Path(path)
+    # Safetensors writes the buffer of an array as it is, whatever its strides are.
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     content = save(plain, metadata={"bayou": json.dumps(dict(description))})
-    write_whole(place, content)
+    write_atomically(Path(path), content)
 
 
 def read_arrays(
     path: str | Path, argument: str = "path"
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read what :func:`write_arrays` wrote.
+    """Read the file that :func:`write_arrays` wrote.
 
     Parameters
     ----------
     path : str or Path
         The file.
     argument : str, default "path"
-        What the user calls it, for errors.
+        The name of the user's argument, for errors.
 
     Returns
     -------
     arrays : dict of str to ndarray
+        The arrays, of the dtypes and shapes that were written.
     description : dict
+        The description.
 
     Raises
     ------
@@ -66,16 +68,16 @@ def read_arrays(
     ValueError
         If the file was not written by bayou, or is damaged.
     """
-    place = Path(path)
-    if not place.is_file():
+    file = Path(path)
+    if not file.is_file():
         raise FileNotFoundError(
             f"`{argument}` must be a file that bayou wrote, got {str(path)!r}, which is none.\n"
             "Hint: check the name, and the folder that the program runs in."
         )
     try:
-        with safe_open(place, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            description: dict[str, Any] = json.loads((file.metadata() or {})["bayou"])
+        with safe_open(file, framework="numpy") as opened:
+            arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            description: dict[str, Any] = json.loads((opened.metadata() or {})["bayou"])
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(
             f"`{argument}` must be a file that bayou wrote, got {str(path)!r}, which cannot be "

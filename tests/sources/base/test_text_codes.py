@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayou.sources.base.field import Field
-from bayou.sources.base.text_codes import as_texts, distinct, encode, from_objects, is_text, look_up
+from bayou.sources.base.text_codes import (
+    as_texts,
+    distinct_texts,
+    encode,
+    from_objects,
+    is_text,
+    look_up,
+)
 
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=3)))
 
@@ -32,12 +39,12 @@ def test_texts_are_looked_up(words: list[str | None], table: list[str]) -> None:
 def test_distinct_texts_are_sorted(words: list[str | None]) -> None:
     values = np.array([*words, None], dtype=object)[:-1]
     found = sorted({word for word in words if word is not None})
-    assert distinct(Field("w", np.dtype(object)), values) == found
+    assert distinct_texts(Field("w", np.dtype(object)), values) == found
 
 
 def test_distinct_categories_are_those_that_are_used() -> None:
     field = Field("w", np.dtype(np.int32), (), ("a", "b", "c"))
-    assert distinct(field, np.array([2, -1, 0, 2], dtype=np.int32)) == ["a", "c"]
+    assert distinct_texts(field, np.array([2, -1, 0, 2], dtype=np.int32)) == ["a", "c"]
 
 
 def test_objects_become_text() -> None:

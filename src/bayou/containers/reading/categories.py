@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.sources.base.text_codes import distinct
+from bayou.sources.base.text_codes import distinct_texts
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _distinct_texts(source: Source, field: Field) -> tuple[str, ...]:
     texts: set[str] = set()
     for block in range(len(source.blocks)):
         for rows in source.read(block, [field.name]):
-            texts.update(distinct(field, rows[field.name]))
+            texts.update(distinct_texts(field, rows[field.name]))
     return tuple(sorted(texts))
 
 

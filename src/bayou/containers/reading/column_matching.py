@@ -9,7 +9,7 @@ from bayou.containers.reading.column_reader import WantedColumns, column_readers
 from bayou.containers.reading.columns import columns_of
 from bayou.errors import EmptySourceError
 from bayou.sources.in_memory.array import check_names
-from bayou.sources.named_columns import named
+from bayou.sources.named_columns import named_columns
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bayou.containers.reading.column_reader import ColumnReader
     from bayou.containers.reading.columns import Columns
-    from bayou.sources.named_columns import Named, Opened
+    from bayou.sources.named_columns import NamedColumns, OpenedColumns
 
 
 def match_columns(
@@ -88,7 +88,7 @@ def _with_columns(model: pm.Model) -> dict[TensorSharedVariable, Columns]:
     return {variable: found for variable, found in columns.items() if found is not None}
 
 
-def require_table(data: Any, argument: str) -> Named:
+def require_table(data: Any, argument: str) -> NamedColumns:
     """Return the named columns of data.
 
     Raises
@@ -96,7 +96,7 @@ def require_table(data: Any, argument: str) -> Named:
     TypeError
         If they have none.
     """
-    table = named(data)
+    table = named_columns(data)
     if table is None:
         raise TypeError(
             f"{argument} must have named columns, got a {type(data).__name__}.\n"
@@ -105,7 +105,7 @@ def require_table(data: Any, argument: str) -> Named:
     return table
 
 
-def open_columns(table: Named, names: Sequence[str], argument: str) -> Opened:
+def open_columns(table: NamedColumns, names: Sequence[str], argument: str) -> OpenedColumns:
     """Return a source of columns that a table has.
 
     Raises
@@ -117,12 +117,14 @@ def open_columns(table: Named, names: Sequence[str], argument: str) -> Opened:
         return table.open(names)
     except EmptySourceError as error:
         raise ValueError(
-            f"{argument} must have at least one row, got a {table.words} without any.\n"
+            f"{argument} must have at least one row, got a {table.description} without any.\n"
             "Hint: check the filter or the path that left nothing."
         ) from error
 
 
-def check_has_columns(table: Named, names_by_container: Mapping[str, tuple[str, ...]]) -> None:
+def check_has_columns(
+    table: NamedColumns, names_by_container: Mapping[str, tuple[str, ...]]
+) -> None:
     """Check that a table has all columns of some containers.
 
     Raises
@@ -148,6 +150,6 @@ def check_has_columns(table: Named, names_by_container: Mapping[str, tuple[str, 
     )
     raise ValueError(
         "The data must have the columns that containers were built from, got a "
-        f"{table.words} without {got}.\n"
+        f"{table.description} without {got}.\n"
         f"Hint: {question}The columns are {listed(table.names)}."
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bayou.sources.base.field import Field
     from bayou.sources.base.source import Column
     from bayou.sources.derived.recoded import Conversion
-    from bayou.sources.named_columns import Opened
+    from bayou.sources.named_columns import OpenedColumns
 
 # The number of rows that an error lists.
 LISTED_ROWS = 5
@@ -203,13 +203,13 @@ class WantedColumns:
 
 
 def column_readers[Key](
-    opened: Opened, wanted: Mapping[Key, WantedColumns]
+    opened: OpenedColumns, wanted: Mapping[Key, WantedColumns]
 ) -> dict[Key, ColumnReader]:
     """Return the readers of some containers' columns, over one source.
 
     Parameters
     ----------
-    opened : Opened
+    opened : OpenedColumns
         A source that has the columns.
     wanted : mapping of Key to WantedColumns
         The containers.
@@ -251,7 +251,7 @@ def _conversion(field: Field, columns: Columns) -> Conversion | None:
     return Days() if field.name in columns.dates else None
 
 
-def _default_dtype(opened: Opened, columns: Columns) -> np.dtype[Any]:
+def _default_dtype(opened: OpenedColumns, columns: Columns) -> np.dtype[Any]:
     if columns.categories is not None:
         return np.dtype(np.int32)
     dtypes = [

@@ -98,7 +98,7 @@ def read_new_columns(
     check_has_columns(table, {name: names})
     if options.missing != "refuse":
         # Nulls of a lazy query must be seen, which a source refuses: collect it.
-        table = table.collected(names)
+        table = table.collect(names)
     opened = open_columns(table, names, argument)
     fields = [opened.source.fields[column] for column in names]
     options.check_fields(fields)
@@ -115,7 +115,7 @@ def read_new_columns(
         unknown=options.unknown,
         missing=options.missing,
         num_dropped=0,
-        source=table.words,
+        source=table.description,
         dates=tuple(field.name for field in fields if kind_of(field) is ColumnKind.DATES),
     )
     reader = column_readers(opened, {name: WantedColumns(name, columns)})[name]
@@ -126,9 +126,9 @@ def read_new_columns(
     elif in_memory_size is not None:
         raise ValueError(
             f"`in_memory_size` must come with a source, got {in_memory_size} for a "
-            f"{table.words}.\nHint: leave it out; the columns are in memory already."
+            f"{table.description}.\nHint: leave it out; the columns are in memory already."
         )
-    return _read_table(reader, table.labels(names))
+    return _read_table(reader, table.row_labels(names))
 
 
 def _read_table(reader: ColumnReader, labels: pd.Index[Any] | None) -> NewColumns:

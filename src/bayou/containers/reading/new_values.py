@@ -22,7 +22,7 @@ from bayou.containers.reading.labelled_array import LabelledArray, to_array
 from bayou.containers.reading.new_columns import read_all_rows
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.imputation import check_imputed
-from bayou.sources.named_columns import Named, named
+from bayou.sources.named_columns import NamedColumns, named_columns
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def read_values(
         The new labels of dims.
     """
     if not _is_by_container(model, new_data):
-        if named(new_data) is None:
+        if named_columns(new_data) is None:
             raise TypeError(
                 f"`new_data` must map names to values, got a {type(new_data).__name__}, which has "
                 "no named columns either.\n"
@@ -158,7 +158,7 @@ def _column_names(variable: TensorSharedVariable) -> tuple[str, ...]:
     return () if columns is None else columns.names
 
 
-def _fed_by(model: pm.Model, table: Named) -> list[TensorSharedVariable]:
+def _fed_by(model: pm.Model, table: NamedColumns) -> list[TensorSharedVariable]:
     """Return the containers that a table has columns for: of each first dim all, or none."""
     groups: dict[str | TensorSharedVariable, list[TensorSharedVariable]] = {}
     for variable in model.root.data_vars:
@@ -173,21 +173,21 @@ def _fed_by(model: pm.Model, table: Named) -> list[TensorSharedVariable]:
     if not groups:
         raise TypeError(
             "`new_data` must map names to values for a model without named columns, got a "
-            f"{table.words}.\nHint: call `set_data({{'x': values}})`, or build containers with "
-            "`columns=`."
+            f"{table.description}.\nHint: call `set_data({{'x': values}})`, or build containers "
+            "with `columns=`."
         )
     # A table with no column at all of the model: match all, which lists what is missing.
     return [variable for group in fed or groups.values() for variable in group]
 
 
 def _read_columns(
-    model: pm.Model, table: Named, variables: Iterable[TensorSharedVariable], argument: str
+    model: pm.Model, table: NamedColumns, variables: Iterable[TensorSharedVariable], argument: str
 ) -> dict[TensorSharedVariable, NewValues]:
     """Read the columns of containers from one table, in one pass."""
     chosen = list(variables)
     if any(variable.tag.columns.missing != "refuse" for variable in chosen):
         names = [name for v in chosen for name in _column_names(v) if name in table.names]
-        table = table.collected(names) if names else table
+        table = table.collect(names) if names else table
     readers = match_columns(model, table, chosen, argument)
     arrays = read_all_rows([reader.column for reader in readers.values()])
     return {
@@ -197,12 +197,12 @@ def _read_columns(
 
 
 def _read_rows(
-    variable: TensorSharedVariable, table: Named, reader: ColumnReader, array: NDArray[Any]
+    variable: TensorSharedVariable, table: NamedColumns, reader: ColumnReader, array: NDArray[Any]
 ) -> NewValues:
     """Turn rows of columns into the new values of a container."""
     values, missing = reader.split_missing(array)
     _check_shape(variable, values.shape)
-    labels = (table.labels(reader.columns.names),) + (None,) * (values.ndim - 1)
+    labels = (table.row_labels(reader.columns.names),) + (None,) * (values.ndim - 1)
     rows = AllRows.complete(values)
     match reader.columns.missing:
         case "refuse":
@@ -211,7 +211,7 @@ def _read_rows(
             check_imputed(variable, missing)
         case "drop":
             rows = AllRows.without_missing(values, missing)
-    return NewValues(LabelledArray(values, labels), table.words, rows)
+    return NewValues(LabelledArray(values, labels), table.description, rows)
 
 
 def _read_value(
@@ -238,12 +238,12 @@ def _read_value(
     return NewValues(labelled, type(value).__name__, rows)
 
 
-def _as_table(columns: Columns, value: Any) -> Named | None:
+def _as_table(columns: Columns, value: Any) -> NamedColumns | None:
     """Return the value of a container of columns as a table; None if it is to be read as it is.
 
     A vector of one column is a table with that column, unless it is codes or days already.
     """
-    table = named(value)
+    table = named_columns(value)
     if table is not None and not table.is_series:
         return table
     is_converted = columns.categories is not None or bool(columns.dates)
@@ -251,7 +251,7 @@ def _as_table(columns: Columns, value: Any) -> Named | None:
         return None
     [name] = columns.names
     index = value.index if isinstance(value, pd.Series) else None
-    return Named(columns.names, type(value).__name__, {name: value}, index)
+    return NamedColumns(columns.names, type(value).__name__, {name: value}, index)
 
 
 def _are_numbers(value: Any) -> bool:

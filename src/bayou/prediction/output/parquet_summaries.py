@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bayou.storage.atomic_write import sync
+from bayou.storage.atomic_write import flush_to_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,7 +68,7 @@ class InParquet:
             table = pa.concat_tables([self.tables.pop(start) for start in starts])
             path = self.folder / f"{starts[0]:015}.parquet"
             pq.write_table(table, path, compression="zstd")
-            sync(path)
+            flush_to_disk(path)
 
     def finish(self, path: Path) -> None:
         """Join the files to one."""

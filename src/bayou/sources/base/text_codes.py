@@ -84,7 +84,7 @@ def is_text(kind: Any) -> bool:
     )
 
 
-def distinct(field: Field, values: NDArray[Any]) -> list[str]:
+def distinct_texts(field: Field, values: NDArray[Any]) -> list[str]:
     """Return the texts or categories that there are among the values of a field, in order."""
     if field.categories is not None:
         codes = np.unique(values)

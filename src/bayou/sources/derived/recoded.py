@@ -13,7 +13,13 @@ import pyarrow as pa
 
 from bayou.sources.base.field import Field, choose_fields
 from bayou.sources.base.source import Source
-from bayou.sources.base.text_codes import MISSING_CODE, as_text_hint, as_texts, distinct, look_up
+from bayou.sources.base.text_codes import (
+    MISSING_CODE,
+    as_text_hint,
+    as_texts,
+    distinct_texts,
+    look_up,
+)
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -196,7 +202,7 @@ class Recoded(Source):
             for table in self._inner.read(block, [origin]):
                 values = table[origin]
                 strays = values[codes.convert(field, values) == UNKNOWN_CODE]
-                found |= dict.fromkeys(distinct(field, strays))
+                found |= dict.fromkeys(distinct_texts(field, strays))
         return ValueError(
             f"`{origin}` must be of the categories of the dim {codes.dim!r}, "
             f"{listed(codes.table)}, got {listed(sorted(found))}.\n"

@@ -18,7 +18,7 @@ import numpy as np
 from bayou.errors import SourceError
 from bayou.sources.base.field import Field, choose_fields
 from bayou.sources.base.source import Source, check_rows, even_blocks
-from bayou.storage.atomic_write import write_whole
+from bayou.storage.atomic_write import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -230,7 +230,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file whole or not at all, and see it onto the disk."""
-    write_whole(file, json.dumps(content, indent=1).encode())
+    write_atomically(file, json.dumps(content, indent=1).encode())
 
 
 def _partial(folder: Path) -> Path:
