@@ -29,7 +29,7 @@ import bayou as by
 from bayou.cluster.cores import use_cores
 from bayou.cluster.ray import Ray
 from bayou.cluster.workers import start_workers
-from bayou.fitting.stochastic.distributed import Part
+from bayou.fitting.stochastic.distributed import FitWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,8 +95,8 @@ def step_seconds(
 
 def joined(pool: Workers) -> None:
     """Have workers compute together."""
-    address = pool.result(pool.submit(0, Part.address))
-    futures = [pool.submit(index, Part.join, address, len(pool)) for index in range(len(pool))]
+    address = pool.result(pool.submit(0, FitWorker.address))
+    futures = [pool.submit(index, FitWorker.join, address, len(pool)) for index in range(len(pool))]
     for future in futures:
         pool.result(future)
 
@@ -105,12 +105,12 @@ def mean_seconds(pool: Workers, size: int, count: int) -> float:
     """Return the time of a mean of so many numbers over the workers."""
 
     # Within, so that it is pickled by what it does: workers cannot import this script.
-    def seconds(part: Part) -> float:
+    def seconds(worker: FitWorker) -> float:
         def means(_: None, value: jax.Array, count: jax.Array) -> jax.Array:
             # Each takes the last one's, as the steps of a fit do.
             return jax.lax.fori_loop(0, count, lambda _, last: team.mean(last + 1), value)
 
-        team = part.team
+        team = worker.team
         together = team.together(means)
         value = jnp.zeros(size)
         jax.block_until_ready(together(None, value, 1))
@@ -163,7 +163,7 @@ def run_steps(model: pm.Model, batch_sizes: tuple[int, ...], rounds: int) -> Non
 def run_means(count: int) -> None:
     """Time means over the workers alone, and say what a fit sends."""
     print(f"\nMicroseconds of a mean over 2 workers by Gloo; {load()}")
-    with start_workers(Ray(2), Part) as pool:
+    with start_workers(Ray(2), FitWorker) as pool:
         joined(pool)
         for size in MEANS:
             cost = 1e6 * mean_seconds(pool, size, max(10, count * SENT // (SENT + size)))

@@ -13,7 +13,8 @@ from bayou.errors import ConvergenceWarning, DivergenceError, SourceError
 from bayou.feeding.batches import Batches
 from bayou.fitting.fit import fit
 from bayou.fitting.fit_result import Fit
-from bayou.fitting.saved_fit import load
+from bayou.fitting.guides import Guide
+from bayou.fitting.load import load
 from bayou.many.calibrate import calibrate
 from bayou.many.fit_many import fit_many
 from bayou.many.results.calibration import Calibration
@@ -49,6 +50,7 @@ __all__ = [
     "Field",
     "Fit",
     "GeneratorAdapter",
+    "Guide",
     "Inspection",
     "Minibatch",
     "Ray",

@@ -9,7 +9,7 @@ import pytest
 
 from bayou.cluster.ray import Ray
 from bayou.cluster.workers import start_workers
-from bayou.fitting.stochastic.distributed import Part
+from bayou.fitting.stochastic.distributed import FitWorker
 
 type Script = Callable[[str], ModuleType]
 
@@ -24,6 +24,6 @@ def test_a_step_has_a_time(script: Script) -> None:
 def test_a_mean_over_workers_has_a_time(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_worker_niceness", "0")
     parallel = script("parallel")
-    with start_workers(Ray(2), Part) as pool:
+    with start_workers(Ray(2), FitWorker) as pool:
         parallel.joined(pool)
         assert 0 < parallel.mean_seconds(pool, parallel.SENT, 10) < 1

@@ -14,8 +14,8 @@ from bayou.density.build import compile_program
 from bayou.density.compiled_functions import BlockSizes
 from bayou.density.evaluator import Evaluator
 from bayou.density.program import Program
-from bayou.fitting.rows import feeds
-from bayou.fitting.rows.feeds import whole_blocks
+from bayou.fitting.rows import all_rows
+from bayou.fitting.rows.all_rows import all_row_blocks
 
 NUM_ROWS = 90
 RANDOM = np.random.default_rng(0)
@@ -41,9 +41,9 @@ def program() -> Program:
 def evaluator(
     program: Program, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Evaluator:
-    monkeypatch.setattr(feeds, "BLOCK_ROWS", request.param)
+    monkeypatch.setattr(all_rows, "BLOCK_ROWS", request.param)
     program = replace(program, block_sizes=BlockSizes())
-    blocks = whole_blocks(program)
+    blocks = all_row_blocks(program)
     assert blocks is not None
     assert len(blocks) == -(-NUM_ROWS // request.param)
     assert sum(block.share for block in blocks) == pytest.approx(1)
@@ -99,7 +99,7 @@ def test_groups_of_any_size_compiled_once(
     program: Program, exact: Exact, monkeypatch: pytest.MonkeyPatch, numbers: int
 ) -> None:
     monkeypatch.setattr(evaluate, "GROUP_NUMBERS", numbers)
-    blocks = whole_blocks(program)
+    blocks = all_row_blocks(program)
     assert blocks is not None
     evaluator = Evaluator(program, blocks)
     evaluator.densities(POSITIONS[:64])

@@ -13,7 +13,7 @@ from scipy import stats
 import bayou as by
 from bayou.density.build import compile_program
 from bayou.errors import DivergenceError
-from bayou.fitting.rows import feeds
+from bayou.fitting.stochastic import advi
 
 NUM_ROWS = 2000
 DATA = np.random.default_rng(0).normal(2.0, 1.0, size=NUM_ROWS)
@@ -347,8 +347,8 @@ def test_an_accelerator_gathers_the_same_rows(monkeypatch: pytest.MonkeyPatch) -
         return by.fit(600, model=model, random_seed=1, progressbar=False, correction=None)
 
     on_host = fitted()
-    monkeypatch.setattr(feeds, "device_memory", lambda: 2**30)
+    monkeypatch.setattr(advi, "device_memory", lambda: 2**30)
     on_device = fitted()
     np.testing.assert_allclose(on_host.elbo, on_device.elbo, rtol=1e-12)
-    monkeypatch.setattr(feeds, "device_memory", lambda: 2 * (x.nbytes + y.nbytes))
+    monkeypatch.setattr(advi, "device_memory", lambda: 2 * (x.nbytes + y.nbytes))
     np.testing.assert_array_equal(on_host.elbo, fitted().elbo)

@@ -185,12 +185,12 @@ def test_the_path_ends_at_the_final_mean(stochastic: by.Fit) -> None:
 
 def test_plot_without_matplotlib(stochastic: by.Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"`fit.plot` must have matplotlib, got none.\nHint: pip"):
+    with pytest.raises(ImportError, match=r"matplotlib, which is not installed.\nHint: pip"):
         stochastic.plot()
 
 
 def test_repr(stochastic: by.Fit) -> None:
     assert repr(stochastic) == (
-        "Fit(MeanField(), steps=2000, converged=True, reason='2000 steps were asked for', "
+        "Fit(MeanField(), steps=2000, converged=None, reason='2000 steps were asked for', "
         "correction='linear_response')"
     )

@@ -1,6 +1,6 @@
-"""How good an approximation is: its evidence lower bound and its k-hat, from one set of draws.
+"""Diagnostics of an approximation: its evidence lower bound and its k-hat.
 
-Each costs a density of all rows for every draw.
+Each costs a log density of all rows for every draw.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pytensor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import jax
     from numpy.typing import NDArray
 
     from bayou.fitting.guides.coordinates import Frame
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     type Array = NDArray[np.float64]
     type Density = Callable[[Array], Array]
 
-# Sums over rows round by this many times the precision of their numbers.
+# Sums over rows round by about this many times the relative precision of a number. Log ratios that
+# differ by no more count as equal.
 ROUNDING = 10
 
 
@@ -32,25 +34,26 @@ class Estimate(NamedTuple):
 
 
 def log_densities(
-    density: Density, frame: Frame, coordinates: Any, approximation: Any
+    density: Density, frame: Frame, coordinates: jax.Array | Array, approximation: jax.Array | Array
 ) -> tuple[Array, Array]:
     """Return the log densities of draws: of the model on all rows, and of the approximation.
 
     Parameters
     ----------
     density : callable
-        From positions, shape (draws, size), to log densities of the model.
+        The log density of the model: from positions, shape (num_draws, size), to an array of shape
+        (num_draws,).
     frame : Frame
-        The coordinates that the approximation is a distribution of.
-    coordinates : array, shape (draws, size)
-        Draws from it.
-    approximation : array, shape (draws,)
-        Its log densities at them.
+        The coordinates.
+    coordinates : array, shape (num_draws, size)
+        Draws from the approximation.
+    approximation : array, shape (num_draws,)
+        The log densities of the approximation at its draws.
 
     Returns
     -------
-    model, approximation : ndarray, shape (draws,)
-        In nats; that of the model lacks the log evidence.
+    model, approximation : ndarray, shape (num_draws,)
+        In nats, of positions; that of the model is not normalized by the evidence.
 
     Raises
     ------
@@ -58,12 +61,12 @@ def log_densities(
         If a log density of the model is nan.
     """
     model = density(frame.positions(np.asarray(coordinates)))
-    wrong = int(np.isnan(model).sum())
-    if wrong:
+    num_nan = int(np.isnan(model).sum())
+    if num_nan:
         raise ValueError(
             "The log density of the model must be a number at the draws of the approximation, "
-            f"got nan at {wrong} of {len(model)}.\n"
-            "Hint: the draws are out of what the model can compute; look at fit.summary()."
+            f"got nan at {num_nan} of {len(model)}.\n"
+            "Hint: the draws leave the range that the model can compute; look at fit.summary()."
         )
     return model, np.asarray(approximation) - frame.log_determinant
 
@@ -77,15 +80,16 @@ def evidence_lower_bound(model: Array, approximation: Array) -> Estimate:
     Estimate(value=-3.0, error=1.0)
     """
     log_weights = model - approximation
-    with np.errstate(invalid="ignore"):  # A draw of no density makes it -inf, and its error nan.
+    # A draw without density makes the value -inf and its error nan, without a warning.
+    with np.errstate(invalid="ignore"):
         error = np.std(log_weights, ddof=1) / np.sqrt(len(log_weights))
     return Estimate(float(log_weights.mean()), float(error))
 
 
 def pareto_khat(model: Array, approximation: Array) -> float:
-    """Return the shape of the generalised Pareto tail of the ratios of the densities.
+    """Return the shape of the generalized Pareto tail of the ratios of the densities.
 
-    Ratios that are all equal, but for rounding, have no tail: -inf.
+    It is -inf if the ratios are equal apart from rounding, and so have no tail.
 
     Examples
     --------
@@ -102,7 +106,7 @@ def pareto_khat(model: Array, approximation: Array) -> float:
     precision = np.finfo(pytensor.config.floatX).eps * np.abs(model).max()
     if np.ptp(log_weights) <= ROUNDING * precision:
         return -np.inf
-    # Its pareto_khat fits the tail of log weights where it is given them; psislw that of weights.
+    # ArviZ's pareto_khat would fit the tail of the log weights; psislw fits that of the weights.
     psislw: Any = array_stats.psislw
     _, khat = psislw(-log_weights)
     return float(khat)

@@ -1,68 +1,155 @@
-"""The checks of what :func:`bayou.fit` is told, before anything is built."""
+"""The options of :func:`bayou.fit`, checked before anything is compiled."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayou.arguments import whole_number
+from bayou.fitting.guides import Guide
+from bayou.fitting.guides.mean_field import MeanField
+from bayou.fitting.guides.named_guides import GUIDES, METHODS
 from bayou.sampling.order import ORDERS
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.weighted import Weighted
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-def check_options(
-    *,
-    num_particles: Any,
-    optimizer: Any,
-    order: Any,
-    correction: Any,
-    tolerance: Any,
-    callback: Any,
-    checkpoint: Any,
-    resume: Any,
-    random_seed: Any,
-) -> None:
-    """Refuse options of :func:`bayou.fit` that are out of range, whatever the model.
+    import optax
+    from numpy.typing import NDArray
+
+    from bayou.cluster.ray import Ray
+    from bayou.density.program import Program
+    from bayou.feeding.source_feed import AnyOrder
+
+# The methods of a guide, in the order of its contract.
+GUIDE_METHODS = tuple(name for name in vars(Guide) if not name.startswith("_"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """The options of a fit, whatever the model; :func:`bayou.fit` describes each.
 
     Raises
     ------
     TypeError
-        If the optimiser or the callback is none.
+        If the optimizer is not an optax transformation, or the callback not callable.
     ValueError
         If anything else is out of range.
     """
-    whole_number("num_particles", num_particles, 1, "it counts draws of the guide in a step.")
-    if not isinstance(order, Weighted | Stratified):
-        _check_choice("order", order, tuple(ORDERS), "or pass a by.Weighted or by.Stratified.")
-    _check_choice(
-        "correction", correction, ("auto", "linear_response", None), "None leaves it out."
+
+    n: int | str
+    method: str | Guide
+    batch_size: int | None
+    batch_dim: str | None
+    validate: bool
+    random_seed: int | None
+    num_particles: int
+    optimizer: optax.GradientTransformation | None
+    order: AnyOrder
+    correction: str | None
+    tolerance: float
+    callback: Callable[[int, NDArray[np.float64]], None] | None
+    checkpoint: str | Path | None
+    checkpoint_seconds: float
+    resume: bool
+    cluster: Ray | None
+
+    def __post_init__(self) -> None:
+        """Check each option, and those that must come together."""
+        if self.n != "auto":
+            whole_number("n", self.n, 1, 'it counts steps; or pass "auto".')
+        whole_number("num_particles", self.num_particles, 1, "it counts draws per gradient step.")
+        _check_method(self.method)
+        if not isinstance(self.order, Weighted | Stratified):
+            hint = "or pass a by.Weighted or by.Stratified."
+            _check_choice("order", self.order, tuple(ORDERS), hint)
+        corrections = ("auto", "linear_response", None)
+        _check_choice("correction", self.correction, corrections, "None leaves it out.")
+        if not _is_number(self.tolerance) or not 0 < self.tolerance < np.inf:
+            raise ValueError(
+                f"`tolerance` must be positive, got {self.tolerance!r}.\n"
+                "Hint: 0.1 stands for a tenth of a standard deviation."
+            )
+        optimizer = self.optimizer
+        if optimizer is not None and not (
+            hasattr(optimizer, "init") and hasattr(optimizer, "update")
+        ):
+            raise TypeError(
+                f"`optimizer` must be an optax transformation, got {optimizer!r}.\n"
+                "Hint: call the function that makes one, such as optax.adam(0.01)."
+            )
+        if self.callback is not None and not callable(self.callback):
+            raise TypeError(
+                f"`callback` must be callable, got {self.callback!r}.\n"
+                "Hint: pass a function of the number of steps and their losses."
+            )
+        self._check_checkpoint()
+        self._check_batches()
+
+    def _check_checkpoint(self) -> None:
+        if self.resume and self.checkpoint is None:
+            raise ValueError(
+                "`resume` must come with `checkpoint`, got resume=True alone.\n"
+                "Hint: pass the path of the checkpoint to continue from."
+            )
+        if not _is_number(self.checkpoint_seconds) or not 0 <= self.checkpoint_seconds < np.inf:
+            raise ValueError(
+                f"`checkpoint_seconds` must be at least 0, got {self.checkpoint_seconds!r}.\n"
+                "Hint: 60 writes at most once a minute."
+            )
+
+    def _check_batches(self) -> None:
+        if self.batch_size is not None and self.method == "dadvi":
+            raise ValueError(
+                '`batch_size` must be left out with method="dadvi", which takes all rows at each '
+                f'step, got {self.batch_size!r}.\nHint: pass method="advi" for a fit in batches.'
+            )
+        if self.batch_size is None and self.batch_dim is not None:
+            raise ValueError(
+                f"`batch_dim` must come with a `batch_size`, got {self.batch_dim!r} alone.\n"
+                "Hint: pass by.fit(batch_size=512), or leave it out."
+            )
+
+    @property
+    def num_steps(self) -> int | None:
+        """The number of steps, None to stop when the approximation is stable."""
+        return None if self.n == "auto" else int(self.n)
+
+    @property
+    def guide(self) -> Guide:
+        """The family of distributions."""
+        if isinstance(self.method, str):
+            return GUIDES.get(self.method, MeanField())
+        return self.method
+
+    def use_fixed_draws(self, program: Program) -> bool:
+        """Return whether a model is fitted on all rows at once, by fixed draws."""
+        has_all_rows = program.feeds_all_rows or not program.fed
+        by_default = self.method == "auto" and self.n == "auto" and has_all_rows
+        return self.method == "dadvi" or by_default
+
+
+def _check_method(method: Any) -> None:
+    missing = [name for name in GUIDE_METHODS if not callable(getattr(method, name, None))]
+    if (isinstance(method, str) and method in METHODS) or not missing:
+        return
+    is_partial = len(missing) < len(GUIDE_METHODS) and not isinstance(method, str)
+    without = f" without {', '.join(missing)}" if is_partial else ""
+    raise ValueError(
+        f"`method` must be one of {METHODS} or a guide, got {method!r}{without}.\n"
+        'Hint: "auto" suits most models; help(by.Guide) says how to write a guide.'
     )
-    if not isinstance(tolerance, float | int) or not 0 < tolerance < np.inf:
-        raise ValueError(
-            f"`tolerance` must be positive, got {tolerance!r}.\n"
-            "Hint: 0.1 stands for a tenth of a standard deviation."
-        )
-    if optimizer is not None and not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-        raise TypeError(
-            f"`optimizer` must be an optax transformation, got {optimizer!r}.\n"
-            "Hint: pass a made one, such as optax.adam(0.01)."
-        )
-    if callback is not None and not callable(callback):
-        raise TypeError(
-            f"`callback` must be callable, got {callback!r}.\n"
-            "Hint: pass a function of the number of steps and their losses."
-        )
-    if resume and checkpoint is None:
-        raise ValueError(
-            "`resume` must come with `checkpoint`, got resume=True alone.\n"
-            "Hint: pass the path of the checkpoint to go on from."
-        )
-    if random_seed is not None:
-        whole_number("random_seed", random_seed, 0, "any whole number will do.")
 
 
 def _check_choice(name: str, value: Any, choices: tuple[Any, ...], hint: str) -> None:
     if value not in choices:
         raise ValueError(f"`{name}` must be one of {choices}, got {value!r}.\nHint: {hint}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool)

@@ -15,13 +15,33 @@ if TYPE_CHECKING:
 
 
 def named_values(
-    model: pm.Model, program: Program, vector: NDArray[Any], of_rows: NDArray[Any] | None
+    model: pm.Model,
+    program: Program,
+    position: NDArray[np.float64],
+    rows: NDArray[np.float64] | None,
 ) -> xr.Dataset:
-    """Return the variables that a position is cut into, and those of the rows if there are any."""
-    layout, of_latent = program.layout, program.latent_layout
-    values = dict(zip(layout.names, layout.split(vector), strict=True))
-    if of_rows is not None:
-        values |= zip(of_latent.names, of_latent.split(of_rows), strict=True)
+    """Return the values of a position by variable.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model, which has the dims and coords.
+    program : Program
+        The model as JAX functions, which has the layout of the position.
+    position : ndarray, shape (size,)
+        Values of the free variables.
+    rows : ndarray, shape (num_rows, row_size), or None
+        Values of the variables with a value for each row.
+
+    Returns
+    -------
+    xarray.Dataset
+        A variable for each free variable, under the name of its value variable.
+    """
+    layout, row_layout = program.layout, program.latent_layout
+    values = dict(zip(layout.names, layout.split(position), strict=True))
+    if rows is not None:
+        values |= zip(row_layout.names, row_layout.split(rows), strict=True)
     variables = {name: (_dims(model, name, part), part) for name, part in values.items()}
     used = {dim for dims, _ in variables.values() for dim in dims}
     coords = {
@@ -32,8 +52,16 @@ def named_values(
     return xr.Dataset(variables, coords)
 
 
-def element_names(values: xr.Dataset, elements: NDArray[Any]) -> list[str]:
-    """Name elements of the position as ArviZ does, such as "a[label]"."""
+def element_names(values: xr.Dataset, elements: NDArray[np.int64]) -> list[str]:
+    """Return the names of elements of a position as ArviZ writes them, such as "a[label]".
+
+    Parameters
+    ----------
+    values : xarray.Dataset
+        The values of a position, from :func:`named_values`.
+    elements : ndarray of int64
+        The numbers of the elements.
+    """
     variables = list(values.data_vars.values())
     ends = np.cumsum([variable.size for variable in variables])
     names = []
@@ -41,14 +69,14 @@ def element_names(values: xr.Dataset, elements: NDArray[Any]) -> list[str]:
         number = int(np.searchsorted(ends, element, side="right"))
         variable = variables[number]
         inner = element - (ends[number] - variable.size)
-        places = zip(variable.dims, np.unravel_index(inner, variable.shape), strict=True)
-        labels = ", ".join(str(variable[dim].values[place]) for dim, place in places)
+        indices = zip(variable.dims, np.unravel_index(inner, variable.shape), strict=True)
+        labels = ", ".join(str(variable[dim].values[index]) for dim, index in indices)
         names.append(f"{variable.name}[{labels}]" if labels else str(variable.name))
     return names
 
 
 def _dims(model: pm.Model, value_name: str, part: NDArray[Any]) -> tuple[str, ...]:
-    """Name the axes of a transformed variable: the model's dims where the transform keeps them."""
+    """Return the dims of a transformed variable: those of the model if the lengths are the same."""
     [variable] = [free for free, value in model.rvs_to_values.items() if value.name == value_name]
     dims = model.named_vars_to_dims.get(variable.name, ())
     lengths = tuple(int(model.dim_lengths[dim].eval()) for dim in dims)

@@ -1,4 +1,4 @@
-"""The picture of a fit: its evidence lower bound by step, and the paths of its parameters."""
+"""The plot of a fit: its evidence lower bound by step, and the paths of its means."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     type Array = NDArray[np.float64]
     type Counts = NDArray[np.int64]
 
-# Below this share of the first rate a decay along a curve is over, and its halvings crowd.
-LEAST_RATE = 2.0**-6
-# A name of a rate takes about this share of the width.
-NAME_WIDTH = 0.07
-# More points than this are drawn as a line alone.
+# Rates below this share of the first one are drawn as equal to it: at the end of a decay along a
+# curve, more halvings would be too narrow to see.
+MIN_RATE_SHARE = 2.0**-6
+# The label of a rate takes about this share of the width of the axes.
+LABEL_WIDTH = 0.07
+# Lines of more points have no markers.
 MAX_MARKERS = 50
-# More names than this are left out.
+# Lines of more elements have no legend.
 MAX_NAMES = 10
-COLOUR = "tab:blue"
+COLOR = "tab:blue"
 
 
 def plot_fit(
@@ -35,24 +36,24 @@ def plot_fit(
     path_steps: Counts | None,
     names: Sequence[str],
 ) -> Figure:
-    """Draw a fit.
+    """Plot a fit.
 
     Parameters
     ----------
     elbo, rates : ndarray, shape (num_steps,)
-        What each step estimated, and its rate; nan where a line search chose it.
+        The ELBO estimated in each step, in nats, and its rate; nan where a line search chose it.
     path : ndarray, shape (num_chunks, num_elements), or None
-        Mean positions of chunks of steps: distances from the final mean, in final standard
+        The mean position in each chunk of steps: its distance to the final mean, in final standard
         deviations.
     path_steps : ndarray, shape (num_chunks,), or None
         The number of steps that were done at the end of each chunk.
     names : sequence of str
-        Of the elements of the path.
+        The names of the elements of the path.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Left the ELBO; right the paths, where there are any. Each halving of the rate starts a new
+        Left the ELBO; right the paths, if there are any. Each halving of the rate starts a new
         shade of the background.
 
     Raises
@@ -64,7 +65,8 @@ def plot_fit(
         from matplotlib import pyplot as plt
     except ImportError as error:
         raise ImportError(
-            "`fit.plot` must have matplotlib, got none.\nHint: pip install 'bayou[plots]'."
+            "`fit.plot` must have matplotlib, which is not installed.\n"
+            "Hint: pip install 'bayou[plots]'."
         ) from error
 
     num_axes = 1 if path is None else 2
@@ -74,10 +76,10 @@ def plot_fit(
     _draw_elbo(axes[0], elbo, path_steps)
     if path is not None and path_steps is not None:
         _draw_paths(axes[1], path, _middles(path_steps), names)
-    for one in axes:
-        one.set_xlabel("step")
-        one.spines[["top", "right"]].set_visible(False)
-        _shade_rates(one, rates)
+    for panel in axes:
+        panel.set_xlabel("step")
+        panel.spines[["top", "right"]].set_visible(False)
+        _shade_rates(panel, rates)
     return figure
 
 
@@ -85,18 +87,19 @@ def _draw_elbo(axes: Axes, elbo: Array, path_steps: Counts | None) -> None:
     axes.set_title("evidence lower bound")
     axes.set_ylabel("nats")
     steps = np.arange(1, len(elbo) + 1)
-    # The first steps, and those of unlucky draws, may lie so low that nothing else would be seen.
+    # The first steps, and unlucky draws, may lie so low that the rest would look flat: they do not
+    # count for the limits of the axis.
     shown = elbo[len(elbo) // 4 :]
     if path_steps is None:
-        axes.plot(steps, elbo, color=COLOUR, marker=".")
+        axes.plot(steps, elbo, color=COLOR, marker=".")
     else:
         starts = np.concatenate([[0], path_steps[:-1]])
         means = np.add.reduceat(elbo, starts) / np.diff(path_steps, prepend=0)
-        axes.plot(steps, elbo, color=COLOUR, alpha=0.25, linewidth=0.5, label="each step")
+        axes.plot(steps, elbo, color=COLOR, alpha=0.25, linewidth=0.5, label="each step")
         axes.plot(
             _middles(path_steps),
             means,
-            color=COLOUR,
+            color=COLOR,
             marker=_marker(means),
             label="mean of a chunk",
         )
@@ -122,19 +125,20 @@ def _draw_paths(axes: Axes, path: Array, middles: Array, names: Sequence[str]) -
 
 
 def _shade_rates(axes: Axes, rates: Array) -> None:
-    """Shade the steps at every second halving of the rate, and name the rates where they fit."""
+    """Shade the steps after every second halving of the rate, and label the rates that fit."""
     if np.isnan(rates).any():
         return
-    shares = np.maximum(rates / rates[0], LEAST_RATE)
+    shares = np.maximum(rates / rates[0], MIN_RATE_SHARE)
     halvings = np.floor(-np.log2(shares) + 1e-9)
     edges = np.flatnonzero(np.diff(halvings, prepend=-1, append=np.inf)).tolist()
     axes.set_xlim(0, len(rates) + 1)
     for start, stop in pairwise(edges):
         axes.axvspan(start, stop, color="0.92" if halvings[start] % 2 else "1", zorder=0, lw=0)
-        if stop - start > NAME_WIDTH * len(rates):
-            place = axes.get_xaxis_transform()
+        if stop - start > LABEL_WIDTH * len(rates):
+            # x in steps, y as a share of the height.
+            transform = axes.get_xaxis_transform()
             axes.text(
-                (start + stop) / 2, 0.99, f"{rates[start]:.2g}", transform=place, ha="center",
+                (start + stop) / 2, 0.99, f"{rates[start]:.2g}", transform=transform, ha="center",
                 va="top", fontsize="small", color="0.4",
             )  # fmt: skip
 

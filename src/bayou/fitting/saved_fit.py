@@ -1,103 +1,146 @@
-"""Fits from files: what :meth:`bayou.Fit.save` wrote, with the model that it is of."""
+"""The file of a saved fit: arrays and JSON in safetensors, which cannot run code.
+
+The arrays are the parameters (``params 0``, ...), the coordinates (``origin``, ``factor``), the
+record of the steps (``elbo``, ``rates``, ``path``, ...) and the normals of variables with a value
+for each row (``latent 0``, ``latent 1``). The JSON has the fingerprint of the model, the guide and
+how the fit ended.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from bayou.batching.minibatch_model import batched_program
-from bayou.containers.variables.dims import dims_of
-from bayou.density.build import compile_program
-from bayou.fitting.approximation import Approximation
-from bayou.fitting.fit_result import Fit
+from bayou.fitting.guides.approximation import Approximation
 from bayou.fitting.guides.coordinates import Frame
-from bayou.fitting.guides.full_rank import FullRank
-from bayou.fitting.guides.low_rank import LowRank
-from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
-from bayou.fitting.rows.feeds import whole_density
-from bayou.models.context import model_of
-from bayou.provenance.model_provenance import dim_fingerprint
+from bayou.fitting.guides.mean_field import MeanFieldParams
+from bayou.fitting.guides.named_guides import GUIDE_CLASSES
 from bayou.provenance.record import Provenance
-from bayou.storage.safetensors_file import read_arrays
-from bayou.text import listed
+from bayou.storage.safetensors_file import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import pymc as pm
     from numpy.typing import NDArray
 
     from bayou.density.program import Program
 
-GUIDES: dict[str, Any] = {guide.__name__: guide for guide in (MeanField, FullRank, LowRank)}
+# The arrays of an approximation that not every fit has.
+OPTIONAL_ARRAYS = ("path", "path_steps", "path_elements")
 
 
-def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
-    """Read a fit from a file.
+@dataclass(frozen=True)
+class SavedFit:
+    """The content of a file, apart from the model.
 
-    Parameters
+    Attributes
     ----------
-    path : str or Path
-        A file that :meth:`bayou.Fit.save` wrote.
-    model : pymc.Model, optional
-        The model that was fitted, made anew; by default the one of the context. Its data may be
-        others, and as many rows as there are: :func:`bayou.verify` tells. The dims of its free
-        variables have the labels that were fitted, in their order; but those of rows, where
-        variables with a value for each row were fitted in batches, are not compared.
+    model_fingerprint : str
+        The structure of the model, whatever its data.
+    batching : list of int and str, or None
+        The size of the batches and their dim, if the model was written with all of its data.
+    approximation : Approximation
+        The distribution, and the record of the fit.
+    provenance : Provenance or None
+        The data and the model that were fitted. None in files of early versions.
+    """
 
-    Returns
-    -------
-    Fit
+    model_fingerprint: str
+    batching: list[Any] | None
+    approximation: Approximation
+    provenance: Provenance | None
+
+
+def write_fit(
+    path: str | Path,
+    program: Program,
+    approximation: Approximation,
+    provenance: Provenance | None,
+) -> None:
+    """Write a fit to a file, in place of what was there.
+
+    Raises
+    ------
+    TypeError
+        If the guide is not one of bayou's own, which alone can be restored by name.
+    """
+    guide, latent = approximation.guide, approximation.latent
+    if type(guide) not in GUIDE_CLASSES.values():
+        raise TypeError(
+            f"`save` must be of a guide of bayou's own, got {guide!r}.\n"
+            "Hint: keep draws of it instead: fit.sample().to_netcdf(path)."
+        )
+    leaves = jax.tree.leaves(approximation.params)
+    arrays = {f"params {number}": np.asarray(leaf) for number, leaf in enumerate(leaves)} | {
+        "origin": np.asarray(approximation.frame.origin),
+        "factor": np.asarray(approximation.frame.factor),
+        "elbo": approximation.elbo,
+        "rates": approximation.rates,
+    }
+    if latent is not None:
+        arrays["latent 0"] = np.asarray(latent.location)
+        arrays["latent 1"] = np.asarray(latent.log_scale)
+    optional = {name: getattr(approximation, name) for name in OPTIONAL_ARRAYS}
+    arrays |= {name: array for name, array in optional.items() if array is not None}
+    description = {
+        "kind": "fit",
+        "model": program.fingerprint,
+        "batching": program.batching,
+        "guide": type(guide).__name__,
+        "guide options": vars(guide),
+        "converged": approximation.converged,
+        "reason": approximation.reason,
+        "correction": approximation.correction,
+        "provenance": None if provenance is None else provenance.to_json(),
+    }
+    write_arrays(path, arrays, description)
+
+
+def read_fit(path: str | Path) -> SavedFit:
+    """Read a fit from a file that :func:`write_fit` wrote.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file was not written by ``save``, is damaged, or is of another model, or of one whose
-        free variables have other labels or lengths.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> with pm.Model() as model, tempfile.TemporaryDirectory() as folder:
-    ...     mu = pm.Normal("mu")
-    ...     y = pm.Normal("y", mu, 1, observed=[1.0, 2.0, 3.0])
-    ...     fit = by.fit(progressbar=False)
-    ...     fit.save(pathlib.Path(folder) / "fit")
-    ...     again = by.load(pathlib.Path(folder) / "fit")
-    >>> bool(again.mean["mu"] == fit.mean["mu"])
-    True
+        If the file is damaged, or something else.
     """
     arrays, description = read_arrays(path)
     if description.get("kind") != "fit":
         raise ValueError(
             f"`path` must be a file that Fit.save wrote, got {str(path)!r}, a checkpoint.\n"
-            "Hint: go on from a checkpoint with by.fit(checkpoint=path, resume=True)."
+            "Hint: continue from a checkpoint with by.fit(checkpoint=path, resume=True)."
         )
-    model = model_of(model)
-    batching = description["batching"]
-    program = compile_program(model)
-    if description["model"] != program.fingerprint:
-        raise ValueError(
-            f"`model` must be the one that was fitted, got another than that of {str(path)!r}.\n"
-            "Hint: make the model by the same code; only the values of its data may change."
-        )
-    if batching is not None:
-        _, program = batched_program(model, *batching, validate=True)
-    provenance = _provenance(description.get("provenance"))
-    _check_labels(model, program, provenance, str(path))
-    _check_lengths(program, arrays, str(path))
-    guide = GUIDES[description["guide"]](**description["guide options"])
-    size = jnp.zeros(program.layout.size)
-    some = guide.init(size, size + 1)
-    leaves = [jnp.asarray(arrays[f"params {n}"]) for n in range(len(jax.tree.leaves(some)))]
-    approximation = Approximation(
+    provenance = description.get("provenance")
+    return SavedFit(
+        model_fingerprint=description["model"],
+        batching=description["batching"],
+        approximation=_approximation(arrays, description),
+        provenance=None if provenance is None else Provenance.from_json(provenance),
+    )
+
+
+def _approximation(
+    arrays: Mapping[str, NDArray[Any]], description: Mapping[str, Any]
+) -> Approximation:
+    guide = GUIDE_CLASSES[description["guide"]](**description["guide options"])
+    # Any parameters of the guide have the structure of those in the file.
+    size = jnp.zeros(arrays["origin"].size)
+    example = guide.init(size, size + 1)
+    num_leaves = len(jax.tree.leaves(example))
+    leaves = [jnp.asarray(arrays[f"params {number}"]) for number in range(num_leaves)]
+    latent = None
+    if "latent 0" in arrays:
+        latent = MeanFieldParams(jnp.asarray(arrays["latent 0"]), jnp.asarray(arrays["latent 1"]))
+    return Approximation(
         guide=guide,
-        params=jax.tree.unflatten(jax.tree.structure(some), leaves),
+        params=jax.tree.unflatten(jax.tree.structure(example), leaves),
         frame=Frame(arrays["origin"], arrays["factor"]),
         elbo=arrays["elbo"],
         rates=arrays["rates"],
@@ -107,52 +150,5 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
         path=arrays.get("path"),
         path_steps=arrays.get("path_steps"),
         path_elements=arrays.get("path_elements"),
-        latent=(
-            MeanFieldParams(jnp.asarray(arrays["latent 0"]), jnp.asarray(arrays["latent 1"]))
-            if "latent 0" in arrays
-            else None
-        ),
+        latent=latent,
     )
-    return Fit(model, program, approximation, whole_density(program), provenance)
-
-
-def _check_labels(
-    model: pm.Model, program: Program, provenance: Provenance | None, path: str
-) -> None:
-    """Refuse a model whose free variables have other labels than those that were fitted."""
-    if provenance is None:
-        return
-    latent = () if program.latent is None else program.latent.names
-    for variable in model.free_RVs:
-        # Rows of variables with a value for each row may be others.
-        of_elements = dims_of(model, variable)[variable.name in latent :]
-        for dim in of_elements:
-            if dim is None or provenance.dims.get(dim) == dim_fingerprint(model, dim):
-                continue
-            labels = model.coords.get(dim)
-            shown = "none" if labels is None else listed(labels, 3, lambda label: repr(str(label)))
-            raise ValueError(
-                f"The dim {dim!r} of `model`, of {variable.name!r}, must have the labels that were "
-                f"fitted, in their order, got others than those of {path!r}: {shown}.\n"
-                "Hint: make the model by the same code, with coords that do not depend on the "
-                "data; by.predict puts draws in order for a model with the labels in another one."
-            )
-
-
-def _check_lengths(program: Program, arrays: Mapping[str, NDArray[Any]], path: str) -> None:
-    """Refuse a model whose free variables have other shapes than those that were fitted."""
-    found = {"free variables": (arrays["origin"].size, program.layout.size)}
-    if "latent 0" in arrays:
-        row = arrays["latent 0"].shape[1], program.latent_layout.size
-        found["variables with a value for each row"] = row
-    for what, (fitted, size) in found.items():
-        if fitted != size:
-            raise ValueError(
-                f"The {what} of `model` must have the lengths that were fitted, got {size} numbers "
-                f"where {path!r} has {fitted}.\n"
-                "Hint: a shape that comes from the data must be that of the data that were fitted."
-            )
-
-
-def _provenance(text: str | None) -> Provenance | None:
-    return None if text is None else Provenance.from_json(text)

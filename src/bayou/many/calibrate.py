@@ -16,7 +16,7 @@ from pytensor.graph.basic import equal_computations
 from bayou.arguments import whole_number
 from bayou.cluster.ray import resolve_cluster
 from bayou.errors import ConvergenceWarning, OtherDataError
-from bayou.fitting.fit import METHODS
+from bayou.fitting.guides.named_guides import METHODS
 from bayou.many.collect import fresh
 from bayou.many.dispatch import outcomes_of
 from bayou.many.fit_many import fit_many, fit_outcomes

@@ -179,6 +179,8 @@ def _fitted(
         # One warning says it of all data sets.
         warnings.simplefilter("ignore", ConvergenceWarning)
         found = fit(n, method, model=model, random_seed=seed, progressbar=False)
-    khat = np.nan if isinstance(found.density, str) else found.khat(draws, random_seed=seed)
+    khat = found.khat(draws, random_seed=seed) if found.density.obstacle is None else np.nan
     posterior = found.draws(draws, random_seed=seed)
-    return {"posterior": posterior}, {"khat": khat, "converged": float(found.converged)}
+    # NaN: a given number of steps has no stopping rule to meet.
+    converged = np.nan if found.converged is None else float(found.converged)
+    return {"posterior": posterior}, {"khat": khat, "converged": converged}

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bayou.density.evaluator import Evaluator
+from bayou.fitting.fixed_draws.antithetic import antithetic_normals, antithetic_signs
 from bayou.fitting.fixed_draws.linear_response import MANY_DRAWS, linear_response
-from bayou.fitting.fixed_draws.optimise import Optimum, minimise, opposite_pairs, opposite_signs
+from bayou.fitting.fixed_draws.optimize import Optimum, minimize
 from bayou.fitting.guides.coordinates import Frame
 
 RANDOM = np.random.default_rng(0)
@@ -22,8 +23,8 @@ FRAMES = {
     "turned": Frame(np.zeros(3), np.tril(RANDOM.normal(size=(3, 3)), -1) + np.eye(3)),
 }
 NOISES = {
-    "many draws": opposite_pairs(1, 64, 3),
-    "as few as two signs": opposite_signs(1, 2, 3),
+    "many draws": antithetic_normals(1, 64, 3),
+    "as few as two signs": antithetic_signs(1, 2, 3),
 }
 
 
@@ -33,7 +34,7 @@ def normal(position: jax.Array) -> jax.Array:
 
 
 def at_minimum(evaluator: Evaluator, frame: Frame, noise: np.ndarray) -> Optimum:
-    return minimise(evaluator, frame, noise, None, lambda _: None)
+    return minimize(evaluator, frame, noise, None, lambda _: None)
 
 
 @pytest.mark.parametrize("frame", FRAMES)
@@ -58,7 +59,7 @@ def test_it_is_the_response_of_the_mean_to_a_tilt(evaluator_of: Any) -> None:
         density = 2 * first - jnp.exp(first) - 0.5 * (second - first) ** 2 - 0.1 * second**4
         return density + jnp.asarray(tilt) @ position
 
-    noise = opposite_pairs(3, 64, 2)
+    noise = antithetic_normals(3, 64, 2)
     frame = Frame(np.zeros(2), np.full(2, 0.5))
     evaluator = evaluator_of(skewed, 2)
     covariance = linear_response(evaluator, at_minimum(evaluator, frame, noise), noise)
@@ -81,7 +82,7 @@ def test_where_the_density_has_a_saddle_there_is_none(evaluator_of: Any) -> None
 
 def test_where_the_scale_has_no_minimum_there_is_none(evaluator_of: Any) -> None:
     # A bump on a plain: seen from a wide normal the loss curves up along it, and down in its scale.
-    noise = opposite_pairs(1, 400, 1)
+    noise = antithetic_normals(1, 400, 1)
     wide = Optimum(Frame(np.zeros(1), np.ones(1)), np.zeros(1), np.ones(1), np.zeros(1), True, "")
     seen = np.exp(1.0) * noise
     assert ((1 - seen**2) * np.exp(-(seen**2) / 2)).mean() > 0

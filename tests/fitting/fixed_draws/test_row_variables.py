@@ -9,7 +9,7 @@ import pymc as pm
 import pytest
 
 import bayou as by
-from bayou.fitting.rows import feeds
+from bayou.fitting.stochastic import advi
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,7 +125,7 @@ def test_other_rows_have_others() -> None:
 
 def test_an_accelerator_gathers_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     on_host = fit(counts(), 700)
-    monkeypatch.setattr(feeds, "device_memory", lambda: 2**30)
+    monkeypatch.setattr(advi, "device_memory", lambda: 2**30)
     on_device = fit(counts(), 700)
     np.testing.assert_array_equal(on_host.mean["effect"], on_device.mean["effect"])
     np.testing.assert_array_equal(on_host.elbo, on_device.elbo)

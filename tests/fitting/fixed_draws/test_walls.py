@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from bayou.fitting.fixed_draws.optimise import minimise, opposite_signs
+from bayou.fitting.fixed_draws.antithetic import antithetic_signs
+from bayou.fitting.fixed_draws.optimize import minimize
 from bayou.fitting.guides.coordinates import Frame
 
 
@@ -20,7 +21,7 @@ def test_infinite_regions_are_walls(outside: float, evaluator_of: Any) -> None:
         safe = jnp.where(inside, position[0], 1.0)
         return jnp.where(inside, 2 * jnp.log(safe) - 40 * safe, outside)
 
-    noise = opposite_signs(1, 2, 1)
+    noise = antithetic_signs(1, 2, 1)
     frame = Frame(np.full(1, 5.0), np.full(1, 1.0))
     crossed = []
 
@@ -28,7 +29,7 @@ def test_infinite_regions_are_walls(outside: float, evaluator_of: Any) -> None:
         jax.debug.callback(lambda value: crossed.append(float(value) <= 0), position[0])
         return bounded(position)
 
-    optimum = minimise(evaluator_of(watched, 1), frame, noise, None, lambda _: None)
+    optimum = minimize(evaluator_of(watched, 1), frame, noise, None, lambda _: None)
     jax.effects_barrier()
     assert any(crossed)
     assert optimum.converged
@@ -47,8 +48,8 @@ def test_infinite_regions_are_walls(outside: float, evaluator_of: Any) -> None:
 
 
 def test_a_bound_is_kept_when_it_is_short(evaluator_of: Any) -> None:
-    noise, frame = opposite_signs(1, 16, 3), Frame(np.zeros(3), np.full(3, 0.1))
+    noise, frame = antithetic_signs(1, 16, 3), Frame(np.zeros(3), np.full(3, 0.1))
     evaluator = evaluator_of(lambda x: -jnp.sum((x / jnp.array([0.01, 2.0, 30.0]) - 1) ** 2), 3)
-    optimum = minimise(evaluator, frame, noise, 2, lambda _: None)
+    optimum = minimize(evaluator, frame, noise, 2, lambda _: None)
     assert len(optimum.losses) == 2
     assert optimum.reason == "2 iterations did not suffice"

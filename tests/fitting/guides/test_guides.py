@@ -119,10 +119,10 @@ def test_log_density_is_that_of_the_normal(case: Case, params: Params) -> None:
         assert found == pytest.approx(dense.logpdf(position), rel=1e-9)
 
 
-def test_colour_is_the_transpose_of_whiten(case: Case, params: Params) -> None:
+def test_color_is_the_transpose_of_whiten(case: Case, params: Params) -> None:
     gradient, step = (moved(jax.tree.map(jnp.zeros_like, params), seed) for seed in (2, 3))
     white = case.guide.whiten(params, gradient)
-    change = case.guide.colour(params, step)
+    change = case.guide.color(params, step)
     assert jax.tree.structure(white) == jax.tree.structure(change) == jax.tree.structure(params)
     assert inner(white, step) == pytest.approx(inner(gradient, change), rel=1e-10)
 
@@ -131,7 +131,7 @@ def test_a_step_of_the_location_is_in_the_guides_own_units(case: Case) -> None:
     def shift(scale: np.ndarray) -> np.ndarray:
         params = case.guide.init(jnp.asarray(POSITION), jnp.asarray(scale))
         step = jax.tree.map(jnp.zeros_like, params)._replace(location=jnp.ones(SIZE))
-        return np.asarray(case.guide.colour(params, step).location)
+        return np.asarray(case.guide.color(params, step).location)
 
     np.testing.assert_allclose(shift(SCALE), SCALE)
     np.testing.assert_allclose(shift(10 * SCALE), 10 * SCALE)

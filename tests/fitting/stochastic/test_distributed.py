@@ -28,14 +28,14 @@ from bayou.containers.variables import resident_rows as resident
 from bayou.density.prng import noise_key
 from bayou.errors import DivergenceError, WorkerDiedError
 from bayou.feeding import memory
-from bayou.fitting.approximation import ADAM
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.rows.feeds import program_feeds
+from bayou.fitting.rows.step_inputs import StepInputs
 from bayou.fitting.stochastic import distributed as parallel
-from bayou.fitting.stochastic.distributed import Part, SharedRun
-from bayou.fitting.stochastic.steps import Chunk, Feeding, Recipe, State, init_state
-from bayou.fitting.stochastic.steps import run as run_steps
+from bayou.fitting.stochastic.advi import ADAM
+from bayou.fitting.stochastic.distributed import DistributedRun, FitWorker
+from bayou.fitting.stochastic.steps import Chunk, Recipe, StepState, init_state, run_steps
 from bayou.sampling.shard import Shard
 
 NUM_ROWS = 4000
@@ -116,9 +116,9 @@ def test_a_killed_worker_costs_no_bit(
     victim: int, shared: by.Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pools = []
-    watched = parallel.SharedRun
+    watched = parallel.DistributedRun
 
-    def watching(pool: Any, *others: Any) -> SharedRun:
+    def watching(pool: Any, *others: Any) -> DistributedRun:
         pools.append(pool)
         return watched(pool, *others)
 
@@ -130,7 +130,7 @@ def test_a_killed_worker_costs_no_bit(
             killed.append(pool.result(pool.submit(victim, lambda part: os.getpid())))
             os.kill(killed[0], signal.SIGKILL)
 
-    monkeypatch.setattr(parallel, "SharedRun", watching)
+    monkeypatch.setattr(parallel, "DistributedRun", watching)
     found = run(TWO, callback=kill)
     assert killed
     assert_same(found, shared, tolerance=0)
@@ -214,9 +214,9 @@ def test_parts_together_are_the_batch(order: Any, batch_size: int, num_workers: 
     state = init_state(recipe, MeanFieldParams(jnp.zeros(3), jnp.zeros(3)))
 
     def ended(feeds: Any, **shared: Any) -> Any:
-        feeding = Feeding(feeds, program.data_values(), noise_key(1), **shared)
+        inputs = StepInputs(feeds, program.data_values(), noise_key(1), **shared)
         frame = Frame(np.zeros(3), np.ones(3))
-        return list(run_steps(program, recipe, frame, feeding, state, np.full(20, 0.05)))[-1]
+        return list(run_steps(program, recipe, frame, inputs, state, np.full(20, 0.05)))[-1]
 
     shards = [Shard(index, num_workers, even=True) for index in range(num_workers)]
     parts = zip(*(program_feeds(program, order, 5, shard) for shard in shards), strict=True)
@@ -248,11 +248,11 @@ class Pool:
         return value
 
     def submit(self, index: int, function: Callable[..., Any], *arguments: Any) -> Any:
-        if function is Part.begin and index == 0:
+        if function is FitWorker.begin and index == 0:
             *_, rates, first, _ = arguments
             self.begun.append((first, len(rates)))
         # Answered when it is asked for: what was asked ahead of a death is never answered.
-        return {"awaited": function is Part.advance, "index": index}
+        return {"awaited": function is FitWorker.advance, "index": index}
 
     def wait(self, futures: list[Any]) -> list[Any]:
         return futures[:1]
@@ -270,13 +270,13 @@ class Pool:
 
 
 def chunk(value: float, num_steps: int = 10) -> Chunk:
-    return Chunk(State(np.full(2, value), ()), np.full(2, value), np.zeros(num_steps))
+    return Chunk(StepState(np.full(2, value), ()), np.full(2, value), np.zeros(num_steps))
 
 
 def steps_of(pool: Pool, num_steps: int, monkeypatch: pytest.MonkeyPatch) -> list[Chunk]:
     monkeypatch.setattr(parallel, "chunk_steps", lambda *_: 10)
-    shared: Any = SharedRun(pool, None)  # type: ignore[arg-type]
-    return list(shared(None, None, None, None, State(np.zeros(2), ()), np.ones(num_steps), 100))
+    shared: Any = DistributedRun(pool, None)  # type: ignore[arg-type]
+    return list(shared(None, None, None, None, StepState(np.zeros(2), ()), np.ones(num_steps), 100))
 
 
 def test_each_death_costs_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.full_rank import FullRank, FullRankParams
 from bayou.fitting.guides.mean_field import MeanFieldParams
-from bayou.fitting.stochastic.full_data_polish import settled
+from bayou.fitting.stochastic.full_data_polish import polish
 
 PRECISION = np.array([[4.0, 1.0], [1.0, 2.0]])
 CENTER = np.array([1.0, -2.0])
@@ -29,7 +29,7 @@ def params(location: Any, scale: Any = (1.0, 1.0)) -> MeanFieldParams:
 @pytest.mark.parametrize("away", [0.0, 0.5, 100.0])
 def test_a_normal_is_found_from_anywhere(away: float, evaluator_of: Any) -> None:
     frame = Frame(CENTER + 1, FACTOR)
-    found = settled(evaluator_of(normal, 2), frame, params([away, -away], [0.5, 2.0]), 1, 0.1)
+    found = polish(evaluator_of(normal, 2), frame, params([away, -away], [0.5, 2.0]), 1, 0.1)
     assert found is not None
     np.testing.assert_allclose(frame.positions(np.asarray(found.location)), CENTER, atol=1e-9)
     # In these coordinates the covariance is one, so the scales are too.
@@ -39,7 +39,7 @@ def test_a_normal_is_found_from_anywhere(away: float, evaluator_of: Any) -> None
 def test_scales_stay_where_coordinates_say_nothing_of_the_curvature(evaluator_of: Any) -> None:
     frame = Frame(np.zeros(2), np.ones(2))
     scale = 1 / np.sqrt(np.diag(PRECISION))
-    found = settled(evaluator_of(normal, 2), frame, params([3.0, 3.0], scale), 1, 0.01)
+    found = polish(evaluator_of(normal, 2), frame, params([3.0, 3.0], scale), 1, 0.01)
     assert found is not None
     np.testing.assert_allclose(found.location, CENTER, atol=0.01)
     np.testing.assert_allclose(np.exp(found.log_scale), scale)
@@ -51,7 +51,7 @@ def test_a_normal_with_every_correlation(frame: Frame, away: float, evaluator_of
     own = np.linalg.solve(np.diag(frame.factor) if frame.factor.ndim == 1 else frame.factor, FACTOR)
     near = own * [1.2, 0.8]
     begin = FullRankParams(*map(jnp.asarray, ([away, -away], np.log(np.diag(near)), near)))
-    found = settled(evaluator_of(normal, 2), frame, begin, 1, 0.05)
+    found = polish(evaluator_of(normal, 2), frame, begin, 1, 0.05)
     assert found is not None
     np.testing.assert_allclose(frame.positions(np.asarray(found.location)), CENTER, atol=0.05)
     # What was measured along its own coordinates is the covariance.
@@ -62,7 +62,7 @@ def test_a_normal_with_every_correlation(frame: Frame, away: float, evaluator_of
 def test_a_correlated_normal_whose_moves_do_not_shrink(evaluator_of: Any) -> None:
     begin = FullRank().init(jnp.ones(2), jnp.ones(2))
     frame = Frame(np.zeros(2), np.ones(2))
-    assert settled(evaluator_of(lambda x: jnp.sum(x**2), 2), frame, begin, 1, 0.1) is None
+    assert polish(evaluator_of(lambda x: jnp.sum(x**2), 2), frame, begin, 1, 0.1) is None
 
 
 @pytest.mark.parametrize(
@@ -72,4 +72,4 @@ def test_a_correlated_normal_whose_moves_do_not_shrink(evaluator_of: Any) -> Non
 )
 def test_moves_that_do_not_shrink(density: Any, evaluator_of: Any) -> None:
     frame = Frame(np.zeros(2), np.eye(2))
-    assert settled(evaluator_of(density, 2), frame, params([1.0, 1.0]), 1, 0.1) is None
+    assert polish(evaluator_of(density, 2), frame, params([1.0, 1.0]), 1, 0.1) is None

@@ -12,21 +12,22 @@ import pytest
 
 import bayou as by
 from bayou.feeding.feed import ItemFeed
-from bayou.fitting.approximation import ADAM
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
+from bayou.fitting.rows.step_inputs import StepInputs
 from bayou.fitting.stochastic import schedule as stochastic
+from bayou.fitting.stochastic.advi import ADAM
+from bayou.fitting.stochastic.fit_state import FitState
 from bayou.fitting.stochastic.schedule import (
     RATES,
     UNSEARCHED_RATE,
-    Progress,
     Stepper,
     fixed_rates,
     run_fixed,
     run_until_stable,
     search_rate,
 )
-from bayou.fitting.stochastic.steps import Chunk, Feeding, Recipe, State, init_state
+from bayou.fitting.stochastic.steps import Chunk, Recipe, StepState, init_state
 
 CENTER, STD = np.array([1.0, -2.0]), np.array([0.5, 3.0])
 RECIPE = Recipe(MeanField(), ADAM)
@@ -37,16 +38,16 @@ def ignore(_: Any) -> None:
 
 
 def stepper_of(program: Any, **changes: Any) -> Stepper:
-    feeding = Feeding((), (), jax.random.key(1))
-    return Stepper(program, RECIPE, feeding, ignore, ignore, iter(()), **changes)
+    inputs = StepInputs((), (), jax.random.key(1))
+    return Stepper(program, RECIPE, inputs, ignore, ignore, iter(()), **changes)
 
 
-def state() -> State:
+def state() -> StepState:
     return init_state(RECIPE, MeanFieldParams(jnp.zeros(2), jnp.zeros(2)))
 
 
-def start() -> Progress:
-    return Progress(Frame(np.zeros(2), np.ones(2)), state())
+def start() -> FitState:
+    return FitState(Frame(np.zeros(2), np.ones(2)), state())
 
 
 @pytest.fixture
@@ -90,14 +91,14 @@ def test_coordinates_may_change_on_the_way() -> None:
     progress.add(chunk(1.0, 4), np.full(4, 0.1), np.array([1.0, 2.0]))
     turned = Frame(np.array([10.0, 20.0]), np.array([2.0, 4.0]))
     progress.restart(turned, state())
-    np.testing.assert_array_equal(progress.settled().location, 0)
+    np.testing.assert_array_equal(progress.current_average().location, 0)
     for value in (3.0, 5.0):
         progress.add(chunk(value, 4), np.full(4, 0.1), np.array([1.0, -1.0]))
     # The path is of positions, the ELBO is of nats there, and averages are of these coordinates.
     np.testing.assert_allclose(progress.path, [[1, 2], [12, 16], [12, 16]])
     np.testing.assert_allclose(progress.elbo[0], -1)
     np.testing.assert_allclose(progress.elbo[1], np.log(8) - 3)
-    np.testing.assert_allclose(progress.settled().location, 5)
+    np.testing.assert_allclose(progress.current_average().location, 5)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Scripted(Stepper):
 
     losses: dict[float, float | None] = field(default_factory=dict)
 
-    def advance(self, progress: Progress, rates: np.ndarray) -> None:
+    def advance(self, progress: FitState, rates: np.ndarray) -> None:
         loss = self.losses[rates[0]]
         if loss is None:
             raise FloatingPointError
@@ -141,14 +142,14 @@ def test_the_search_leaves_the_items_of_a_generator(stepper: Stepper) -> None:
     def refuse() -> Any:
         raise AssertionError
 
-    feeding = Feeding((ItemFeed(refuse, "items", 8),), (), jax.random.key(1))
-    fed = Stepper(**stepper.__dict__ | {"feeding": feeding})
+    inputs = StepInputs((ItemFeed(refuse, "items", 8),), (), jax.random.key(1))
+    fed = Stepper(**stepper.__dict__ | {"inputs": inputs})
     assert search_rate(fed, start()) == UNSEARCHED_RATE
 
 
 def test_the_search_changes_nothing_and_reports_nothing(stepper: Stepper) -> None:
     told: list[Any] = []
-    watched = Stepper(**stepper.__dict__ | {"report": told.append, "keep": told.append})
+    watched = Stepper(**stepper.__dict__ | {"report": told.append, "after_chunk": told.append})
     progress = start()
     assert search_rate(watched, progress) in RATES
     assert told == []

@@ -1,9 +1,9 @@
 """Linear-response covariances: how the means of a mean-field fit respond to the density.
 
-Giordano, Broderick and Jordan (2018), "Covariances, robustness, and variational Bayes". Where a
-mean-field fit understates standard deviations, the response of its optimum to a tilt of the log
-density gives them right to first order. It costs ``num_draws * size`` Hessian-vector products, each
-a pass over all rows.
+Giordano, Broderick and Jordan (2018), "Covariances, robustness, and variational Bayes". A
+mean-field fit understates the standard deviations of correlated variables; the response of its
+optimum to a tilt of the log density gives their covariance to first order. It costs
+``num_draws * size`` Hessian-vector products, each a pass over all rows.
 """
 
 from __future__ import annotations
@@ -14,20 +14,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from bayou.density.evaluator import Array, Evaluator
-    from bayou.fitting.fixed_draws.optimise import Optimum
+    from numpy.typing import NDArray
 
+    from bayou.density.evaluator import Evaluator
+    from bayou.fitting.fixed_draws.optimize import IndependentNormal
+
+    type Array = NDArray[np.float64]
+
+# With fewer draws, the response of the scales is left to chance and is taken from a quadratic
+# density instead.
 MANY_DRAWS = 16
 
 
-def linear_response(evaluator: Evaluator, optimum: Optimum, noise: Array) -> Array | None:
+def linear_response(evaluator: Evaluator, normal: IndependentNormal, noise: Array) -> Array | None:
     """Return the covariance of the position, corrected by linear response.
 
     Parameters
     ----------
     evaluator : Evaluator
         The model on all of its rows.
-    optimum : Optimum
+    normal : IndependentNormal
         A minimum of the mean-field loss.
     noise : ndarray, shape (num_draws, size)
         The draws that the loss is averaged over.
@@ -35,18 +41,18 @@ def linear_response(evaluator: Evaluator, optimum: Optimum, noise: Array) -> Arr
     Returns
     -------
     ndarray, shape (size, size), or None
-        None if the loss has no minimum there, so that there is no response to speak of.
+        None if the loss has no minimum there, and so no response.
     """
-    frame, size = optimum.frame, noise.shape[1]
-    steps = np.exp(optimum.log_scale) * noise
-    positions = frame.positions(optimum.location + steps)
+    frame, size = normal.frame, noise.shape[1]
+    steps = np.exp(normal.log_scale) * noise
+    positions = frame.positions(normal.location + steps)
     axes = frame.directions(np.eye(size))
     location, cross, log_scale = (np.zeros((size, size)) for _ in range(3))
-    # All draws of a block, before the next one is read.
+    # Blocks outside, draws inside, so that rows that are not in memory are read once.
     for block in evaluator.blocks:
-        of_block = replace(evaluator, blocks=[block])
+        block_evaluator = replace(evaluator, blocks=[block])
         for position, step in zip(positions, steps, strict=True):
-            gradient, products = of_block.hessian_products(position, axes)
+            gradient, products = block_evaluator.hessian_products(position, axes)
             slope = -frame.gradients(gradient)
             hessian = -frame.gradients(products) / len(noise)
             location += hessian
@@ -54,7 +60,7 @@ def linear_response(evaluator: Evaluator, optimum: Optimum, noise: Array) -> Arr
             log_scale += step[:, None] * hessian * step + np.diag(slope * step / len(noise))
     if len(noise) < MANY_DRAWS:
         # Few draws leave this block to chance; it is close to what a quadratic density has there.
-        log_scale = np.diag(2 * np.exp(2 * optimum.log_scale) * np.diag(location))
+        log_scale = np.diag(2 * np.exp(2 * normal.log_scale) * np.diag(location))
     if not all(np.isfinite(block).all() for block in (location, cross, log_scale)):
         return None
     try:

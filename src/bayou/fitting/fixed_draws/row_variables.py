@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayou.density.evaluator import Block, Evaluator
-from bayou.fitting.fixed_draws.optimise import minimise, opposite_pairs, opposite_signs
+from bayou.fitting.fixed_draws.antithetic import antithetic_normals, antithetic_signs
+from bayou.fitting.fixed_draws.optimize import START_SCALE, minimize
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanFieldParams
 from bayou.models.inputs import storage_of
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 NUM_ROWS = 1024
 NUM_DRAWS = 8
 NUM_ITERATIONS = 200
-START_SCALE = 0.1
 RESPONSE_ROWS = 1024
 
 
@@ -68,9 +68,9 @@ def latent_start(
     begin = np.concatenate([start, values.ravel()])
     inputs = fed + rest + counts
     evaluator = Evaluator(program, [Block(inputs, 1.0, num_rows)], num_joint_rows=num_rows)
-    noise = opposite_pairs(seed, NUM_DRAWS, len(begin))
+    noise = antithetic_normals(seed, NUM_DRAWS, len(begin))
     frame = Frame(begin, np.full(len(begin), START_SCALE))
-    optimum = minimise(evaluator, frame, noise, NUM_ITERATIONS, lambda _: None)
+    optimum = minimize(evaluator, frame, noise, NUM_ITERATIONS, lambda _: None)
     mean, std = begin, np.full(len(begin), START_SCALE)
     if optimum.is_finite:
         mean, std = optimum.mean, np.sqrt(optimum.variances)
@@ -119,7 +119,7 @@ def latent_response(
     num_rows, width = rows.shape
     held = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
     axes = [variable.owner.op.samples[0].axis for variable in program.fed]
-    generator_noise = opposite_signs(seed, NUM_DRAWS, size)
+    generator_noise = antithetic_signs(seed, NUM_DRAWS, size)
     hessians = jax.jit(_hessians(program, frame, generator_noise))
     precision = np.zeros((2 * size, 2 * size))
     ties, blocks = np.zeros((num_rows, 2 * size, width)), np.zeros((num_rows, width, width))
@@ -128,7 +128,7 @@ def latent_response(
         inside = np.minimum(numbers, num_rows - 1)
         weights = (numbers < num_rows).astype(location.dtype)
         fed = tuple(np.take(array, inside, axis) for array, axis in zip(held, axes, strict=True))
-        noise = opposite_signs(seed + start + 1, NUM_DRAWS, RESPONSE_ROWS * width // 2)
+        noise = antithetic_signs(seed + start + 1, NUM_DRAWS, RESPONSE_ROWS * width // 2)
         found = hessians(
             location, rows[inside], _with_counts(program, fed), weights,
             noise.reshape(NUM_DRAWS, RESPONSE_ROWS, width // 2), float(start == 0),

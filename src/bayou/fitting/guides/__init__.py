@@ -1,4 +1,9 @@
-"""The families of distributions that a fit chooses from: one a file, all behind one contract."""
+"""The families of distributions that a fit chooses from, and the contract that they share.
+
+One family a file; `named_guides` has their names. `coordinates` is the affine map between the
+coordinates that a guide is a distribution of and the model's own position. `approximation` is the
+member of a family that a fit ends with.
+"""
 
 from __future__ import annotations
 
@@ -7,47 +12,192 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import jax
+    from jax.typing import DTypeLike
 
+__all__ = ["LOG_2_PI", "Guide", "Params"]
+
+# A pytree of arrays, as `Guide.init` returns it.
 type Params = Any
 
 LOG_2_PI = math.log(2 * math.pi)
 
 
 class Guide(Protocol):
-    """A family of distributions over the unconstrained position, shape (size,).
+    """A family of distributions over the unconstrained variables of a model, side by side.
 
-    A guide is a hashable value without state: parameters are a pytree that its functions take and
-    return. Its functions are pure JAX and are called under ``jit``, ``vmap`` and ``grad``.
+    Pass a guide as the `method` of :func:`bayou.fit`. Implementing a guide:
+
+    - Write a class with the eight methods below; it need not inherit from this one.
+    - Make it a hashable value that compares equal by its options, such as a frozen dataclass, and
+      keep no state in it: compiled steps are looked up by it.
+    - Keep the parameters in a pytree of JAX arrays, such as a NamedTuple, that ``init`` returns.
+    - Write the methods in pure JAX: they are called under ``jit``, ``vmap`` and ``grad``.
+    - Let ``transport`` carry standard noise to a position differentiably (reparameterization).
+    - Let ``whiten`` and ``color`` be transposes of each other, so that the steps of an optimizer
+      are in units of the guide's own standard deviations. Both may return their last argument.
+
+    Examples
+    --------
+    A family of normals that all have the standard deviation 0.1, and only a location to fit:
+
+    >>> import jax, jax.numpy as jnp
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Narrow:
+    ...     def init(self, position, scale):
+    ...         return position
+    ...
+    ...     def noise(self, key, num_draws, size, dtype):
+    ...         return jax.random.normal(key, (num_draws, size), dtype)
+    ...
+    ...     def transport(self, params, noise):
+    ...         return params + 0.1 * noise
+    ...
+    ...     def log_density(self, params, position):
+    ...         return jax.scipy.stats.norm.logpdf(position, params, 0.1).sum()
+    ...
+    ...     def whiten(self, params, gradient):
+    ...         return 0.1 * gradient
+    ...
+    ...     def color(self, params, step):
+    ...         return 0.1 * step
+    ...
+    ...     def mean(self, params):
+    ...         return params
+    ...
+    ...     def std(self, params):
+    ...         return jnp.full_like(params, 0.1)
+    >>> with pm.Model():
+    ...     mu = pm.Normal("mu")
+    ...     y = pm.Normal("y", mu, 1, observed=[1.0, 2.0, 3.0])
+    ...     fit = by.fit(2000, Narrow(), random_seed=1, progressbar=False)
+    >>> round(float(fit.mean["mu"]), 1), float(fit.std["mu"])
+    (1.5, 0.1)
     """
 
     def init(self, position: jax.Array, scale: jax.Array) -> Params:
-        """Return parameters around a position, with about these standard deviations."""
+        """Return parameters around a position, with about these standard deviations.
+
+        Parameters
+        ----------
+        position, scale : jax.Array, shape (size,)
+            The mean, and the standard deviations, which are positive.
+
+        Returns
+        -------
+        pytree of jax.Array
+        """
         ...
 
-    def noise(self, key: jax.Array, num_draws: int, size: int, dtype: Any) -> Any:
-        """Return standard noise for ``num_draws`` positions, leading axis num_draws."""
+    def noise(self, key: jax.Array, num_draws: int, size: int, dtype: DTypeLike | None) -> Any:
+        """Return standard noise for several positions.
+
+        Parameters
+        ----------
+        key : jax.Array
+            A key of :mod:`jax.random`, on which alone the noise depends.
+        num_draws, size : int
+            The number of positions and of their elements.
+        dtype : dtype or None
+            The dtype of the noise; None for JAX's default.
+
+        Returns
+        -------
+        pytree of jax.Array, leading axis num_draws
+        """
         ...
 
     def transport(self, params: Params, noise: Any) -> jax.Array:
-        """Return the position that the noise of one draw is carried to."""
+        """Return the position that the noise of one draw is carried to.
+
+        Parameters
+        ----------
+        params : pytree of jax.Array
+            The parameters.
+        noise : pytree of jax.Array
+            The noise of one draw, without the leading axis.
+
+        Returns
+        -------
+        jax.Array, shape (size,)
+        """
         ...
 
     def log_density(self, params: Params, position: jax.Array) -> jax.Array:
-        """Return the log density of a position."""
+        """Return the log density of a position.
+
+        Parameters
+        ----------
+        params : pytree of jax.Array
+            The parameters.
+        position : jax.Array, shape (size,)
+            The position.
+
+        Returns
+        -------
+        jax.Array, shape ()
+            In nats, normalized.
+        """
         ...
 
     def whiten(self, params: Params, gradient: Params) -> Params:
-        """Return the gradient with respect to steps in units of the guide's own spread."""
+        """Return the gradient with respect to steps in units of the guide's standard deviations.
+
+        Parameters
+        ----------
+        params : pytree of jax.Array
+            The parameters.
+        gradient : pytree of jax.Array
+            The gradient of the loss with respect to the parameters.
+
+        Returns
+        -------
+        pytree of jax.Array
+            Of the structure of the parameters.
+        """
         ...
 
-    def colour(self, params: Params, step: Params) -> Params:
-        """Return the change of the parameters that a step in those units makes."""
+    def color(self, params: Params, step: Params) -> Params:
+        """Return the change of the parameters that a step in these units makes.
+
+        Parameters
+        ----------
+        params : pytree of jax.Array
+            The parameters.
+        step : pytree of jax.Array
+            The step of the optimizer.
+
+        Returns
+        -------
+        pytree of jax.Array
+            Of the structure of the parameters; added to them.
+        """
         ...
 
     def mean(self, params: Params) -> jax.Array:
-        """Return the mean, shape (size,)."""
+        """Return the mean of the position.
+
+        Parameters
+        ----------
+        params : pytree of jax.Array
+            The parameters.
+
+        Returns
+        -------
+        jax.Array, shape (size,)
+        """
         ...
 
     def std(self, params: Params) -> jax.Array:
-        """Return the standard deviations, shape (size,)."""
+        """Return the standard deviations of the position.
+
+        Parameters
+        ----------
+        params : pytree of jax.Array
+            The parameters.
+
+        Returns
+        -------
+        jax.Array, shape (size,)
+        """
         ...

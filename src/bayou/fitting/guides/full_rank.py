@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
 from bayou.fitting.guides import LOG_2_PI
+
+if TYPE_CHECKING:
+    from jax.typing import DTypeLike
 
 
 class FullRankParams(NamedTuple):
@@ -38,7 +41,9 @@ class FullRank:
         size = len(position)
         return FullRankParams(position, jnp.log(scale), jnp.zeros((size, size), position.dtype))
 
-    def noise(self, key: jax.Array, num_draws: int, size: int, dtype: Any) -> jax.Array:
+    def noise(
+        self, key: jax.Array, num_draws: int, size: int, dtype: DTypeLike | None
+    ) -> jax.Array:
         """Return standard normals, shape (num_draws, size)."""
         return jax.random.normal(key, (num_draws, size), dtype)
 
@@ -60,7 +65,7 @@ class FullRank:
             jnp.tril(cholesky.T @ jnp.tril(gradient.factor, -1), -1),
         )
 
-    def colour(self, params: FullRankParams, step: FullRankParams) -> FullRankParams:
+    def color(self, params: FullRankParams, step: FullRankParams) -> FullRankParams:
         """Return the change of the parameters that a step in those units makes."""
         cholesky = params.cholesky
         return FullRankParams(

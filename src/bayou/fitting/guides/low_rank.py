@@ -6,12 +6,15 @@ It costs ``rank + 2`` numbers a variable, and time in proportion to them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from bayou.fitting.guides import LOG_2_PI
+
+if TYPE_CHECKING:
+    from jax.typing import DTypeLike
 
 
 class LowRankParams(NamedTuple):
@@ -47,7 +50,7 @@ class LowRank:
         return LowRankParams(position, jnp.log(scale), factor)
 
     def noise(
-        self, key: jax.Array, num_draws: int, size: int, dtype: Any
+        self, key: jax.Array, num_draws: int, size: int, dtype: DTypeLike | None
     ) -> tuple[jax.Array, jax.Array]:
         """Return standard normals, shapes (num_draws, size) and (num_draws, rank)."""
         own, common = jax.random.split(key)
@@ -75,7 +78,7 @@ class LowRank:
         """Return the gradient with respect to steps in units of the guide's own spread."""
         return gradient._replace(location=jnp.exp(params.log_scale) * gradient.location)
 
-    def colour(self, params: LowRankParams, step: LowRankParams) -> LowRankParams:
+    def color(self, params: LowRankParams, step: LowRankParams) -> LowRankParams:
         """Return the change of the parameters that a step in those units makes."""
         return step._replace(location=jnp.exp(params.log_scale) * step.location)
 

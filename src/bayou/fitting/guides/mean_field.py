@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from bayou.fitting.guides import LOG_2_PI
+
+if TYPE_CHECKING:
+    from jax.typing import DTypeLike
 
 
 class MeanFieldParams(NamedTuple):
@@ -26,7 +29,9 @@ class MeanField:
         """Return parameters around a position, with these standard deviations."""
         return MeanFieldParams(position, jnp.log(scale))
 
-    def noise(self, key: jax.Array, num_draws: int, size: int, dtype: Any) -> jax.Array:
+    def noise(
+        self, key: jax.Array, num_draws: int, size: int, dtype: DTypeLike | None
+    ) -> jax.Array:
         """Return standard normals, shape (num_draws, size)."""
         return jax.random.normal(key, (num_draws, size), dtype)
 
@@ -43,7 +48,7 @@ class MeanField:
         """Return the gradient with respect to steps in units of the guide's own spread."""
         return MeanFieldParams(jnp.exp(params.log_scale) * gradient.location, gradient.log_scale)
 
-    def colour(self, params: MeanFieldParams, step: MeanFieldParams) -> MeanFieldParams:
+    def color(self, params: MeanFieldParams, step: MeanFieldParams) -> MeanFieldParams:
         """Return the change of the parameters that a step in those units makes."""
         return MeanFieldParams(jnp.exp(params.log_scale) * step.location, step.log_scale)
 

@@ -23,8 +23,9 @@ from bayou.density.build import compile_program
 from bayou.density.prng import noise_key
 from bayou.errors import DivergenceError, WorkerDiedError
 from bayou.feeding.feed import ItemFeed
-from bayou.fitting.rows.feeds import leading_rows, prepare_rows, program_feeds
-from bayou.fitting.stochastic.steps import Feeding, chunk_steps, run
+from bayou.fitting.rows.feeds import compile_row_order, leading_batch_size, program_feeds
+from bayou.fitting.rows.step_inputs import StepInputs
+from bayou.fitting.stochastic.steps import chunk_steps, run_steps
 from bayou.models.inputs import storage_of
 from bayou.models.pickling import carry_densities
 from bayou.sampling.shard import Shard
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from bayou.feeding.feed import Feed
     from bayou.feeding.source_feed import AnyOrder
     from bayou.fitting.guides.coordinates import Frame
-    from bayou.fitting.stochastic.steps import Chunk, Recipe, State
+    from bayou.fitting.rows.task import Task
+    from bayou.fitting.stochastic.steps import Chunk, Recipe, StepState
 
 # Chunks that workers are asked for at once, so that they need not wait for the next request.
 ASKED_AT_ONCE = 2
@@ -50,7 +52,7 @@ ASKED_AT_ONCE = 2
 MOST_FAILURES = 3
 
 
-class Part:
+class FitWorker:
     """What a worker holds: its share of a fit. Its methods run in the worker.
 
     Parameters
@@ -72,34 +74,34 @@ class Part:
         """Compute with the others from now on."""
         self.team = join(address, self._index, size)
 
-    def open(self, shared: Shared) -> None:
+    def open(self, task: WorkerTask) -> None:
         """Be ready to read this worker's share of the rows."""
         shard = Shard(self._index, self.team.size, even=True)
-        self._program = compile_program(shared.model)
-        feeds = program_feeds(self._program, shared.order, shared.row_seed, shard)
-        prepare_rows(feeds, shared.order)
-        self._feeding = Feeding(
+        self._program = compile_program(task.model)
+        feeds = program_feeds(self._program, task.order, task.row_seed, shard)
+        compile_row_order(feeds, task.order)
+        self._inputs = StepInputs(
             feeds=feeds,
             data=self._program.data_values(),
-            key=noise_key(shared.noise_seed),
+            key=noise_key(task.noise_seed),
             team=self.team,
-            row_weights=shard.weights(shared.batch_size),
+            row_weights=shard.weights(task.batch_size),
         )
 
     def begin(
         self,
         recipe: Recipe,
         frame: Frame,
-        state: State,
+        state: StepState,
         rates: NDArray[np.float64],
         first: int,
         length: int,
     ) -> None:
-        """Be ready to run steps, as :func:`bayou.fitting.stochastic.steps.run` takes them."""
+        """Be ready to run steps, as :func:`bayou.fitting.stochastic.steps.run_steps` takes them."""
         # Each copy that arrives would be compiled anew; a fit has one recipe.
         self._recipe = self._recipe or recipe
-        self._chunks = run(
-            self._program, self._recipe, frame, self._feeding, state, rates, first, length
+        self._chunks = run_steps(
+            self._program, self._recipe, frame, self._inputs, state, rates, first, length
         )
 
     def advance(self) -> Chunk | DivergenceError | None:
@@ -113,7 +115,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Shared:
+class WorkerTask:
     """What all workers of a fit are given.
 
     Attributes
@@ -135,20 +137,20 @@ class Shared:
     batch_size: int
 
 
-class SharedRun:
+class DistributedRun:
     """Has workers run the steps of a fit; called as the `run` of `steps` is.
 
     Parameters
     ----------
     pool : Workers
-        Each holds a :class:`Part`.
-    shared : Shared
+        Each holds a :class:`FitWorker`.
+    task : WorkerTask
         What they are given.
     """
 
-    def __init__(self, pool: Workers, shared: Shared) -> None:
+    def __init__(self, pool: Workers, task: WorkerTask) -> None:
         self._pool = pool
-        self._shared = pool.put(shared)
+        self._task = pool.put(task)
         self._have_joined = False
 
     def __call__(
@@ -156,8 +158,8 @@ class SharedRun:
         program: Program,
         recipe: Recipe,
         frame: Frame,
-        feeding: Feeding,
-        state: State,
+        inputs: StepInputs,
+        state: StepState,
         rates: NDArray[np.float64],
         first: int = 0,
     ) -> Iterator[Chunk]:
@@ -174,7 +176,7 @@ class SharedRun:
         WorkerDiedError
             If workers die again and again.
         """
-        length = chunk_steps(program, recipe, feeding)
+        length = chunk_steps(program, recipe, inputs)
         sent = self._pool.put(recipe)
         done, failures = 0, 0
         while done < len(rates):
@@ -192,19 +194,19 @@ class SharedRun:
         self,
         sent: Any,
         frame: Frame,
-        state: State,
+        state: StepState,
         rates: NDArray[np.float64],
         first: int,
         length: int,
     ) -> Iterator[Chunk]:
         self._join()
         frame, state = jax.device_get((frame, state))
-        self._results(self._submit(Part.begin, sent, frame, state, rates, first, length))
+        self._results(self._submit(FitWorker.begin, sent, frame, state, rates, first, length))
         asked: deque[list[Future]] = deque()
         num_left = -(-len(rates) // length)
         while num_left or asked:
             while num_left and len(asked) < ASKED_AT_ONCE:
-                asked.append(self._submit(Part.advance))
+                asked.append(self._submit(FitWorker.advance))
                 num_left -= 1
             chunk, *others = self._results(asked.popleft())
             if isinstance(chunk, DivergenceError):
@@ -215,9 +217,9 @@ class SharedRun:
         """Have the workers join, and open their shares, unless they have."""
         if self._have_joined:
             return
-        address = self._pool.result(self._pool.submit(0, Part.address))
-        self._results(self._submit(Part.join, address, len(self._pool)))
-        self._results(self._submit(Part.open, self._shared))
+        address = self._pool.result(self._pool.submit(0, FitWorker.address))
+        self._results(self._submit(FitWorker.join, address, len(self._pool)))
+        self._results(self._submit(FitWorker.open, self._task))
         self._have_joined = True
 
     def _replace(self, failures: int, error: Exception) -> None:
@@ -248,62 +250,55 @@ class SharedRun:
 
 
 @contextmanager
-def shared_run(
-    cluster: Ray | None,
-    model: pm.Model,
-    program: Program,
-    feeds: Sequence[Feed],
-    order: AnyOrder,
-    row_seed: int,
-    noise_seed: int,
-) -> Iterator[SharedRun | None]:
-    """Start the workers of a fit, and end them at the end of a with block.
+def distributed_run(
+    cluster: Ray | None, model: pm.Model, task: Task, order: AnyOrder
+) -> Iterator[DistributedRun | None]:
+    """Start the workers of a fit, and end them at the end of a ``with`` block.
 
     Parameters
     ----------
     cluster : Ray or None
         Where they run; None for a fit in this process alone.
     model : pymc.Model
-        In minibatches.
-    program : Program
-        Of that model.
-    feeds : sequence of Feed
-        Of that program, of whole batches.
+        The model in minibatches.
+    task : Task
+        The fit of that model, with feeds of complete batches.
     order : str, Weighted or Stratified
-        Of the rows.
-    row_seed, noise_seed : int
-        Decide the rows and the noise.
+        The order of the rows.
+
+    Yields
+    ------
+    DistributedRun or None
+        Runs the steps on the workers. None without a cluster.
 
     Raises
     ------
     ValueError
-        If the rows cannot be shared.
+        If the rows cannot be task.
     """
     if cluster is None:
         yield None
         return
-    sizes = _batch_sizes(program, feeds)
+    sizes = _batch_sizes(task.program, task.feeds)
     carry_densities(model)
-    with start_workers(cluster, Part) as pool:
+    with start_workers(cluster, FitWorker) as pool:
         _check_sizes(sizes, len(pool))
-        yield SharedRun(pool, Shared(model, order, row_seed, noise_seed, max(sizes)))
+        yield DistributedRun(
+            pool, WorkerTask(model, order, task.row_seed, task.noise_seed, max(sizes))
+        )
 
 
 def _batch_sizes(program: Program, feeds: Sequence[Feed]) -> set[int]:
     """Return the sizes of the batches that are cut into parts, or say why they cannot be."""
     for variable in program.fed:
-        resident = window_of(storage_of(variable))
-        if (
-            resident
-            and resident.requested_size is None
-            and not resident.column.source.random_access
-        ):
+        window = window_of(storage_of(variable))
+        if window and window.requested_size is None and not window.column.source.random_access:
             raise ValueError(
                 f"`cluster` must come with windows of a given size, got none for {variable.name!r},"
                 " whose windows would be as large as the memory that is free to each worker.\n"
                 "Hint: pass in_memory_size= to the minibatches."
             )
-    sizes = {leading_rows(feed) for feed in feeds}
+    sizes = {leading_batch_size(feed) for feed in feeds}
     streams = [feed.name for feed in feeds if isinstance(feed, ItemFeed)]
     reason = None
     if program.feeds_all_rows or not sizes:

@@ -1,7 +1,7 @@
-"""What a fit lowers: the negative evidence lower bound, with path-derivative gradients.
+"""The loss of a stochastic fit: the negative ELBO, with path-derivative gradients.
 
 "Sticking the landing" (Roeder, Wu and Duvenaud 2017): the parameters within log q are held still,
-which leaves the gradient unbiased and lets its noise vanish where the guide is exact.
+which leaves the gradient unbiased and lets its noise vanish where the guide equals the posterior.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from bayou.fitting.guides import Guide, Params
     from bayou.fitting.guides.coordinates import Frame
 
-
+# The family of the variables with a value for each row.
 NORMALS = MeanField()
 
 
-class Latent(NamedTuple):
-    """The normals of the latent variables of some rows.
+class RowNormals(NamedTuple):
+    """The normals of the variables with a value for each row, in the rows of a step.
 
     Attributes
     ----------
     params : MeanFieldParams, shapes (num_rows, size)
-        Of each of the rows.
-    noise : array, shape (num_draws, num_rows, size)
-        Standard noise.
+        The normals of each of the rows.
+    noise : jax.Array, shape (num_draws, num_rows, size)
+        Standard normal noise.
     scale : float
-        The number of all rows, of these.
+        The number of all rows divided by the number of these.
     """
 
     params: MeanFieldParams
@@ -48,7 +48,7 @@ def negative_elbo(
     noise: Any,
     inputs: Inputs,
     weights: Any = None,
-    latent: Latent | None = None,
+    row_normals: RowNormals | None = None,
 ) -> jax.Array:
     """Return the loss: minus the ELBO, averaged over the draws of the noise.
 
@@ -62,35 +62,36 @@ def negative_elbo(
         The coordinates.
     params : pytree
         The member of the family.
-    noise : pytree of arrays, leading axis num_draws
+    noise : pytree of jax.Array, leading axis num_draws
         Standard noise, from ``guide.noise``.
-    inputs : tuple of array
-        What the model is fed, then its data.
-    weights : array, shape (num_rows,), optional
-        How much each row counts; by default alike.
-    latent : Latent, optional
-        The normals of the latent variables of the rows that are fed.
+    inputs : tuple of jax.Array
+        The rows of the step, then the data of the model.
+    weights : jax.Array, shape (num_rows,), optional
+        The weight of each row in the log likelihood; by default all weigh the same.
+    row_normals : RowNormals, optional
+        The normals of the variables with a value for each row.
 
     Returns
     -------
-    array, shape ()
-        The loss in nats, but for the constant ``frame.log_determinant``; lower is better.
+    jax.Array, shape ()
+        The loss in nats, without the constant ``frame.log_determinant``; lower is better.
     """
-    still = jax.lax.stop_gradient(params)
+    fixed_params = jax.lax.stop_gradient(params)
 
     def gap(draw: Any) -> jax.Array:
         coordinates = guide.transport(params, draw)
         density = program.density(frame.positions(coordinates), inputs, weights)
-        return guide.log_density(still, coordinates) - density
+        return guide.log_density(fixed_params, coordinates) - density
 
-    def gap_with_rows(draw: Any, draw_of_rows: Any) -> jax.Array:
-        assert latent is not None
+    def gap_with_rows(draw: Any, row_draw: jax.Array) -> jax.Array:
+        assert row_normals is not None
         coordinates = guide.transport(params, draw)
-        values = NORMALS.transport(latent.params, draw_of_rows)
+        values = NORMALS.transport(row_normals.params, row_draw)
         density = program.density(frame.positions(coordinates), (*inputs, values), weights)
-        of_rows = NORMALS.log_density(jax.lax.stop_gradient(latent.params), values)
-        return guide.log_density(still, coordinates) + latent.scale * of_rows - density
+        row_density = NORMALS.log_density(jax.lax.stop_gradient(row_normals.params), values)
+        guide_density = guide.log_density(fixed_params, coordinates)
+        return guide_density + row_normals.scale * row_density - density
 
-    if latent is None:
+    if row_normals is None:
         return jnp.mean(jax.vmap(gap)(noise))
-    return jnp.mean(jax.vmap(gap_with_rows)(noise, latent.noise))
+    return jnp.mean(jax.vmap(gap_with_rows)(noise, row_normals.noise))

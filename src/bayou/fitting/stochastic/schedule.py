@@ -1,4 +1,4 @@
-"""Stochastic optimisation of a guide, with averaged iterates and a rule that says when to stop.
+"""The schedule of a stochastic fit: the rates of its steps, the averages, and when it stops.
 
 Robust, automated and accurate black-box variational inference (Welandawe, Andersen, Vehtari and
 Huggins 2022): the rate is constant until the iterates are stationary and their average is known
@@ -8,205 +8,135 @@ nearly a standard normal, rates have a natural size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from bayou.feeding.feed import ItemFeed
-from bayou.fitting.stochastic.steps import Chunk, Feeding, Recipe, State, run
+from bayou.fitting.stochastic.fit_state import FitState
+from bayou.fitting.stochastic.steps import run_steps
 from bayou.models.inputs import sampling_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bayou.density.evaluator import Array
+    from numpy.typing import NDArray
+
     from bayou.density.program import Program
     from bayou.fitting.guides import Params
     from bayou.fitting.guides.coordinates import Frame
+    from bayou.fitting.rows.step_inputs import StepInputs
+    from bayou.fitting.stochastic.steps import Chunk, Recipe
+
+    type Array = NDArray[np.float64]
 
 # The rates that the search tries, the largest first (Agrawal, Sheldon and Domke 2020).
 RATES = (0.05, 0.0125, 0.003125)
-# Where there is no search, for want of steps or of rows that come again.
+# The rate without a search: between the two largest, for fits that are too short to try several, or
+# whose rows come only once.
 UNSEARCHED_RATE = 0.025
+# The steps of a trial of a rate: one chunk, of which the later half counts.
 SEARCH_STEPS = 512
+# Steps at each rate before its average is looked at, and the most of them: fewer stop too early,
+# more cost time at a rate that a lower one replaces.
 FIRST_STEPS = 8192
 RATE_STEPS = 16384
+# The Monte Carlo error of an average is estimated from the means of so many batches of chunks.
 NUM_BATCHES = 4
+# The last rate is then a thousandth of the first one.
 MAX_HALVINGS = 10
-# At each rate, latent variables of rows are visited so often.
+# Visits of each row, at each rate, to the variables with a value for each row.
 LATENT_EPOCHS = 40
-
-
-@dataclass
-class Progress:
-    """How far a stochastic fit is; grows by a chunk at a time.
-
-    Attributes
-    ----------
-    frame : Frame
-        The coordinates that the parameters are of.
-    state : State
-        The parameters and the memory of the optimiser.
-    first : int
-        The number of the first chunk in these coordinates.
-    num_steps : int
-        How many steps were done.
-    losses, rates, means, counts : list
-        Of each chunk: the loss and the rate of each step, the mean of the parameters, the number of
-        steps.
-    elbo : list
-        Of each chunk: what each step estimated, in nats, whatever the coordinates.
-    path : list of ndarray, shape (size,)
-        Of each chunk, the mean position.
-    """
-
-    frame: Frame
-    state: State
-    first: int = 0
-    num_steps: int = 0
-    losses: list[Array] = field(default_factory=list)
-    rates: list[Array] = field(default_factory=list)
-    means: list[Params] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    elbo: list[Array] = field(default_factory=list)
-    path: list[Array] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Know what losses in these coordinates lack."""
-        self._constant = self.frame.log_determinant
-
-    def restart(self, frame: Frame, state: State) -> None:
-        """Go on in other coordinates."""
-        self.frame, self.state, self.first = frame, state, len(self.means)
-        self._constant = frame.log_determinant
-
-    def add(self, chunk: Chunk, rates: Array, coordinates: Array) -> None:
-        """Take what a chunk ended with, and the mean coordinates in it."""
-        self.state = chunk.state
-        self.num_steps += len(chunk.losses)
-        self.losses.append(chunk.losses)
-        self.rates.append(rates)
-        self.means.append(jax.tree.map(np.asarray, chunk.mean))
-        self.counts.append(len(chunk.losses))
-        self.elbo.append(self._constant - chunk.losses)
-        self.path.append(self.frame.positions(coordinates))
-
-    def recorded(self, arrays: dict[str, Array]) -> Iterator[Chunk]:
-        """Yield the chunks of a checkpoint, the last one with the state to go on from."""
-        # Files have no arrays without axes, and of another shape the state would be compiled anew.
-        kept = [
-            jnp.asarray(arrays[f"state {n}"]).reshape(leaf.shape)
-            for n, leaf in enumerate(jax.tree.leaves(self.state))
-        ]
-        state = jax.tree.unflatten(jax.tree.structure(self.state), kept)
-        params = jax.tree.structure(self.state.params)
-        num_leaves = len(jax.tree.leaves(self.state.params))
-        end = 0
-        for number, count in enumerate(arrays["counts"]):
-            begin, end = end, end + int(count)
-            means = [arrays[f"mean {n}"][number] for n in range(num_leaves)]
-            yield Chunk(state, jax.tree.unflatten(params, means), arrays["losses"][begin:end])
-
-    def settled(self) -> Params:
-        """Return the mean of the parameters over the later half of what is in these coordinates."""
-        count = len(self.means) - self.first
-        return self.average(self.first + count // 2) if count else self.state.params
-
-    def average(self, since: int) -> Params:
-        """Return the mean of the parameters over the chunks from number ``since`` on."""
-        counts, total = self.counts[since:], sum(self.counts[since:])
-
-        def average(*leaves: Array) -> Any:
-            return sum(leaf * (count / total) for leaf, count in zip(leaves, counts, strict=True))
-
-        return jax.tree.map(average, *self.means[since:])
 
 
 @dataclass(frozen=True)
 class Stepper:
-    """Runs steps of one fit.
+    """The runner of the steps of one fit.
 
     Attributes
     ----------
-    program, recipe, feeding
-        As the runner takes them.
+    program : Program
+        The model.
+    recipe : Recipe
+        The guide and the optimizer.
+    inputs : StepInputs
+        The rows and the noise.
     report : callable
-        Told the losses of each chunk.
-    keep : callable
-        Told the progress after each chunk.
+        Called with the losses of each new chunk, in nats.
+    after_chunk : callable
+        Called with the progress after each new chunk.
     recorded : iterator of Chunk
-        Chunks that an earlier run has done; they are gone through before new ones.
+        The chunks of an earlier run, which are taken before new ones are run.
     run : callable
-        The runner: :func:`bayou.fitting.stochastic.steps.run`, or one that has others do the steps.
+        Runs new chunks: :func:`bayou.fitting.stochastic.steps.run_steps`, or a
+        :class:`bayou.fitting.stochastic.distributed.DistributedRun`.
     """
 
     program: Program
     recipe: Recipe
-    feeding: Feeding
+    inputs: StepInputs
     report: Callable[[Array], None]
-    keep: Callable[[Progress], None]
+    after_chunk: Callable[[FitState], None]
     recorded: Iterator[Chunk]
-    run: Callable[..., Iterator[Chunk]] = run
+    run: Callable[..., Iterator[Chunk]] = run_steps
 
     @property
-    def least_steps(self) -> int:
-        """How many steps it takes at least until latent variables of rows have settled."""
+    def min_steps(self) -> int:
+        """The fewest steps at a rate until variables with a value for each row are stationary."""
         latent = self.program.latent
         if latent is None:
             return 0
         [sample] = sampling_of(latent.numbers)
         return LATENT_EPOCHS * latent.num_rows // sample.size
 
-    def advance(self, progress: Progress, rates: Array) -> None:
-        """Run a step for each rate; what a checkpoint recorded is taken from there."""
+    def advance(self, progress: FitState, rates: Array) -> None:
+        """Run a step for each rate, or take it from the chunks of an earlier run."""
         done = 0
         while done < len(rates) and (chunk := next(self.recorded, None)) is not None:
             self._add(progress, chunk, rates[done:])
             done += len(chunk.losses)
         chunks = self.run(
-            self.program, self.recipe, progress.frame, self.feeding, progress.state, rates[done:],
+            self.program, self.recipe, progress.frame, self.inputs, progress.state, rates[done:],
             progress.num_steps,
         )  # fmt: skip
         for chunk in chunks:
             self._add(progress, chunk, rates[done:])
             done += len(chunk.losses)
             self.report(chunk.losses)
-            self.keep(progress)
+            self.after_chunk(progress)
 
-    def _add(self, progress: Progress, chunk: Chunk, rates: Array) -> None:
+    def _add(self, progress: FitState, chunk: Chunk, rates: Array) -> None:
         coordinates = np.asarray(self.recipe.guide.mean(chunk.mean))
         progress.add(chunk, rates[: len(chunk.losses)], coordinates)
 
 
-def _ignore(_: Any) -> None:
-    """Take no notice."""
+def _ignore(_: object) -> None:
+    """Report nothing and write nothing, in trials."""
 
 
-def search_rate(stepper: Stepper, start: Progress) -> float:
+def search_rate(stepper: Stepper, start: FitState) -> float:
     """Return the largest rate that lowers the loss about as well as any other.
 
-    Each rate runs some steps from the same state on the same rows. A loss within half a nat an
-    element of the least is as good: iterates of a large rate swing more, and averaging mends that.
-    Items of a generator come once, so that there a middling rate is taken unseen.
+    Each rate runs some steps from the same state on the same rows. A loss within half a nat per
+    element of the smallest counts as equal: iterates at a large rate swing more, and averaging
+    removes that. Items of a generator come only once, so a middle rate is taken without a search.
     """
-    if any(isinstance(feed, ItemFeed) for feed in stepper.feeding.feeds):
+    if any(isinstance(feed, ItemFeed) for feed in stepper.inputs.feeds):
         return UNSEARCHED_RATE
-    trial_stepper = replace(stepper, report=_ignore, keep=_ignore, recorded=iter(()))
-    ends = {}
+    trial_stepper = replace(stepper, report=_ignore, after_chunk=_ignore, recorded=iter(()))
+    losses = {}
     for rate in RATES:
-        trial = Progress(start.frame, start.state.copy())
+        trial = FitState(start.frame, start.state.copy())
         try:
             trial_stepper.advance(trial, np.full(SEARCH_STEPS, rate))
-        except FloatingPointError:
+        except FloatingPointError:  # A DivergenceError: the rate is too large.
             continue
-        ends[rate] = float(np.mean(np.concatenate(trial.losses)[SEARCH_STEPS // 2 :]))
-    if not ends:
+        losses[rate] = float(np.mean(np.concatenate(trial.losses)[SEARCH_STEPS // 2 :]))
+    if not losses:
         return RATES[-1]
     slack = 0.5 * stepper.program.layout.size
-    return next(rate for rate, loss in ends.items() if loss <= min(ends.values()) + slack)
+    return next(rate for rate, loss in losses.items() if loss <= min(losses.values()) + slack)
 
 
 def fixed_rates(num_steps: int, rate: float) -> Array:
@@ -215,7 +145,7 @@ def fixed_rates(num_steps: int, rate: float) -> Array:
     return rate * np.where(share < 0.5, 1.0, (1 + np.cos(np.pi * (2 * share - 1))) / 2)
 
 
-def run_fixed(stepper: Stepper, progress: Progress, rate: float, num_steps: int) -> Params:
+def run_fixed(stepper: Stepper, progress: FitState, rate: float, num_steps: int) -> Params:
     """Run a known number of steps, and return the average of the last quarter."""
     rates = fixed_rates(num_steps, rate)
     tail = 3 * num_steps // 4
@@ -227,23 +157,35 @@ def run_fixed(stepper: Stepper, progress: Progress, rate: float, num_steps: int)
 
 @dataclass(frozen=True)
 class Stop:
-    """The average that a fit ended with, and why it ended."""
+    """The average that a fit ended with, and why it ended.
+
+    Attributes
+    ----------
+    params : pytree
+        The averaged parameters.
+    converged : bool or None
+        True if the stopping rule was met, False if not, None if no rule was applied.
+    reason : str
+        Why the fit ended.
+    interrupted : bool
+        Whether a callback or Ctrl-C ended it.
+    """
 
     params: Params
-    converged: bool
+    converged: bool | None
     reason: str
     interrupted: bool = False
 
 
-def run_until_stable(stepper: Stepper, progress: Progress, rate: float, tolerance: float) -> Stop:
+def run_until_stable(stepper: Stepper, progress: FitState, rate: float, tolerance: float) -> Stop:
     """Halve the rate until that changes the average by less than ``tolerance``.
 
     Parameters
     ----------
     stepper : Stepper
         Runs the steps.
-    progress : Progress
-        Where to start from; moved on.
+    progress : FitState
+        The state to start from; updated.
     rate : float
         The first rate.
     tolerance : float
@@ -256,31 +198,32 @@ def run_until_stable(stepper: Stepper, progress: Progress, rate: float, toleranc
     """
     average: Params = None
     for halving in range(MAX_HALVINGS):
-        before = average
-        average, known = _average_at(stepper, progress, rate * 0.5**halving, tolerance)
-        if before is None:
+        previous = average
+        average, is_precise = _average_at(stepper, progress, rate * 0.5**halving, tolerance)
+        if previous is None:
             continue
-        change = _change(stepper, progress.frame, before, average)
-        if known and change < tolerance:
+        change = _change(stepper, progress.frame, previous, average)
+        if is_precise and change < tolerance:
             return Stop(average, True, f"halving the rate moved it by {change:.2g} sd")
     return Stop(average, False, f"halving the rate {MAX_HALVINGS} times moved it to the end")
 
 
 def _average_at(
-    stepper: Stepper, progress: Progress, rate: float, tolerance: float
+    stepper: Stepper, progress: FitState, rate: float, tolerance: float
 ) -> tuple[Params, bool]:
-    """Run at one rate until the mean of the later half of the iterates is known.
+    """Run at one rate until the mean of the later half of the iterates is precise.
 
-    The rate is given up after some steps: where it swings too far to settle, a lower one does.
+    Returns that mean, and whether it is precise. After some steps the rate is abandoned: where it
+    swings too far to be precise, a lower one does not.
     """
     begin = len(progress.means)
-    num_steps = least = max(FIRST_STEPS, stepper.least_steps)
+    num_steps = min_steps = max(FIRST_STEPS, stepper.min_steps)
     while True:
         stepper.advance(progress, np.full(num_steps, rate))
         since = begin + (len(progress.means) - begin) // 2
         error = _standard_error(stepper, progress.frame, progress.means[since:])
         num_steps = sum(progress.counts[begin:])
-        if error < tolerance or 2 * num_steps > max(RATE_STEPS, least):
+        if error < tolerance or 2 * num_steps > max(RATE_STEPS, min_steps):
             return progress.average(since), error < tolerance
 
 
@@ -296,7 +239,10 @@ def _standard_error(stepper: Stepper, frame: Frame, means: list[Params]) -> floa
 
 
 def _change(stepper: Stepper, frame: Frame, one: Params, other: Params) -> float:
-    """Return the root of KL(one, other) + KL(other, one) of the marginals, mean over elements."""
+    """Return the root of the mean, over elements, of KL(one, other) + KL(other, one).
+
+    The divergences are those of the normal marginals of the position.
+    """
     (mean, std), (other_mean, other_std) = (
         _moments(stepper, frame, params) for params in (one, other)
     )

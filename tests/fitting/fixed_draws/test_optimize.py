@@ -9,7 +9,8 @@ import pymc as pm
 import pytest
 
 import bayou as by
-from bayou.fitting.fixed_draws.optimise import minimise, opposite_pairs, opposite_signs
+from bayou.fitting.fixed_draws.antithetic import antithetic_normals, antithetic_signs
+from bayou.fitting.fixed_draws.optimize import minimize
 from bayou.fitting.guides.coordinates import Frame
 
 CENTER = np.array([3.0, -1.0, 100.0])
@@ -24,8 +25,8 @@ def normal(position: jax.Array) -> jax.Array:
     return jnp.sum(jax.scipy.stats.norm.logpdf(position, CENTER, STD))
 
 
-@pytest.mark.parametrize("draw", [opposite_pairs, opposite_signs])
-def test_draws_come_in_opposite_pairs(draw: Any) -> None:
+@pytest.mark.parametrize("draw", [antithetic_normals, antithetic_signs])
+def test_draws_come_in_antithetic_normals(draw: Any) -> None:
     noise = draw(1, 64, 5)
     assert noise.shape == (64, 5)
     np.testing.assert_array_equal(noise[:32], -noise[32:])
@@ -35,17 +36,17 @@ def test_draws_come_in_opposite_pairs(draw: Any) -> None:
 
 
 def test_pairs_are_normal_and_signs_are_signs() -> None:
-    assert set(opposite_signs(1, 64, 5).ravel()) == {-1.0, 1.0}
-    pairs = opposite_pairs(1, 20_000, 2)
+    assert set(antithetic_signs(1, 64, 5).ravel()) == {-1.0, 1.0}
+    pairs = antithetic_normals(1, 20_000, 2)
     np.testing.assert_allclose((pairs**2).mean(axis=0), 1, atol=0.05)
     np.testing.assert_allclose((pairs**4).mean(axis=0), 3, atol=0.4)
 
 
-@pytest.mark.parametrize("draw", [opposite_pairs, opposite_signs])
+@pytest.mark.parametrize("draw", [antithetic_normals, antithetic_signs])
 @pytest.mark.parametrize("frame", FRAMES)
 def test_exact_on_independent_normals(draw: Any, frame: str, evaluator_of: Any) -> None:
     noise, reported = draw(1, 16, 3), []
-    optimum = minimise(evaluator_of(normal, 3), FRAMES[frame], noise, None, reported.append)
+    optimum = minimize(evaluator_of(normal, 3), FRAMES[frame], noise, None, reported.append)
     assert optimum.converged
     assert optimum.reason == f"the gradient vanished after {len(optimum.losses)} iterations"
     # The gradient vanishes in the frame's units: steps that do not fit leave a little to go.
@@ -59,17 +60,17 @@ def test_exact_on_independent_normals(draw: Any, frame: str, evaluator_of: Any) 
 
 def test_the_loss_is_minus_the_elbo(evaluator_of: Any) -> None:
     # For a normal whose mass is e**7 the ELBO of its exact form is 7, in any frame.
-    evaluator, noise = evaluator_of(lambda x: normal(x) + 7, 3), opposite_signs(1, 16, 3)
+    evaluator, noise = evaluator_of(lambda x: normal(x) + 7, 3), antithetic_signs(1, 16, 3)
     for frame in FRAMES.values():
-        optimum = minimise(evaluator, frame, noise, None, lambda _: None)
+        optimum = minimize(evaluator, frame, noise, None, lambda _: None)
         assert optimum.losses[-1] == pytest.approx(-7, abs=2e-3)
         assert (np.diff(optimum.losses) <= 1e-9).all()
 
 
 def test_a_bound_on_the_iterations(evaluator_of: Any) -> None:
-    noise = opposite_pairs(1, 16, 3)
+    noise = antithetic_normals(1, 16, 3)
     frame = FRAMES["fitting steps"]
-    optimum = minimise(evaluator_of(normal, 3), frame, noise, 5, lambda _: None)
+    optimum = minimize(evaluator_of(normal, 3), frame, noise, 5, lambda _: None)
     assert len(optimum.losses) == 5
     assert not optimum.converged
     assert optimum.reason == "5 iterations did not suffice"

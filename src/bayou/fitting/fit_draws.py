@@ -1,0 +1,168 @@
+"""Draws from an approximation: in the space of the model, and as coordinates with their density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bayou.arguments import seed_number
+from bayou.density.compiled_functions import FunctionKey
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bayou.arguments import RandomSeed
+    from bayou.density.program import Inputs, Program
+    from bayou.fitting.guides import Guide, Params
+    from bayou.fitting.guides.approximation import Approximation
+    from bayou.fitting.guides.coordinates import Frame
+
+    # Location and log scale of the variables with a value for each row, shapes (num_rows, size).
+    type RowMoments = tuple[jax.Array, jax.Array]
+
+# Draws that are computed at once. A draw of variables with a value for each row is as long as the
+# data, so that these come one by one.
+DRAWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class DrawsKey(FunctionKey):
+    """Draws in the space of the model: the family, the variables, and whether rows have any."""
+
+    guide: Guide
+    names: frozenset[str] | None
+    has_latent: bool
+
+
+@dataclass(frozen=True)
+class CoordinatesKey(FunctionKey):
+    """Draws of the coordinates and their log densities."""
+
+    guide: Guide
+
+
+def key_seed(random_seed: RandomSeed | None) -> int:
+    """Return the number of 32 bits that keys of JAX are made from."""
+    return int(np.random.SeedSequence(seed_number(random_seed)).generate_state(1)[0])
+
+
+def constrained_draws(
+    program: Program,
+    approximation: Approximation,
+    num_draws: int,
+    seed: int,
+    names: frozenset[str] | None,
+) -> dict[str, NDArray[Any]]:
+    """Return draws in the space of the model, with the deterministics of the data as they are now.
+
+    Parameters
+    ----------
+    program : Program
+        The model.
+    approximation : Approximation
+        The distribution.
+    num_draws : int
+        The number of draws.
+    seed : int
+        Decides the draws.
+    names : frozenset of str or None
+        The variables to return, None for all.
+
+    Returns
+    -------
+    dict of str to ndarray, shapes (1, num_draws, ...)
+
+    Raises
+    ------
+    ValueError
+        If a variable with a value for each row was fitted to another number of rows.
+    """
+    _check_num_rows(program, approximation, names)
+    guide, latent = approximation.guide, approximation.latent
+
+    def compute(
+        params: Params, frame: Frame, rows: RowMoments | None, noise: Any, data: Inputs
+    ) -> dict[str, jax.Array]:
+        def constrain(noise_and_key: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
+            draw, key = noise_and_key
+            position = frame.positions(guide.transport(params, draw))
+            values = program.constrain(position, (*data, *_draw_rows(rows, key)))
+            return {name: values[name] for name in values if names is None or name in names}
+
+        at_once = DRAWS_AT_ONCE if rows is None else 1
+        draws: dict[str, jax.Array] = jax.lax.map(constrain, noise, batch_size=at_once)
+        return draws
+
+    compiled = program.compiled.get_or_compile(
+        DrawsKey(guide, names, latent is not None), lambda: jax.jit(compute)
+    )
+    # The draws of rows have keys of their own, by the seed that follows.
+    row_keys = jax.random.split(jax.random.key(seed + 1), num_draws)
+    noise = guide.noise(jax.random.key(seed), num_draws, program.layout.size, None), row_keys
+    rows = None if latent is None else (latent.location, latent.log_scale)
+    data = program.constraining_inputs()
+    draws = compiled(approximation.params, approximation.frame, rows, noise, data)
+    return {name: np.asarray(values)[None] for name, values in draws.items()}
+
+
+def coordinate_draws(
+    program: Program, approximation: Approximation, num_draws: int, seed: int
+) -> tuple[jax.Array, jax.Array]:
+    """Return draws of the coordinates and their log densities.
+
+    Returns
+    -------
+    coordinates : jax.Array, shape (num_draws, size)
+    log_densities : jax.Array, shape (num_draws,)
+        Of the guide, in nats.
+    """
+    guide = approximation.guide
+    draw = program.compiled.get_or_compile(
+        CoordinatesKey(guide), lambda: jax.jit(partial(_with_log_densities, guide))
+    )
+    noise = guide.noise(jax.random.key(seed), num_draws, program.layout.size, None)
+    coordinates, log_densities = draw(approximation.params, noise)
+    return coordinates, log_densities
+
+
+def _with_log_densities(guide: Guide, params: Params, noise: Any) -> tuple[jax.Array, jax.Array]:
+    def draw(one: Any) -> tuple[jax.Array, jax.Array]:
+        coordinates = guide.transport(params, one)
+        return coordinates, guide.log_density(params, coordinates)
+
+    coordinates, log_densities = jax.vmap(draw)(noise)
+    return coordinates, log_densities
+
+
+def _draw_rows(rows: RowMoments | None, key: jax.Array) -> tuple[jax.Array, ...]:
+    """Draw the variables with a value for each row: one input, or none without such variables."""
+    if rows is None:
+        return ()
+    location, log_scale = rows
+    noise = jax.random.normal(key, location.shape, location.dtype)
+    return (location + jnp.exp(log_scale) * noise,)
+
+
+def _check_num_rows(
+    program: Program, approximation: Approximation, names: frozenset[str] | None
+) -> None:
+    """Check that variables with a value for each row, if asked for, are of the present rows."""
+    variables, latent = program.latent, approximation.latent
+    if variables is None or latent is None:
+        return
+    if names is not None and not names & set(variables.names):
+        return
+    num_fitted = len(latent.location)
+    lengths = (data.get_value(borrow=True).shape[axis] for data, axis in program.counted)
+    num_now = next(lengths, variables.num_rows)
+    if num_now != num_fitted:
+        raise ValueError(
+            f"The model must hold the rows that were fitted, for draws of {variables.names[0]!r} "
+            f"with a value for each: {num_fitted} were fitted, got {num_now} now.\n"
+            "Hint: by.predict is for other rows; or put those that were fitted back."
+        )

@@ -1,0 +1,70 @@
+"""Deterministic ADVI (Giordano, Ingram and Broderick 2024) on all rows, in two fits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+import numpy as np
+
+from bayou.density.evaluator import Evaluator
+from bayou.fitting.fixed_draws.antithetic import antithetic_normals
+from bayou.fitting.fixed_draws.linear_response import linear_response
+from bayou.fitting.fixed_draws.optimize import MAX_DENSE, START_SCALE, minimize
+from bayou.fitting.guides.approximation import Approximation
+from bayou.fitting.guides.coordinates import Frame
+from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
+from bayou.fitting.rows.all_rows import all_row_blocks
+
+if TYPE_CHECKING:
+    from bayou.fitting.rows.task import Task
+
+# Draws of the first fit, which gives coordinates alone, and of the second one, which is returned.
+# The error of a mean falls with the square root of their number, and time grows in proportion.
+FIRST_DRAWS = 16
+FIXED_DRAWS = 128
+
+
+def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
+    """Fit on fixed draws, first in the model's coordinates, then in those of the covariance.
+
+    The linear-response covariance of the first fit, on few draws, gives coordinates in which the
+    posterior has little correlation left, so that the second fit loses little by independence.
+
+    Parameters
+    ----------
+    task : Task
+        The model and its rows, which must have no obstacle to be evaluated together.
+    max_iterations : int or None
+        The most iterations of both fits together. None for as many as it takes.
+
+    Returns
+    -------
+    Approximation
+        Independent normals in the coordinates of the second fit.
+    """
+    evaluator = Evaluator(task.program, all_row_blocks(task.program))
+    size = task.program.layout.size
+    noise = antithetic_normals(task.noise_seed, FIXED_DRAWS, size)
+    first_noise = antithetic_normals(task.noise_seed, FIRST_DRAWS, size)
+    first_frame = Frame(task.start, np.full(size, START_SCALE))
+    optimum = minimize(evaluator, first_frame, first_noise, max_iterations, task.report)
+    losses = optimum.losses
+    iterations_left = None if max_iterations is None else max_iterations - len(losses)
+    if iterations_left != 0 and optimum.is_finite:
+        covariance = linear_response(evaluator, optimum, first_noise) if size <= MAX_DENSE else None
+        factor = (
+            np.sqrt(optimum.variances) if covariance is None else np.linalg.cholesky(covariance)
+        )
+        second_frame = Frame(optimum.mean, factor)
+        optimum = minimize(evaluator, second_frame, noise, iterations_left, task.report)
+        losses = np.concatenate([losses, optimum.losses])
+    return Approximation(
+        guide=MeanField(),
+        params=MeanFieldParams(jnp.asarray(optimum.location), jnp.asarray(optimum.log_scale)),
+        frame=optimum.frame,
+        elbo=-losses,
+        rates=np.full(len(losses), np.nan),
+        converged=optimum.converged,
+        reason=optimum.reason,
+    )

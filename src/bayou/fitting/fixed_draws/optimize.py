@@ -1,0 +1,223 @@
+"""Deterministic ADVI: an objective of fixed draws, minimized by a quasi-Newton method.
+
+Giordano, Ingram and Broderick (2024), "Black box variational inference with a deterministic
+objective". Each evaluation passes once over all of the rows for each draw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import optimize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from bayou.density.evaluator import Evaluator
+    from bayou.fitting.guides.coordinates import Frame
+
+    type Array = NDArray[np.float64]
+
+# The standard deviations of the first coordinates: narrow, so that the first draws stay in the
+# support of the likelihood.
+START_SCALE = 0.1
+# With more elements than this, a fit does without dense matrices of size x size.
+MAX_DENSE = 512
+MAX_ITERATIONS = 2000
+# In nats, for a step of one standard deviation of the approximation. A smaller one takes more
+# passes over the rows and moves the means by less than a thousandth of a standard deviation.
+GRADIENT_TOLERANCE = 1e-3
+# Rounding of sums over many rows can bring the line search to a halt a little before that.
+HALT_TOLERANCE = 0.05
+# The rise, in nats, of the wall around points where the loss is not finite.
+WALL = 1e6
+# Attempts to find a start where the loss is finite, each with draws a tenth as wide.
+MAX_NARROWINGS = 5
+# Scales of the coordinates stay within a factor of exp(15) of 1, beyond which a posterior is taken
+# for improper.
+MAX_LOG_SCALE = 15.0
+
+
+@dataclass(frozen=True)
+class IndependentNormal:
+    """A normal whose coordinates in a frame are independent.
+
+    Attributes
+    ----------
+    frame : Frame
+        The coordinates.
+    location, log_scale : ndarray, shape (size,)
+        The mean and log standard deviation of each coordinate.
+    """
+
+    frame: Frame
+    location: Array
+    log_scale: Array
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the position, shape (size,)."""
+        mean: Array = self.frame.positions(self.location)
+        return mean
+
+    @property
+    def variances(self) -> Array:
+        """The variances of the position, shape (size,)."""
+        stds: Array = self.frame.stds(np.exp(self.log_scale))
+        return stds**2
+
+
+@dataclass(frozen=True)
+class Optimum(IndependentNormal):
+    """The normal with the smallest loss, and the record of the optimizer.
+
+    Attributes
+    ----------
+    losses : ndarray, shape (num_iterations,)
+        The loss after each iteration, in nats.
+    converged : bool
+        Whether the gradient vanished.
+    reason : str
+        Why the optimizer stopped.
+    """
+
+    losses: Array
+    converged: bool
+    reason: str
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the optimum is a normal, and not a scale without bounds."""
+        return bool(np.isfinite(self.mean).all() and np.abs(self.log_scale).max() < MAX_LOG_SCALE)
+
+
+def minimize(
+    evaluator: Evaluator,
+    frame: Frame,
+    noise: Array,
+    max_iterations: int | None,
+    report: Callable[[Array], None],
+) -> Optimum:
+    """Find the normal with the smallest loss, independent in the coordinates of a frame.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        The model on all of its rows.
+    frame : Frame
+        The coordinates; the search starts from a standard normal in them.
+    noise : ndarray, shape (num_draws, size)
+        The fixed draws.
+    max_iterations : int or None
+        The most iterations. None for up to 2000.
+    report : callable
+        Called with the loss of each iteration, shape (1,), in nats.
+
+    Returns
+    -------
+    Optimum
+    """
+    size = noise.shape[1]
+    max_iterations = max_iterations or MAX_ITERATIONS
+    loss = _Loss(evaluator, frame, noise)
+    losses: list[float] = []
+
+    # SciPy passes the result by the name of this parameter.
+    def callback(intermediate_result: optimize.OptimizeResult) -> None:
+        losses.append(float(intermediate_result.fun))
+        report(np.array(losses[-1:]))
+
+    def search(begin: Array, max_change: float) -> optimize.OptimizeResult:
+        """Search from a point, where log scales change by at most ``max_change``."""
+        scales = [(scale - max_change, scale + max_change) for scale in begin[size:]]
+        return optimize.minimize(
+            loss.value_and_gradient,
+            begin,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(None, None)] * size + scales,
+            callback=callback,
+            options={
+                "maxiter": max_iterations - len(losses),
+                "maxfun": 10 * max_iterations,
+                "maxcor": 30,
+                # So small that the gradient alone decides when to stop.
+                "ftol": 1e-14,
+                "gtol": GRADIENT_TOLERANCE,
+            },
+        )
+
+    begin = np.zeros(2 * size)
+    for _ in range(MAX_NARROWINGS):
+        loss.value_and_gradient(begin)
+        if loss.last_finite is not None:
+            break
+        # Wide draws may leave the support of the likelihood where narrow ones do not.
+        begin[size:] += np.log(0.1)
+    # Far from the mode, curvature misleads: first the location alone, then the scales too.
+    result = search(begin, 0.0)
+    if len(losses) < max_iterations:
+        result = search(result.x, MAX_LOG_SCALE)
+    location, log_scale = result.x[:size], result.x[size:]
+    vanished = bool(result.success and np.abs(result.jac).max() < HALT_TOLERANCE)
+    if loss.last_finite is None:
+        converged, reason = False, "the loss is not finite around the start"
+    elif np.abs(log_scale).max() >= MAX_LOG_SCALE:
+        converged, reason = False, "a scale left all bounds, so the posterior may be improper"
+    else:
+        converged, reason = vanished, _reason(result, vanished, len(losses), max_iterations)
+    return Optimum(frame, location, log_scale, np.array(losses), converged, reason)
+
+
+class _Loss:
+    """The loss of the fixed draws: minus their mean ELBO, in nats, and its gradient.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        The model on all of its rows.
+    frame : Frame
+        The coordinates.
+    noise : ndarray, shape (num_draws, size)
+        The fixed draws.
+    """
+
+    def __init__(self, evaluator: Evaluator, frame: Frame, noise: Array) -> None:
+        self._evaluator, self._frame, self._noise = evaluator, frame, noise
+        self._size = noise.shape[1]
+        self._constant = 0.5 * self._size * (1 + np.log(2 * np.pi)) + frame.log_determinant
+        # The last point with a finite loss, and its loss.
+        self.last_finite: tuple[Array, float] | None = None
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def value_and_gradient(self, point: Array) -> tuple[float, Array]:
+        """Return the loss and its gradient at locations and log scales, shape (2 * size,)."""
+        location, log_scale = point[: self._size], point[self._size :]
+        steps = np.exp(log_scale) * self._noise
+        positions = self._frame.positions(location + steps)
+        densities, gradients = self._evaluator.gradients(positions)
+        slopes = self._frame.gradients(gradients)
+        loss = float(-densities.mean() - log_scale.sum() - self._constant)
+        gradient = -np.concatenate([slopes.mean(0), (slopes * steps).mean(0) + 1])
+        if np.isfinite(loss) and np.isfinite(gradient).all():
+            self.last_finite = point.copy(), loss
+            return loss, gradient
+        # A wall that rises from the last finite point, so that the line search steps back.
+        origin, level = self.last_finite or (point, 0.0)
+        displacement = point - origin
+        squared_distance = float(displacement @ displacement)
+        return level + WALL * (1 + squared_distance), 2 * WALL * displacement
+
+
+def _reason(
+    result: optimize.OptimizeResult, vanished: bool, num_iterations: int, max_iterations: int
+) -> str:
+    if vanished:
+        return f"the gradient vanished after {num_iterations} iterations"
+    if num_iterations >= max_iterations:
+        return f"{num_iterations} iterations did not suffice"
+    return f"the line search failed after {num_iterations} iterations: {result.message.lower()}"

@@ -1,0 +1,63 @@
+"""The approximation that every method of fitting returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bayou.fitting.guides import Guide
+    from bayou.fitting.guides.coordinates import Frame
+    from bayou.fitting.guides.mean_field import MeanFieldParams
+
+    type Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """A distribution over positions, and the record of the fit that ended with it.
+
+    Attributes
+    ----------
+    guide : Guide
+        The family of distributions of the coordinates.
+    params : pytree of jax.Array
+        The member of the family.
+    frame : Frame
+        The coordinates.
+    elbo : ndarray, shape (num_steps,)
+        The evidence lower bound estimated in each step, in nats; higher is better.
+    rates : ndarray, shape (num_steps,)
+        The step size of each step, nan where a line search chose it.
+    converged : bool or None
+        True if the stopping rule was met, False if not, None if no rule was applied.
+    reason : str
+        Why the fit ended.
+    correction : str or None
+        "linear_response" if the standard deviations are corrected.
+    path : ndarray, shape (num_chunks, num_elements), or None
+        The mean position in each chunk of a stochastic fit: its distance to the final mean, in
+        final standard deviations.
+    path_steps : ndarray of int64, shape (num_chunks,), or None
+        The number of steps done at the end of each chunk.
+    path_elements : ndarray of int64, shape (num_elements,), or None
+        The elements of the position in the path: all, or those that moved most if there are many.
+    latent : MeanFieldParams or None, shapes (num_rows, size)
+        The normals of the variables with a value for each row.
+    """
+
+    guide: Guide
+    params: Any
+    frame: Frame
+    elbo: Array
+    rates: Array
+    converged: bool | None
+    reason: str
+    correction: str | None = None
+    path: Array | None = None
+    path_steps: NDArray[np.int64] | None = None
+    path_elements: NDArray[np.int64] | None = None
+    latent: MeanFieldParams | None = None
