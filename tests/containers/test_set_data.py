@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from typing import Any
 
 import cloudpickle
@@ -90,6 +91,19 @@ def test_logp_lengths_coords_and_results_are_the_new_ones() -> None:
 def test_the_context_is_the_model() -> None:
     with regression() as model:
         set_data({"y": [5.0, 6.0, 7.0]})
+    assert model["y"].get_value().tolist() == [5.0, 6.0, 7.0]
+
+
+def test_the_model_may_be_the_second_argument_as_in_pymc() -> None:
+    pymcs, ours = (
+        list(inspect.signature(function).parameters.values())
+        for function in (pm.set_data, set_data)
+    )
+    assert [(p.name, p.kind, p.default) for p in ours] == [
+        (p.name, p.kind, p.default) for p in pymcs
+    ]
+    model = regression()
+    set_data({"y": [5.0, 6.0, 7.0]}, model)
     assert model["y"].get_value().tolist() == [5.0, 6.0, 7.0]
 
 
