@@ -31,8 +31,11 @@ import numpy as np
 
 import bayou as by
 from bayou.cluster.workers import start_workers
-from bayou.many import dispatch as outcomes
-from bayou.many.sample_many import nuts_outcomes
+from bayou.many import dispatch as dispatching
+from bayou.many.data_sets.by_key import DataSets
+from bayou.many.data_sets.pending import pending_data_sets
+from bayou.many.nutpie_runs import nutpie_outcomes
+from bayou.nuts.settings import NutsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,20 +57,22 @@ def workers_ready() -> Iterator[list[Any]]:
             found.extend((time.perf_counter(), pool))
             yield pool
 
-    with patch.object(outcomes, "workers", ready):
+    with patch.object(dispatching, "start_workers", ready):
         yield found
 
 
 def result_times(number: int, num_workers: int, kill_at: int | None = None) -> np.ndarray:
     """Sample data sets on workers, of which one may be killed; return when each result came."""
     model, settings = many.mean_model(), dict(many.SETTINGS)
-    run = partial(nuts_outcomes, entropy=settings.pop("random_seed"), **settings)
-    pairs = ((key, {model["y"]: data["y"]}, "") for key, data in enumerate(many.mean_data(number)))
+    seed = settings.pop("random_seed")
+    run = partial(nutpie_outcomes, settings=NutsSettings(**settings))
+    data_sets = DataSets(enumerate(many.mean_data(number)), number)
+    pending = pending_data_sets(model, data_sets, seed)
     times = []
     with workers_ready() as found:
         cluster = by.Ray(num_workers)
-        for outcome in outcomes.outcomes_of(run, model, pairs, cluster, number, ["mu"]):
-            assert not outcome.error, outcome.error
+        for outcome in dispatching.dispatch(run, model, pending, cluster, number, judged=["mu"]):
+            assert outcome.failure is None, outcome.failure
             times.append(time.perf_counter())
             if len(times) == kill_at:
                 os.kill(

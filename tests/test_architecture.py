@@ -53,7 +53,7 @@ ROOMS = (
 INNER_ROOMS = {
     "containers": ("variables", "reading"),
     "fitting": ("guides", "rows", "fixed_draws", "stochastic"),
-    "many": ("results", "vectorised"),
+    "many": ("results", "data_sets", "vectorised"),
     "prediction": ("graph", "output"),
     "sources": ("base", "in_memory", "streams", "files", "derived"),
 }

@@ -10,7 +10,7 @@ import xarray as xr
 
 import bayou as by
 from bayou.batching.minibatch_model import program_of_rows
-from bayou.many.collect import seed_of
+from bayou.many.data_sets.pending import seed_of
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import xarray as xr
 
 import bayou as by
 from bayou.cluster.workers import Workers, start_workers
-from bayou.many import dispatch as outcomes
+from bayou.many import dispatch as dispatching
 from bayou.nuts import compiled_density as compiled
 from bayou.prediction import cluster_run as prediction_cluster
 from tests.shops import SETTINGS
@@ -99,7 +99,7 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[Workers]:
             found.append(pool)
             yield pool
 
-    monkeypatch.setattr(outcomes, "workers", spied)
+    monkeypatch.setattr(dispatching, "start_workers", spied)
     return found
 
 
@@ -219,7 +219,7 @@ def test_predictions(model: pm.Model, tmp_path: Path, monkeypatch: pytest.Monkey
             yield pool
 
     with monkeypatch.context() as patch:
-        patch.setattr(prediction_cluster, "workers", killing)
+        patch.setattr(prediction_cluster, "start_workers", killing)
         found = predicted(model, rows, cluster=by.Ray(1))
     np.testing.assert_array_equal(found.predictions["observed"], expected.predictions["observed"])
     ends = [predicted(model, rows, out=tmp_path / "here.parquet")]

@@ -13,9 +13,9 @@ import xarray as xr
 import zarr
 
 import bayou as by
-from bayou.many import sample_many as many
-from bayou.many.collect import seed_of
-from bayou.many.results import zarr_folder as many_store
+from bayou.many import nutpie_runs
+from bayou.many.data_sets.pending import seed_of
+from bayou.many.results import zarr_folder
 from tests.shops import SETTINGS, SHOPS, data_sets, sample_many, shop_model
 
 # Draws are few, to be quick.
@@ -151,48 +151,30 @@ def test_an_interrupted_run_goes_on(
     kept = zarr.open_group(out, mode="r").attrs["bayou"]["counts"]["posterior"]
     assert 4 <= kept <= 7
 
-    real = many_store._write
+    real = zarr_folder.write_rows
 
-    def killed(group: Any, name: str, *rest: Any) -> None:
-        real(group, name, *rest)
-        if name == "lp":
+    def killed(group: Any, name: str, *rest: Any) -> Any:
+        if name == "energy":
             raise MemoryError("killed in the middle of a batch")
+        return real(group, name, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(many_store, "_write", killed)
+        patch.setattr(zarr_folder, "write_rows", killed)
         with pytest.raises(MemoryError):
             sample_many(data.values(), model, out=out)
     ran: list[Any] = []
     with monkeypatch.context() as patch:
-        begin = many.run_chains
+        begin = nutpie_runs._start_run
         patch.setattr(
-            many,
-            "run_chains",
-            lambda *args, **options: ran.append(0) or begin(*args, **options),  # type: ignore[func-returns-value]
+            nutpie_runs,
+            "_start_run",
+            lambda *args: ran.append(0) or begin(*args),  # type: ignore[func-returns-value]
         )
         found = sample_many(data.values(), model, out=out)
     assert len(ran) == 20 - kept
     expected = sample_many(data.values(), model)
     for group in ("posterior", "sample_stats"):
         xr.testing.assert_equal(found[group].to_dataset(), expected[group].to_dataset())
-
-
-def test_nothing_runs_on_after_an_error(model: pm.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    samplers: list[Any] = []
-    begin = many.run_chains
-
-    def spy(*args: Any, **options: Any) -> Any:
-        samplers.append(begin(*args, **options))
-        return samplers[-1]
-
-    def broken() -> Iterator[Any]:
-        yield from data_sets({"one": 3, "two": 3}).values()
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(many, "run_chains", spy)
-    with pytest.raises(KeyboardInterrupt):
-        sample_many(broken(), model, draws=10**7)
-    assert [sampler.is_finished for sampler in samplers] == [True, True]
 
 
 def test_out_of_another_run_is_refused(model: pm.Model, tmp_path: Path) -> None:
@@ -204,7 +186,7 @@ def test_out_of_another_run_is_refused(model: pm.Model, tmp_path: Path) -> None:
         sample_many(data, model, out=out, random_seed=None, draws=31)
     with pytest.raises(ValueError, match="got another random_seed"):
         sample_many(data, model, out=out)
-    with pytest.raises(ValueError, match="of the same data, got others for 'one'"):
+    with pytest.raises(ValueError, match="of the same data, got other data for 'one'"):
         sample_many({"one": data_sets({"two": 2})["two"]}, model, out=out, random_seed=None)
     with pm.Model() as other:
         pm.Normal("b", observed=by.Data("price", [0.0]))
@@ -295,8 +277,7 @@ def test_seeds_differ_by_key_and_seed() -> None:
 
 
 @pytest.mark.parametrize("reserved", ["dataset", "chain", "draw"])
-def test_names_of_axes_are_taken(reserved: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(many, "run_chains", None)
+def test_names_of_axes_are_taken(reserved: str) -> None:
     with pm.Model() as of_variable:
         pm.Normal(reserved, observed=None)
     with pytest.raises(ValueError, match=f"no variable or dim .* got '{reserved}'"):
@@ -354,7 +335,7 @@ def test_a_folder_is_of_the_labels_of_its_data(tmp_path: Path) -> None:
     few: dict[str, Any] = {"out": out, "draws": 2, "tune": 2, "chains": 1}
     sample_many({"a": series("n", "m")}, model, **few)
     assert sample_many({"a": series("n", "m")}, model, **few).posterior.sizes["dataset"] == 1
-    with pytest.raises(ValueError, match="results of the same data, got others for 'a'"):
+    with pytest.raises(ValueError, match="results of the same data, got other data for 'a'"):
         sample_many({"a": series("p", "q")}, model, **few)
 
 
@@ -406,7 +387,7 @@ def test_an_error_of_an_iterable_says_where(model: pm.Model, tmp_path: Path) -> 
     out = tmp_path / "many.zarr"
     with pytest.raises(OSError, match="no such file") as raised:
         sample_many(broken(), model, out=out)
-    assert "in the place of item 2." in raised.value.__notes__[0]
+    assert "instead of item 2." in raised.value.__notes__[0]
     assert sample_many(data, model, out=out).posterior.sizes["dataset"] == 3
 
 
@@ -415,7 +396,7 @@ def test_doubtful_results_are_counted_once() -> None:
         y = by.Data("y", [0.0], dims="row")
         mu = pm.Normal("mu")
         pm.Normal("observed", mu, 1, observed=y, dims="row")
-    match = r"Results of 2 of 2 data sets should be looked at: 2 with R-hat above 1.01\.\nHint"
+    match = r"Results of 2 of 2 data sets are doubtful: 2 with R-hat above 1.01\.\nHint"
     with pytest.warns(by.ConvergenceWarning, match=match) as found:
         sample_many({"a": {"y": [1.0]}, "b": {"y": [2.0]}}, model, draws=4, chains=4)
     assert len(found) == 1

@@ -18,7 +18,12 @@ from scipy.sparse import csr_matrix
 import bayou as by
 from bayou.models.rewrite import structure_of
 from bayou.nuts import compiled_density as compiled
-from bayou.nuts.compiled_density import CompiledDensity, Outputs, compiled_density, term_densities
+from bayou.nuts.compiled_density import (
+    CompiledDensity,
+    DrawLayout,
+    compiled_density,
+    term_densities,
+)
 
 
 @pytest.fixture
@@ -94,7 +99,7 @@ def test_models_are_not_kept_alive(compilations: list[Any]) -> None:
 
 
 def test_flat_draws_split_into_outputs() -> None:
-    outputs = Outputs(("a", "b", "c"), ("float64", "bool", "float32"), ((), (2, 2), (0,)))
+    outputs = DrawLayout(("a", "b", "c"), ("float64", "bool", "float32"), ((), (2, 2), (0,)))
     assert outputs.size == 5
     draws = np.arange(30.0).reshape(2, 3, 5)
     values = outputs.split(draws)
@@ -129,7 +134,7 @@ def test_density_must_depend_on_arrays(kind: str) -> None:
     with pm.Model() as model:
         mu = pm.Normal("mu")
         pm.Deterministic("product", NO_ARRAYS[kind](mu))
-    with pytest.raises(TypeError, match=r"depend on arrays alone, got .*\nHint: .*random numbers"):
+    with pytest.raises(TypeError, match=r"depend on arrays only, got .*\nHint: .*random numbers"):
         compiled_density(model)
 
 

@@ -1,4 +1,4 @@
-"""Simulation-based calibration: data from the prior, and whether their posteriors find it again."""
+"""`by.calibrate`: simulation-based calibration, on data sets drawn from a model itself."""
 
 from __future__ import annotations
 
@@ -8,107 +8,126 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 import xarray as xr
-from pytensor.compile.mode import Mode
-from pytensor.graph.basic import equal_computations
 
 from bayou.arguments import whole_number
 from bayou.cluster.ray import resolve_cluster
-from bayou.errors import ConvergenceWarning, OtherDataError
+from bayou.errors import ConvergenceWarning, OtherDataError, warn
 from bayou.fitting.guides.named_guides import METHODS
-from bayou.many.collect import fresh
-from bayou.many.dispatch import outcomes_of
+from bayou.many.data_sets.by_key import DataSets
+from bayou.many.data_sets.pending import pending_data_sets
+from bayou.many.dispatch import dispatch
 from bayou.many.fit_many import fit_many, fit_outcomes
-from bayou.many.results.calibration import Calibration, place
-from bayou.many.results.zarr_folder import made_with
-from bayou.many.sample_many import nuts_outcomes, sample_many
+from bayou.many.nutpie_runs import nutpie_outcomes
+from bayou.many.results.calibration import Calibration, pit_values
+from bayou.many.results.outcome import Failure
+from bayou.many.results.zarr_folder import recorded_setting
+from bayou.many.sample_many import sample_many
+from bayou.many.simulation import observed_containers, simulate
 from bayou.models.context import model_of
-from bayou.nuts.sample import check_model, check_settings
+from bayou.nuts.model_checks import check_model
+from bayou.nuts.settings import NutsSettings, nuts_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
+    import pymc as pm
     from numpy.typing import NDArray
-    from pytensor.graph.basic import Variable
 
+    from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
-    from bayou.many.results.outcome import Outcome
+    from bayou.many.dispatch import Run
 
     type Posterior = Mapping[str, NDArray[Any]]
+    type Posteriors = Generator[tuple[int, Posterior | Failure]]
 
-# Of the draws from a posterior: so far apart that they are nearly independent, as a rank asks for.
-RANKED_DRAWS = 100
+# Draws of a posterior that a parameter is ranked among. Ranks are uniform for independent draws:
+# 100 of thousands are far enough apart to be nearly so (Talts et al. 2018).
+NUM_RANKED_DRAWS = 100
 
 
 def calibrate(
     model: pm.Model | None = None,
-    n: int = 1000,
+    num_datasets: int | None = None,
     *,
     method: str = "nuts",
     simulator: pm.Model | None = None,
     draws: int = 1000,
     tune: int | None = None,
     chains: int | None = None,
-    random_seed: int | None = None,
+    random_seed: RandomSeed | None = None,
     cluster: str | Ray | None = None,
     out: str | Path | None = None,
+    n: int | None = None,
 ) -> Calibration:
-    """Tell whether inference on a model is right, on data that are simulated from it.
+    """Check inference on a model by simulation: whether posteriors of simulated data are right.
 
-    Values are drawn from the prior, data from the likelihood at each, and the posterior of each
-    data set is sampled, or approximated. Over many data sets, the values are spread in these
-    posteriors as draws of them, if inference is right.
+    Parameters are drawn from the prior, a data set from the likelihood at each of them, and the
+    posterior of each data set is sampled or fitted. If inference is right, then over many data sets
+    the rank of a parameter among the draws of its posterior is uniform.
 
     Parameters
     ----------
     model : pymc.Model, optional
-        The model, whose observed variables are observed at data containers; by default the one of
-        the context. It keeps its own data.
-    n : int, default 1000
-        The number of data sets: the more, the smaller the errors that show.
+        The model; by default that of the context. Each of its observed variables is observed at a
+        data container of its own. The model keeps its data.
+    num_datasets : int, default 1000
+        Simulated data sets, at least 20. 200 show large errors, 1000 show small ones.
     method : str, default "nuts"
-        "nuts", or a method of :func:`bayou.fit`, of which it shows what it gets wrong.
+        "nuts" for :func:`bayou.sample_many`, or a method of :func:`bayou.fit`, whose approximation
+        errors it then shows.
     simulator : pymc.Model, optional
-        The model that the data are simulated from, with variables of the same names; by default the
+        A model to draw parameters and data from, with variables of the same names; by default the
         same model.
     draws : int, default 1000
-        The number of draws of each chain, or of each fit.
+        Draws of each chain, or from each fit.
     tune, chains : int, optional
-        Of "nuts" alone, as for :func:`bayou.sample`: by default 1000 and 4.
-    random_seed : int, optional
-        Decides all of it.
+        Tuning steps and chains, with "nuts" only; by default 1000 and 4.
+    random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
+        Seed of the simulation and of inference. By default, that of `out` if it exists, else
+        another one at each call.
     cluster : str or Ray, optional
-        Where the posteriors are computed, as for :func:`bayou.sample_many`; data are simulated in
-        this process.
+        Where posteriors are computed, as for :func:`bayou.sample_many`. Data are simulated in this
+        process.
     out : path, optional
-        A folder that the posteriors are written to, as for :func:`bayou.sample_many`: an
-        interrupted calibration goes on where it was, and one with a larger `n` adds to it.
+        A Zarr folder for the posteriors, as for :func:`bayou.sample_many`. If it exists, an
+        interrupted calibration goes on, and a larger `num_datasets` adds to it.
+    n : int, optional
+        The earlier name of `num_datasets`.
 
     Returns
     -------
     Calibration
-        True if all variables are calibrated; prints a verdict for each free variable, has the
-        values as ``pit`` and draws them by ``plot()``.
+        True if all variables are calibrated. It prints a verdict for each free variable, has the
+        ranks as ``pit``, between 0 and 1, and draws them by ``plot()``.
 
     Raises
     ------
-    TypeError
-        If there is no model, it cannot be sampled or simulated from, as a potential or a variable
-        without a prior that can be drawn from, or observes something else than a container.
-    ValueError
-        If an argument is out of range, nothing is observed, the simulator has other variables,
-        `out` is of another calibration, or each data set failed.
-    FileExistsError
-        If `out` is something else, or in use.
     ConnectionError, ImportError, RuntimeError
-        If there is no cluster at the address, no Ray here, or the cluster has no cores free.
+        If there is no cluster at the address, Ray is not installed, or the cluster has no free
+        cores.
+    FileExistsError
+        If `out` is something else, or another process writes to it.
+    TypeError
+        If there is no model, it cannot be sampled, or it cannot be simulated from: it has a
+        potential, a variable without a distribution to draw from, or observes something else than
+        a container; or if `num_datasets` and `n` are both passed.
+    ValueError
+        If an argument is out of range, nothing is observed, the simulator lacks a variable, `out`
+        holds another calibration, or inference failed on each data set.
+
+    Warns
+    -----
+    FutureWarning
+        If `n` is passed.
 
     Notes
     -----
-    Cook, Gelman and Rubin (2006); Talts et al. (2018). 100 draws of each posterior are ranked,
-    evenly far apart. The test of uniformity is ArviZ's, corrected for the number of elements.
+    Simulation-based calibration: Cook, Gelman and Rubin (2006); Talts et al. (2018). The rank is
+    computed among 100 draws of a posterior, evenly spaced over its chains, which are nearly
+    independent. The test of uniformity is ArviZ's, corrected for the number of elements of all
+    variables together, so that 1% of calibrations or fewer fail if inference is right.
 
     Examples
     --------
@@ -116,217 +135,155 @@ def calibrate(
     ...     y = by.Data("y", np.zeros(5), dims="row")
     ...     mu = pm.Normal("mu")
     ...     observed = pm.Normal("observed", mu, 1, observed=y, dims="row")
-    ...     result = by.calibrate(n=40, draws=200, tune=200, random_seed=1)
+    ...     result = by.calibrate(num_datasets=40, draws=200, tune=200, random_seed=1)
     >>> bool(result)
     True
     """
     model = model_of(model)
-    n = whole_number("n", n, 20, "200 data sets tell large errors, 1000 small ones.")
+    num_datasets = _number_of(num_datasets, n)
+    settings = _check_method(method, draws, tune, chains)
+    check_model(model)
+    containers = observed_containers(model)
+    workers = resolve_cluster(cluster)
+    seed = nuts_seed(random_seed)
+    if seed is None and out is not None:
+        seed = recorded_setting(out, "random_seed")
+    if seed is None:
+        seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+    simulation_seed, rank_seed = map(int, np.random.SeedSequence(seed).generate_state(2))
+    simulated = simulate(model, simulator, num_datasets, simulation_seed)
+    datasets = {
+        key: {container: simulated[name][key] for name, container in containers.items()}
+        for key in range(num_datasets)
+    }
+    if out is None:
+        run: Run = partial(fit_outcomes, n="auto", method=method, draws=settings.draws)
+        if method == "nuts":
+            run = partial(nutpie_outcomes, settings=settings)
+        pending = pending_data_sets(model, DataSets(datasets.items(), num_datasets), seed)
+        posteriors = _stream(run, model, pending, workers, num_datasets)
+    else:
+        options = {"model": model, "random_seed": seed, "cluster": workers, "out": out}
+        posteriors = _from_folder(datasets, method, settings, options)
+    names = [str(variable.name) for variable in model.free_RVs]
+    pit: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
+    keys: list[int] = []
+    errors: dict[int, str] = {}
+    with closing(posteriors):
+        for key, posterior in posteriors:
+            if isinstance(posterior, Failure):
+                errors[key] = str(posterior)
+                continue
+            keys.append(key)
+            generator = np.random.default_rng([rank_seed, key])
+            for name in names:
+                ranked = _spaced_draws(posterior[name])
+                pit[name].append(pit_values(simulated[name][key], ranked, generator))
+    if not keys:
+        raise ValueError(
+            f"Each of the {num_datasets} data sets failed, the first with:\n{errors[0]}"
+        )
+    return Calibration(_pit_dataset(model, keys, pit), method, errors)
+
+
+def _number_of(num_datasets: int | None, n: int | None) -> int:
+    """Return the number of data sets, by its present name or by the earlier one."""
+    if n is not None:
+        if num_datasets is not None:
+            raise TypeError(
+                f"`num_datasets` must come without `n`, its earlier name, got {num_datasets!r} and "
+                f"{n!r}.\nHint: leave `n` out."
+            )
+        warn(
+            f"`n` of by.calibrate is now called `num_datasets`, got n={n!r}.\n"
+            f"Hint: write num_datasets={n!r}.",
+            FutureWarning,
+        )
+    number = next((value for value in (num_datasets, n) if value is not None), 1000)
+    hint = "200 data sets show large errors, 1000 show small ones."
+    return whole_number("num_datasets", number, 20, hint)
+
+
+def _check_method(method: str, draws: int, tune: int | None, chains: int | None) -> NutsSettings:
+    """Check the method and the settings that go with it, and return these; a fit uses `draws`."""
     if method not in ("nuts", *METHODS):
         raise ValueError(
             f"`method` must be 'nuts' or one of {METHODS}, got {method!r}.\n"
-            'Hint: "nuts" tells whether the model and the data fit together.'
+            'Hint: "nuts" shows whether the model and the data fit together.'
         )
     if method != "nuts" and not tune is chains is None:
         raise ValueError(
             f"`tune` and `chains` must come with method='nuts', got method={method!r}.\n"
             "Hint: leave them out; a fit has no chains."
         )
-    tune, chains = 1000 if tune is None else tune, 4 if chains is None else chains
-    check_settings(draws, tune, chains, random_seed)
-    check_model(model)
-    containers = _observed_containers(model)
-    where = resolve_cluster(cluster)
-    if random_seed is None:
-        kept = None if out is None else made_with(out, "random_seed")
-        drawn = np.random.SeedSequence().generate_state(1, np.uint64)[0]
-        random_seed = int(drawn if kept is None else kept)
-    sequence = np.random.SeedSequence(random_seed)
-    simulation_seed, place_seed = (int(word) for word in sequence.generate_state(2))
-    simulated = _simulated(model, simulator, n, simulation_seed)
-    data_sets = {
-        key: {containers[name]: simulated[name][key] for name in containers} for key in range(n)
-    }
-    common: dict[str, Any] = {"draws": draws}
-    if method == "nuts":
-        common |= {"tune": tune, "chains": chains}
-    else:
-        common |= {"n": "auto", "method": method}
-    if out is None:
-        run = partial(
-            nuts_outcomes if method == "nuts" else fit_outcomes, entropy=random_seed, **common
-        )
-        pairs = fresh(data_sets.items(), None, model)
-        found = _passing(outcomes_of(run, model, pairs, where, n))
-    else:
-        many = sample_many if method == "nuts" else fit_many
-        common |= {"model": model, "random_seed": random_seed, "progressbar": False}
-        # As without a folder, whatever the number of simulations.
-        common |= {"sampler": "nutpie"} if method == "nuts" else {}
-        common |= {"cluster": where, "out": out}
-        found = _kept(_into_folder(partial(many, data_sets, **common)), n)
-    names = [variable.name for variable in model.free_RVs]
-    places: dict[str, list[Any]] = {name: [] for name in names}
-    keys, errors = [], {}
-    with closing(found):
-        for key, posterior in found:
-            if isinstance(posterior, str):
-                errors[key] = posterior
-                continue
-            keys.append(key)
-            generator = np.random.default_rng([place_seed, key])
-            for name in names:
-                draws_apart = _apart(posterior[name])
-                places[name].append(place(simulated[name][key], draws_apart, generator))
-    if not keys:
-        raise ValueError(f"Each of the {n} data sets failed, the first with:\n{errors[0]}")
-    return Calibration(_dataset(model, keys, places), method, errors)
+    return NutsSettings(draws, 1000 if tune is None else tune, 4 if chains is None else chains)
 
 
-def _into_folder(run: Callable[[], xr.DataTree]) -> xr.DataTree:
-    """Run many data sets into a folder, and tell of what happens as of a calibration."""
+def _stream(
+    run: Run, model: pm.Model, pending: Any, workers: Ray | None, number: int
+) -> Posteriors:
+    """Yield the posteriors of data sets as they are finished, keeping none of them."""
+    with closing(dispatch(run, model, pending, workers, number)) as outcomes:
+        for outcome in outcomes:
+            yield int(outcome.key), outcome.failure or outcome.groups["posterior"]
+
+
+def _from_folder(
+    datasets: Mapping[int, Any], method: str, settings: NutsSettings, options: dict[str, Any]
+) -> Posteriors:
+    """Add the posteriors that a folder lacks to it, and yield those of all data sets."""
     with warnings.catch_warnings():
-        # The calibration says which.
+        # The calibration has the failed ones, and its verdict is about the others.
         warnings.filterwarnings("ignore", ".* data sets failed", UserWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
+        options |= {"draws": settings.draws, "progressbar": False}
         try:
-            return run()
+            if method == "nuts":
+                # The sampler that runs without a folder, whatever the number of data sets.
+                options |= {"tune": settings.tune, "chains": settings.chains, "sampler": "nutpie"}
+                tree = sample_many(datasets, **options)
+            else:
+                tree = fit_many(datasets, method=method, **options)
         except OtherDataError as error:
-            # It has no keys of the user's.
+            # The keys in its message mean nothing to the user of a calibration.
             raise ValueError(
                 "`out` must hold a calibration of the same `simulator`, `model` and their data, "
                 "got one on other simulated data.\n"
-                "Hint: pass another path, or what it was begun with."
+                "Hint: pass another path, or the models that it was begun with."
             ) from error
+    return _read_posteriors(tree, len(datasets))
 
 
-def _passing(outcomes: Iterable[Outcome]) -> Generator[tuple[int, Posterior | str]]:
-    """Yield posteriors of data sets as they come, or why there is none; none are kept."""
-    for outcome in outcomes:
-        yield int(outcome.key), outcome.error or outcome.groups["posterior"]
-
-
-def _kept(tree: xr.DataTree, n: int) -> Generator[tuple[int, Posterior | str]]:
-    """Yield posteriors of the first data sets of a tree, or why there is none."""
+def _read_posteriors(tree: xr.DataTree, number: int) -> Posteriors:
+    """Yield the posteriors of the first data sets of a tree."""
     errors = tree["diagnostics"]["error"].to_series()
     posterior = tree["posterior"].to_dataset()
-    for key in range(n):
+    for key in range(number):
         if errors[key]:
-            yield key, errors[key]
+            yield key, Failure.parse(errors[key])
         else:
-            one = posterior.sel(dataset=key)
-            yield key, {str(name): array.values for name, array in one.items()}
+            draws = posterior.sel(dataset=key)
+            yield key, {str(name): array.values for name, array in draws.items()}
 
 
-def _observed_containers(model: pm.Model) -> dict[str, str]:
-    """Return the container that each observed variable is observed at, by their names."""
-    if not model.observed_RVs:
-        raise ValueError(
-            "`model` must observe something, got a model without observed variables.\n"
-            "Hint: pass `observed=` a data container."
-        )
-    found: dict[str, str] = {}
-    for variable in model.observed_RVs:
-        value = model.rvs_to_values[variable]
-        held = [container for container in model.root.data_vars if _is_cast(value, container)]
-        if not held:
-            raise TypeError(
-                f"`model` must observe each variable at a data container, got {variable.name!r} "
-                f"observed at {value}.\n"
-                "Hint: write `y = by.Data('y', values)` and `observed=y`, which simulated data can "
-                "take the place of."
-            )
-        if held[0].name in found.values():
-            raise TypeError(
-                f"`model` must observe each variable at a container of its own, got "
-                f"{held[0].name!r} for two.\nHint: make a container for each."
-            )
-        found[variable.name] = held[0].name
-    return found
-
-
-def _is_cast(value: Variable, container: Variable) -> bool:
-    """Tell whether a value is a container, or one in another dtype."""
-    tensor: Any = container
-    return value is container or equal_computations([value], [tensor.astype(value.type.dtype)])
-
-
-def _simulated(
-    model: pm.Model, simulator: pm.Model | None, n: int, seed: int
-) -> Mapping[str, NDArray[Any]]:
-    """Draw the free and the observed variables of a model together, n times."""
-    argument = "model" if simulator is None else "simulator"
-    simulator = model if simulator is None else simulator
-    if not isinstance(simulator, pm.Model):
-        raise TypeError(
-            f"`simulator` must be a pymc.Model, got a {type(simulator).__name__}.\n"
-            "Hint: write what the data come from as a model with the same variables."
-        )
-    if simulator.potentials:
-        raise TypeError(
-            f"`{argument}` must be drawn from by its variables alone, got the potential "
-            f"{simulator.potentials[0].name!r}, which no draw from the prior heeds.\n"
-            "Hint: write it as a distribution, such as pm.CustomDist with `dist=`; or pass, as "
-            "`simulator`, a model without it that has the same prior and likelihood."
-        )
-    wanted = [variable.name for variable in (*model.free_RVs, *model.observed_RVs)]
-    its = [variable.name for variable in simulator.basic_RVs]
-    lacking = [name for name in wanted if name not in its]
-    if lacking:
-        raise ValueError(
-            f"`simulator` must have the variables of the model, got one without {lacking}.\n"
-            "Hint: name the free and the observed variables alike in both models."
-        )
-    try:
-        values = _drawn([simulator[name] for name in wanted], n, seed)
-    except NotImplementedError as error:
-        name = _not_drawn(simulator)
-        if name is None:
-            raise
-        raise TypeError(
-            f"`{argument}` must have a distribution to draw each variable from, got {name!r}, "
-            "which cannot be drawn.\n"
-            "Hint: give it a proper prior instead of pm.Flat or pm.HalfFlat, a pm.CustomDist "
-            "`random=` or `dist=`; or pass, as `simulator`, a model that has one."
-        ) from error
-    return dict(zip(wanted, values, strict=True))
-
-
-def _drawn(variables: Sequence[Any], n: int, seed: int) -> Sequence[NDArray[Any]]:
-    # Too little work to pay a compiler for.
-    found: Sequence[NDArray[Any]] = pm.draw(
-        variables, draws=n, mode=Mode("py", "fast_compile"), random_seed=seed
-    )
-    return found
-
-
-def _not_drawn(simulator: pm.Model) -> str | None:
-    """Return the name of the first variable that cannot be drawn, given those before it."""
-    for variable in simulator.basic_RVs:
-        try:
-            _drawn([variable], 1, 0)
-        except NotImplementedError:
-            return str(variable.name)
-    return None
-
-
-def _apart(draws: NDArray[Any]) -> NDArray[Any]:
-    """Return draws that are far apart, shape (num_draws, ...), of (chains, draws, ...)."""
+def _spaced_draws(draws: NDArray[Any]) -> NDArray[Any]:
+    """Return evenly spaced draws, (number, ...), of all chains together, (chains, draws, ...)."""
     flat = draws.reshape(-1, *draws.shape[2:])
-    chosen = np.linspace(0, len(flat) - 1, min(len(flat), RANKED_DRAWS)).astype(int)
+    chosen = np.linspace(0, len(flat) - 1, min(len(flat), NUM_RANKED_DRAWS)).astype(int)
     return np.take(flat, chosen, axis=0)
 
 
-def _dataset(
-    model: pm.Model, keys: list[int], places: Mapping[str, list[NDArray[Any]]]
+def _pit_dataset(
+    model: pm.Model, keys: list[int], pit: Mapping[str, list[NDArray[np.float64]]]
 ) -> xr.Dataset:
+    """Return the values of each variable with the dim "dataset", and its dims in the model."""
     variables = {}
-    for name, found in places.items():
-        array = np.stack(found)
+    for name, values in pit.items():
+        array = np.stack(values)
         dims = model.named_vars_to_dims.get(name) or [None] * (array.ndim - 1)
-        own = (dim or f"{name}_dim_{axis}" for axis, dim in enumerate(dims))
-        variables[name] = xr.Variable(("dataset", *own), array)
-    lengths = {dim: n for found in variables.values() for dim, n in found.sizes.items()}
+        names = (dim or f"{name}_dim_{axis}" for axis, dim in enumerate(dims))
+        variables[name] = xr.Variable(("dataset", *names), array)
+    lengths = {dim: n for variable in variables.values() for dim, n in variable.sizes.items()}
     coords = {
         dim: list(labels)
         for dim, labels in model.coords.items()

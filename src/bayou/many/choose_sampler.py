@@ -1,68 +1,116 @@
-"""Which sampler runs many data sets: nutpie, one after another, or blackjax, many at once."""
+"""The choice between nutpie, one data set after another, and blackjax, many at once."""
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bayou.containers.data_change import plan_change
-from bayou.many.vectorised.blackjax_nuts import is_installed, vectorised
-from bayou.many.vectorised.padding import row_program
-from bayou.nuts.compiled_density import held_of
+from bayou.many.vectorised.blackjax_nuts import check_vectorized, is_installed
+from bayou.many.vectorised.padding import NoRowProgram, row_program
+from bayou.nuts.compiled_density import values_by_container
 
 if TYPE_CHECKING:
     import pymc as pm
 
-    from bayou.many.data_sets import DataSets
-
 SAMPLERS = ("auto", "nutpie", "blackjax")
-# Where blackjax takes less than two thirds of the time of a CPU that nutpie takes, compiling apart,
-# and compiles in less than it saves: at least so many data sets for each parameter.
-LEAST_NUMBER = 1000
-MOST_PARAMETERS = 2
-MOST_ROWS = 32
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BlackjaxLimits:
+    """Where "auto" takes blackjax: where it is faster as a rule.
+
+    Attributes
+    ----------
+    data_sets_per_parameter : int
+        At least so many data sets for each parameter, so that compiling pays.
+    parameters : int
+        At most so many: more make trajectories longer.
+    rows : int
+        At most so many in the first data set.
+    """
+
+    data_sets_per_parameter: int = 1000
+    parameters: int = 2
+    rows: int = 32
+
+
+# Within these, on one core, blackjax takes 25 to 60 ms for a data set of 20 rows and 4 chains of
+# 1,000 draws, nutpie 65 to 90 ms (benchmarks/many.py): less than two thirds.
+LIMITS = BlackjaxLimits()
 
 
 def check_sampler(sampler: Any) -> None:
-    """Refuse a name that is none of a sampler."""
+    """Check the name of a sampler.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
     if sampler not in SAMPLERS:
         raise ValueError(
             f"`sampler` must be one of {SAMPLERS}, got {sampler!r}.\n"
-            'Hint: leave it out for the one that is faster as a rule, "auto".'
+            'Hint: leave it out for "auto", the one that is faster as a rule.'
         )
 
 
-def chosen_sampler(sampler: str, model: pm.Model, data_sets: DataSets) -> str:
-    """Return the sampler that a name means for a model and data sets: "nutpie" or "blackjax".
+def choose_sampler(
+    sampler: str,
+    model: pm.Model,
+    number: int | None,
+    first: Any,
+    limits: BlackjaxLimits = LIMITS,
+) -> str:
+    """Return the sampler of a call: "nutpie" or "blackjax".
+
+    Parameters
+    ----------
+    sampler : {"auto", "nutpie", "blackjax"}
+    model : pymc.Model
+    number : int or None
+        The number of data sets, None if it is not known.
+    first : Any
+        The new data of one of them, which stand for those of all.
+    limits : BlackjaxLimits, optional
 
     Raises
     ------
     ImportError
-        If blackjax is asked for and not installed.
+        If `sampler` is "blackjax", and that is not installed.
     TypeError
-        If it is asked for, and the model cannot be vectorised.
+        If `sampler` is "blackjax", and the model cannot be vectorised.
     """
     if sampler == "blackjax":
-        vectorised(model)
+        check_vectorized(model)
     if sampler != "auto":
         return sampler
-    return "blackjax" if _is_faster(model, data_sets) else "nutpie"
+    if number is None or not is_installed():
+        return "nutpie"
+    return "blackjax" if _is_faster(model, number, first, limits) else "nutpie"
 
 
-def _is_faster(model: pm.Model, data_sets: DataSets) -> bool:
-    """Tell whether blackjax is faster, as far as the model and the first data set tell."""
-    if data_sets.number is None or data_sets.number < LEAST_NUMBER or not is_installed():
+def _is_faster(model: pm.Model, number: int, first: Any, limits: BlackjaxLimits) -> bool:
+    """Return whether blackjax is faster, as far as the model and one data set show."""
+    if number < limits.data_sets_per_parameter:
         return False
-    # A whole number may be one that lanes cannot change.
+    # A container without axes may be a whole number that the program is compiled with.
     if any(variable.ndim == 0 for variable in model.root.data_vars):
         return False
     program = row_program(model)
-    if isinstance(program, str) or not program.is_of_columns:
+    if isinstance(program, NoRowProgram) or not program.is_of_columns:
         return False
-    if program.size > min(MOST_PARAMETERS, data_sets.number // LEAST_NUMBER):
+    if program.size > min(limits.parameters, number // limits.data_sets_per_parameter):
         return False
     try:
-        lane = program.lane(held_of(plan_change(model, data_sets.first, count_labels=True).arrays))
+        lane = program.lane(
+            values_by_container(plan_change(model, first, count_labels=True).arrays)
+        )
         program.check(program.program.start(0), lane)
-    except Exception:  # Of one data set, which the table tells later.
+    # The table will have this error, of one data set, whatever it is.
+    except Exception as error:
+        logger.debug("nutpie is chosen, since the first data set has an error: %s", error)
         return False
-    return lane.num_rows <= MOST_ROWS
+    return lane.num_rows <= limits.rows

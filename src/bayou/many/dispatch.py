@@ -1,9 +1,9 @@
-"""What comes of many data sets: computed in this process, or by the workers of a cluster."""
+"""Many data sets run in this process, or by the workers of a cluster."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,124 +11,125 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from bayou.cluster.tasks import run_tasks
 from bayou.cluster.workers import start_workers
-from bayou.many.collect import said
-from bayou.many.results.outcome import Outcome, with_judgement
+from bayou.many.results.convergence import with_convergence
+from bayou.many.results.outcome import Outcome
 from bayou.models.pickling import carry_densities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     import pymc as pm
 
     from bayou.cluster.ray import Ray
-    from bayou.containers.variables.dims import ContainerArrays
-    from bayou.many.data_sets import Key
+    from bayou.many.data_sets.pending import Pending
 
-    type Pairs = Iterator[tuple[Key, ContainerArrays | Exception, str]]
-    type Run = Callable[[pm.Model, Pairs], Generator[Outcome]]
+    type Run = Callable[[pm.Model, Iterator[Pending]], Generator[Outcome]]
 
-# Data sets that a worker is sent at once, and the times that it is sent some at least.
-TOGETHER = 8
-TIMES = 4
+# A worker is sent up to so many data sets at once, so that a call takes much longer than sending
+# it; but each is sent some at least as many times, so that all of them end at about the same time.
+DATA_SETS_PER_CALL = 8
+CALLS_PER_WORKER = 4
 
 
-def outcomes_of(
+def dispatch(
     run: Run,
     model: pm.Model,
-    data_sets: Pairs,
+    pending: Iterator[Pending],
     cluster: Ray | None,
     number: int | None,
-    chained: Sequence[str] = (),
-    together: int | None = None,
+    *,
+    judged: Sequence[str] = (),
+    per_call: int | None = None,
 ) -> Generator[Outcome]:
-    """Yield what comes of each data set, in their order.
+    """Yield the outcome of each data set, in no order in this process, in theirs from a cluster.
 
-    Workers are sent the model once, and then the arrays of data sets.
+    A worker is sent the model once, and then the arrays of data sets.
 
     Parameters
     ----------
     run : callable
-        A model, data sets -> what comes of each, a function of its data and key alone. It pickles.
+        (model, data sets) -> their outcomes, each a function of the model and the data set only;
+        outcomes among the data sets are passed on. It must pickle.
     model : pymc.Model
-    data_sets : iterator of (key, arrays or error, fingerprint)
+    pending : iterator of PendingDataSet or Outcome
     cluster : Ray or None
-        Where it runs; None for here.
+        The cluster; None for this process.
     number : int or None
-        How many data sets there are, where that is known.
-    chained : sequence of str
-        Variables whose chains workers judge, so that this process has that much less to do.
-    together : int, optional
-        Data sets that a worker is sent at once; by default some, so that it is sent some again.
+        The number of data sets, None if it is not known.
+    judged : sequence of str
+        Variables whose convergence workers compute, so that this process need not.
+    per_call : int, optional
+        Data sets that a worker is sent at once; by default up to 8.
     """
     if cluster is None:
-        with closing(run(model, data_sets)) as found:
-            yield from found
+        with closing(run(model, pending)) as outcomes:
+            yield from outcomes
         return
     carry_densities(model)
-    fed = _fed(model)
-    places = {variable: place for place, variable in enumerate(fed)}
-    with start_workers(cluster, partial(_Held.begun, run, model, fed, chained)) as pool:
-        share = TOGETHER if number is None else number // (TIMES * len(pool))
-        together = together or min(max(1, share), TOGETHER)
-        tasks = (_packed(places, *found) for found in data_sets)
-        for result in run_tasks(pool, _run, tasks, group_size=together):
+    variables = _fed_variables(model)
+    positions = {variable: position for position, variable in enumerate(variables)}
+    start = partial(_start_worker, run, model, variables, judged)
+    with start_workers(cluster, start) as pool:
+        share = DATA_SETS_PER_CALL if number is None else number // (CALLS_PER_WORKER * len(pool))
+        per_call = per_call or min(max(1, share), DATA_SETS_PER_CALL)
+        tasks = (_with_keys(data_set, positions) for data_set in pending)
+        for result in run_tasks(pool, _run_tasks, tasks, group_size=per_call):
             if result.error is None:
                 yield result.value
+            elif isinstance(result.task, Outcome):
+                yield result.task
             else:
-                key, _, data = result.task
-                yield Outcome(key, data, error=said(result.error))
+                yield result.task.failed(result.error)
 
 
-def _fed(model: pm.Model) -> list[SharedVariable]:
-    """List what data sets have arrays for: containers, and lengths that are no container's."""
-    lengths = (found for found in model.dim_lengths.values() if isinstance(found, SharedVariable))
+def _fed_variables(model: pm.Model) -> list[SharedVariable]:
+    """Return the variables that data sets have arrays for, in an order that pickling preserves.
+
+    These are the containers, and lengths of dims that are shared variables of their own.
+    """
+    lengths = [
+        length for length in model.dim_lengths.values() if isinstance(length, SharedVariable)
+    ]
     return list(dict.fromkeys([*model.root.data_vars, *lengths]))
 
 
-def _packed(
-    places: dict[SharedVariable, int], key: Key, arrays: ContainerArrays | Exception, data: str
-) -> tuple[Key, dict[int, Any] | str, str]:
-    """Return a data set as it is sent: arrays by the places of what they are for, or an error."""
-    if isinstance(arrays, Exception):
-        return key, said(arrays), data
-    return key, {places[variable]: array for variable, array in arrays.items()}, data
+def _with_keys(data_set: Pending, keys: Mapping[Any, Any]) -> Pending:
+    """Return a data set with other keys of its arrays; an outcome as it is."""
+    if isinstance(data_set, Outcome):
+        return data_set
+    arrays = {keys[key]: array for key, array in data_set.arrays.items()}
+    return replace(data_set, arrays=arrays)
 
 
 @dataclass(frozen=True, eq=False)
-class _Held:
-    """What a worker holds: what it runs, and on which model."""
+class _WorkerState:
+    """What a worker keeps between calls: the model, what runs on it, and its variables."""
 
     run: Run
     model: pm.Model
-    fed: Sequence[SharedVariable]
-    chained: Sequence[str]
-
-    @classmethod
-    def begun(
-        cls,
-        run: Run,
-        model: pm.Model,
-        fed: Sequence[SharedVariable],
-        chained: Sequence[str],
-        index: int,
-    ) -> _Held:
-        """Return it once what all data sets have in common, such as compiling, is done."""
-        list(run(model, iter(())))
-        return cls(run, model, fed, chained)
+    variables: Sequence[SharedVariable]
+    judged: Sequence[str]
 
 
-def _run(held: _Held, tasks: list[tuple[Key, dict[int, Any] | str, str]]) -> list[Outcome]:
-    """Return what comes of some data sets; a worker calls it."""
-    data_sets: list[tuple[Key, ContainerArrays | Exception, str]] = [
-        (key, {held.fed[place]: array for place, array in arrays.items()}, data)
-        for key, arrays, data in tasks
-        if not isinstance(arrays, str)
-    ]
-    outcomes = list(held.run(held.model, iter(data_sets)))
-    outcomes += [
-        Outcome(key, data, error=arrays) for key, arrays, data in tasks if isinstance(arrays, str)
-    ]
-    if held.chained:
-        outcomes = with_judgement(outcomes, held.chained)
-    found = {outcome.key: outcome for outcome in outcomes}
-    return [found[key] for key, _, _ in tasks]
+def _start_worker(
+    run: Run,
+    model: pm.Model,
+    variables: Sequence[SharedVariable],
+    judged: Sequence[str],
+    index: int,
+) -> _WorkerState:
+    # Without data sets, what all of them share is done, such as compiling.
+    list(run(model, iter(())))
+    return _WorkerState(run, model, variables, judged)
+
+
+def _run_tasks(state: _WorkerState, tasks: list[Pending]) -> list[Outcome]:
+    """Return the outcomes of some data sets in their order; called in a worker.
+
+    Arrays are sent by the positions of their variables, since a worker has copies of these.
+    """
+    variables = dict(enumerate(state.variables))
+    pending = (_with_keys(data_set, variables) for data_set in tasks)
+    outcomes = with_convergence(list(state.run(state.model, pending)), state.judged)
+    by_key = {outcome.key: outcome for outcome in outcomes}
+    return [by_key[data_set.key] for data_set in tasks]

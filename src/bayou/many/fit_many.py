@@ -1,4 +1,4 @@
-"""One model fitted to many data sets, compiled once: draws from each fit, and how good it is."""
+"""`by.fit_many`: one model fitted to many data sets, compiled once, with draws from each fit."""
 
 from __future__ import annotations
 
@@ -9,24 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.arguments import whole_number
+from bayou.arguments import seed_number, whole_number
 from bayou.cluster.ray import resolve_cluster
 from bayou.containers.set_data import temporary_values
 from bayou.errors import ConvergenceWarning
 from bayou.fitting.fit import fit
-from bayou.many.collect import (
-    fresh,
-    gather,
-    lengths_of,
-    model_fingerprint,
-    results_in,
-    said,
-    seed_of,
-    tree_of,
-)
-from bayou.many.data_sets import read_data_sets
-from bayou.many.dispatch import outcomes_of
-from bayou.many.results.outcome import Axes, Outcome
+from bayou.many.collect import run_many, structure_digest
+from bayou.many.data_sets.by_key import read_data_sets
+from bayou.many.data_sets.pending import lengths_of
+from bayou.many.results.outcome import Outcome, ResultAxes
 from bayou.models.context import model_of
 from bayou.provenance.model_provenance import provenance_of
 from bayou.provenance.record import ATTRIBUTE
@@ -37,10 +28,11 @@ if TYPE_CHECKING:
 
     import pymc as pm
     import xarray as xr
+    from numpy.typing import NDArray
 
+    from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
-    from bayou.containers.variables.dims import ContainerArrays
-    from bayou.many.data_sets import Key
+    from bayou.many.data_sets.pending import Pending
 
 # The columns of the table, after the lengths.
 COLUMNS = ("khat", "converged", "seconds")
@@ -54,12 +46,15 @@ def fit_many(
     n: int | str = "auto",
     method: str = "auto",
     draws: int = 1000,
-    random_seed: int | None = None,
+    random_seed: RandomSeed | None = None,
     cluster: str | Ray | None = None,
     out: str | Path | None = None,
     progressbar: bool = True,
 ) -> xr.DataTree:
-    """Fit a model to each of many data sets, as :func:`bayou.fit` does, compiling once.
+    """Fit a model to each of many data sets, as :func:`bayou.fit` does, and draw from each fit.
+
+    The model is compiled once for data sets of any length, if its likelihood is a product over rows
+    and no deterministic has a value for each row.
 
     Parameters
     ----------
@@ -68,55 +63,63 @@ def fit_many(
     by : str, optional
         The column of a table whose values are the keys.
     model : pymc.Model, optional
-        The model; by default the one of the context. Containers that a data set does not name keep
-        their values, and the model has its own again afterwards.
-    n, method : int or str
-        As for :func:`bayou.fit`.
+        The model; by default that of the context. It has its own data again after the call;
+        containers without new values keep these in all data sets.
+    n : int or "auto", default "auto"
+        Steps of each fit, as for :func:`bayou.fit`.
+    method : str, default "auto"
+        The method of each fit, as for :func:`bayou.fit`.
     draws : int, default 1000
-        The number of draws from each fit, which also judge it.
-    random_seed : int, optional
-        Decides all fits and draws, those of a data set together with its key.
+        Draws from each fit, at least 100. k-hat is computed from them too.
+    random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
+        Seed of all fits and draws. Those of a data set depend on the seed and its key only. By
+        default, the seed of an `out` that exists, else another one at each call.
     cluster : str or Ray, optional
-        Where it runs, as for :func:`bayou.sample_many`.
+        Where data sets are fitted, as for :func:`bayou.sample_many`.
     out : path, optional
-        A folder that the results are written to, as for :func:`bayou.sample_many`.
+        A folder for the results, as for :func:`bayou.sample_many`.
     progressbar : bool, default True
-        Show how many data sets are done, and have failed.
+        Show how many data sets are done, and how many have failed.
 
     Returns
     -------
     xarray.DataTree
-        ``posterior`` with the dims dataset, chain (one) and draw; and ``diagnostics``, a table of
-        all data sets: the ``khat`` of each fit on all of its rows, whether it ``converged`` (1 or
-        0), ``seconds``, the number of rows, the fingerprint of the ``data`` and the ``error`` of
-        those that failed, which are in no other group.
+        ``posterior`` with the dims dataset, chain (of length one) and draw, then those of the
+        model; and ``diagnostics``, a table with a row for each data set, failed ones included:
+
+        - ``khat``, the k-hat of the fit on all rows of the data set;
+        - ``converged``: 1 if the stopping rule was met, 0 if not, NaN if no rule was applied;
+        - ``seconds``, and the number of rows, such as ``num_row`` for the dim "row";
+        - ``data``, a fingerprint of the data, and ``error``, empty unless it failed.
 
     Raises
     ------
-    TypeError
-        If the data sets are none, there is no model, or it cannot be fitted or sent to workers.
-    ValueError
-        If an argument is out of range, a variable or a dim is called "dataset", "chain" or "draw",
-        `out` is of another model, settings or data or lacks files, or each data set failed.
-    FileExistsError
-        If `out` is something else, or in use.
     ConnectionError, ImportError, RuntimeError
-        If there is no cluster at the address, no Ray here, or the cluster has no cores free.
+        If there is no cluster at the address, Ray is not installed, or the cluster has no free
+        cores.
+    FileExistsError
+        If `out` is something else, or another process writes to it.
+    OtherDataError
+        If `out` has results of other data for a key.
+    TypeError
+        If `datasets` is of none of these kinds, its keys are of several types, there is no model,
+        or it cannot be sent to workers.
+    ValueError
+        If an argument is out of range, a variable or dim of the model is called "dataset", "chain"
+        or "draw", `out` was begun with another model or other settings or has lost files, there is
+        no data set, or all failed.
 
     Warns
     -----
-    UserWarning
-        If data sets failed, with their keys.
     ConvergenceWarning
-        If a k-hat is above 0.7, or a fit did not converge: for how many data sets.
+        If a k-hat is above 0.7, or a fit did not converge: counts the data sets.
+    UserWarning
+        If data sets failed: names their keys.
 
     Notes
     -----
-    Rows, their labels and interruptions are treated as by :func:`bayou.sample_many`.
-
-    Other numbers of rows compile nothing where the likelihood is one of rows, unless deterministics
-    have a value for each of them. On a cluster, sums over rows may be rounded otherwise,
-    within 1e-10 of their size.
+    Lengths, labels and interruptions are treated as by :func:`bayou.sample_many`. On a cluster,
+    sums over rows may be rounded differently: by up to 1e-10 of their size.
 
     Examples
     --------
@@ -131,56 +134,54 @@ def fit_many(
     {'low': 1.0, 'high': 9.0}
     """
     model = model_of(model)
-    draws = whole_number("draws", draws, 100, "k-hat is of a fifth of them or less.")
-    if random_seed is not None:
-        whole_number("random_seed", random_seed, 0, "any whole number will do.")
-    where = resolve_cluster(cluster)
-    found = read_data_sets(model, datasets, by)
-    provenance = provenance_of(model).of_many()
-    attrs = {"inference_library": "bayou", ATTRIBUTE: provenance.to_json()}
-    axes = Axes.of(model, (*lengths_of(model), *COLUMNS), attrs)
-    made = {"fit": [n, method], "model": model_fingerprint(model), "draws": draws}
-    with results_in(out, axes, made, random_seed) as (results, entropy):
-        data_sets = fresh(found, results, model)
-        run = partial(fit_outcomes, n=n, method=method, draws=draws, entropy=entropy)
-        outcomes = outcomes_of(run, model, data_sets, where, found.number)
-        gather(results, outcomes, found.number, progressbar)
-        return tree_of(results)
+    draws = whole_number("draws", draws, 100, "k-hat is computed from a fifth of them or fewer.")
+    workers = resolve_cluster(cluster)
+    data_sets = read_data_sets(model, datasets, by)
+    provenance = provenance_of(model).of_many().to_json()
+    attrs = {"inference_library": "bayou", ATTRIBUTE: provenance}
+    return run_many(
+        partial(fit_outcomes, n=n, method=method, draws=draws),
+        model,
+        data_sets,
+        axes=ResultAxes.of(model, (*lengths_of(model), *COLUMNS), attrs),
+        settings={"fit": [n, method], "model": structure_digest(model), "draws": draws},
+        seed=seed_number(random_seed),
+        cluster=workers,
+        out=out,
+        progressbar=progressbar,
+    )
 
 
 def fit_outcomes(
-    model: pm.Model,
-    data_sets: Iterator[tuple[Key, ContainerArrays | Exception, str]],
-    n: int | str,
-    method: str,
-    draws: int,
-    entropy: int,
+    model: pm.Model, pending: Iterator[Pending], n: int | str, method: str, draws: int
 ) -> Generator[Outcome]:
-    """Yield what came of each data set, in their order."""
-    for key, arrays, data in data_sets:
+    """Yield the outcomes of data sets that the model is fitted to, in their order."""
+    for data_set in pending:
+        if isinstance(data_set, Outcome):
+            yield data_set
+            continue
         began = time.perf_counter()
         try:
-            if isinstance(arrays, Exception):
-                raise arrays
-            with temporary_values(arrays):
-                groups, numbers = _fitted(model, n, method, draws, seed_of(key, entropy))
-        except Exception as error:  # Of one data set, which costs the others nothing.
-            yield Outcome(key, data, error=said(error))
+            with temporary_values(data_set.arrays):
+                posterior, diagnostics = _fit_and_draw(model, n, method, draws, data_set.seed)
+        # Whatever is wrong with one data set must not cost the results of the others.
+        except Exception as error:
+            yield data_set.failed(error)
             continue
-        numbers = lengths_of(model, arrays) | numbers | {"seconds": time.perf_counter() - began}
-        yield Outcome(key, data, groups, numbers)
+        diagnostics |= lengths_of(model, data_set.arrays)
+        diagnostics["seconds"] = time.perf_counter() - began
+        yield data_set.succeeded({"posterior": posterior}, diagnostics)
 
 
-def _fitted(
+def _fit_and_draw(
     model: pm.Model, n: int | str, method: str, draws: int, seed: int
-) -> tuple[dict[str, Any], dict[str, float]]:
-    """Return draws from a fit to the data that the model holds now, and how good it is."""
+) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
+    """Fit the model to the data that it holds now, and return draws and diagnostics of the fit."""
     with warnings.catch_warnings():
-        # One warning says it of all data sets.
+        # One warning for all data sets counts those that did not converge.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found = fit(n, method, model=model, random_seed=seed, progressbar=False)
-    khat = found.khat(draws, random_seed=seed) if found.density.obstacle is None else np.nan
-    posterior = found.draws(draws, random_seed=seed)
-    # NaN: a given number of steps has no stopping rule to meet.
-    converged = np.nan if found.converged is None else float(found.converged)
-    return {"posterior": posterior}, {"khat": khat, "converged": converged}
+        result = fit(n, method, model=model, random_seed=seed, progressbar=False)
+    khat = result.khat(draws, random_seed=seed) if result.density.obstacle is None else np.nan
+    # NaN where no stopping rule was applied, since `n` is a number of steps.
+    converged = np.nan if result.converged is None else float(result.converged)
+    return result.draws(draws, random_seed=seed), {"khat": khat, "converged": converged}

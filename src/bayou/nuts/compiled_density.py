@@ -1,9 +1,9 @@
-"""The log-density of a PyMC model as machine code for nutpie, compiled once for data of any length.
+"""The log density of a PyMC model as machine code for nutpie, compiled once for data of any length.
 
 Containers, other shared variables and the lengths of the free variables are arguments of the
 machine code, so new values of the same rank compile nothing. A small model compiles in about two
-seconds with cold caches; the values are read in place, not copied. What this takes of the insides
-of PyMC, PyTensor and nutpie is touched in this file alone, of Numba in the file of machine code.
+seconds with cold caches; the values are read in place, not copied. Private parts of nutpie, and for
+`by.sample` of PyMC and PyTensor, are used in this file only; of Numba in ``numba_code``.
 """
 
 from __future__ import annotations
@@ -35,13 +35,19 @@ if TYPE_CHECKING:
     from bayou.containers.variables.dims import ContainerArrays
     from bayou.models.interpret import ContainerValues
 
-# As many as nutpie tries.
+# nutpie tries as many starting points for each chain before it gives up.
 STARTS = 10
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """The free variables and deterministics of a model, and where they lie in a flat draw."""
+class DrawLayout:
+    """Where the free variables and deterministics of a model lie in a flat draw.
+
+    Attributes
+    ----------
+    names, dtypes : tuple of str
+    shapes : tuple of tuple of int
+    """
 
     names: tuple[str, ...]
     dtypes: tuple[str, ...]
@@ -63,19 +69,55 @@ class Outputs:
 
 
 @dataclass(frozen=True, eq=False)
+class BoundDensity:
+    """A compiled density with data.
+
+    Attributes
+    ----------
+    nutpie_model : CompiledPyMCModel
+        The model that nutpie samples from.
+    draw_layout : DrawLayout
+        Where variables lie in the draws that it returns.
+    """
+
+    nutpie_model: CompiledPyMCModel
+    draw_layout: DrawLayout
+
+    def is_finite_at_start(self, seed: int) -> bool:
+        """Return whether density and gradient are finite at the starting point of a seed."""
+        model = self.nutpie_model
+        position = np.asarray(model.initial_point_func(seed))
+        gradient, value = np.empty(model.n_dim), np.empty(1)
+        call = model.compiled_logp_func.ctypes
+        pointers = [
+            array.ctypes.data_as(kind)
+            for array, kind in zip(
+                (position, gradient, value, model.user_data), call.argtypes[1:], strict=True
+            )
+        ]
+        return bool(call(model.n_dim, *pointers) == 0)
+
+
+@dataclass(frozen=True, eq=False)
 class CompiledDensity:
-    """A model's log-density, compiled; it takes the values that the shared variables have now.
+    """The log density of a model as machine code, which takes data of any length.
 
     Attributes
     ----------
     structure : tuple
-        What the model was made of that it was compiled from.
+        The structure of the model that it was compiled from.
     arguments : tuple of SharedVariable
-        Everything that may change without another compilation.
+        All that may change without another compilation.
     start : callable
-        seed, values of shared variables -> the free variables on the real line, jittered.
+        (seed, values of shared variables by their containers) -> starting values of the free
+        variables, transformed and jittered.
+    output_names, output_dtypes : tuple of str
+        The free variables and deterministics.
     output_shapes : callable
-        values of the free variables, and of shared ones -> the shape of each output.
+        (values of the free variables, values of shared variables by their containers) -> the shape
+        of each output.
+    logp, expand : numba CFunc
+        Position -> log density and gradient; position -> flat draw.
     """
 
     structure: tuple[Any, ...]
@@ -88,32 +130,32 @@ class CompiledDensity:
     expand: Any
 
     def is_of(self, model: pm.Model) -> bool:
-        """Tell whether the model still is what was compiled."""
+        """Return whether the model has the structure that was compiled."""
         return same_structure(self.structure, structure_of(model))
 
-    def bind(self, arrays: ContainerArrays | None = None) -> tuple[CompiledPyMCModel, Outputs]:
-        """Return the model that nutpie samples from, and its outputs.
+    def bind(self, arrays: ContainerArrays | None = None) -> BoundDensity:
+        """Return the density at data, which it reads in place.
 
         Parameters
         ----------
         arrays : mapping of SharedVariable to ndarray, optional
-            Values in the place of the present ones.
+            Values to use instead of the present ones.
         """
         from nutpie.compile_pymc import CompiledPyMCModel
 
-        held = held_of(arrays or {})
-        point = self.start(0, held)
-        outputs = Outputs(
+        values_of = values_by_container(arrays or {})
+        point = self.start(0, values_of)
+        draw_layout = DrawLayout(
             self.output_names,
             self.output_dtypes,
-            tuple(tuple(shape.tolist()) for shape in self.output_shapes(point, held)),
+            tuple(tuple(shape.tolist()) for shape in self.output_shapes(point, values_of)),
         )
         lengths = np.array([n for value in point for n in value.shape], dtype=np.int64)
         values = [
             lengths,
             *(
                 np.require(
-                    held.get(variable.container, variable.get_value(borrow=True)),
+                    values_of.get(variable.container, variable.get_value(borrow=True)),
                     dtype=variable.type.dtype,
                     requirements="C",
                 )
@@ -121,27 +163,29 @@ class CompiledDensity:
             ),
         ]
         shapes = np.array([n for value in values for n in value.shape], dtype=np.int64)
-        pointed_at = [shapes, *values]
-        num_dimensions = sum(value.size for value in point)
-        bound = CompiledPyMCModel(
+        # The table of pointers that `numba_code.loader` reads: shapes, then the arrays.
+        tabled = [shapes, *values]
+        num_parameters = sum(value.size for value in point)
+        nutpie_model = CompiledPyMCModel(
             dims={},
             _coords={},
-            _n_dim=num_dimensions,
-            _shapes={"draws": (outputs.size,)},
+            _n_dim=num_parameters,
+            _shapes={"draws": (draw_layout.size,)},
             compiled_logp_func=self.logp,
             compiled_expand_func=self.expand,
             initial_point_func=lambda seed: np.concatenate(
-                [value.ravel() for value in self.start(seed, held)], dtype=np.float64
+                [value.ravel() for value in self.start(seed, values_of)], dtype=np.float64
             ),
-            shared_data=dict(enumerate(pointed_at)),
+            # Keeps the arrays alive for as long as nutpie has pointers to them.
+            shared_data=dict(enumerate(tabled)),
             shared_var_keys={},
-            user_data=np.array([value.ctypes.data for value in pointed_at], dtype=np.uintp),
-            n_expanded=outputs.size,
-            shape_info=(["draws"], [slice(0, outputs.size)], [(outputs.size,)]),
+            user_data=np.array([value.ctypes.data for value in tabled], dtype=np.uintp),
+            n_expanded=draw_layout.size,
+            shape_info=(["draws"], [slice(0, draw_layout.size)], [(draw_layout.size,)]),
             logp_func=None,
             expand_func=None,
         )
-        return bound, outputs
+        return BoundDensity(nutpie_model, draw_layout)
 
 
 _densities: weakref.WeakKeyDictionary[pm.Model, CompiledDensity] = weakref.WeakKeyDictionary()
@@ -165,14 +209,14 @@ def compiled_density(model: pm.Model) -> CompiledDensity:
     TypeError
         If the density depends on a shared variable that is no array.
     """
-    known = _densities.get(model)
-    if known is None or not known.is_of(model):
-        known = _densities[model] = compile_density(model)
-    return known
+    density = _densities.get(model)
+    if density is None or not density.is_of(model):
+        density = _densities[model] = compile_density(model)
+    return density
 
 
 def compile_density(model: pm.Model) -> CompiledDensity:
-    """Compile the density of a model, whether it was compiled before or not."""
+    """Compile the density of a model, even if it is compiled already."""
     from bayou.nuts.numba_code import expand_code, loader, logp_code, numba_function
 
     whole = full_data_model(model)
@@ -185,12 +229,12 @@ def compile_density(model: pm.Model) -> CompiledDensity:
     shapes = [pt.as_tensor(output.shape) for output in outputs]
 
     arguments = _arguments([logp, gradient, draw])
-    places = {container: argument.type() for container, argument in arguments.items()}
+    symbols = {container: argument.type() for container, argument in arguments.items()}
     lengths = pt.lvector("lengths")
     position, parts = _split_position(values, lengths)
-    inputs = [position, lengths, *places.values()]
+    inputs = [position, lengths, *symbols.values()]
     replacements = dict(zip(values, parts, strict=True)) | {
-        variable: places[id(variable.container)] for variable in _shared([logp, gradient, draw])
+        variable: symbols[id(variable.container)] for variable in _shared([logp, gradient, draw])
     }
     logp, gradient, draw = clone_replace([logp, gradient, draw], replacements)
     load = loader([variable.type for variable in inputs[1:]])
@@ -206,46 +250,37 @@ def compile_density(model: pm.Model) -> CompiledDensity:
     )
 
 
-def can_start(bound: CompiledPyMCModel) -> bool:
-    """Tell whether the density is finite where chains start, at one of some tries.
-
-    nutpie asks as well, but a process in which all of its chains failed to start crashes at its
-    end.
-    """
-    position, gradient, value = np.empty(bound.n_dim), np.empty(bound.n_dim), np.empty(1)
-    call = bound.compiled_logp_func.ctypes
-    pointers = [
-        array.ctypes.data_as(kind)
-        for array, kind in zip(
-            (position, gradient, value, bound.user_data), call.argtypes[1:], strict=True
-        )
-    ]
-    for seed in range(STARTS):
-        position[:] = bound.initial_point_func(seed)
-        if call(bound.n_dim, *pointers) == 0:
-            return True
-    return False
-
-
 def term_densities(
     model: pm.Model, values: Sequence[NDArray[Any]], arrays: ContainerArrays | None = None
 ) -> dict[str, float]:
-    """Return the log-density of each variable and potential, at values of the free variables."""
+    """Return the log density of each variable and potential at values of the free variables.
+
+    Parameters
+    ----------
+    model : pymc.Model
+    values : sequence of ndarray
+        Of the free variables, transformed.
+    arrays : mapping of SharedVariable to ndarray, optional
+        Values of shared variables to use instead of the present ones.
+    """
     whole = full_data_model(model)
     variables = [*whole.basic_RVs, *whole.potentials]
     terms = [term.sum() for term in whole.logp(variables, sum=False)]
     inputs = [whole.rvs_to_values[variable] for variable in whole.free_RVs]
-    found = SharedInterpreter(inputs, terms)(values, held_of(arrays or {}))
-    return {variable.name: float(term) for variable, term in zip(variables, found, strict=True)}
+    densities = SharedInterpreter(inputs, terms)(values, values_by_container(arrays or {}))
+    return {
+        variable.name: float(density)
+        for variable, density in zip(variables, densities, strict=True)
+    }
 
 
-def held_of(arrays: ContainerArrays) -> ContainerValues:
-    """Return the same values by what holds them, which clones of a shared variable share."""
+def values_by_container(arrays: ContainerArrays) -> ContainerValues:
+    """Return values by the containers of their shared variables, which clones of these share."""
     return {variable.container: array for variable, array in arrays.items()}
 
 
 def _rewrites(model: pm.Model) -> tuple[str, ...]:
-    """Name the rewrites that keep the density and its gradient finite where they can be."""
+    """Return the rewrites that keep the density and its gradient finite where they can be."""
     stabilizing = ("canonicalize", "stabilize")
     return stabilizing if model.check_bounds else (*stabilizing, "local_remove_check_parameter")
 
@@ -255,18 +290,18 @@ def _shared(graphs: Sequence[Variable]) -> list[SharedVariable]:
 
 
 def _arguments(graphs: Sequence[Variable]) -> dict[int, SharedVariable]:
-    """Find the shared variables by their containers: PyMC clones variables, not containers."""
-    found: dict[int, SharedVariable] = {}
+    """Return the shared variables by their containers: PyMC clones variables, not containers."""
+    arguments: dict[int, SharedVariable] = {}
     for variable in _shared(graphs):
         if not isinstance(variable.get_value(borrow=True), np.ndarray):
             raise TypeError(
-                "The density of `model` must depend on arrays alone, got the shared variable "
+                "The density of `model` must depend on arrays only, got the shared variable "
                 f"{variable} of {variable.type}.\n"
                 "Hint: a Potential or Deterministic must not draw random numbers or hold a sparse "
                 "matrix."
             )
-        found.setdefault(id(variable.container), variable)
-    return found
+        arguments.setdefault(id(variable.container), variable)
+    return arguments
 
 
 def _flat(variable: Variable) -> Variable:
@@ -277,7 +312,10 @@ def _flat(variable: Variable) -> Variable:
 def _split_position(
     values: Sequence[Variable], lengths: Variable
 ) -> tuple[Variable, list[Variable]]:
-    """Cut a position into the free variables; lengths that their types leave open are inputs."""
+    """Return a symbolic position and its parts, the free variables.
+
+    Lengths that the types of the variables leave open are elements of `lengths`.
+    """
     static = [length for value in values for length in value.type.shape]
     size = None if None in static else sum(math.prod(value.type.shape) for value in values)
     position = pt.tensor("position", dtype="float64", shape=(size,))

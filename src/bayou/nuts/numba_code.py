@@ -1,4 +1,4 @@
-"""Machine code for nutpie: what Numba compiles of a model's log-density and of its outputs.
+"""Numba functions that nutpie calls: the log density of a model with its gradient, and its outputs.
 
 Import this only where a density is compiled: Numba takes a second and 100 MB.
 """
@@ -27,7 +27,7 @@ _EXPAND_SIGNATURE = types.int64(types.uint64, types.uint64, _NUMBERS, _NUMBERS, 
 def numba_function(
     model: pm.Model, inputs: Sequence[Variable], outputs: Sequence[Variable]
 ) -> Callable[..., Any]:
-    """Return what Numba has compiled of a graph."""
+    """Compile a graph by Numba, and return the compiled function of its inputs."""
     # What Numba reads from PyTensor's cache on the disk rounds otherwise than what it has compiled:
     # the second run of a script would draw other numbers than the first.
     with model, pytensor.config.change_flags(numba__cache=False):
@@ -59,7 +59,10 @@ def loader(argument_types: Sequence[Any]) -> Callable[..., Any]:
 
 
 def logp_code(density: Callable[..., Any], load: Callable[..., Any]) -> Any:
-    """Compile what nutpie calls for the log-density and its gradient; positive codes diverge."""
+    """Compile the C function that nutpie calls for the log density and its gradient.
+
+    It returns 0; or a positive code where they are not finite, which nutpie counts as a divergence.
+    """
 
     def logp(dim: Any, x: Any, gradient: Any, value: Any, table: Any) -> int:
         try:
@@ -79,7 +82,10 @@ def logp_code(density: Callable[..., Any], load: Callable[..., Any]) -> Any:
 
 
 def expand_code(outputs: Callable[..., Any], load: Callable[..., Any]) -> Any:
-    """Compile what nutpie calls to turn a position into a flat draw of all outputs."""
+    """Compile the C function that nutpie calls to turn a position into a flat draw.
+
+    It returns 0, or a negative code where it fails, which ends the chain.
+    """
 
     def expand(dim: Any, size: Any, x: Any, draw: Any, table: Any) -> int:
         try:

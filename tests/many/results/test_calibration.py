@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from bayou.many.results.calibration import Calibration, place
+from bayou.many.results.calibration import Calibration, pit_values
 
 
 def calibration(values: np.ndarray) -> Calibration:
@@ -16,7 +16,7 @@ def calibration(values: np.ndarray) -> Calibration:
 def test_places_of_draws_of_the_same_distribution_are_uniform(distinct: int) -> None:
     generator = np.random.default_rng(0)
     draws = generator.integers(distinct, size=(20, 5000))
-    places = place(generator.integers(distinct, size=5000), draws, generator)
+    places = pit_values(generator.integers(distinct, size=5000), draws, generator)
     assert stats.kstest(places, "uniform").pvalue > 0.01
 
 

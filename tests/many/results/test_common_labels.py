@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayou.many.results.common_labels import AgreedLabels
+from bayou.many.results.common_labels import CommonLabels
 
 MODEL: dict[str, Any] = {"row": ("a", "b"), "term": (1, 2)}
 OWN = st.fixed_dictionaries(
@@ -15,12 +15,12 @@ OWN = st.fixed_dictionaries(
 
 @given(st.lists(OWN, min_size=1, max_size=5), st.integers(0, 5))
 def test_labels_are_kept_where_all_have_them(data_sets: list[Any], cut: int) -> None:
-    whole = AgreedLabels(MODEL)
-    whole.take(data_sets)
-    first = AgreedLabels(MODEL)
-    first.take(data_sets[:cut])
-    then = AgreedLabels(MODEL, first.digests)
-    then.take(data_sets[cut:])
+    whole = CommonLabels(MODEL)
+    whole.update(data_sets)
+    first = CommonLabels(MODEL)
+    first.update(data_sets[:cut])
+    then = CommonLabels(MODEL, first.digests)
+    then.update(data_sets[cut:])
     every = [MODEL | own for own in data_sets]
     expected = {
         dim: every[0][dim]

@@ -12,8 +12,7 @@ import xarray as xr
 from jax import monitoring
 
 import bayou as by
-from bayou.many import choose_sampler as choice
-from bayou.many.vectorised import blackjax_nuts as vectorised
+from bayou.many.vectorised import blackjax_nuts
 
 # Draws are few, to be quick.
 pytestmark = pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning")
@@ -24,7 +23,7 @@ SETTINGS: dict[str, Any] = {"draws": 300, "tune": 200, "chains": 2, "random_seed
 @pytest.fixture(autouse=True)
 def _few_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run four data sets at once: tests have few."""
-    monkeypatch.setattr(vectorised, "LANES", 8)
+    monkeypatch.setattr(blackjax_nuts, "MOST_CHAINS", 8)
 
 
 @pytest.fixture(scope="module")
@@ -182,36 +181,6 @@ def test_out_is_what_memory_would_hold_and_goes_on(model: pm.Model, tmp_path: Pa
         assert_same(found, expected, key)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="got another sampler: 'blackjax' then, 'nutpie' now"):
         sample_many(data.values(), model, out=out, sampler="nutpie")
-
-
-def test_the_choice(model: pm.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = data_sets({"one": 5, "two": 3, "three": 4})
-    settings = SETTINGS | {"model": model}
-
-    def library(datasets: Any, **others: Any) -> str:
-        tree = by.sample_many(datasets, **settings | others)
-        assert tree["diagnostics"].attrs == tree["posterior"].attrs
-        return str(tree["posterior"].attrs["inference_library"])
-
-    assert library(data) == "nutpie"
-    monkeypatch.setattr(choice, "LEAST_NUMBER", 1)
-    assert library(dict([*data.items()][:1])) == "nutpie"  # One for each of two parameters.
-    assert library(data) == "blackjax"
-    assert library([*data.values()]) == "blackjax"
-    assert library(iter(data.values())) == "nutpie"
-    with monkeypatch.context() as patch:
-        patch.setattr(choice, "MOST_ROWS", 4)
-        assert library(data) == "nutpie"  # 'one' is the least key.
-        assert library({"a": data["two"], **data}) == "blackjax"
-    with monkeypatch.context() as patch:
-        patch.setattr(choice, "MOST_PARAMETERS", 1)
-        assert library(data) == "nutpie"
-    with monkeypatch.context() as patch:
-        patch.setattr(vectorised, "is_installed", lambda: False)
-        patch.setattr(choice, "is_installed", lambda: False)
-        assert library(data) == "nutpie"
-        with pytest.raises(ImportError, match="where blackjax is not installed"):
-            library(data, sampler="blackjax")
 
 
 def test_refusals(model: pm.Model) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bayou as by
-from bayou.many.vectorised.padding import RowProgram, padded_length, row_program
+from bayou.many.vectorised.padding import NoRowProgram, RowProgram, padded_length, row_program
 from bayou.models.inputs import storage_of
 
 
@@ -97,8 +97,8 @@ def of_centred(held: Any) -> pm.Model:
 
 def test_why_a_model_has_no_lanes() -> None:
     found = row_program(of_centred(np.arange(5.0)))
-    assert isinstance(found, str)
-    assert "a product over the rows" in found
+    assert isinstance(found, NoRowProgram)
+    assert "a product over the rows" in found.reason
 
 
 def test_a_likelihood_that_its_first_data_hide_is_refused() -> None:
@@ -106,5 +106,5 @@ def test_a_likelihood_that_its_first_data_hide_is_refused() -> None:
     found = row_program(of_centred(np.zeros(5)))
     assert isinstance(found, RowProgram)
     lane = found.lane(held(found, {"y": np.arange(5.0)}))
-    with pytest.raises(ValueError, match=r"a product over rows .*, but 'observed' takes them"):
+    with pytest.raises(ValueError, match=r"a product over rows .*, but 'observed' depends on"):
         found.check(np.zeros(1), lane)

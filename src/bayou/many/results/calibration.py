@@ -1,4 +1,4 @@
-"""Whether inference is calibrated: where what was simulated lies in the posteriors of the data."""
+"""The result of a simulation-based calibration: verdicts, their p-values and a plot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# The chance that something calibrated is told to be none.
+# The probability that a calibration fails although inference is right.
 LEVEL = 0.01
 
 
@@ -22,15 +22,19 @@ LEVEL = 0.01
 class Calibration:
     """The result of a simulation-based calibration; true if all variables are calibrated.
 
+    ``print(calibration)`` shows a verdict for each variable, with its p-value, and how the
+    posteriors of one that is not calibrated are wrong: too low, high, narrow or wide.
+
     Attributes
     ----------
     pit : xarray.Dataset
-        For each variable and data set, dim "dataset", where the value that the data were simulated
-        from lies in their posterior, from 0 to 1: uniform if inference is right.
+        For each free variable, the probability integral transform of each data set: the rank of the
+        value that the data were simulated from among draws of their posterior, from 0 to 1. Dims
+        are "dataset", then those of the variable. Uniform if inference is right.
     method : str
-        What drew from the posteriors: "nuts" or a method of :func:`bayou.fit`.
+        The method of inference: "nuts" or a method of :func:`bayou.fit`.
     errors : mapping of int to str
-        Of the data sets that failed, which are left out.
+        The errors of the data sets on which inference failed, which `pit` leaves out.
     """
 
     pit: xr.Dataset
@@ -39,27 +43,28 @@ class Calibration:
 
     @cached_property
     def p_values(self) -> dict[str, float]:
-        """How likely such values are if a variable is calibrated, that of its worst element.
+        """The p-value of a uniform `pit` for each variable, that of its least uniform element.
 
-        Each is corrected for the number of elements of all variables together.
+        It is multiplied by the number of elements of all variables together (Bonferroni).
         """
         # ArviZ takes seconds to import.
         from arviz_stats.base.array import array_stats
 
         test: Any = array_stats.uniformity_test
-        tested = {
-            str(name): np.atleast_1d(test(found.transpose(..., "dataset").values, axis=-1)[0])
-            for name, found in self.pit.items()
+        by_element = {
+            str(name): np.atleast_1d(test(values.transpose(..., "dataset").values, axis=-1)[0])
+            for name, values in self.pit.items()
         }
         return {
-            name: min(1.0, self._number * float(np.min(found))) for name, found in tested.items()
+            name: min(1.0, self._num_elements * float(np.min(p_values)))
+            for name, p_values in by_element.items()
         }
 
     @property
     def verdicts(self) -> dict[str, bool]:
-        """Whether each variable is calibrated, as far as so many data sets tell.
+        """True for each variable that is calibrated, as far as the number of data sets shows.
 
-        If all of them are, one is told to be none in 1% of calibrations or less.
+        If inference is right, at most 1% of calibrations have a variable that is not.
         """
         return {name: p_value >= LEVEL for name, p_value in self.p_values.items()}
 
@@ -69,26 +74,27 @@ class Calibration:
     def __repr__(self) -> str:
         width = max(map(len, self.verdicts))
         lines = [
-            f"  {name:{width}}  {'calibrated' if good else 'NOT calibrated'}"
-            f"  ({_said(self.p_values[name])}){'' if good else self._shape(name)}"
-            for name, good in self.verdicts.items()
+            f"  {name:{width}}  {'calibrated' if is_calibrated else 'NOT calibrated'}"
+            f"  ({_format(self.p_values[name])}){'' if is_calibrated else self._shape(name)}"
+            for name, is_calibrated in self.verdicts.items()
         ]
         failed = f", {len(self.errors)} failed" if self.errors else ""
-        head = f"Calibration of {self.method!r} on {self.pit.sizes['dataset']} data sets{failed}:"
+        head = f"Calibration of {self.method!r} on {self._num_datasets} data sets{failed}:"
         return "\n".join([head, *lines])
 
     def _shape(self, name: str) -> str:
-        """Say in words how values are not uniform."""
+        """Return how the posteriors of a variable are wrong; nothing if that is not clear."""
         values = self.pit[name].values
-        if abs(mean := values.mean() - 0.5) > 0.1:
-            return f": posteriors are too {'low' if mean > 0 else 'high'}"
+        if abs(shift := values.mean() - 0.5) > 0.1:
+            return f": posteriors are too {'low' if shift > 0 else 'high'}"
+        # The standard deviation of a uniform variable is 1/sqrt(12).
         ratio = values.std() * 12**0.5
         if 0.9 < ratio < 1.1:
             return ""
         return f": posteriors are too {'narrow' if ratio > 1 else 'wide'}"
 
     def plot(self, **options: Any) -> Any:
-        """Draw how the values of each variable depart from uniform, by ArviZ.
+        """Plot how `pit` departs from uniform, for each element of each variable, by ArviZ.
 
         Parameters
         ----------
@@ -98,24 +104,30 @@ class Calibration:
         Returns
         -------
         arviz_plots.PlotCollection
-            The share of values that lie below each place less that place, for each element, with
-            its p-value, corrected as in :attr:`p_values`. Points are marked in those that are not
+            The empirical distribution function of `pit` less that of a uniform variable, with the
+            p-value, corrected as in :attr:`p_values`. Points are marked in elements that are not
             calibrated.
         """
         from arviz import plot_ecdf_pit, rcParams, visuals
 
-        number = self._number
-        level = LEVEL / number
-        height = 1.25 * max(_farthest(self.pit), np.sqrt(np.log(2 / level) / 2 / self._num_sets))
+        num_elements = self._num_elements
+        level = LEVEL / num_elements
+        # The larger of the farthest point and of the band around 0 (Dvoretzky, Kiefer, Wolfowitz),
+        # and a quarter more for the text.
+        band = np.sqrt(np.log(2 / level) / 2 / self._num_datasets)
+        height = 1.25 * max(_max_distance(self.pit), band)
         figure: dict[str, Any] = {"sharex": True, "sharey": True}
         if options.get("backend", rcParams["plot.backend"]) == "matplotlib":
             figure["layout"] = "constrained"
         parts = {
-            "p_value_text": {"text": lambda p: _said(min(1.0, number * p)), "y": 0.9 * height},
+            "p_value_text": {
+                "text": lambda p: _format(min(1.0, num_elements * p)),
+                "y": 0.9 * height,
+            },
             "xlabel": {"text": "PIT: place in the posterior"},
             "ylabel": {"text": "Δ ECDF"},
         }
-        # ArviZ draws no elements without labels.
+        # ArviZ leaves out the elements of dims without labels.
         counted = {dim: range(n) for dim, n in self.pit.sizes.items() if dim not in self.pit.coords}
         collection = plot_ecdf_pit(
             xr.DataTree.from_dict({"prior_sbc": self.pit.assign_coords(counted)}),
@@ -127,55 +139,59 @@ class Calibration:
             },
         )
         if not options.get("coverage"):
-            # ArviZ gives all of them the limits of the last one.
+            # ArviZ gives all panels the limits of the last one.
             limits = {"limits": (-height, height), "store_artist": False, "ignore_aes": "all"}
             collection.map(visuals.set_ylim, "ylim", **limits)
         return collection
 
     @property
-    def _number(self) -> int:
-        """Of the elements of all variables together."""
-        return sum(found.size for found in self.pit.data_vars.values()) // self._num_sets
+    def _num_elements(self) -> int:
+        return sum(values.size for values in self.pit.data_vars.values()) // self._num_datasets
 
     @property
-    def _num_sets(self) -> int:
+    def _num_datasets(self) -> int:
         return self.pit.sizes["dataset"]
 
 
-def _said(p_value: float) -> str:
+def _format(p_value: float) -> str:
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
 
 
-def _farthest(pit: xr.Dataset) -> float:
-    """Return how far values depart from uniform at most: the statistic of Kolmogorov."""
+def _max_distance(pit: xr.Dataset) -> float:
+    """Return the largest distance of an element from uniform: the Kolmogorov-Smirnov statistic."""
     distances = [0.0]
-    for found in pit.data_vars.values():
-        values = np.sort(found.transpose("dataset", ...).values, axis=0)
+    for variable in pit.data_vars.values():
+        values = np.sort(variable.transpose("dataset", ...).values, axis=0)
         number = len(values)
-        places = np.arange(number + 1).reshape(-1, *[1] * (values.ndim - 1)) / number
-        distances += [(places[1:] - values).max(), (values - places[:-1]).max()]
+        steps = np.arange(number + 1).reshape(-1, *[1] * (values.ndim - 1)) / number
+        distances += [(steps[1:] - values).max(), (values - steps[:-1]).max()]
     return float(max(distances))
 
 
-def place(
+def pit_values(
     value: NDArray[Any], draws: NDArray[Any], generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return where values lie among draws of them, from 0 to 1.
+    """Return the ranks of values among draws, from 0 to 1.
 
-    Uniform if the values are draws of the same distribution: a rank is spread over its share.
+    They are uniform if the values are draws of the same distribution: a rank among so many draws is
+    one of a finite number, so it is spread evenly between its neighbours.
 
     Parameters
     ----------
     value : ndarray, shape (...)
-        The values.
     draws : ndarray, shape (num_draws, ...)
         Independent draws.
     generator : numpy.random.Generator
-        Decides between draws that are equal to the value.
+        Spreads the ranks, and places a value among draws that are equal to it.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
 
     Examples
     --------
-    >>> place(np.array([2.5]), np.array([[1.0], [2.0], [3.0]]), np.random.default_rng(0)).round(1)
+    >>> draws = np.array([[1.0], [2.0], [3.0]])
+    >>> pit_values(np.array([2.5]), draws, np.random.default_rng(0)).round(1)
     array([0.7])
     """
     below = (draws < value).sum(axis=0)

@@ -1,33 +1,33 @@
-"""The labels of the dims of many results: those that all data sets agree on."""
+"""Labels of the dims of many results: those that all data sets have in common."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.text import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    type Labels = tuple[Any, ...]
+    from bayou.containers.variables.dims import Labels
 
 
-class AgreedLabels:
-    """The labels that all data sets so far give to dims.
+class CommonLabels:
+    """The labels of dims that all data sets so far have in common.
 
     Parameters
     ----------
     coords : mapping of str to tuple
-        The labels of the model, which those data sets have that give no others.
+        The labels of the model, which a data set has unless it brings others.
     digests : mapping of str to str, optional
-        Of the labels that data sets before these agree on, empty where they do not; None where
-        there are none before.
+        Digests of the labels that earlier data sets have in common, empty where these differ. None
+        if there are no earlier ones.
 
     Examples
     --------
-    >>> agreed = AgreedLabels({"row": ("a", "b"), "term": ("level", "slope")})
-    >>> agreed.take([{}, {"row": ("b", "a")}])
-    >>> agreed.coords
+    >>> common = CommonLabels({"row": ("a", "b"), "term": ("level", "slope")})
+    >>> common.update([{}, {"row": ("b", "a")}])
+    >>> common.coords
     {'term': ('level', 'slope')}
     """
 
@@ -35,24 +35,25 @@ class AgreedLabels:
         self, coords: Mapping[str, Labels], digests: Mapping[str, str] | None = None
     ) -> None:
         self.digests = None if digests is None else dict(digests)
-        self._of_model = dict(coords)
+        self._model_labels = dict(coords)
         self._model_digests = {dim: _digest(labels) for dim, labels in coords.items()}
         self._labels: dict[str, Labels] = {}
 
-    def take(self, data_sets: Iterable[Mapping[str, Labels]]) -> None:
-        """Compare the labels of some more data sets, of each those that are not the model's."""
-        for own in data_sets:
-            digests = self._model_digests | {dim: _digest(found) for dim, found in own.items()}
+    def update(self, data_sets: Iterable[Mapping[str, Labels]]) -> None:
+        """Compare with the labels of some more data sets, of each those that the model lacks."""
+        for labels in data_sets:
+            digests = self._model_digests | {dim: _digest(new) for dim, new in labels.items()}
             before = digests if self.digests is None else self.digests
+            # A dim that only some data sets have gets the empty digest too.
             self.digests = {
                 dim: digest if digest == before.get(dim, "") else ""
                 for dim, digest in {**dict.fromkeys(before, ""), **digests}.items()
             }
-            self._labels |= self._of_model | dict(own)
+            self._labels |= self._model_labels | dict(labels)
 
     @property
     def coords(self) -> dict[str, Labels]:
-        """The labels that are agreed on, as far as data sets were taken here."""
+        """The labels in common, of the dims that data sets passed to :meth:`update` have."""
         digests = self.digests or {}
         return {dim: labels for dim, labels in self._labels.items() if digests.get(dim)}
 

@@ -1,7 +1,8 @@
 """Results of many data sets in a Zarr folder, which grows as they are finished.
 
-What a killed process leaves behind is cut off again: the folder says how many results are whole,
-once they are.
+The attribute ``bayou`` of the folder is its manifest: the settings of the call that began it, and
+how many results of each group are complete. It is updated once all arrays of an append are written,
+so that values which a killed process left beyond these counts are ignored, and overwritten later.
 """
 
 from __future__ import annotations
@@ -14,151 +15,146 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayou.many.results.common_labels import AgreedLabels
-from bayou.many.results.outcome import (
-    AT_ONCE,
-    DATASET,
-    DRAWS,
-    TABLE,
-    fitting,
-    groups_of,
-    taken_labels,
-)
+from bayou.many.results.common_labels import CommonLabels
+from bayou.many.results.outcome import DATASET, TABLE, Failure
+from bayou.many.results.stacked import fitting_labels, stack_outcomes
+from bayou.many.results.zarr_arrays import array_shapes, write_labels, write_rows
 from bayou.sources.files.zarr import import_zarr
 from bayou.storage.lock import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bayou.many.results.outcome import Axes, Key, Outcome
+    from bayou.many.results.outcome import Key, Outcome, ResultAxes
 
 MANIFEST = "bayou"
-# Of a column of the table, which has a number a data set.
-COLUMN_CHUNK = 4096
-CHUNK_BYTES = 2**22
 
 
-class Stored:
-    """Results in a folder.
+class ZarrFolder:
+    """Results in a Zarr folder.
 
     Parameters
     ----------
+    path : Path
     group : zarr.Group
-        The folder.
-    axes : Axes
-        Of the results.
+        The folder, opened for writing.
+    axes : ResultAxes
     """
 
-    def __init__(self, path: Path, group: Any, axes: Axes) -> None:
+    def __init__(self, path: Path, group: Any, axes: ResultAxes) -> None:
         self.path = path
         self.group = group
         self.axes = axes
         self.done: dict[Key, str] = {}
-        self.failed: dict[Key, str] = {}
-        self.labels: dict[Key, Mapping[str, tuple[Any, ...]]] = {}
+        self.failed: dict[Key, Failure] = {}
+        # The row of each data set in the table.
         self._rows: dict[Key, int] = {}
-        kept = group.attrs[MANIFEST]
-        self._counts: dict[str, int] = dict(kept["counts"])
-        self._agreed = AgreedLabels(axes.coords, kept.get("labels"))
-        self._grids: dict[str, list[Any]] = dict(kept.get("grids", {}))
+        manifest = group.attrs[MANIFEST]
+        self._counts: dict[str, int] = dict(manifest["counts"])
+        self._common_labels = CommonLabels(axes.coords, manifest.get("labels"))
+        # For each array, the number of chunks along its axes but the first, from which row on.
+        self._grids: dict[str, list[Any]] = dict(manifest.get("grids", {}))
         if TABLE in self._counts:
-            self._rewrite(kept.get("rewritten", "{}"))
+            self._rewrite(manifest.get("rewritten", "{}"))
             count, table = self._counts[TABLE], group[TABLE]
             columns = (table[name][:count].tolist() for name in (DATASET, "data", "error"))
-            for row, (key, data, error) in enumerate(zip(*columns, strict=True)):
-                self.done[key], self._rows[key] = data, row
+            for row, (key, fingerprint, error) in enumerate(zip(*columns, strict=True)):
+                self.done[key], self._rows[key] = fingerprint, row
                 if error:
-                    self.failed[key] = error
+                    self.failed[key] = Failure.parse(error)
 
     def append(self, outcomes: Sequence[Outcome]) -> None:
-        """Take results of some more data sets; they count once all of them are written.
+        """Add the results of some more data sets; they count once all of them are written.
 
-        A row of the table for one that had failed is replaced.
+        A data set that failed in an earlier run has its row of the table replaced.
         """
-        kept = self.group.attrs[MANIFEST]
-        counts, names = dict(self._counts), dict(kept.get("names", {}))
-        groups = groups_of(self.axes, outcomes)
-        again = np.array([outcome.key in self._rows for outcome in outcomes])
+        manifest = self.group.attrs[MANIFEST]
+        counts, names = dict(self._counts), dict(manifest.get("names", {}))
+        groups = stack_outcomes(self.axes, outcomes)
+        has_row = np.array([outcome.key in self._rows for outcome in outcomes])
         rewritten = {
             self._rows[outcome.key]: {
-                name: variable.values[place : place + 1].tolist()[0]
+                name: variable.values[index : index + 1].tolist()[0]
                 for name, variable in groups[TABLE].items()
             }
-            for place, outcome in enumerate(outcomes)
-            if again[place]
+            for index, outcome in enumerate(outcomes)
+            if has_row[index]
         }
-        groups[TABLE] = {name: found[~again] for name, found in groups[TABLE].items()}
-        self._agreed.take(taken_labels(self, outcomes))
+        groups[TABLE] = {name: column[~has_row] for name, column in groups[TABLE].items()}
+        self._common_labels.update(
+            outcome.labels for outcome in outcomes if outcome.failure is None
+        )
         for name, variables in groups.items():
             begin = counts.get(name, 0)
             group = self.group.require_group(name)
             if len(variables[DATASET]):
                 for column, variable in variables.items():
-                    grid = _write(group, column, variable, begin)
+                    grid = write_rows(group, column, variable, begin)
                     grids = self._grids.setdefault(f"{name}/{column}", [])
                     if not grids or grids[-1][1] != grid:
                         grids.append([begin, grid])
             if name != TABLE:
-                _label(group, fitting(self._agreed.coords, _variables(group)))
+                write_labels(group, fitting_labels(self._common_labels.coords, array_shapes(group)))
             group.update_attributes(dict(self.axes.attrs))
             counts[name], names[name] = begin + len(variables[DATASET]), list(variables)
+        # Rows of the table are written over others only after the manifest has them, so that the
+        # next process can repeat it if this one is killed in between.
         rows = json.dumps(rewritten)
-        noted = {"names": names, "labels": self._agreed.digests, "grids": self._grids}
+        noted = {"names": names, "labels": self._common_labels.digests, "grids": self._grids}
         self.group.update_attributes(
-            {MANIFEST: {**kept, "counts": counts, "rewritten": rows, **noted}}
+            {MANIFEST: {**manifest, "counts": counts, "rewritten": rows, **noted}}
         )
         self._rewrite(rows)
         self._counts = counts
-        for place, outcome in enumerate(outcomes):
-            if not again[place]:
-                self._rows[outcome.key] = len(self._rows)
-            self.done[outcome.key] = outcome.data
+        for outcome in outcomes:
+            self._rows.setdefault(outcome.key, len(self._rows))
+            self.done[outcome.key] = outcome.fingerprint
             self.failed.pop(outcome.key, None)
-            if outcome.error:
-                self.failed[outcome.key] = outcome.error
+            if outcome.failure is not None:
+                self.failed[outcome.key] = outcome.failure
 
     def _rewrite(self, rows: str) -> None:
-        """Write rows of the table over those that are there; once more is as good as once."""
+        """Write rows over those of the table; doing so twice has the effect of once."""
         for row, values in json.loads(rows).items():
             for name, value in values.items():
                 self.group[TABLE][name][int(row)] = value
 
     def check(self) -> None:
-        """Refuse a folder that lacks files which it counts.
+        """Check that all files of the results are there.
 
         Raises
         ------
         ValueError
-            If it does.
+            If one is missing.
         """
         for path, grids in self._grids.items():
             if path not in self.group:
-                self._refuse_without(f"{path}/zarr.json")
+                raise self._missing_file(f"{path}/zarr.json")
             array = self.group[path]
             count = self._counts[path.partition("/")[0]]
             for first in range(-(-count // array.chunks[0])):
                 end = (first + 1) * array.chunks[0]
-                # As many along the other axes as when the last data set in them was written.
-                others = [grid for begin, grid in grids if begin < end][-1]
-                for place in np.ndindex(1, *others):
-                    chunk = array.metadata.encode_chunk_key((first, *place[1:]))
+                # Chunks along the other axes exist as far as the last data set in them reached.
+                grid = [grid for begin, grid in grids if begin < end][-1]
+                for index in np.ndindex(1, *grid):
+                    chunk = array.metadata.encode_chunk_key((first, *index[1:]))
                     if not (self.path / path / chunk).is_file():
-                        self._refuse_without(f"{path}/{chunk}")
+                        raise self._missing_file(f"{path}/{chunk}")
 
-    def _refuse_without(self, file: str) -> None:
-        raise ValueError(
+    def _missing_file(self, file: str) -> ValueError:
+        return ValueError(
             f"`out` must hold all results that it counts, got {str(self.path)!r} without {file}.\n"
-            "Hint: bring the file back, or pass another path."
+            "Hint: restore the file, or pass another path."
         )
 
     def tree(self) -> xr.DataTree:
-        """Return all of them, read where they are looked at."""
+        """Return all results; values are read from the folder when they are used."""
         for name, count in self._counts.items():
             for _, array in self.group[name].arrays():
                 if array.metadata.dimension_names[0] == DATASET and array.shape[0] > count:
                     array.resize((count, *array.shape[1:]))
         opened = xr.open_datatree(self.path, engine="zarr", consolidated=False, chunks=None)
-        # A folder lists what it holds in any order.
+        # Zarr lists the arrays of a folder in any order.
         names: dict[str, list[str]] = self.group.attrs[MANIFEST]["names"]
         return xr.DataTree.from_dict(
             {name: opened[name].to_dataset()[names[name]] for name in names}
@@ -166,149 +162,99 @@ class Stored:
 
 
 @contextmanager
-def stored(path: str | Path, axes: Axes, made: Mapping[str, Any]) -> Iterator[Stored]:
-    """Open the folder of results, or make it, and keep other processes out of it.
+def open_zarr_folder(
+    path: str | Path, axes: ResultAxes, settings: Mapping[str, Any]
+) -> Iterator[ZarrFolder]:
+    """Open or create a folder of results, and keep other processes out of it.
 
     Parameters
     ----------
     path : str or Path
-        The folder.
-    axes : Axes
-        Of the results.
-    made : mapping of str to what JSON can hold
-        What they are of; of a ``random_seed`` of None, that of the folder is taken.
+    axes : ResultAxes
+    settings : mapping of str to a JSON value
+        The settings of the call, which must be those that the folder was begun with.
 
     Raises
     ------
     FileExistsError
-        If it is something else, or in use.
+        If the path is something else, or another process writes to it.
     FileNotFoundError
-        If it is in no folder.
+        If the parent folder does not exist.
     ImportError
         If zarr is not installed.
     ValueError
-        If its results are of something else.
+        If its results were made with other settings, or files are missing.
     """
     zarr = import_zarr()
-    place = Path(path).absolute()
-    if not place.parent.is_dir():
+    folder = Path(path).absolute()
+    if not folder.parent.is_dir():
         raise FileNotFoundError(
-            f"`out` must be in a folder that exists, got {str(place)!r}.\n"
+            f"`out` must be in a folder that exists, got {str(folder)!r}.\n"
             "Hint: make the folder, or check the name."
         )
-    is_empty = place.is_dir() and not any(place.iterdir())
-    if place.exists() and not is_empty and not _is_ours(zarr, place):
+    is_empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not is_empty and not _has_manifest(zarr, folder):
         raise FileExistsError(
-            f"`out` must be new or hold results of many data sets, got {str(place)!r}, which is "
+            f"`out` must be new or hold results of many data sets, got {str(folder)!r}, which is "
             "something else.\nHint: pass another path."
         )
-    if is_empty or not place.exists():
-        zarr.create_group(place, attributes={MANIFEST: {"made": dict(made), "counts": {}}})
+    if is_empty or not folder.exists():
+        zarr.create_group(folder, attributes={MANIFEST: _new_manifest(settings)})
     busy = FileExistsError(
-        f"`out` must not be written to twice at the same time, got {str(place)!r}, where "
+        f"`out` must not be written to twice at the same time, got {str(folder)!r}, where "
         "another run writes.\nHint: wait for it, or pass another path."
     )
-    with locked(place, busy):
-        group = zarr.open_group(place, mode="r+")
-        kept = group.attrs[MANIFEST]
-        if not {*kept["counts"]} - {TABLE} and kept["made"] != made:
-            # Nothing is lost with data sets that all failed, and what made them may be corrected.
-            group.update_attributes({MANIFEST: {"made": dict(made), "counts": {}}})
-        _refuse_others(group.attrs[MANIFEST]["made"], made)
+    with locked(folder, busy):
+        group = zarr.open_group(folder, mode="r+")
+        manifest = group.attrs[MANIFEST]
+        has_draws = bool({*manifest["counts"]} - {TABLE})
+        if not has_draws and manifest["made"] != settings:
+            # Where all data sets failed, nothing is lost, and the settings may be corrected.
+            group.update_attributes({MANIFEST: _new_manifest(settings)})
+        _check_settings(group.attrs[MANIFEST]["made"], settings)
+        # Without empty chunks, a missing file could not be told from draws that are all zero.
         with zarr.config.set({"array.write_empty_chunks": True}):
             for name in set(group) - {*group.attrs[MANIFEST]["counts"]}:
                 del group[name]
-            results = Stored(place, group, axes)
+            results = ZarrFolder(folder, group, axes)
             results.check()
             yield results
 
 
-def made_with(path: str | Path, name: str) -> Any:
-    """Return what the results in a folder were made with, by its name; None without results."""
-    place = Path(path)
+def recorded_setting(path: str | Path, name: str) -> Any:
+    """Return a setting of the call that began a folder; None without such a folder."""
     zarr = import_zarr()
-    if not _is_ours(zarr, place):
+    if not _has_manifest(zarr, Path(path)):
         return None
-    return zarr.open_group(place, mode="r").attrs[MANIFEST]["made"].get(name)
+    return zarr.open_group(path, mode="r").attrs[MANIFEST]["made"].get(name)
 
 
-def _is_ours(zarr: Any, place: Path) -> bool:
+def _new_manifest(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {"made": dict(settings), "counts": {}}
+
+
+def _has_manifest(zarr: Any, path: Path) -> bool:
     try:
-        return MANIFEST in zarr.open_group(place, mode="r").attrs
+        return MANIFEST in zarr.open_group(path, mode="r").attrs
     except (FileNotFoundError, ValueError, OSError):
         return False
 
 
-def _refuse_others(before: Mapping[str, Any], made: Mapping[str, Any]) -> None:
-    calls = ["sample_many" if "sampler" in found else "fit_many" for found in (before, made)]
-    if calls[0] != calls[1]:
+def _check_settings(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Check that results were made by the same call with the same settings."""
+    began, goes_on = (
+        "sample_many" if "sampler" in names else "fit_many" for names in (recorded, settings)
+    )
+    if began != goes_on:
         raise ValueError(
-            f"`out` must hold results of the same call, got a folder begun by {calls[0]}, gone on "
-            f"with by {calls[1]}.\nHint: call {calls[0]}, or pass another path."
+            f"`out` must hold results of the same call, got a folder begun by {began} in a call of "
+            f"{goes_on}.\nHint: call {began}, or pass another path."
         )
-    for name, value in made.items():
-        if before.get(name) != value:
-            # The fingerprint of a model tells nobody anything.
-            which = "." if name == "model" else f": {before.get(name)!r} then, {value!r} now."
+    for name, value in settings.items():
+        if recorded.get(name) != value:
+            # The fingerprint of a model means nothing to a reader.
+            difference = "" if name == "model" else f": {recorded.get(name)!r} then, {value!r} now"
             raise ValueError(
-                f"`out` must hold results of the same run, got another {name}{which}\n"
+                f"`out` must hold results of the same run, got another {name}{difference}.\n"
                 "Hint: pass what it was begun with, or another path."
             )
-
-
-def _write(group: Any, name: str, variable: xr.Variable, begin: int) -> list[int]:
-    """Write values of some data sets behind those of others, the axes as long as the longest.
-
-    Returns how many chunks there are along each axis but the first.
-    """
-    values = variable.values
-    if name not in group:
-        # The chunks of a column are many data sets long, those of draws a few MiB large.
-        fitting_in = CHUNK_BYTES * len(values) // max(1, values.nbytes)
-        of_draws = DRAWS[1] in variable.dims
-        chunk = max(1, min(AT_ONCE, fitting_in)) if of_draws else COLUMN_CHUNK
-        text = values.dtype == object
-        group.create_array(
-            name,
-            shape=(0, *values.shape[1:]),
-            chunks=(chunk, *(max(1, length) for length in values.shape[1:])),
-            dtype=str if text else values.dtype,
-            fill_value=np.nan if values.dtype.kind == "f" else None,
-            dimension_names=variable.dims,
-        )
-    array = group[name]
-    end = begin + len(values)
-    own = zip(array.shape[1:], values.shape[1:], strict=True)
-    array.resize((end, *(max(lengths) for lengths in own)))
-    if array.shape[1:] != values.shape[1:]:
-        # What a killed process left there may be longer.
-        array[begin:end] = array.metadata.fill_value
-    array[(slice(begin, end), *map(slice, values.shape[1:]))] = values
-    return [-(-n // chunk) for n, chunk in zip(array.shape[1:], array.chunks[1:], strict=True)]
-
-
-def _variables(group: Any) -> dict[str, xr.Variable]:
-    """Return the shapes of the arrays of a group that have more than one axis."""
-    return {
-        name: xr.Variable(array.metadata.dimension_names, np.broadcast_to(np.nan, array.shape))
-        for name, array in group.arrays()
-        if array.ndim > 1
-    }
-
-
-def _label(group: Any, coords: Mapping[str, Any]) -> None:
-    """Write the labels of dims that fit, and take away those that do not any more."""
-    for name, array in list(group.arrays()):
-        if array.metadata.dimension_names == (name,) and name not in {DATASET, *coords}:
-            del group[name]
-    for dim, labels in coords.items():
-        if dim not in group:
-            values = np.asarray(labels)
-            text = values.dtype.kind in "UO"
-            array = group.create_array(
-                dim,
-                shape=values.shape,
-                dtype=str if text else values.dtype,
-                dimension_names=(dim,),
-            )
-            array[:] = values.astype(object) if text else values

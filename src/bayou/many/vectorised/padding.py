@@ -1,7 +1,7 @@
-"""Data sets of one padded shape side by side, each in a lane of one vectorised program.
+"""Data sets padded to common shapes, so that one vectorised program runs many: each is a lane.
 
-A data set is padded with copies of its last row, which weigh nothing, up to a length that depends
-on its own number of rows alone. Few lengths are in use, so that few shapes are ever compiled.
+A data set is padded with copies of its last row, of weight 0, up to a length that depends only on
+its number of rows. Few lengths are in use, so that few shapes are compiled.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     import pymc as pm
     from numpy.typing import NDArray
+    from pytensor.compile.sharedvalue import SharedVariable
 
     from bayou.density.program import Inputs, Program
     from bayou.models.interpret import ContainerValues
 
+# Shorter data sets share one shape: a vectorised density of 16 rows costs little more than of one.
 LEAST_LENGTH = 16
 
 
@@ -35,10 +37,10 @@ class Lane:
     Attributes
     ----------
     inputs : tuple of ndarray
-        The program's, with as many rows as the data set has.
+        The inputs with the rows of the data set.
     padded : tuple of ndarray
-        The same with more rows, scaled to no more than these.
-    weights : ndarray, shape (padded rows,)
+        The inputs with the padded number of rows.
+    weights : ndarray of float64, shape (padded rows,)
         1 for each row of the data set, 0 for the others.
     """
 
@@ -48,18 +50,25 @@ class Lane:
 
     @property
     def num_rows(self) -> int:
-        """How many rows it has."""
+        """The number of rows of the data set."""
         return int(self.weights.sum())
 
     @property
     def shape(self) -> tuple[tuple[int, ...], ...]:
-        """What data sets that run together have in common."""
+        """The shapes of the padded inputs, which data sets of one batch have in common."""
         return tuple(array.shape for array in self.padded)
 
 
 @dataclass(frozen=True, eq=False)
 class RowProgram:
-    """A model whose likelihood is one of rows, as a program that weighs each of them."""
+    """A model whose likelihood is a product over rows, each of which has a weight.
+
+    Attributes
+    ----------
+    program : Program
+    axes : tuple of int
+        The axis of rows of each input that is fed.
+    """
 
     program: Program
     axes: tuple[int, ...]
@@ -71,91 +80,120 @@ class RowProgram:
 
     @property
     def is_of_columns(self) -> bool:
-        """Whether all data are columns of rows, so that nothing but their number may change."""
+        """Whether all data are columns of rows, so that only the number of rows can change."""
         columns = all(variable.ndim == 1 for variable in self.program.fed)
         return columns and not self.program.data
 
-    def lane(self, held: ContainerValues) -> Lane:
-        """Return the inputs that values of containers are, in the place of the present ones.
+    def lane(self, values: ContainerValues) -> Lane:
+        """Return the lane of a data set.
+
+        Parameters
+        ----------
+        values : mapping of container to ndarray
+            Values of shared variables to use instead of the present ones.
 
         Raises
         ------
         ValueError
-            If numbers of rows differ, there is no row, not even in the model, or a whole number
-            that the program was built with is another.
+            If numbers of rows differ, neither the data set nor the model has a row, or a whole
+            number that the program was built with has changed.
         """
         for variable, built_with in self.program.lengths:
-            if int(_value(variable, held)) != built_with:
+            if int(_value(variable, values)) != built_with:
                 raise ValueError(
                     f"`datasets` must leave {variable.name!r} as it is with sampler='blackjax', "
-                    f"{built_with}, got {int(_value(variable, held))}.\n"
+                    f"{built_with}, got {int(_value(variable, values))}.\n"
                     "Hint: pass sampler='nutpie'."
                 )
-        fed = [_value(storage_of(variable), held) for variable in self.program.fed]
-        data = [_value(variable, held) for variable in self.program.data]
+        fed = [_value(storage_of(variable), values) for variable in self.program.fed]
+        data = [_value(variable, values) for variable in self.program.data]
         lengths = {array.shape[axis] for array, axis in zip(fed, self.axes, strict=True)}
         if len(lengths) > 1:
             raise ValueError(
                 f"Containers of rows must have one number of rows, got {sorted(lengths)}.\n"
-                "Hint: pass all of them for each data set."
+                "Hint: pass values for all of them in each data set."
             )
         [num_rows] = lengths
         length = padded_length(num_rows)
-        rows_of = fed if num_rows else [_value(storage_of(row), {}) for row in self.program.fed]
-        if not all(map(np.size, rows_of)):
+        # A data set without rows is padded with a row of the model, of weight 0.
+        padding = fed if num_rows else [_value(storage_of(row), {}) for row in self.program.fed]
+        if not all(map(np.size, padding)):
             raise ValueError(
                 "`datasets` must have at least one row each with sampler='blackjax', got none.\n"
                 "Hint: pass sampler='nutpie', or build the containers with at least one row."
             )
-        more = [
-            # Of a data set without rows, the first row that the model holds, of weight 0.
+        padded = [
             pad_rows(array.take(range(max(1, num_rows)), axis), length, axis)
-            for array, axis in zip(rows_of, self.axes, strict=True)
+            for array, axis in zip(padding, self.axes, strict=True)
         ]
         counts = len(self.program.counted)
-        # Rows are scaled by their total over those there are: to be 1, it is told of as many.
+        # The density is scaled by the number of all rows over that of the rows in the arrays: both
+        # are the padded length, since weights select the rows.
         return Lane(
             inputs=(*fed, *data, *(np.array(num_rows),) * counts),
-            padded=(*more, *data, *(np.array(length),) * counts),
+            padded=(*padded, *data, *(np.array(length),) * counts),
             weights=(np.arange(length) < num_rows).astype(float),
         )
 
-    def check(self, position: NDArray[np.float64], lane: Lane) -> None:
-        """Refuse inputs that the model cannot compute with, or that padding makes others of.
+    def constrain_inputs(self, lane: Lane) -> Inputs:
+        """Return the inputs that the model's variables are computed from, besides the position."""
+        if self.program.constrains_rows:
+            return lane.inputs
+        return lane.inputs[len(self.program.fed) :]
 
-        That the likelihood is one of rows is known for the data that the model holds, which may be
-        zeros for a start.
+    def check(self, position: NDArray[np.float64], lane: Lane) -> None:
+        """Check that the model can compute with a data set, and that padding changes nothing.
+
+        The program was built for a likelihood that is a product over rows on the model's data,
+        which may be zeros: with other data it may not be one.
 
         Raises
         ------
         ValueError
-            If a density depends on rows that weigh nothing.
+            If a density depends on rows of weight 0.
         Exception
-            What PyTensor raises, which JAX would not: of an index out of range, or other shapes.
+            What PyTensor raises, where JAX would be silent: for an index out of range, or for
+            shapes that do not fit.
         """
-        program, end = self.program, lane.num_rows
-        expected = program.interpreted_terms(position, lane.inputs)
-        found = program.interpreted_terms(position, lane.padded)
-        for name, term in found.items():
-            own = term[:end] if name in program.terms_of_rows else term
-            if not np.allclose(own, expected[name], rtol=1e-8, atol=0, equal_nan=True):
+        num_rows = lane.num_rows
+        expected = self.program.interpreted_terms(position, lane.inputs)
+        padded = self.program.interpreted_terms(position, lane.padded)
+        for name, term in padded.items():
+            unpadded = term[:num_rows] if name in self.program.terms_of_rows else term
+            if not np.allclose(unpadded, expected[name], rtol=1e-8, atol=0, equal_nan=True):
                 raise ValueError(
-                    f"The likelihood must be a product over rows with sampler='blackjax', but "
-                    f"{name!r} takes them together.\nHint: pass sampler='nutpie'."
+                    "The likelihood must be a product over rows with sampler='blackjax', but "
+                    f"{name!r} depends on several rows together.\nHint: pass sampler='nutpie'."
                 )
 
 
-def row_program(model: pm.Model) -> RowProgram | str:
-    """Return the program of a model that lanes can run, or why there is none."""
-    found = program_of_rows(model)
-    if found is None:
-        return "its likelihood is not known to be a product over the rows of its containers"
-    _, program = found
+@dataclass(frozen=True)
+class NoRowProgram:
+    """Why a model has no program for lanes.
+
+    Attributes
+    ----------
+    reason : str
+        As a clause of a sentence.
+    """
+
+    reason: str
+
+
+def row_program(model: pm.Model) -> RowProgram | NoRowProgram:
+    """Return the program of a model for lanes, or why there is none."""
+    batched = program_of_rows(model)
+    if batched is None:
+        return NoRowProgram(
+            "its likelihood is not known to be a product over the rows of its containers"
+        )
+    _, program = batched
     if program.potentials_of_batches or not program.takes_weights:
-        return "a term takes the rows together"
+        return NoRowProgram("a term depends on several rows together")
     if not jax.config.jax_enable_x64 or program.start(0).dtype != np.float64:
-        return "it computes in 32 bits"
-    return RowProgram(program, tuple(sampling_of(variable)[0].axis for variable in program.fed))
+        return NoRowProgram("it computes in 32 bits")
+    axes = tuple(sampling_of(variable)[0].axis for variable in program.fed)
+    return RowProgram(program, axes)
 
 
 def padded_length(num_rows: int) -> int:
@@ -172,17 +210,17 @@ def padded_length(num_rows: int) -> int:
     return -(-num_rows // step) * step
 
 
-def stacked(lanes: Sequence[Lane]) -> tuple[Inputs, NDArray[np.float64]]:
-    """Put lanes of one shape side by side: inputs and weights, shapes (lanes, ...)."""
+def stack_lanes(lanes: Sequence[Lane]) -> tuple[Inputs, NDArray[np.float64]]:
+    """Stack the padded inputs and the weights of lanes of one shape, shapes (lanes, ...)."""
     parts = zip(*(lane.padded for lane in lanes), strict=True)
     return tuple(map(np.stack, parts)), np.stack([lane.weights for lane in lanes])
 
 
-def filled_up[Item](items: Sequence[Item], number: int) -> list[Item]:
-    """Repeat the first up to a number."""
+def fill_up[Item](items: Sequence[Item], number: int) -> list[Item]:
+    """Return so many items: all of them, and copies of the first."""
     return [*items, *[items[0]] * (number - len(items))]
 
 
-def _value(variable: Any, held: ContainerValues) -> NDArray[Any]:
-    value = held.get(variable.container)
+def _value(variable: SharedVariable, values: ContainerValues) -> NDArray[Any]:
+    value = values.get(variable.container)
     return np.asarray(variable.get_value(borrow=True) if value is None else value)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import bayou as by
 from bayou.containers.data_change import plan_change
 from bayou.containers.set_data import temporary_values
-from bayou.many.data_sets import read_data_sets
+from bayou.many.data_sets.by_key import read_data_sets
 
 FRAME = pd.DataFrame(
     {

@@ -1,6 +1,7 @@
 """by.sample_many(out=): what is there, failed or is lacking when a folder is gone on with."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 import xarray as xr
 
 import bayou as by
-from bayou.many import sample_many as many
-from bayou.many.results.outcome import Outcome
+from bayou.many import sample_many as sample_many_module
+from bayou.many.results.outcome import Failure
 from tests.shops import data_sets, sample_many, shop_model
 
 # Draws are few, to be quick.
@@ -38,7 +39,7 @@ def test_a_failed_data_set_runs_again_with_other_data(model: pm.Model, tmp_path:
         one, other = (tree[group].to_dataset().sel(dataset=order) for tree in (found, expected))
         names = [name for name in one if name != "seconds"]
         xr.testing.assert_equal(one[names], other[names])
-    with pytest.raises(ValueError, match="of the same data, got others for 'two'"):
+    with pytest.raises(ValueError, match="of the same data, got other data for 'two'"):
         sample_many(data | {"two": infinite}, model, out=out)
 
 
@@ -46,15 +47,15 @@ def test_what_workers_died_of_runs_again(
     model: pm.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, out = data_sets({"one": 2, "two": 3}), tmp_path / "many.zarr"
-    real = many.nuts_outcomes
+    real = sample_many_module.nutpie_outcomes
 
     def dying(*args: Any, **options: Any) -> Iterator[Any]:
         for outcome in real(*args, **options):
-            died = Outcome(outcome.key, outcome.data, error="WorkerDiedError: 3 workers died of it")
+            died = replace(outcome, failure=Failure.of(by.WorkerDiedError("3 workers died of it")))
             yield died if outcome.key == "two" else outcome
 
     with monkeypatch.context() as patch:
-        patch.setattr(many, "nuts_outcomes", dying)
+        patch.setattr(sample_many_module, "nutpie_outcomes", dying)
         with pytest.warns(UserWarning, match="1 of 2 data sets failed"):
             sample_many(data, model, out=out)
     assert sample_many(data, model, out=out).posterior.sizes["dataset"] == 2
@@ -72,7 +73,9 @@ def test_keys_of_another_type_do_not_go_on(model: pm.Model, tmp_path: Path) -> N
     data, out = data_sets({"one": 2})["one"], tmp_path / "many.zarr"
     sample_many({1: data}, model, out=out)
     for key in ("1", "x"):
-        with pytest.raises(TypeError, match=f"keys of the type of those in `out`, 1 .* '{key}'"):
+        with pytest.raises(
+            TypeError, match=f"of the type of those in `out`, such as 1, .* '{key}'"
+        ):
             sample_many({key: data}, model, out=out)
 
 
@@ -108,5 +111,5 @@ def test_missing_files_are_refused(model: pm.Model, tmp_path: Path) -> None:
 def test_a_folder_says_which_call_began_it(model: pm.Model, tmp_path: Path) -> None:
     data, out = data_sets({"one": 2}), tmp_path / "many.zarr"
     sample_many(data, model, out=out)
-    with pytest.raises(ValueError, match="begun by sample_many, gone on with by fit_many"):
+    with pytest.raises(ValueError, match="begun by sample_many in a call of fit_many"):
         by.fit_many(data, model=model, out=out, random_seed=3, progressbar=False)

@@ -45,15 +45,15 @@ def test_a_data_set_that_lacks_what_others_give_has_failed(model: pm.Model, orde
     with pytest.warns(UserWarning, match="1 of 3 data sets failed: 'a'"):
         tree = sampled(dict(list(data.items())[::order]), model)
     error = tree["diagnostics"]["error"].sel(dataset="a").item()
-    assert "the same containers each, got one without 'offset', which others give" in error
+    assert "the same containers each, got one without 'offset', which others have" in error
 
 
 def test_an_iterator_gives_what_its_first_gives(model: pm.Model) -> None:
     with pytest.warns(UserWarning, match="2 of 3 data sets failed: 1, 2"):
         tree = sampled(iter([{"y": [1.0]}, GOOD, {"offset": 2.0}]), model)
     errors = tree["diagnostics"]["error"].values
-    assert "with 'offset', which the first does not give" in errors[1]
-    assert "without 'y', which others give" in errors[2]
+    assert "with 'offset', which the first does not have" in errors[1]
+    assert "without 'y', which others have" in errors[2]
 
 
 def test_what_no_data_set_gives_is_that_of_the_model(model: pm.Model) -> None:

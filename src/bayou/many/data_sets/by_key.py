@@ -1,0 +1,221 @@
+"""The data sets of a call by their keys: the argument `datasets`, read one data set at a time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayou.containers.reading.new_values import is_container
+from bayou.many.data_sets.by_column import group_rows, is_table
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+    from bayou.many.results.outcome import Key
+
+
+@dataclass(frozen=True, eq=False)
+class DataSets:
+    """Data sets by their keys.
+
+    Attributes
+    ----------
+    pairs : iterable of (key, new data)
+        For each key what :func:`bayou.set_data` takes, or the exception that reading it raised. It
+        is read while it is iterated over.
+    number : int or None
+        The number of data sets, None if it is not known before they are read.
+    first : Any
+        The new data of the smallest key, None if their number is not known.
+    containers : frozenset of str or None
+        The containers that the data sets have values for together, None if these are not known
+        before they are read.
+    """
+
+    pairs: Iterable[tuple[Any, Any]]
+    number: int | None
+    first: Any = None
+    containers: frozenset[str] | None = None
+
+    def __iter__(self) -> Iterator[tuple[Key, Any]]:
+        """Yield keys, all of one type, with new data or an exception."""
+        previous: Key | None = None
+        for raw_key, new_data in self.pairs:
+            previous = check_key(raw_key, previous)
+            yield previous, new_data
+
+
+def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
+    """Read the argument `datasets` of a public call.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model whose containers have new data.
+    datasets : mapping, iterable or table
+        Of keys to new data; of new data, whose keys are 0, 1, ...; or, with `by`, of rows.
+    by : str or None
+        The column of a table that has the keys.
+
+    Raises
+    ------
+    TypeError
+        If `datasets` is none of these, or the keys are neither strings nor whole numbers.
+    ValueError
+        If columns are missing, a key is missing, or there is no data set.
+    """
+    if isinstance(datasets, pd.Series) and datasets.dtype == object and by is None:
+        datasets = _by_index(datasets)
+    if by is not None:
+        groups = group_rows(model, datasets, by)
+        for key in groups.keys[-1:]:  # The largest.
+            check_key(key)
+        _, first = next(iter(groups), (None, None))
+        data_sets = DataSets(groups, len(groups.keys), first)
+    elif isinstance(datasets, Mapping):
+        data_sets = _of_mapping(model, datasets)
+    elif not isinstance(datasets, str | bytes) and is_table(datasets):
+        raise TypeError(
+            f"`datasets` must come with `by=` if it is a table, got a {type(datasets).__name__} "
+            "alone.\n"
+            "Hint: name the column whose values identify the data sets, such as by='shop'."
+        )
+    elif isinstance(datasets, Iterable) and not isinstance(datasets, str | bytes | np.ndarray):
+        data_sets = _of_iterable(model, datasets)
+    else:
+        raise TypeError(
+            "`datasets` must be a mapping of keys to data, an iterable of data, or a table, got a "
+            f"{type(datasets).__name__}.\nHint: pass [{{'x': values}}, {{'x': more_values}}]."
+        )
+    if data_sets.number == 0:
+        raise ValueError(
+            "`datasets` must hold at least one data set, got none.\n"
+            "Hint: check the code that collects them."
+        )
+    return data_sets
+
+
+def check_key(raw_key: Any, previous: Key | None = None) -> Key:
+    """Return a key as a string or an int.
+
+    Raises
+    ------
+    TypeError
+        If it is neither, or of another type than the key before it.
+    ValueError
+        If it is a whole number that int64 cannot hold.
+    """
+    key = raw_key.item() if isinstance(raw_key, np.generic) else raw_key
+    if type(key) not in (str, int) or (previous is not None and type(key) is not type(previous)):
+        after = "" if previous is None else f" after a {type(previous).__name__}"
+        raise TypeError(
+            f"`datasets` must have keys that are all strings or all whole numbers, got "
+            f"{raw_key!r}{after}.\nHint: convert them to strings, which label the results."
+        )
+    if isinstance(key, int) and not -(2**63) <= key < 2**63:
+        raise ValueError(
+            f"`datasets` must have keys that int64 can hold, or strings, got {key}.\n"
+            "Hint: convert all of them to strings."
+        )
+    checked: Key = key
+    return checked
+
+
+def _of_mapping(model: pm.Model, datasets: Mapping[Any, Any]) -> DataSets:
+    """Return the data sets of a mapping, whose values may be read from somewhere one by one."""
+    previous: Key | None = None
+    for key in datasets:  # A wrong key is an error before any value is read.
+        previous = check_key(key, previous)
+    smallest = min(datasets, default=None)
+    first = None if smallest is None else _value_or_error(datasets, smallest)
+    # Of a mapping that is no dict, reading a value may be slow, so that only one is checked here.
+    in_memory = isinstance(datasets, dict)
+    checked = datasets if in_memory or not datasets else {smallest: first}
+    for key, new_data in checked.items():
+        _check_new_data(new_data, "map keys to the data of each", f" for {key!r}")
+    pairs = ((key, _value_or_error(datasets, key)) for key in datasets)
+    containers = _named_containers(model, datasets.values() if in_memory else ())
+    return DataSets(pairs, len(datasets), first, containers)
+
+
+def _of_iterable(model: pm.Model, datasets: Iterable[Any]) -> DataSets:
+    """Return the data sets of an iterable, whose keys are their numbers."""
+    number = len(datasets) if isinstance(datasets, Sized) else None
+    in_memory = isinstance(datasets, list | tuple)
+    # An iterator would lose the item that is looked at.
+    is_repeatable = bool(number) and not isinstance(datasets, Iterator)
+    first = next(iter(datasets), None) if is_repeatable else None
+    if is_repeatable:
+        _check_new_data(first, "hold the data of each", " as the first")
+    containers = _named_containers(model, datasets if in_memory else ())
+    return DataSets(_numbered(datasets), number, first, containers)
+
+
+def _value_or_error(datasets: Mapping[Any, Any], key: Any) -> Any:
+    """Return the value of a key, or the exception that reading it raises."""
+    try:
+        return datasets[key]
+    except Exception as error:
+        return error
+
+
+def _numbered(datasets: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Yield the items of an iterable and their numbers, which errors of the iterable name."""
+    items = iter(datasets)
+    for number in itertools.count():
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except Exception as error:
+            error.add_note(
+                f"`datasets` raised this instead of item {number}.\n"
+                "Hint: with `out=`, the results of the items before it are kept, and the same call "
+                "goes on from there."
+            )
+            raise
+        if number == 0:
+            _check_new_data(item, "hold the data of each", " as the first")
+        yield number, item
+
+
+def _by_index(series: pd.Series[Any]) -> dict[Any, Any]:
+    """Return the data sets of a Series by its index."""
+    if not series.index.is_unique:
+        repeated = series.index[series.index.duplicated()][0]
+        raise ValueError(
+            f"`datasets` must have each key once, got {repeated!r} twice in the index.\n"
+            "Hint: reset the index, or make the keys unique."
+        )
+    return dict(zip(series.index.tolist(), series.tolist(), strict=True))
+
+
+def _named_containers(model: pm.Model, data_sets: Iterable[Any]) -> frozenset[str] | None:
+    """Return the containers that data sets in memory name together; None if one is no mapping."""
+    names: set[str] = set()
+    for new_data in data_sets:
+        if not isinstance(new_data, Mapping):
+            return None
+        names |= {model[name].name for name in new_data if is_container(model, name)}
+    return frozenset(names) or None
+
+
+def _check_new_data(value: Any, rule: str, which: str) -> None:
+    """Check that a value can be new data; an exception stands for data that could not be read."""
+    if isinstance(value, Exception | Mapping) or is_table(value):
+        return
+    hint = "pass {'first': {'x': values}}; for a table with a column of keys, `by=`."
+    if (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and (isinstance(value[1], Mapping) or is_table(value[1]))
+    ):
+        hint = "pass dict(datasets) if its items are pairs of keys and data."
+    elif callable(value):
+        hint = "data sets are mappings, {'x': values}, or tables: pass what the function returns."
+    raise TypeError(f"`datasets` must {rule}, got a {type(value).__name__}{which}.\nHint: {hint}")

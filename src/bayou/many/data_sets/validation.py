@@ -1,0 +1,102 @@
+"""Checks of each data set of a call: values for the same containers, and at least one row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytensor.graph.traversal import ancestors
+
+from bayou.batching.minibatch_model import no_rows
+from bayou.containers.data_change import plan_change
+from bayou.containers.variables.dims import dims_of
+from bayou.text import listed
+
+if TYPE_CHECKING:
+    import pymc as pm
+    from pytensor.compile.sharedvalue import SharedVariable
+
+    from bayou.containers.data_change import DataChange
+    from bayou.containers.variables.dims import ContainerArrays
+
+
+class DataSetReader:
+    """Reads and checks the data sets of a call, one after another.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model whose containers have new data.
+    containers : frozenset of str, optional
+        The containers that the data sets have values for together. By default, each must have
+        values for those of the first.
+    """
+
+    def __init__(self, model: pm.Model, containers: frozenset[str] | None = None) -> None:
+        self._model = model
+        self._containers = containers
+        self._is_first_the_rule = containers is None
+        self._observed = _observed_containers(model)
+
+    def read(self, new_data: Any) -> DataChange:
+        """Return what :func:`bayou.set_data` would put into the model.
+
+        Parameters
+        ----------
+        new_data : mapping, table or Exception
+            New data, or what reading them raised.
+
+        Raises
+        ------
+        Exception
+            That exception, or what :func:`bayou.set_data` raises.
+        ValueError
+            If the values are for other containers than those of other data sets, or no container of
+            what is observed has a row.
+        """
+        if isinstance(new_data, Exception):
+            raise new_data
+        data = plan_change(self._model, new_data, count_labels=True)
+        self._check_containers(data.names)
+        self._check_rows(data.arrays)
+        return data
+
+    def _check_containers(self, names: frozenset[str]) -> None:
+        if self._containers is None:
+            self._containers = names
+        missing, unexpected = sorted(self._containers - names), sorted(names - self._containers)
+        if missing:
+            raise ValueError(
+                f"`datasets` must have values for the same containers each, got one without "
+                f"{listed(missing)}, which others have.\n"
+                "Hint: add them; the model's own values belong to no data set."
+            )
+        if unexpected and self._is_first_the_rule:
+            raise ValueError(
+                f"`datasets` must have values for the same containers each, got one with "
+                f"{listed(unexpected)}, which the first does not have.\n"
+                "Hint: add them to all data sets, or to none."
+            )
+
+    def _check_rows(self, arrays: ContainerArrays) -> None:
+        """Check that something is observed: the posterior would be the prior otherwise."""
+        lengths = [
+            len(arrays.get(variable, variable.get_value(borrow=True)))
+            for variable in self._observed
+        ]
+        if lengths and not any(lengths):
+            raise no_rows(dims_of(self._model, self._observed[0])[0])
+
+
+def _observed_containers(model: pm.Model) -> list[SharedVariable]:
+    """Return the containers with axes at which variables are observed.
+
+    None if a variable is observed at something else: that has rows whatever the data sets have.
+    """
+    containers: dict[SharedVariable, None] = {}
+    for variable in model.observed_RVs:
+        feeding = set(ancestors([model.rvs_to_values[variable]]))
+        observed = [data for data in model.root.data_vars if data in feeding and data.type.ndim]
+        if not observed:
+            return []
+        containers |= dict.fromkeys(observed)
+    return list(containers)

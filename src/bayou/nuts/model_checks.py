@@ -1,0 +1,69 @@
+"""Checks of a model before NUTS: continuous free variables, and all rows in memory."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pytensor.graph.traversal import ancestors
+
+from bayou.batching.data_checks import check_imputed
+from bayou.containers.variables.source_variable import check_complete
+from bayou.models.inputs import depends_on_generator
+from bayou.models.total_size import minibatch_scales
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+
+def check_model(model: pm.Model) -> None:
+    """Check that NUTS can sample from a model.
+
+    Raises
+    ------
+    TypeError
+        If a free variable or an imputed missing value is discrete.
+    ValueError
+        If there is no free variable, the model computes with missing values, or not all of its rows
+        are in memory.
+    """
+    check_imputed(model)
+    _check_free_variables(model)
+    _check_rows(model)
+
+
+def _check_free_variables(model: pm.Model) -> None:
+    if not model.free_RVs:
+        raise ValueError(
+            "`model` must have a free variable to sample, got none.\n"
+            "Hint: give a prior to at least one variable that is not observed."
+        )
+    discrete = [variable.name for variable in model.free_RVs if "float" not in variable.dtype]
+    if discrete:
+        raise TypeError(
+            f"`model` must have continuous free variables only, got discrete {discrete}.\n"
+            "Hint: sum discrete variables out (pymc_extras.marginalize), or use pm.sample."
+        )
+
+
+def _check_rows(model: pm.Model) -> None:
+    """Check that all rows are in memory: NUTS would take the other rows for not observed."""
+    graphs = {
+        variable.name: (variable, model.rvs_to_values.get(variable, variable))
+        for variable in model.named_vars.values()
+    }
+    if depends_on_generator(*itertools.chain.from_iterable(graphs.values())):
+        generated = [name for name, graph in graphs.items() if depends_on_generator(*graph)]
+        raise ValueError(
+            f"`model` must hold all of its rows, got {generated}, fed by a generator.\n"
+            "Hint: use by.fit, or put the rows into a by.Data."
+        )
+    check_complete(ancestors([part for graph in graphs.values() for part in graph]))
+    for name, scale in minibatch_scales(model).items():
+        if not np.isclose(scale, 1):
+            raise ValueError(
+                f"`total_size` of {name!r} must be the number of its rows in memory, got "
+                f"{scale:g} times as many.\n"
+                "Hint: keep all rows in memory for NUTS, or use by.fit."
+            )

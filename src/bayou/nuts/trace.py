@@ -1,0 +1,119 @@
+"""nutpie's trace as NumPy arrays, and the attributes that results of a sampler have."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from bayou.nuts.settings import NutsSettings
+
+# nutpie's statistics of a draw -> their names in ArviZ.
+_ARVIZ_NAMES = {
+    "logp": "lp",
+    "energy": "energy",
+    "energy_error": "energy_error",
+    "max_energy_error": "max_energy_error",
+    "diverging": "diverging",
+    "depth": "tree_depth",
+    "maxdepth_reached": "reached_max_treedepth",
+    "n_steps": "n_steps",
+    "index_in_trajectory": "index_in_trajectory",
+    "step_size": "step_size",
+    "step_size_bar": "step_size_bar",
+    "mean_tree_accept": "acceptance_rate",
+}
+ALL_STATISTICS = tuple(_ARVIZ_NAMES.values())
+# Those that ArviZ's functions read, which every sampler of many data sets returns.
+STATISTICS = (
+    "lp",
+    "energy",
+    "diverging",
+    "tree_depth",
+    "reached_max_treedepth",
+    "n_steps",
+    "acceptance_rate",
+)
+
+
+class NutpieTrace(Protocol):
+    """The trace of nutpie's chains, as it is before nutpie makes an ArviZ object of it."""
+
+    def get_arrow_trace(self) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Return Arrow batches of draws, and of statistics, one each for a chain."""
+
+
+def read_trace(
+    trace: NutpieTrace, size: int, statistics: Iterable[str] = ALL_STATISTICS
+) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
+    """Read draws after tuning, and their statistics, from nutpie's Arrow batches.
+
+    Of an interrupted run, as many draws of each chain as all chains have finished.
+
+    Parameters
+    ----------
+    trace : NutpieTrace
+    size : int
+        The length of a flat draw.
+    statistics : iterable of str
+        Which statistics, by their names in ArviZ.
+
+    Returns
+    -------
+    draws : ndarray of float64, shape (chains, draws, size)
+    statistics : dict of str to ndarray, shape (chains, draws)
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a chain has no draw after tuning.
+    """
+    draw_batches, statistic_batches = (
+        [pa.record_batch(batch) for batch in batches] for batches in trace.get_arrow_trace()
+    )
+    # Tuning steps come first in each chain, and an interrupted chain may have no other.
+    num_tuned = [_to_numpy(batch["tuning"]).sum() for batch in statistic_batches]
+    num_draws = min(
+        len(batch) - tuned for batch, tuned in zip(statistic_batches, num_tuned, strict=True)
+    )
+    if num_draws == 0:
+        raise KeyboardInterrupt("Interrupted before each chain had a draw.")
+
+    def stack_chains(batches: list[Any], name: str, *shape: int) -> NDArray[Any]:
+        columns = [
+            batch[name].slice(tuned, num_draws)
+            for batch, tuned in zip(batches, num_tuned, strict=True)
+        ]
+        return np.stack(
+            [
+                _to_numpy(column.flatten() if shape else column).reshape(-1, *shape)
+                for column in columns
+            ]
+        )
+
+    wanted = set(statistics)
+    return stack_chains(draw_batches, "draws", size), {
+        arviz_name: stack_chains(statistic_batches, nutpie_name)
+        for nutpie_name, arviz_name in _ARVIZ_NAMES.items()
+        if arviz_name in wanted
+    }
+
+
+def sampler_attrs(settings: NutsSettings, library: str = "nutpie") -> dict[str, Any]:
+    """Return the attributes of results: the sampler, its version and the tuning steps."""
+    return {
+        "inference_library": library,
+        "inference_library_version": version(library),
+        "tuning_steps": settings.tune,
+    }
+
+
+def _to_numpy(column: Any) -> NDArray[Any]:
+    return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

@@ -1,0 +1,47 @@
+"""Chains that cannot start, or fail, say which variable is at fault."""
+
+import numpy as np
+import pymc as pm
+import pytest
+
+import bayou as by
+from bayou.nuts.chains import bind_data, explain_failure, start_error
+from bayou.nuts.compiled_density import CompiledDensity, compiled_density
+
+
+@pytest.fixture(scope="module")
+def model() -> pm.Model:
+    with pm.Model() as model:
+        y = by.Data("y", [0.0, 1.0])
+        pm.Normal("observed", pm.Normal("mu"), 1, observed=y)
+    return model
+
+
+@pytest.fixture(scope="module")
+def density(model: pm.Model) -> CompiledDensity:
+    return compiled_density(model)
+
+
+def test_data_are_bound_and_checked(model: pm.Model, density: CompiledDensity) -> None:
+    bound = bind_data(model, density, {model["y"]: np.zeros(5)})
+    assert bound.draw_layout.names == ("mu",)
+    assert bound.is_finite_at_start(0)
+    with pytest.raises(ValueError, match=r"where the chains start, got -inf from 'observed'\.\nH"):
+        bind_data(model, density, {model["y"]: np.array([np.inf])})
+
+
+def test_failures_are_explained_by_the_density(model: pm.Model, density: CompiledDensity) -> None:
+    failure = RuntimeError("no memory")
+    finite = bind_data(model, density)
+    assert explain_failure(failure, model, density, finite) is failure
+    arrays = {model["y"]: np.array([np.nan])}
+    explained = explain_failure(failure, model, density, density.bind(arrays), arrays)
+    assert isinstance(explained, ValueError)
+    assert "got nan from 'observed'" in str(explained)
+
+
+def test_a_finite_density_without_a_finite_gradient(
+    model: pm.Model, density: CompiledDensity
+) -> None:
+    error = start_error(model, density.start, None)
+    assert "got a gradient that is not finite" in str(error)

@@ -1,0 +1,56 @@
+"""nutpie's Arrow batches, read as arrays by chain and draw."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bayou.nuts.settings import NutsSettings
+from bayou.nuts.trace import ALL_STATISTICS, STATISTICS, read_trace, sampler_attrs
+
+# nutpie's names, of statistics that are enough here.
+NAMES = ("logp", "energy", "energy_error", "max_energy_error", "diverging", "depth")
+NAMES += ("maxdepth_reached", "n_steps", "index_in_trajectory", "step_size", "step_size_bar")
+NAMES += ("mean_tree_accept",)
+TUNE = 2
+
+
+def trace(lengths: list[int], size: int) -> Any:
+    """Return a trace of chains with so many steps, each draw filled with its number."""
+    draws, statistics = [], []
+    for steps in lengths:
+        flat = np.repeat(np.arange(float(steps)), size)
+        array = pa.FixedSizeListArray.from_arrays(pa.array(flat), size)
+        draws.append(pa.record_batch({"draws": array}))
+        numbers = {name: pa.array(np.arange(float(steps))) for name in NAMES}
+        statistics.append(pa.record_batch(numbers | {"tuning": pa.array(np.arange(steps) < TUNE)}))
+    return SimpleNamespace(get_arrow_trace=lambda: (draws, statistics))
+
+
+@given(st.lists(st.integers(TUNE + 1, 9), min_size=1, max_size=3), st.integers(1, 3))
+def test_draws_after_tuning_that_all_chains_have(lengths: list[int], size: int) -> None:
+    draws, statistics = read_trace(trace(lengths, size), size)
+    num_draws = min(lengths) - TUNE
+    assert draws.shape == (len(lengths), num_draws, size)
+    np.testing.assert_array_equal(draws[0, :, -1], np.arange(TUNE, TUNE + num_draws))
+    assert tuple(statistics) == ALL_STATISTICS
+    np.testing.assert_array_equal(statistics["acceptance_rate"], draws[..., 0])
+
+
+def test_statistics_may_be_chosen() -> None:
+    _, statistics = read_trace(trace([5], 1), 1, STATISTICS)
+    assert set(statistics) == set(STATISTICS)
+
+
+def test_interrupted_before_a_draw() -> None:
+    with pytest.raises(KeyboardInterrupt, match="before each chain had a draw"):
+        read_trace(trace([5, 2], 1), 1)
+
+
+def test_attributes_name_the_sampler() -> None:
+    attrs = sampler_attrs(NutsSettings(tune=30))
+    assert (attrs["inference_library"], attrs["tuning_steps"]) == ("nutpie", 30)
