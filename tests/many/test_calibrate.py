@@ -57,8 +57,14 @@ def test_whole_numbers_are_observed_at_containers_of_floats() -> None:
     with pm.Model():
         y = by.Data("y", [0.0, 1.0, 1.0])
         pm.Bernoulli("observed", logit_p=pm.Normal("level"), observed=y)
-        result = by.calibrate(n=20, **QUICK)
+        result = by.calibrate(num_datasets=20, **QUICK)
     assert result.pit["level"].shape == (20,)
+
+
+def test_the_earlier_name_of_the_number_works(model: pm.Model) -> None:
+    with pytest.warns(FutureWarning, match="`n` of by.calibrate is now called `num_datasets`"):
+        result = by.calibrate(model, n=20, **QUICK)
+    assert result.pit.identical(by.calibrate(model, num_datasets=20, **QUICK).pit)
 
 
 def test_plot(model: pm.Model) -> None:
@@ -165,7 +171,13 @@ def test_a_folder_of_another_simulator_is_refused(model: pm.Model, tmp_path: Pat
 
 
 WRONG = {
-    "few": (normal, {"n": 5}, ValueError, "`n` must be a whole number of at least 20"),
+    "few": (
+        normal,
+        {"num_datasets": 5},
+        ValueError,
+        "`num_datasets` must be a whole number of at least 20",
+    ),
+    "both numbers": (normal, {"n": 20}, TypeError, "`num_datasets` must come without `n`"),
     "method": (normal, {"method": "magic"}, ValueError, "`method` must be 'nuts' or one of"),
     "chains of a fit": (
         normal,
@@ -178,7 +190,7 @@ WRONG = {
         with_potential,
         {},
         TypeError,
-        "`model` must be drawn from by its variables alone, got the potential 'pull'",
+        "`model` must be drawn from by its variables only, got the potential 'pull'",
     ),
     "nothing observed": (unobserved, {}, ValueError, "must observe something"),
     "an array": (lambda: observed_at(lambda y: [0.0]), {}, TypeError, "got 'observed' observed at"),
@@ -192,4 +204,4 @@ WRONG = {
 def test_refusals(case: str) -> None:
     make, settings, error, text = WRONG[case]
     with pytest.raises(error, match=text):
-        by.calibrate(make(), **{"n": 20} | settings)
+        by.calibrate(make(), **{"num_datasets": 20} | settings)

@@ -79,7 +79,7 @@ def test_out_goes_on(model: pm.Model, tmp_path: Path) -> None:
 def test_refusals(model: pm.Model) -> None:
     with pytest.raises(ValueError, match="`draws` must be a whole number of at least 100"):
         fit_many(DATA, model, draws=10)
-    with pytest.raises(ValueError, match="`random_seed` must be a whole number"):
+    with pytest.raises(ValueError, match="`random_seed` must be None, a whole number"):
         fit_many(DATA, model, random_seed=-1)
     with pytest.raises(ValueError, match=r"2 data sets failed, 'one' with:\n.*`method`"):
         fit_many(DATA, model, method="guess")

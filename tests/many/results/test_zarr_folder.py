@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 import bayou as by
+from bayou.errors import WorkerDiedError
 from bayou.many import sample_many as sample_many_module
 from bayou.many.results.outcome import Failure
 from tests.shops import data_sets, sample_many, shop_model
@@ -51,7 +52,7 @@ def test_what_workers_died_of_runs_again(
 
     def dying(*args: Any, **options: Any) -> Iterator[Any]:
         for outcome in real(*args, **options):
-            died = replace(outcome, failure=Failure.of(by.WorkerDiedError("3 workers died of it")))
+            died = replace(outcome, failure=Failure.of(WorkerDiedError("3 workers died of it")))
             yield died if outcome.key == "two" else outcome
 
     with monkeypatch.context() as patch:
