@@ -2,7 +2,7 @@
 
 from importlib.metadata import version as _version
 
-from bayou.batching.minibatch_model import batched
+from bayou.batching.batched import batched
 from bayou.cluster.ray import Ray
 from bayou.containers.data import Data
 from bayou.containers.minibatch import Minibatch, align_minibatches

@@ -42,7 +42,7 @@ MODULES = {
     "bayou.feeding.window": "bayou.feeding.window_reader",
     "bayou.inference.approximation": "bayou.fitting.guides.approximation",
     "bayou.inference.batch_dim": "bayou.batching.row_dim",
-    "bayou.inference.batched": "bayou.batching.minibatch_model",
+    "bayou.inference.batched": "bayou.batching.batched",
     "bayou.inference.calibrate": "bayou.many.calibrate",
     "bayou.inference.checkpoint": "bayou.fitting.stochastic.checkpoint",
     "bayou.inference.checks": "bayou.batching.data_checks",

@@ -10,7 +10,7 @@ import pymc as pm
 import pytest
 
 import bayou as by
-from bayou.batching import minibatch_model as batched
+from bayou.batching import batched
 from bayou.batching.data_checks import check_imputed
 from bayou.fitting import fit
 from bayou.nuts import sample as nuts

@@ -10,8 +10,8 @@ import pytest
 from pymc.exceptions import ImputationWarning
 
 import bayou as by
-from bayou.batching.minibatch_model import batched_program, program_of_rows
-from bayou.batching.row_dim import rows_of
+from bayou.batching.batched import batched_program, program_of_rows
+from bayou.batching.row_dim import find_rows
 from bayou.density.build import compile_program
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def without_dims() -> pm.Model:
 
 
 @pytest.mark.parametrize("build", [ordinary, without_dims])
-def test_all_rows_of_another_number_compile_nothing(build: Callable[[], pm.Model]) -> None:
+def test_all_find_rows_another_number_compile_nothing(build: Callable[[], pm.Model]) -> None:
     model = build()
     fit_all(model)
     found = program_of_rows(model)
@@ -182,7 +182,7 @@ def test_batches_of_one_row_are_not_all_rows() -> None:
 
 
 @pytest.mark.parametrize("options", [{"method": "fullrank_advi"}, {"n": 4000}])
-def test_steps_on_all_rows_of_another_number_compile_nothing(options: dict[str, Any]) -> None:
+def test_steps_on_all_find_rows_another_number_compile_nothing(options: dict[str, Any]) -> None:
     model = ordinary()
     fit_all(model, **options)
     found = program_of_rows(model)
@@ -252,10 +252,10 @@ def test_of_several_dims_one_is_named() -> None:
         pm.Normal("y", mu, 1, observed=by.Data("a", Y, dims="row"))
         pm.Normal("z", mu, 1, observed=by.Data("b", Y[:30], dims="item"))
     with pytest.raises(ValueError, match=r"one of \['item', 'row'\], got none"):
-        rows_of(model)
+        find_rows(model)
     with pytest.raises(ValueError, match=r"one of \['item', 'row'\], got 'day'"):
-        rows_of(model, "day")
-    assert rows_of(model, "item").num_rows == 30
+        find_rows(model, "day")
+    assert find_rows(model, "item").num_rows == 30
 
 
 def test_rows_without_a_dim() -> None:
@@ -271,7 +271,7 @@ def test_containers_of_other_lengths() -> None:
         pm.Normal("y", pm.Normal("mu") + a, 1, observed=by.Data("b", Y, dims="row"))
         a.set_value(Y[:10])
     with pytest.raises(ValueError, match=r"one number of rows, got {'a': 10, 'b': 600}"):
-        rows_of(model)
+        find_rows(model)
 
 
 def test_a_wrong_total_size() -> None:

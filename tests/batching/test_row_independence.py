@@ -191,57 +191,57 @@ def zero_sum() -> None:
     pm.Normal("y", pm.ZeroSumNormal("effect", dims="row"), 1, observed=z)
 
 
-@refused("'y' gives 100% of the rows another density in a batch than among all rows: by a cumul")
+@refused("'y' gives 100% of the rows another density in a batch than among all rows, because of")
 def cumulative_sum() -> None:
     pm.Normal("y", pm.Normal("slope") * pt.cumsum(rows("z", Z)), 1, observed=rows("w", Z))
 
 
-@refused("by a sum, mean or other reduction over rows")
+@refused("because of a sum, mean or other reduction over rows")
 def centred_in_the_model() -> None:
     z = rows("z", Z)
     pm.Normal("y", pm.Normal("slope") * (z - z.mean()), 1, observed=rows("w", Z))
 
 
-@refused("by a sum, mean or other reduction over rows")
+@refused("because of a sum, mean or other reduction over rows")
 def scaled_in_the_model() -> None:
     z = rows("z", Z)
     pm.Normal("y", pm.Normal("slope") * z / z.std(), 1, observed=rows("w", Z))
 
 
-@refused("by a softmax")
+@refused("because of a softmax")
 def softmax_over_rows() -> None:
     mean = pm.math.softmax(pm.Normal("slope") * rows("z", Z), axis=0)
     pm.Normal("y", mean, 0.001, observed=rows("w", Z))
 
 
-@refused("by a sort")
+@refused("because of a sort")
 def ranks() -> None:
     ranks = pt.argsort(pt.argsort(rows("z", Z)))
     pm.Normal("y", pm.Normal("slope") * ranks, 1, observed=rows("w", Z))
 
 
-@refused("by a shift of rows")
+@refused("because of a shift of rows")
 def lag() -> None:
     z = rows("z", Z)
     lagged = pt.concatenate([z[:1], z[:-1]])
     pm.Normal("y", pm.Normal("slope") * lagged, 1, observed=rows("w", Z))
 
 
-@refused("by a sum, mean or other reduction over rows")
+@refused("because of a sum, mean or other reduction over rows")
 def scaled_by_a_largest_value_that_many_rows_have() -> None:
     speed = np.where(np.arange(NUM_ROWS) % 10 == 0, 23.0, 12.0)
     x = rows("x", speed)
     pm.Normal("y", pm.Normal("slope") * x / x.max(), 1, observed=rows("w", Z))
 
 
-@refused("by a sum, mean or other reduction over rows")
+@refused("because of a sum, mean or other reduction over rows")
 def centred_where_the_outcome_is_large() -> None:
     x = rows("x", Z)
     mean = pm.Normal("a", 1.6e9, 1e6) + pm.Normal("slope", 0, 1e5) * (x - x.mean())
     pm.Normal("y", mean, pm.HalfNormal("spread", 1e4), observed=rows("w", 1.6e9 + 1e4 * Z))
 
 
-@refused("by a sum, mean or other reduction over rows")
+@refused("because of a sum, mean or other reduction over rows")
 def centred_away_from_the_start() -> None:
     x, a = rows("x", Z), pm.Normal("a", 50, 10, initval=0.0)
     pm.Normal("y", a + pt.maximum(a - 10, 0) * (x - x.mean()), 1, observed=rows("w", Z))
@@ -261,25 +261,25 @@ def potential_that_mixes_rows() -> None:
     pm.Normal("y", mu, 1, observed=rows("w", Z))
 
 
-@refused("an index in 'y' points at other rows")
+@refused("'y' takes other rows by their number")
 def neighbours() -> None:
     z, neighbour = rows("z", Z), rows("neighbour", np.roll(np.arange(NUM_ROWS), 1))
     pm.Normal("y", pm.Normal("slope") * z[neighbour], 1, observed=rows("w", Z))
 
 
-@refused("by an index into the rows")
+@refused("because of an index into the rows")
 def first_row_for_all() -> None:
     z, first = rows("z", Z), rows("first", np.zeros(NUM_ROWS, dtype=int))
     pm.Normal("y", pm.Normal("slope") * z[first], 1, observed=rows("w", Z))
 
 
-@refused("the density of 'mu' depends on which rows are there")
+@refused("the density of 'mu' depends on which rows are in the batch")
 def prior_from_rows() -> None:
     z = rows("z", Z)
     pm.Normal("y", pm.Normal("mu", 0, 10 * z.std()), 1, observed=z)
 
 
-@refused("the density of 'total' depends on which rows are there")
+@refused("the density of 'total' depends on which rows are in the batch")
 def outcome_of_all_rows() -> None:
     mu, z = pm.Normal("mu"), rows("z", Z)
     pm.Normal("y", mu, 1, observed=z)
@@ -330,7 +330,7 @@ def test_minibatches_by_hand_are_checked() -> None:
         z = by.Minibatch(Z, 32)
         mean = pm.Normal("slope") * (z - z.mean())
         pm.Normal("y", mean, 1, observed=by.Minibatch(Z, 32), total_size=NUM_ROWS)
-    with pytest.raises(ValueError, match="by a sum, mean or other reduction over rows"):
+    with pytest.raises(ValueError, match="because of a sum, mean or other reduction over rows"):
         by.fit(model=model)
 
 

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import bayou as by
-from bayou.batching.minibatch_model import program_of_rows
+from bayou.batching.batched import program_of_rows
 from bayou.many.data_sets.pending import seed_of
 
 

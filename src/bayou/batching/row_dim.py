@@ -1,4 +1,4 @@
-"""What of a model has a row for each entry of a dim: containers, observed and latent variables."""
+"""The rows of a model: which containers and variables have an axis that can be cut into batches."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pytensor.graph.traversal import ancestors
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.source_variable import window_of
 from bayou.models.inputs import is_fed, uncast
+from bayou.models.missing_values import imputed_names
 from bayou.models.rewrite import model_graphs
 from bayou.models.total_size import has_total_size, scale_for_shape
 
@@ -21,119 +22,158 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pymc as pm
+    from pytensor.graph.basic import Variable
+
+type RowStorage = tuple[SharedVariable, int]
+"""A container, and the axis that its rows are along."""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What has a row for each entry of the batched dim.
+class ModelRows:
+    """The parts of a model that have an entry for each row.
 
     Attributes
     ----------
     dim : str
-        The dim; empty where the rows have none.
-    storages : dict of variable to (SharedVariable, int)
-        What is replaced, each with the container that holds its rows, and the axis that they are
-        along.
+        The dim of the rows; empty if they have none.
+    storages : mapping of Variable to (SharedVariable, int)
+        The variables that a batch replaces, each with the container of its rows and their axis.
     observed : tuple of str
-        The observed variables whose first axis the dim is.
+        The observed variables whose first axis is that of the rows.
     latent : tuple of str
-        The free variables whose first axis the dim is.
+        The free variables whose first axis is that of the rows.
     """
 
     dim: str
-    storages: Mapping[Any, tuple[SharedVariable, int]]
+    storages: Mapping[Variable, RowStorage]
     observed: tuple[str, ...]
     latent: tuple[str, ...]
 
     @property
     def num_rows(self) -> int:
-        """How many there are now."""
-        return min(_length(*storage) for storage in self.storages.values())
+        """The number of rows now."""
+        return min(_num_rows(*storage) for storage in self.storages.values())
 
     @property
-    def is_fixed(self) -> bool:
-        """Whether a model in batches is made for this number of rows."""
-        windows = any(window_of(storage) is not None for storage, _ in self.storages.values())
-        return windows or bool(self.latent)
+    def has_fixed_number(self) -> bool:
+        """Whether a model in batches of these rows is built for their number."""
+        has_windows = any(window_of(storage) is not None for storage, _ in self.storages.values())
+        return has_windows or bool(self.latent)
 
 
-def rows_of(model: pm.Model, batch_dim: str | None = None) -> Rows:
-    """Find what has a row for each entry of the batched dim.
+def find_rows(model: pm.Model, batch_dim: str | None = None) -> ModelRows:
+    """Return the parts of a model that have an entry for each row of a dim.
 
     Parameters
     ----------
     model : pymc.Model
         A model that is written with all of its data.
     batch_dim : str, optional
-        The dim; by default the first one of what is observed.
+        The dim of the rows; by default the first dim of what is observed.
 
     Returns
     -------
-    Rows
+    ModelRows
 
     Raises
     ------
     ValueError
-        If there is no such dim, or more than one, or what has it differs in the number of rows.
+        If the model has minibatches already, missing values are imputed, there is no such dim or
+        there are several, or containers with the dim have different numbers of rows.
     """
-    if holds_batches(model):
+    if holds_minibatches(model):
         raise ValueError(
             "`batch_size` must be left out where the model holds minibatches or generators itself."
-            "\nHint: write the model with by.Data."
+            "\nHint: write the model with by.Data, and by.fit draws the batches."
         )
-    _refuse_imputed(model)
-    leading = {variable.name: _leading_dim(model, variable) for variable in model.observed_RVs}
-    leading |= {
+    _check_nothing_imputed(model)
+    first_dims = {variable.name: _first_dim(model, variable) for variable in model.observed_RVs}
+    first_dims |= {
         potential.name: dims_of(model, potential)[0]
         for potential in model.potentials
         if potential.ndim
     }
-    dim = _dim(model, leading, batch_dim)
-    observed = [variable for variable in model.observed_RVs if leading[variable.name] == dim]
-    storages = {
+    dim = _choose_dim(first_dims, batch_dim)
+    observed = [variable for variable in model.observed_RVs if first_dims[variable.name] == dim]
+    of_containers = {
         variable: (variable, dims_of(model, variable).index(dim))
         for variable in model.data_vars
         if dim in dims_of(model, variable)
     }
-    storages = _observed_storages(model, observed) | storages
-    lengths = {storage.name: _length(storage, axis) for storage, axis in storages.values()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(
-            f"Containers that share the dim {dim!r} must have one number of rows, got "
-            f"{dict(sorted(lengths.items()))}.\n"
-            "Hint: change them together, by.set_data({...})."
-        )
+    # A container wins over the array of an observed variable, since it says which axis the dim is.
+    storages = _observed_storages(model, observed) | of_containers
+    _check_same_number(dim, storages)
     latent = [
         variable.name for variable in model.free_RVs if dims_of(model, variable)[:1] == (dim,)
     ]
-    names = tuple(variable.name for variable in observed)
-    return Rows(dim, storages, names, tuple(latent))
+    return ModelRows(dim, storages, tuple(variable.name for variable in observed), tuple(latent))
 
 
-def rows_by_length(model: pm.Model) -> Rows | None:
-    """Take what is as long as all that is observed for rows; None where lengths do not tell.
+def guess_rows(model: pm.Model) -> ModelRows | None:
+    """Take all containers that are as long as what is observed for containers of rows.
 
-    It is a guess, for use where the likelihood is then checked.
+    This is for models without dims. The likelihood must be checked afterwards.
+
+    Returns
+    -------
+    ModelRows or None
+        None if observed variables are not in containers, or of several lengths.
     """
     values = [uncast(model.rvs_to_values[variable]) for variable in model.observed_RVs]
-    held = [value for value in values if value.ndim and isinstance(value, SharedVariable)]
-    lengths = {_length(value, 0) for value in held}
-    if len(held) < len(values) or len(lengths) != 1:
+    shared = [value for value in values if value.ndim and isinstance(value, SharedVariable)]
+    lengths = {_num_rows(value, 0) for value in shared}
+    if len(shared) < len(values) or len(lengths) != 1:
         return None
     [num_rows] = lengths
     storages = {
         variable: (variable, 0)
-        for variable in (*model.data_vars, *held)
-        if variable.ndim and _length(variable, 0) == num_rows
+        for variable in (*model.data_vars, *shared)
+        if variable.ndim and _num_rows(variable, 0) == num_rows
     }
-    return Rows("", storages, tuple(variable.name for variable in model.observed_RVs), ())
+    return ModelRows("", storages, tuple(variable.name for variable in model.observed_RVs), ())
 
 
-def _observed_storages(
-    model: pm.Model, observed: Sequence[Any]
-) -> dict[Any, tuple[SharedVariable, int]]:
-    """Return what holds the rows of observed variables; an array is put into a container."""
-    storages: dict[Any, tuple[SharedVariable, int]] = {}
+def holds_minibatches(model: pm.Model) -> bool:
+    """Return whether a model is written with minibatches or generators of bayou."""
+    return any(map(is_fed, ancestors(model_graphs(model))))
+
+
+def check_total_sizes(model: pm.Model, rows: ModelRows) -> None:
+    """Check that a total_size which the user wrote is the number of rows.
+
+    Raises
+    ------
+    ValueError
+        If it is another number: names the variable.
+    """
+    num_rows = rows.num_rows
+    for variable in model.observed_RVs:
+        if variable.name not in rows.observed or not has_total_size(variable):
+            continue
+        value = model.rvs_to_values[variable]
+        storage, axis = rows.storages[uncast(value)]
+        num_in_memory = storage.get_value(borrow=True).shape[axis]
+        # PyMC keeps the total_size as the factor of the density.
+        total_size = scale_for_shape(variable, value.shape) * num_in_memory
+        if not np.isclose(total_size, num_rows, rtol=1e-9):
+            raise ValueError(
+                f"`total_size` of {variable.name!r} must be the number of its rows, {num_rows}, "
+                f"got {total_size:.0f}.\nHint: leave it out; bayou counts the rows."
+            )
+
+
+def no_rows_error(dim: str | None) -> ValueError:
+    """Return the error for data without rows along a dim, or along their first axis for None."""
+    along = repr(dim) if dim else "their first axis"
+    return ValueError(
+        f"The data must have at least one row, got none along {along}.\n"
+        "Hint: check the filter that left nothing."
+    )
+
+
+def _observed_storages(model: pm.Model, observed: Sequence[Any]) -> dict[Variable, RowStorage]:
+    """Return the containers of observed values; an array that is no container is put into one."""
+    storages: dict[Variable, RowStorage] = {}
     for variable in observed:
         value = uncast(model.rvs_to_values[variable])
         if isinstance(value, Constant):
@@ -143,20 +183,29 @@ def _observed_storages(
     return storages
 
 
-def _refuse_imputed(model: pm.Model) -> None:
-    """Refuse missing values that are variables of the model, under the names that PyMC gives."""
-    free = {variable.name for variable in model.free_RVs}
-    for variable in model.observed_RVs:
-        name = variable.name.removesuffix("_observed")
-        if name != variable.name and f"{name}_unobserved" in free:
-            raise ValueError(
-                f"`batch_size` must be left out where missing values are imputed, got {name!r}.\n"
-                'Hint: leave such rows out, by.Data(..., missing="drop").'
-            )
+def _check_same_number(dim: str, storages: Mapping[Variable, RowStorage]) -> None:
+    numbers = {storage.name: _num_rows(storage, axis) for storage, axis in storages.values()}
+    if len(set(numbers.values())) > 1:
+        raise ValueError(
+            f"Containers that share the dim {dim!r} must have one number of rows, got "
+            f"{dict(sorted(numbers.items()))}.\n"
+            "Hint: change them in one call, by.set_data({...})."
+        )
 
 
-def _dim(model: pm.Model, leading: Mapping[str, str | None], batch_dim: str | None) -> str:
-    known = {dim for dim in leading.values() if dim is not None}
+def _check_nothing_imputed(model: pm.Model) -> None:
+    observed = (variable.name.removesuffix("_observed") for variable in model.observed_RVs)
+    imputed = sorted(imputed_names(model).intersection(observed))
+    if imputed:
+        raise ValueError(
+            f"`batch_size` must be left out where missing values are imputed, got {imputed[0]!r}.\n"
+            'Hint: leave rows with missing values out, by.Data(..., missing="drop").'
+        )
+
+
+def _choose_dim(first_dims: Mapping[str, str | None], batch_dim: str | None) -> str:
+    """Return the dim of the rows, by the first dim of each observed variable and potential."""
+    known = {dim for dim in first_dims.values() if dim is not None}
     if batch_dim is None and len(known) == 1:
         return known.pop()
     if batch_dim is not None and batch_dim in known:
@@ -164,17 +213,19 @@ def _dim(model: pm.Model, leading: Mapping[str, str | None], batch_dim: str | No
     if not known:
         raise ValueError(
             "`batch_size` must be of rows that have a dim, got no first dim of what is observed, "
-            f"{sorted(leading)}.\n"
-            'Hint: name the rows: by.Data("y", values, dims="row"), and so all that has a row each.'
+            f"{sorted(first_dims)}.\n"
+            'Hint: name the dim of the rows, by.Data("y", values, dims="row"), in each container '
+            "that has a row for each observation."
         )
     got = "none" if batch_dim is None else repr(batch_dim)
     raise ValueError(
         f"`batch_dim` must be the first dim of what is observed, one of {sorted(known)}, got {got}."
-        "\nHint: the rows of that dim are drawn in batches, the others are taken whole."
+        "\nHint: batches are drawn along that dim; data without it are used as a whole in each "
+        "batch."
     )
 
 
-def _leading_dim(model: pm.Model, variable: Any) -> str | None:
+def _first_dim(model: pm.Model, variable: Any) -> str | None:
     """Return the first dim of an observed variable, or of the container that it is observed at."""
     value = uncast(model.rvs_to_values[variable])
     for named in (variable, value):
@@ -184,29 +235,9 @@ def _leading_dim(model: pm.Model, variable: Any) -> str | None:
     return None
 
 
-def _length(storage: SharedVariable, axis: int) -> int:
-    resident = window_of(storage)
+def _num_rows(storage: SharedVariable, axis: int) -> int:
+    window = window_of(storage)
+    if window is not None:
+        return window.num_rows
     length: int = storage.get_value(borrow=True).shape[axis]
-    return length if resident is None else resident.num_rows
-
-
-def check_total_sizes(model: pm.Model, rows: Rows) -> None:
-    """Refuse a total_size that the rows contradict."""
-    num_rows = rows.num_rows
-    for variable in model.observed_RVs:
-        if variable.name not in rows.observed or not has_total_size(variable):
-            continue
-        value = model.rvs_to_values[variable]
-        storage, axis = rows.storages[uncast(value)]
-        held = storage.get_value(borrow=True).shape[axis]
-        total = scale_for_shape(variable, value.shape) * held
-        if not np.isclose(total, num_rows, rtol=1e-9):
-            raise ValueError(
-                f"`total_size` of {variable.name!r} must be the number of its rows, {num_rows}, "
-                f"got {total:.0f}.\nHint: leave it out; the rows are counted."
-            )
-
-
-def holds_batches(model: pm.Model) -> bool:
-    """Tell whether a model holds minibatches or generators itself."""
-    return any(map(is_fed, ancestors(model_graphs(model))))
+    return length

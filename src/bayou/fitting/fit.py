@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayou.arguments import seed_number
+from bayou.batching.batched import batched_program, program_of_rows
 from bayou.batching.data_checks import check_imputed, check_integers, check_rows
-from bayou.batching.minibatch_model import batched_program, program_of_rows
-from bayou.batching.row_dim import holds_batches
+from bayou.batching.row_dim import holds_minibatches
 from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import resolve_cluster
 from bayou.density.build import compile_program
@@ -274,7 +274,7 @@ def _program(model: pm.Model, options: FitOptions) -> tuple[pm.Model, Program]:
         return batched_program(
             model, options.batch_size, options.batch_dim, validate=options.validate
         )
-    if holds_batches(model):
+    if holds_minibatches(model):
         program = compile_program(model)
         check_likelihood(model, program, validate=options.validate)
         return model, program

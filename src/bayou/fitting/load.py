@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bayou.batching.minibatch_model import batched_program
+from bayou.batching.batched import batched_program
 from bayou.containers.variables.dims import dims_of
 from bayou.density.build import compile_program
 from bayou.fitting.fit_result import Fit

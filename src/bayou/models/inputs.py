@@ -222,19 +222,16 @@ def _is_length(variable: Variable) -> bool:
 
 def takes_rows(term: Variable) -> bool:
     """Return whether a variable depends on rows that are fed, and not only on their shapes."""
-    return any(_varies(variable) for variable in walk([term], value_inputs))
+
+    def inputs_of(variable: Variable) -> list[Variable]:
+        return [] if is_minibatch(variable) else value_inputs(variable)
+
+    return any(_varies(variable) for variable in walk([term], inputs_of))
 
 
 def value_inputs(variable: Variable) -> list[Variable]:
-    """Return what a variable is computed from, for a walk.
-
-    Nothing for what is no more than a length, and for what feeds the graph.
-    """
-    if (
-        variable.owner is None
-        or is_minibatch(variable)
-        or isinstance(variable.owner.op, Shape | Shape_i | NumRows)
-    ):
+    """Return the inputs of a variable, none if it is no more than a length; for walks."""
+    if variable.owner is None or isinstance(variable.owner.op, Shape | Shape_i | NumRows):
         return []
     return list(variable.owner.inputs)
 

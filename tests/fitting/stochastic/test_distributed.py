@@ -21,7 +21,7 @@ from jax.errors import JaxRuntimeError
 from pyarrow import parquet
 
 import bayou as by
-from bayou.batching.minibatch_model import batched_program
+from bayou.batching.batched import batched_program
 from bayou.cluster.jax_processes import AXIS, Team
 from bayou.cluster.ray import Ray
 from bayou.containers.variables import resident_rows as resident

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytensor.graph.traversal import ancestors
 
-from bayou.batching.minibatch_model import no_rows
+from bayou.batching.row_dim import no_rows_error
 from bayou.containers.data_change import plan_change
 from bayou.containers.variables.dims import dims_of
 from bayou.text import listed
@@ -84,7 +84,7 @@ class DataSetReader:
             for variable in self._observed
         ]
         if lengths and not any(lengths):
-            raise no_rows(dims_of(self._model, self._observed[0])[0])
+            raise no_rows_error(dims_of(self._model, self._observed[0])[0])
 
 
 def _observed_containers(model: pm.Model) -> list[SharedVariable]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from bayou.batching.minibatch_model import program_of_rows
+from bayou.batching.batched import program_of_rows
 from bayou.feeding.row_padding import pad_rows
 from bayou.models.inputs import sampling_of, storage_of
 

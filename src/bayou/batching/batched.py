@@ -1,0 +1,228 @@
+"""Models in minibatches: for PyMC's own tools, and as programs for fits."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayou.arguments import seed_number, whole_number
+from bayou.batching.data_checks import check_imputed
+from bayou.batching.minibatch_model import add_names, build_minibatch_model
+from bayou.batching.row_dim import (
+    check_total_sizes,
+    find_rows,
+    guess_rows,
+    holds_minibatches,
+    no_rows_error,
+)
+from bayou.batching.row_independence import (
+    check_row_independence,
+    rows_are_independent,
+    warn_unchecked,
+)
+from bayou.density.build import compile_program
+from bayou.models.context import model_of
+from bayou.models.rewrite import same_structure, structure_of
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+    from bayou.arguments import RandomSeed
+    from bayou.batching.minibatch_model import MinibatchModel
+    from bayou.batching.row_dim import ModelRows
+    from bayou.density.program import Program
+
+DEFAULT_SEED = 42
+# The batch size in a program that is fed all rows at once: no batch is ever drawn from it.
+UNUSED_SIZE = 1
+
+
+def batched(
+    model: pm.Model | None = None,
+    *,
+    batch_size: int,
+    batch_dim: str | None = None,
+    random_seed: RandomSeed | None = DEFAULT_SEED,
+    validate: bool = True,
+) -> pm.Model:
+    """Return a model in minibatches of the rows of a model that is written with all of its data.
+
+    Each container with the batched dim is replaced by random rows of it, the same rows in all of
+    them. What is observed there is scaled to all rows, and so is a potential with a value for each
+    row. :func:`bayou.fit` does this by itself if it gets a `batch_size`; this function is for
+    PyMC's own tools, such as :func:`pymc.fit`.
+
+    Parameters
+    ----------
+    model : pymc.Model, optional
+        The model, which stays as it is; by default the model of the context. New data that
+        :func:`bayou.set_data` writes into it are those of the model in minibatches too.
+    batch_size : int
+        Rows of a batch.
+    batch_dim : str, optional
+        The dim of the rows; by default the first dim of what is observed.
+    random_seed : int, sequence of int, numpy.random.Generator, RandomState or None, default 42
+        Decides the rows of each batch. None takes another seed each time.
+    validate : bool, default True
+        Whether to check that the log-likelihood of a row is the same whatever rows it shares a
+        batch with. Without this check, a model in which it is not is fitted to a wrong posterior.
+
+    Returns
+    -------
+    pymc.Model
+        With the same free variables. Each evaluation of its density is of the next batch.
+
+    Raises
+    ------
+    TypeError
+        If there is no model, or missing values of whole numbers are imputed.
+    ValueError
+        If the dim is not known, if containers have different numbers of rows or a total_size that
+        is not their number, or if the likelihood is not a product over rows: names the variable
+        and the reason.
+
+    Warns
+    -----
+    UserWarning
+        If ``validate`` is False.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     x = by.Data("x", np.arange(1000.0), dims="row")
+    ...     slope = pm.Normal("slope")
+    ...     observed = pm.Normal("y", slope * x, 1, observed=np.arange(1000.0), dims="row")
+    >>> by.batched(model, batch_size=10)["y"].shape.eval()
+    array([10])
+    """
+    model = model_of(model)
+    size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
+    seed = _fresh_seed() if random_seed is None else seed_number(random_seed)
+    assert seed is not None
+    check_imputed(model)
+    rows = find_rows(model, batch_dim)
+    check_total_sizes(model, rows)
+    minibatch_model = build_minibatch_model(model, rows, size, seed, latent_inputs=False)
+    if validate:
+        program = compile_program(minibatch_model.model)
+        check_row_independence(minibatch_model.model, program, hint=minibatch_model.hint)
+    else:
+        warn_unchecked()
+    return add_names(model, minibatch_model)
+
+
+def batched_program(
+    model: pm.Model, batch_size: int, batch_dim: str | None, *, validate: bool
+) -> tuple[pm.Model, Program]:
+    """Return a model that is written with all of its data in minibatches, and its program.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model as it is written.
+    batch_size : int
+        Rows of a batch.
+    batch_dim : str or None
+        The dim of the rows; None for the first dim of what is observed.
+    validate : bool
+        False to warn that the likelihood is not checked.
+
+    Raises
+    ------
+    ValueError
+        If there is no such dim, or the likelihood is not a product over rows.
+    """
+    size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
+    rows = find_rows(model, batch_dim)
+    _check_some_rows(rows)
+    check_total_sizes(model, rows)
+    minibatch_model = _cached_model(model, rows, size, DEFAULT_SEED)
+    program = compile_program(
+        minibatch_model.model,
+        written=model,
+        batching=(size, rows.dim),
+        latent=minibatch_model.latent,
+    )
+    if validate:
+        check_row_independence(minibatch_model.model, program, hint=minibatch_model.hint)
+    else:
+        warn_unchecked()
+    return minibatch_model.model, program
+
+
+def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
+    """Return a model as a program of rows that is fed all of them, and the model it is of.
+
+    Such a program goes through the rows in blocks, and other numbers of rows compile nothing.
+
+    Returns
+    -------
+    tuple of pymc.Model and Program, or None
+        None if the likelihood is not known to be a product over rows.
+    """
+    rows = _known_or_guessed_rows(model)
+    if rows is None or rows.has_fixed_number or holds_minibatches(model):
+        return None
+    _check_some_rows(rows)
+    try:
+        check_total_sizes(model, rows)
+        minibatch_model = _cached_model(model, rows, UNUSED_SIZE, DEFAULT_SEED, feeds_all_rows=True)
+    except (ValueError, TypeError, AssertionError):
+        # Graphs whose lengths do not follow their inputs are refused by PyMC or PyTensor.
+        return None
+    program = compile_program(minibatch_model.model, feeds_all_rows=True, written=model)
+    if not rows_are_independent(minibatch_model.model, program):
+        return None
+    return minibatch_model.model, program
+
+
+def _known_or_guessed_rows(model: pm.Model) -> ModelRows | None:
+    try:
+        return find_rows(model)
+    except ValueError:
+        return guess_rows(model)
+
+
+def _check_some_rows(rows: ModelRows) -> None:
+    if not rows.num_rows:
+        raise no_rows_error(rows.dim)
+
+
+def _fresh_seed() -> int:
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+
+
+@dataclass(frozen=True)
+class _Options:
+    """All that a model in minibatches depends on besides the written model."""
+
+    dim: str
+    batch_size: int
+    seed: int
+    # The number of rows, if the model in minibatches is built for it.
+    num_rows: int | None
+    # The model of all rows is another one than that of batches of one row.
+    feeds_all_rows: bool
+
+
+type _Known = dict[_Options, tuple[tuple[Any, ...], MinibatchModel]]
+
+# By written model, with what that was made of then.
+_minibatch_models: weakref.WeakKeyDictionary[pm.Model, _Known] = weakref.WeakKeyDictionary()
+
+
+def _cached_model(
+    model: pm.Model, rows: ModelRows, batch_size: int, seed: int, *, feeds_all_rows: bool = False
+) -> MinibatchModel:
+    """Return a model in minibatches; the same one until the written model's structure changes."""
+    structure = structure_of(model)
+    known = _minibatch_models.setdefault(model, {})
+    num_rows = rows.num_rows if rows.has_fixed_number else None
+    options = _Options(rows.dim, batch_size, seed, num_rows, feeds_all_rows)
+    if options not in known or not same_structure(known[options][0], structure):
+        minibatch_model = build_minibatch_model(model, rows, batch_size, seed, latent_inputs=True)
+        known[options] = (structure, minibatch_model)
+    return known[options][1]

@@ -1,0 +1,79 @@
+"""Operations in a graph that take several rows together, as far as they are known by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.basic import Join
+from pytensor.tensor.elemwise import CAReduce
+from pytensor.tensor.extra_ops import CumOp
+from pytensor.tensor.sort import ArgSortOp, SortOp
+from pytensor.tensor.special import LogSoftmax, Softmax
+from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
+
+from bayou.models.inputs import takes_rows
+from bayou.models.total_size import without_total_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pymc as pm
+    from pytensor.graph.basic import Variable
+
+
+def mixing_operations(model: pm.Model, name: str) -> list[str]:
+    """Return what takes rows together in the graph of a variable, in words, each once.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    name : str
+        A variable or potential of it.
+
+    Returns
+    -------
+    list of str
+        Such as "a sort". It may be empty, and an operation may be harmless: this is for messages.
+    """
+    variables = (*model.basic_RVs, *model.potentials)
+    [variable] = [variable for variable in variables if variable.name == name]
+    return list(dict.fromkeys(_mixing_operations(variable)))
+
+
+def _mixing_operations(variable: Variable) -> Iterator[str]:
+    for ancestor in ancestors([variable]):
+        node = ancestor.owner
+        if node is None or not node.inputs or not takes_rows(node.inputs[0]):
+            continue
+        match node.op:
+            case CumOp():
+                yield "a cumulative sum or product"
+            case Softmax() | LogSoftmax():
+                yield "a softmax"
+            # Rows are the first axis. A reduction over others, as in x @ b, is of each row.
+            case CAReduce() if node.op.axis is None or 0 in node.op.axis:
+                yield "a sum, mean or other reduction over rows"
+            case SortOp() | ArgSortOp():
+                yield "a sort"
+            case AdvancedSubtensor():
+                yield "an index into the rows"
+            case Subtensor() | Join():
+                yield "a shift of rows"
+            case _:
+                pass
+
+
+def has_joint_density(variable: Any) -> bool:
+    """Return whether one draw of the distribution of a variable takes all of its axes."""
+    num_joint_axes = getattr(without_total_size(variable).owner.op, "ndim_supp", 0)
+    return bool(num_joint_axes >= variable.ndim > 0)
+
+
+def distribution_name(variable: Any) -> str:
+    """Return the name of a distribution as PyMC prints it, such as MultivariateNormal."""
+    operation = without_total_size(variable).owner.op
+    # PyMC has no public name for it.
+    names = getattr(operation, "_print_name", None)
+    return str(names[0] if names else type(operation).__name__)
