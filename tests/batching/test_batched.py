@@ -160,7 +160,7 @@ def without_dims() -> pm.Model:
 
 
 @pytest.mark.parametrize("build", [ordinary, without_dims])
-def test_all_find_rows_another_number_compile_nothing(build: Callable[[], pm.Model]) -> None:
+def test_all_rows_of_another_number_compile_nothing(build: Callable[[], pm.Model]) -> None:
     model = build()
     fit_all(model)
     found = program_of_rows(model)
@@ -182,7 +182,7 @@ def test_batches_of_one_row_are_not_all_rows() -> None:
 
 
 @pytest.mark.parametrize("options", [{"method": "fullrank_advi"}, {"n": 4000}])
-def test_steps_on_all_find_rows_another_number_compile_nothing(options: dict[str, Any]) -> None:
+def test_steps_on_all_rows_of_another_number_compile_nothing(options: dict[str, Any]) -> None:
     model = ordinary()
     fit_all(model, **options)
     found = program_of_rows(model)
