@@ -29,7 +29,7 @@ import bayou as by
 from bayou.cluster.cores import use_cores
 from bayou.cluster.ray import Ray
 from bayou.cluster.workers import start_workers
-from bayou.fitting.stochastic.distributed import FitWorker
+from bayou.fitting.stochastic.fit_worker import FitWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

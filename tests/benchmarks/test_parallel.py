@@ -9,7 +9,7 @@ import pytest
 
 from bayou.cluster.ray import Ray
 from bayou.cluster.workers import start_workers
-from bayou.fitting.stochastic.distributed import FitWorker
+from bayou.fitting.stochastic.fit_worker import FitWorker
 
 type Script = Callable[[str], ModuleType]
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.fitting.guides.coordinates import Frame
+    from bayou.fitting.rows.all_rows import AllRowsDensity
 
     type Array = NDArray[np.float64]
-    type Density = Callable[[Array], Array]
 
 # Sums over rows round by about this many times the relative precision of a number. Log ratios that
 # differ by no more count as equal.
@@ -33,8 +33,30 @@ class Estimate(NamedTuple):
     error: float
 
 
+def check_density(density: AllRowsDensity, method: str) -> None:
+    """Check that the log density on all rows can be computed, for a method of :class:`bayou.Fit`.
+
+    Raises
+    ------
+    ValueError
+        If it cannot; gives the reason.
+    """
+    if density.obstacle is None:
+        return
+    hint = "judge by scores of held-out rows, which by.predict predicts"
+    if density.program.latent is None:
+        hint = f"observe a by.Minibatch, or {hint}"
+    raise ValueError(
+        f"`{method}` must have the density of all rows, got none, since {density.obstacle}.\n"
+        f"Hint: {hint}."
+    )
+
+
 def log_densities(
-    density: Density, frame: Frame, coordinates: jax.Array | Array, approximation: jax.Array | Array
+    density: Callable[[Array], Array],
+    frame: Frame,
+    coordinates: jax.Array | Array,
+    guide_densities: jax.Array | Array,
 ) -> tuple[Array, Array]:
     """Return the log densities of draws: of the model on all rows, and of the approximation.
 
@@ -47,8 +69,8 @@ def log_densities(
         The coordinates.
     coordinates : array, shape (num_draws, size)
         Draws from the approximation.
-    approximation : array, shape (num_draws,)
-        The log densities of the approximation at its draws.
+    guide_densities : array, shape (num_draws,)
+        The log densities of the guide at these coordinates.
 
     Returns
     -------
@@ -68,7 +90,8 @@ def log_densities(
             f"got nan at {num_nan} of {len(model)}.\n"
             "Hint: the draws leave the range that the model can compute; look at fit.summary()."
         )
-    return model, np.asarray(approximation) - frame.log_determinant
+    # The density of a position is that of its coordinates over the volume of the map.
+    return model, np.asarray(guide_densities) - frame.log_determinant
 
 
 def evidence_lower_bound(model: Array, approximation: Array) -> Estimate:

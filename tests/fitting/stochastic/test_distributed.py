@@ -34,7 +34,8 @@ from bayou.fitting.rows.feeds import program_feeds
 from bayou.fitting.rows.step_inputs import StepInputs
 from bayou.fitting.stochastic import distributed as parallel
 from bayou.fitting.stochastic.advi import ADAM
-from bayou.fitting.stochastic.distributed import DistributedRun, FitWorker
+from bayou.fitting.stochastic.distributed import DistributedRun
+from bayou.fitting.stochastic.fit_worker import FitWorker
 from bayou.fitting.stochastic.steps import Chunk, Recipe, StepState, init_state, run_steps
 from bayou.sampling.shard import Shard
 
@@ -291,7 +292,7 @@ def test_each_death_costs_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_deaths_in_a_row_end_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Pool(*[WorkerDiedError("out of memory")] * 20)
     with pytest.raises(
-        WorkerDiedError, match=r"got none of 3 attempts .* out of memory\nHint: look"
+        WorkerDiedError, match=r"got 3 attempts in a row .* out of memory\nHint: look"
     ):
         steps_of(pool, 35, monkeypatch)
 

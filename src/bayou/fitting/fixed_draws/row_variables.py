@@ -1,8 +1,9 @@
-"""Latent variables of rows: where a fit of them starts, and what their normals leave out.
+"""Variables with a value for each row: the start of their fit, and the correction at its end.
 
-A fit starts from one of some rows, as if they were all: their latent variables are part of its
-position, and what is found of them stands for all rows. It ends with a linear response, in which
-each row is tied to the position alone, so that no matrix is larger than that of the position.
+A fit starts from one of some rows, as if these were all: their variables are part of its position,
+and the mean over these rows is the start of each row. It ends with a linear response. A row depends
+on the other rows through the position alone, so that rows are eliminated one by one and no matrix
+is larger than that of the position.
 """
 
 from __future__ import annotations
@@ -25,19 +26,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.density.evaluator import Array
     from bayou.density.program import Inputs, Program
 
+    type Array = NDArray[np.float64]
+
+# Rows of the fit that gives the start: their variables are all in its position, so that more of
+# them take more memory and time, and fewer give a noisier start.
 NUM_ROWS = 1024
+# The start needs no precision: few draws and iterations.
 NUM_DRAWS = 8
 NUM_ITERATIONS = 200
+# Rows whose Hessians are computed in one dispatch.
 RESPONSE_ROWS = 1024
 
 
 def latent_start(
     program: Program, start: Array, block: Block, seed: int
 ) -> tuple[Array, Array, MeanFieldParams]:
-    """Fit some rows of a model with latent variables of rows.
+    """Fit some rows of a model that has variables with a value for each row.
 
     Parameters
     ----------
@@ -46,16 +52,16 @@ def latent_start(
     start : ndarray, shape (size,)
         The position to start from.
     block : Block
-        Rows, at least some of which are taken.
+        Rows, of which up to ``NUM_ROWS`` are used.
     seed : int
-        Of the draws.
+        Decides the draws.
 
     Returns
     -------
-    location, scale : ndarray, shapes (size,)
-        Of the position.
+    location, scale : ndarray, shape (size,)
+        The mean and standard deviations of the position.
     latent : MeanFieldParams, shapes (num_rows, latent_size)
-        The same normals for each of all rows.
+        The normals of all rows, each the same.
     """
     assert program.latent is not None
     num_fed = len(program.fed)
@@ -74,12 +80,11 @@ def latent_start(
     mean, std = begin, np.full(len(begin), START_SCALE)
     if optimum.is_finite:
         mean, std = optimum.mean, np.sqrt(optimum.variances)
-    shape = (program.latent.num_rows, width)
     location = mean[size:].reshape(num_rows, width).mean(axis=0)
     log_scale = np.log(std[size:]).reshape(num_rows, width).mean(axis=0)
     latent = MeanFieldParams(
-        jnp.tile(jnp.asarray(location), (shape[0], 1)),
-        jnp.tile(jnp.asarray(log_scale), (shape[0], 1)),
+        jnp.tile(jnp.asarray(location), (program.latent.num_rows, 1)),
+        jnp.tile(jnp.asarray(log_scale), (program.latent.num_rows, 1)),
     )
     return mean[:size], std[:size], latent
 
@@ -87,10 +92,11 @@ def latent_start(
 def latent_response(
     program: Program, frame: Frame, params: MeanFieldParams, latent: MeanFieldParams, seed: int
 ) -> tuple[Array, Array] | None:
-    """Return what linear response makes of the spread of the position and of each row.
+    """Return the linear-response covariance of the position and variances of each row.
 
-    The response of all parameters is the inverse of the Hessian of the loss. A row's parameters are
-    tied to those of the position alone, so they are eliminated row by row.
+    The response of all parameters is the inverse of the Hessian of the loss. The parameters of a
+    row interact with those of the position alone, so they are eliminated row by row (a Schur
+    complement).
 
     Parameters
     ----------
@@ -103,109 +109,141 @@ def latent_response(
     latent : MeanFieldParams, shapes (num_rows, latent_size)
         The normals of the rows.
     seed : int
-        Of the draws.
+        Decides the draws.
 
     Returns
     -------
-    covariance : ndarray, shape (size, size)
-        Of the position.
-    variances : ndarray, shape (num_rows, latent_size)
-        Of the rows.
-        None in the place of both, if the loss has no minimum there.
+    tuple of ndarray, shapes (size, size) and (num_rows, latent_size), or None
+        The covariance of the position and the variances of the rows. None if the loss has no
+        minimum there.
     """
     size = program.layout.size
-    location = np.concatenate([np.asarray(params.location), np.asarray(params.log_scale)])
-    rows = np.concatenate([np.asarray(latent.location), np.asarray(latent.log_scale)], axis=1)
-    num_rows, width = rows.shape
-    held = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
+    position_params = np.concatenate([np.asarray(params.location), np.asarray(params.log_scale)])
+    row_params = np.concatenate([np.asarray(latent.location), np.asarray(latent.log_scale)], axis=1)
+    num_rows, width = row_params.shape
+    arrays = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
     axes = [variable.owner.op.samples[0].axis for variable in program.fed]
-    generator_noise = antithetic_signs(seed, NUM_DRAWS, size)
-    hessians = jax.jit(_hessians(program, frame, generator_noise))
-    precision = np.zeros((2 * size, 2 * size))
-    ties, blocks = np.zeros((num_rows, 2 * size, width)), np.zeros((num_rows, width, width))
+    position_noise = antithetic_signs(seed, NUM_DRAWS, size)
+    hessians = jax.jit(_hessians(program, frame, position_noise))
+    position_hessian = np.zeros((2 * size, 2 * size))
+    cross_hessians = np.zeros((num_rows, 2 * size, width))
+    row_hessians = np.zeros((num_rows, width, width))
     for start in range(0, num_rows, RESPONSE_ROWS):
+        # The last piece is padded with the last row, of weight 0, so that all compile once.
         numbers = np.arange(start, start + RESPONSE_ROWS)
-        inside = np.minimum(numbers, num_rows - 1)
-        weights = (numbers < num_rows).astype(location.dtype)
-        fed = tuple(np.take(array, inside, axis) for array, axis in zip(held, axes, strict=True))
-        noise = antithetic_signs(seed + start + 1, NUM_DRAWS, RESPONSE_ROWS * width // 2)
-        found = hessians(
-            location, rows[inside], _with_counts(program, fed), weights,
-            noise.reshape(NUM_DRAWS, RESPONSE_ROWS, width // 2), float(start == 0),
+        padded = np.minimum(numbers, num_rows - 1)
+        weights = (numbers < num_rows).astype(position_params.dtype)
+        fed = tuple(np.take(array, padded, axis) for array, axis in zip(arrays, axes, strict=True))
+        row_noise = antithetic_signs(seed + start + 1, NUM_DRAWS, RESPONSE_ROWS * width // 2)
+        row_noise = row_noise.reshape(NUM_DRAWS, RESPONSE_ROWS, width // 2)
+        # The prior of the position counts once, in the first piece.
+        prior_weight = float(start == 0)
+        pieces = hessians(
+            position_params, row_params[padded], _with_counts(program, fed), weights, row_noise,
+            prior_weight,
         )  # fmt: skip
-        of_position, tie, block = (np.asarray(part, dtype=np.float64) for part in found)
+        of_position, cross, of_rows = (np.asarray(piece, dtype=np.float64) for piece in pieces)
         count = min(RESPONSE_ROWS, num_rows - start)
-        precision += of_position
-        ties[start : start + count], blocks[start : start + count] = tie[:count], block[:count]
-    return _eliminated(frame, precision, ties, blocks)
+        position_hessian += of_position
+        cross_hessians[start : start + count] = cross[:count]
+        row_hessians[start : start + count] = of_rows[:count]
+    return _eliminate_rows(frame, position_hessian, cross_hessians, row_hessians)
 
 
 def _with_counts(program: Program, fed: Sequence[NDArray[Any]]) -> Inputs:
-    """Return the inputs of some rows that are taken for all of them."""
+    """Return the inputs of some rows, as if these were all: the density is not scaled up."""
     data = program.data_values()[: len(program.data)]
     return (*fed, *data, *(np.array(len(fed[0])) for _ in program.counted))
 
 
-def _hessians(program: Program, frame: Frame, noise: Array) -> Callable[..., Any]:
+def _hessians(
+    program: Program, frame: Frame, position_noise: Array
+) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
     """Return a function to the second derivatives of the loss of some rows.
 
-    With respect to the parameters of the position, to these and those of each row, and to the
-    parameters of each row.
+    Its results are the derivatives with respect to the parameters of the position, (2 * size,
+    2 * size); to these and those of each row, (num_rows, 2 * size, width); and to the parameters of
+    each row, (num_rows, width, width).
     """
     size = program.layout.size
 
     def loss(
-        location: Any, rows: Any, inputs: Inputs, weights: Any, row_noise: Any, prior: Any
-    ) -> Any:
-        width = rows.shape[1] // 2
+        position_params: jax.Array,
+        row_params: jax.Array,
+        inputs: Inputs,
+        weights: jax.Array,
+        row_noise: jax.Array,
+        prior_weight: float,
+    ) -> jax.Array:
+        half = row_params.shape[1] // 2
 
-        def density(draw: Any, row_draw: Any) -> Any:
-            position = frame.positions(location[:size] + jnp.exp(location[size:]) * draw)
-            values = rows[:, :width] + jnp.exp(rows[:, width:]) * row_draw
-            every = (*inputs, values)
-            alone = program.density(position, every, jnp.zeros_like(weights))
-            return program.density(position, every, weights) - (1 - prior) * alone
+        def density(draw: jax.Array, row_draw: jax.Array) -> jax.Array:
+            location, log_scale = position_params[:size], position_params[size:]
+            position = frame.positions(location + jnp.exp(log_scale) * draw)
+            values = row_params[:, :half] + jnp.exp(row_params[:, half:]) * row_draw
+            all_inputs = (*inputs, values)
+            prior = program.density(position, all_inputs, jnp.zeros_like(weights))
+            return program.density(position, all_inputs, weights) - (1 - prior_weight) * prior
 
-        # The entropies are linear in the parameters, and have no second derivatives.
-        return -jnp.mean(jax.vmap(density)(noise, row_noise))
+        # The entropies are linear in the parameters, so they have no second derivatives.
+        return -jnp.mean(jax.vmap(density)(jnp.asarray(position_noise), row_noise))
 
-    def hessians(location: Any, rows: Any, *others: Any) -> tuple[Any, Any, Any]:
+    def hessians(
+        position_params: jax.Array, row_params: jax.Array, *others: Any
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         gradient = jax.grad(loss, argnums=(0, 1))
 
-        def along(direction: Any, of_rows: Any) -> tuple[Any, Any]:
-            tangents = (direction, of_rows)
-            found: tuple[Any, Any] = jax.jvp(
-                lambda one, other: gradient(one, other, *others), (location, rows), tangents
+        def derivative(
+            position_direction: jax.Array, row_direction: jax.Array
+        ) -> tuple[jax.Array, jax.Array]:
+            tangents: tuple[jax.Array, jax.Array] = jax.jvp(
+                lambda position, rows: gradient(position, rows, *others),
+                (position_params, row_params),
+                (position_direction, row_direction),
             )[1]
-            return found
+            return tangents
 
-        still = jnp.zeros_like(rows)
-        of_position, ties = jax.vmap(lambda axis: along(axis, still))(jnp.eye(2 * size))
-        width = rows.shape[1]
-        _, blocks = jax.vmap(
-            lambda axis: along(jnp.zeros_like(location), jnp.broadcast_to(axis, rows.shape))
+        no_rows, no_position = jnp.zeros_like(row_params), jnp.zeros_like(position_params)
+        of_position, cross = jax.vmap(lambda axis: derivative(axis, no_rows))(jnp.eye(2 * size))
+        width = row_params.shape[1]
+        # One direction for all rows at once, since no row interacts with another.
+        _, of_rows = jax.vmap(
+            lambda axis: derivative(no_position, jnp.broadcast_to(axis, row_params.shape))
         )(jnp.eye(width))
-        return of_position, jnp.moveaxis(ties, 0, 1), jnp.moveaxis(blocks, 0, 1)
+        return of_position, jnp.moveaxis(cross, 0, 1), jnp.moveaxis(of_rows, 0, 1)
 
     return hessians
 
 
-def _eliminated(
-    frame: Frame, precision: Array, ties: Array, blocks: Array
+def _eliminate_rows(
+    frame: Frame, position_hessian: Array, cross_hessians: Array, row_hessians: Array
 ) -> tuple[Array, Array] | None:
-    """Solve for the covariance of the position and the variances of the rows."""
-    size, width = len(precision) // 2, blocks.shape[1] // 2
+    """Return the covariance of the position and the variances of the rows, by a Schur complement.
+
+    Parameters
+    ----------
+    frame : Frame
+        The coordinates of the position.
+    position_hessian : ndarray, shape (2 * size, 2 * size)
+        The Hessian with respect to the parameters of the position.
+    cross_hessians : ndarray, shape (num_rows, 2 * size, width)
+        With respect to these and the parameters of each row.
+    row_hessians : ndarray, shape (num_rows, width, width)
+        With respect to the parameters of each row, locations first.
+    """
+    size, half = len(position_hessian) // 2, row_hessians.shape[1] // 2
     try:
-        np.linalg.cholesky(blocks)
-        solved = np.linalg.solve(blocks, np.swapaxes(ties, 1, 2))
-        precision = precision - np.einsum("rgw,rwh->gh", ties, solved)
+        np.linalg.cholesky(row_hessians)
+        solved = np.linalg.solve(row_hessians, np.swapaxes(cross_hessians, 1, 2))
+        precision = position_hessian - np.einsum("rgw,rwh->gh", cross_hessians, solved)
         np.linalg.cholesky(precision)
     except np.linalg.LinAlgError:
         return None
     covariance = np.linalg.inv(precision)
-    own = np.linalg.inv(blocks)[:, :width, :width]
-    through = np.einsum("rwg,gh,rwh->rw", solved[:, :width], covariance, solved[:, :width])
-    variances = np.diagonal(own, axis1=1, axis2=2) + through
+    # The variance of a row: its own, and that which it takes over from the position.
+    direct = np.linalg.inv(row_hessians)[:, :half, :half]
+    indirect = np.einsum("rwg,gh,rwh->rw", solved[:, :half], covariance, solved[:, :half])
+    variances = np.diagonal(direct, axis1=1, axis2=2) + indirect
     if not (np.isfinite(covariance).all() and np.isfinite(variances).all()):
         return None
     factor = frame.directions(np.linalg.cholesky(covariance[:size, :size]).T).T

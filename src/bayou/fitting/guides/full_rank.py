@@ -1,4 +1,4 @@
-"""A normal with any covariance (full-rank ADVI; Kucukelbir et al. 2017): size**2 / 2 numbers."""
+"""A normal with any covariance (full-rank ADVI; Kucukelbir et al. 2017), of size**2 / 2 numbers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 
 class FullRankParams(NamedTuple):
-    """Location, shape (size,), and Cholesky factor of the covariance, its diagonal in logs.
+    """Location and Cholesky factor of the covariance.
 
-    ``factor`` holds the part below the diagonal, shape (size, size); what else it holds is not
-    read.
+    Attributes
+    ----------
+    location : jax.Array, shape (size,)
+        The mean.
+    log_diagonal : jax.Array, shape (size,)
+        The log of the diagonal of the Cholesky factor, so that it stays positive.
+    factor : jax.Array, shape (size, size)
+        The part of the Cholesky factor below the diagonal. The rest of the array is not read.
     """
 
     location: jax.Array
@@ -57,7 +63,7 @@ class FullRank:
         return -0.5 * jnp.sum(white**2 + LOG_2_PI) - params.log_diagonal.sum()
 
     def whiten(self, params: FullRankParams, gradient: FullRankParams) -> FullRankParams:
-        """Return the gradient with respect to steps in units of the guide's own spread."""
+        """Return the gradient with respect to steps in units of the standard deviations."""
         cholesky = params.cholesky
         return FullRankParams(
             cholesky.T @ gradient.location,

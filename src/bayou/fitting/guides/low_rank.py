@@ -1,6 +1,6 @@
 """A normal whose covariance is a diagonal plus a matrix of low rank (Ong, Nott and Smith 2018).
 
-It costs ``rank + 2`` numbers a variable, and time in proportion to them.
+It costs ``rank + 2`` numbers for each element of the position, and time in proportion to them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,18 @@ if TYPE_CHECKING:
 
 
 class LowRankParams(NamedTuple):
-    """Location and log of the diagonal's root, shapes (size,), and factor, shape (size, rank).
+    """Location, scales and common directions.
 
-    The covariance is ``D (I + factor @ factor.T) D`` with ``D = diag(exp(log_scale))``: the factor
-    is in units of the diagonal.
+    The covariance is ``D (I + factor @ factor.T) D`` with ``D = diag(exp(log_scale))``.
+
+    Attributes
+    ----------
+    location : jax.Array, shape (size,)
+        The mean.
+    log_scale : jax.Array, shape (size,)
+        The log of the diagonal of ``D``.
+    factor : jax.Array, shape (size, rank)
+        The common directions, in units of ``D``.
     """
 
     location: jax.Array
@@ -31,12 +39,12 @@ class LowRankParams(NamedTuple):
 
 @dataclass(frozen=True)
 class LowRank:
-    """Normals with the correlations of a few common directions.
+    """Normals whose correlations come from a few common directions.
 
     Parameters
     ----------
     rank : int, default 10
-        The number of directions; no more than the variables have elements is used.
+        The number of directions, limited to the number of elements.
     """
 
     rank: int = 10
@@ -45,7 +53,8 @@ class LowRank:
         """Return parameters around a position, with about these standard deviations."""
         size = len(position)
         rank = min(self.rank, size)
-        # Directions that all start at zero would have no gradient to part by.
+        # At zero, all directions would have the same gradient and stay the same. The key is fixed,
+        # so that the start is a function of the arguments.
         factor = 0.1 * jax.random.normal(jax.random.key(0), (size, rank), position.dtype)
         return LowRankParams(position, jnp.log(scale), factor)
 
@@ -53,16 +62,16 @@ class LowRank:
         self, key: jax.Array, num_draws: int, size: int, dtype: DTypeLike | None
     ) -> tuple[jax.Array, jax.Array]:
         """Return standard normals, shapes (num_draws, size) and (num_draws, rank)."""
-        own, common = jax.random.split(key)
+        diagonal_key, common_key = jax.random.split(key)
         return (
-            jax.random.normal(own, (num_draws, size), dtype),
-            jax.random.normal(common, (num_draws, min(self.rank, size)), dtype),
+            jax.random.normal(diagonal_key, (num_draws, size), dtype),
+            jax.random.normal(common_key, (num_draws, min(self.rank, size)), dtype),
         )
 
     def transport(self, params: LowRankParams, noise: tuple[jax.Array, jax.Array]) -> jax.Array:
-        """Return location + scale * (own noise + factor @ common noise)."""
-        own, common = noise
-        return params.location + jnp.exp(params.log_scale) * (own + params.factor @ common)
+        """Return location + scale * (diagonal noise + factor @ common noise)."""
+        diagonal, common = noise
+        return params.location + jnp.exp(params.log_scale) * (diagonal + params.factor @ common)
 
     def log_density(self, params: LowRankParams, position: jax.Array) -> jax.Array:
         """Return the log density of a position, by the matrix inversion lemma."""
@@ -75,7 +84,7 @@ class LowRank:
         return -0.5 * squares - half_log_determinant
 
     def whiten(self, params: LowRankParams, gradient: LowRankParams) -> LowRankParams:
-        """Return the gradient with respect to steps in units of the guide's own spread."""
+        """Return the gradient with respect to steps in units of the standard deviations."""
         return gradient._replace(location=jnp.exp(params.log_scale) * gradient.location)
 
     def color(self, params: LowRankParams, step: LowRankParams) -> LowRankParams:

@@ -45,7 +45,7 @@ class MeanField:
         return -0.5 * jnp.sum(white**2 + LOG_2_PI) - params.log_scale.sum()
 
     def whiten(self, params: MeanFieldParams, gradient: MeanFieldParams) -> MeanFieldParams:
-        """Return the gradient with respect to steps in units of the guide's own spread."""
+        """Return the gradient with respect to steps in units of the standard deviations."""
         return MeanFieldParams(jnp.exp(params.log_scale) * gradient.location, gradient.log_scale)
 
     def color(self, params: MeanFieldParams, step: MeanFieldParams) -> MeanFieldParams:

@@ -1,34 +1,28 @@
 """The steps of a stochastic fit on the workers of a cluster, each on its share of every batch.
 
-The fit itself stays where it was called: there chunks of steps are asked for, from the state that
-the last one ended with. A worker that dies costs the chunk that it was in.
+The fit itself stays in the process that called it, which requests chunks of steps from the state
+after the last chunk. A worker that dies costs the chunk that was running.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 from jax.errors import JaxRuntimeError
 
-from bayou.cluster.connection import host_address
-from bayou.cluster.jax_processes import free_port, join
 from bayou.cluster.workers import start_workers
 from bayou.containers.variables.source_variable import window_of
-from bayou.density.build import compile_program
-from bayou.density.prng import noise_key
 from bayou.errors import DivergenceError, WorkerDiedError
 from bayou.feeding.feed import ItemFeed
-from bayou.fitting.rows.feeds import compile_row_order, leading_batch_size, program_feeds
-from bayou.fitting.rows.step_inputs import StepInputs
-from bayou.fitting.stochastic.steps import chunk_steps, run_steps
+from bayou.fitting.rows.feeds import leading_batch_size
+from bayou.fitting.stochastic.fit_worker import FitWorker, WorkerTask
+from bayou.fitting.stochastic.steps import chunk_steps
 from bayou.models.inputs import storage_of
 from bayou.models.pickling import carry_densities
-from bayou.sampling.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,109 +37,25 @@ if TYPE_CHECKING:
     from bayou.feeding.feed import Feed
     from bayou.feeding.source_feed import AnyOrder
     from bayou.fitting.guides.coordinates import Frame
+    from bayou.fitting.rows.step_inputs import StepInputs
     from bayou.fitting.rows.task import Task
     from bayou.fitting.stochastic.steps import Chunk, Recipe, StepState
 
-# Chunks that workers are asked for at once, so that they need not wait for the next request.
-ASKED_AT_ONCE = 2
-# Attempts in a row that end without a chunk.
-MOST_FAILURES = 3
-
-
-class FitWorker:
-    """What a worker holds: its share of a fit. Its methods run in the worker.
-
-    Parameters
-    ----------
-    index : int
-        The number of the worker.
-    """
-
-    def __init__(self, index: int) -> None:
-        self._index = index
-        self._recipe: Recipe | None = None
-        self._chunks: Iterator[Chunk] = iter(())
-
-    def address(self) -> str:
-        """Return where the others find this worker."""
-        return f"{host_address()}:{free_port()}"
-
-    def join(self, address: str, size: int) -> None:
-        """Compute with the others from now on."""
-        self.team = join(address, self._index, size)
-
-    def open(self, task: WorkerTask) -> None:
-        """Be ready to read this worker's share of the rows."""
-        shard = Shard(self._index, self.team.size, even=True)
-        self._program = compile_program(task.model)
-        feeds = program_feeds(self._program, task.order, task.row_seed, shard)
-        compile_row_order(feeds, task.order)
-        self._inputs = StepInputs(
-            feeds=feeds,
-            data=self._program.data_values(),
-            key=noise_key(task.noise_seed),
-            team=self.team,
-            row_weights=shard.weights(task.batch_size),
-        )
-
-    def begin(
-        self,
-        recipe: Recipe,
-        frame: Frame,
-        state: StepState,
-        rates: NDArray[np.float64],
-        first: int,
-        length: int,
-    ) -> None:
-        """Be ready to run steps, as :func:`bayou.fitting.stochastic.steps.run_steps` takes them."""
-        # Each copy that arrives would be compiled anew; a fit has one recipe.
-        self._recipe = self._recipe or recipe
-        self._chunks = run_steps(
-            self._program, self._recipe, frame, self._inputs, state, rates, first, length
-        )
-
-    def advance(self) -> Chunk | DivergenceError | None:
-        """Run a chunk of steps with the others; the first of the workers returns it."""
-        try:
-            chunk = next(self._chunks, None)
-        except DivergenceError as error:
-            # All workers have met it, and one of them has the rows at fault.
-            return error
-        return jax.device_get(chunk) if self._index == 0 else None
-
-
-@dataclass(frozen=True)
-class WorkerTask:
-    """What all workers of a fit are given.
-
-    Attributes
-    ----------
-    model : pymc.Model
-        In minibatches.
-    order : str, Weighted or Stratified
-        Of the rows.
-    row_seed, noise_seed : int
-        Decide the rows and the noise.
-    batch_size : int
-        The rows of a step, of all workers together.
-    """
-
-    model: pm.Model
-    order: AnyOrder
-    row_seed: int
-    noise_seed: int
-    batch_size: int
+# Chunks that are requested ahead, so that workers need not wait for the next request.
+REQUESTED_AHEAD = 2
+# The fit fails after so many attempts in a row that end without a chunk.
+MAX_FAILURES = 3
 
 
 class DistributedRun:
-    """Has workers run the steps of a fit; called as the `run` of `steps` is.
+    """A runner of steps on workers, called like :func:`bayou.fitting.stochastic.steps.run_steps`.
 
     Parameters
     ----------
     pool : Workers
-        Each holds a :class:`FitWorker`.
+        The workers, each with a :class:`bayou.fitting.stochastic.fit_worker.FitWorker`.
     task : WorkerTask
-        What they are given.
+        The part of the fit that they have in common.
     """
 
     def __init__(self, pool: Workers, task: WorkerTask) -> None:
@@ -163,36 +73,39 @@ class DistributedRun:
         rates: NDArray[np.float64],
         first: int = 0,
     ) -> Iterator[Chunk]:
-        """Run steps, and yield at the end of each chunk.
+        """Run steps, and yield the result of each chunk.
 
-        Chunks are as long as without workers, so that whatever is decided at their ends is too.
+        Chunks are as long as without workers, so that decisions at their ends are the same.
 
         Raises
         ------
         DivergenceError
             If a loss is not finite.
         TypeError
-            If the recipe does not pickle.
+            If the recipe cannot be pickled.
         WorkerDiedError
             If workers die again and again.
         """
         length = chunk_steps(program, recipe, inputs)
-        sent = self._pool.put(recipe)
+        recipe_reference = self._pool.put(recipe)
         done, failures = 0, 0
         while done < len(rates):
             try:
-                for chunk in self._chunks(sent, frame, state, rates[done:], first + done, length):
+                chunks = self._chunks(
+                    recipe_reference, frame, state, rates[done:], first + done, length
+                )
+                for chunk in chunks:
                     state, failures = chunk.state, 0
                     done += len(chunk.losses)
                     yield chunk
             except (WorkerDiedError, JaxRuntimeError) as error:
-                # Where one has died, the others hang, or find that they cannot reach it.
+                # If one has died, the others wait for it, or report that they cannot reach it.
                 failures += 1
-                self._replace(failures, error)
+                self._replace_workers(failures, error)
 
     def _chunks(
         self,
-        sent: Any,
+        recipe_reference: Any,
         frame: Frame,
         state: StepState,
         rates: NDArray[np.float64],
@@ -201,20 +114,23 @@ class DistributedRun:
     ) -> Iterator[Chunk]:
         self._join()
         frame, state = jax.device_get((frame, state))
-        self._results(self._submit(FitWorker.begin, sent, frame, state, rates, first, length))
-        asked: deque[list[Future]] = deque()
+        self._results(
+            self._submit(FitWorker.begin, recipe_reference, frame, state, rates, first, length)
+        )
+        requests: deque[list[Future]] = deque()
         num_left = -(-len(rates) // length)
-        while num_left or asked:
-            while num_left and len(asked) < ASKED_AT_ONCE:
-                asked.append(self._submit(FitWorker.advance))
+        while num_left or requests:
+            while num_left and len(requests) < REQUESTED_AHEAD:
+                requests.append(self._submit(FitWorker.advance))
                 num_left -= 1
-            chunk, *others = self._results(asked.popleft())
+            chunk, *others = self._results(requests.popleft())
             if isinstance(chunk, DivergenceError):
+                # Only the worker with the rows at fault can name the variables.
                 raise next((error for error in (chunk, *others) if error.names), chunk)
             yield chunk._replace(state=jax.tree.map(jnp.asarray, chunk.state))
 
     def _join(self) -> None:
-        """Have the workers join, and open their shares, unless they have."""
+        """Have the workers join each other and open their shares, unless they have."""
         if self._have_joined:
             return
         address = self._pool.result(self._pool.submit(0, FitWorker.address))
@@ -222,25 +138,25 @@ class DistributedRun:
         self._results(self._submit(FitWorker.open, self._task))
         self._have_joined = True
 
-    def _replace(self, failures: int, error: Exception) -> None:
-        """Put other workers in the place of all, since none can join the others later."""
-        if failures == MOST_FAILURES:
+    def _replace_workers(self, failures: int, error: Exception) -> None:
+        """Start all workers anew, since a new worker cannot join the old ones."""
+        if failures == MAX_FAILURES:
             raise WorkerDiedError(
-                "The workers of `cluster` must live for a chunk of steps, got none of "
-                f"{failures} attempts that did: {error}\n"
+                f"The workers of `cluster` must live for a chunk of steps, got {failures} attempts "
+                f"in a row in which one died: {error}\n"
                 "Hint: look for the cause in the logs of Ray; each needs memory for the data that "
-                "the model holds."
+                "the model has in memory."
             ) from error
         for index in range(len(self._pool)):
             self._pool.replace(index)
         self._have_joined = False
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> list[Future]:
-        """Have all of the workers do something."""
+        """Call a method of every worker."""
         return [self._pool.submit(index, function, *arguments) for index in range(len(self._pool))]
 
     def _results(self, futures: list[Future]) -> list[Any]:
-        """Return what all of the workers return, or raise what the first of them raises."""
+        """Return the results of all workers in their order, or raise the first error."""
         waiting = list(futures)
         while waiting:
             for future in self._pool.wait(waiting):
@@ -274,7 +190,7 @@ def distributed_run(
     Raises
     ------
     ValueError
-        If the rows cannot be task.
+        If the rows cannot be shared.
     """
     if cluster is None:
         yield None
@@ -289,7 +205,7 @@ def distributed_run(
 
 
 def _batch_sizes(program: Program, feeds: Sequence[Feed]) -> set[int]:
-    """Return the sizes of the batches that are cut into parts, or say why they cannot be."""
+    """Return the sizes of the batches, or raise if workers cannot share their rows."""
     for variable in program.fed:
         window = window_of(storage_of(variable))
         if window and window.requested_size is None and not window.column.source.random_access:
@@ -299,14 +215,14 @@ def _batch_sizes(program: Program, feeds: Sequence[Feed]) -> set[int]:
                 "Hint: pass in_memory_size= to the minibatches."
             )
     sizes = {leading_batch_size(feed) for feed in feeds}
-    streams = [feed.name for feed in feeds if isinstance(feed, ItemFeed)]
+    generators = [feed.name for feed in feeds if isinstance(feed, ItemFeed)]
     reason = None
     if program.feeds_all_rows or not sizes:
         reason = "a fit of all rows at once"
     elif program.latent is not None:
         reason = f"{program.latent.names[0]!r}, which has a value for each row"
-    elif streams:
-        reason = f"the generator {streams[0]!r}, whose items come to this process alone"
+    elif generators:
+        reason = f"the generator {generators[0]!r}, whose items come to this process alone"
     elif None in sizes:
         reason = "a minibatch that is sampled otherwise than along its first axis"
     elif not program.takes_weights:
