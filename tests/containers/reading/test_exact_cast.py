@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bayou.containers.reading.exact_cast import exact_cast, place
+from bayou.containers.reading.exact_cast import exact_cast, position_text
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 FLOATS = ("float16", "float32", "float64")
@@ -73,7 +73,7 @@ def test_casts_exactly_or_refuses(array: np.ndarray, name: str) -> None:
             exact_cast(array, name, "`value`")
         text = str(error.value)
         assert f"{target} can represent, got {array[index]} ({array.dtype})" in text
-        assert place(tuple(int(i) for i in index)) in text
+        assert position_text(tuple(int(i) for i in index)) in text
 
 
 def test_same_dtype_is_not_copied() -> None:

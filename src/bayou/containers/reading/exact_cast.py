@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 
-def exact_cast(array: npt.NDArray[Any], dtype: npt.DTypeLike, what: str) -> npt.NDArray[Any]:
-    """Cast `array` to `dtype`, refusing any value that would become another one.
+def exact_cast(array: npt.NDArray[Any], dtype: npt.DTypeLike, argument: str) -> npt.NDArray[Any]:
+    """Cast an array to a dtype, if every value survives.
 
-    Booleans and integers must keep their value whatever they are cast to, and floats theirs when
-    they are cast to integers or booleans. A float that is cast to another float type may be
-    rounded, since its precision is the user's choice (``floatX``), but must stay finite.
+    Booleans and integers must keep their value in every dtype, and floats theirs in integers and
+    booleans. A float that is cast to another float dtype may be rounded, since its precision is the
+    user's choice (``floatX``), but must stay finite.
 
     Parameters
     ----------
@@ -21,20 +21,20 @@ def exact_cast(array: npt.NDArray[Any], dtype: npt.DTypeLike, what: str) -> npt.
         Booleans, integers or floats, of any shape.
     dtype : dtype_like
         A boolean, integer or float dtype.
-    what : str
-        The argument that `array` came from, as the subject of the error.
+    argument : str
+        The argument that `array` came from, as the subject of errors.
 
     Returns
     -------
     ndarray
-        Of `dtype` and the shape of `array`; `array` itself where it has that dtype already.
+        Of `dtype` and the shape of `array`; `array` itself if it has that dtype already.
 
     Raises
     ------
     TypeError
         If `array` or `dtype` is of another kind than boolean, integer and float.
     ValueError
-        If a value would change. The error names the first one and its place.
+        If a value would change. The error names the first one and its position.
 
     Examples
     --------
@@ -47,33 +47,33 @@ def exact_cast(array: npt.NDArray[Any], dtype: npt.DTypeLike, what: str) -> npt.
     Hint: change the values, or build the container from float64 values.
     """
     target = np.dtype(dtype)
-    for named in (array.dtype, target):
-        if named.kind not in "biuf":
+    for checked in (array.dtype, target):
+        if checked.kind not in "biuf":
             raise TypeError(
-                f"{what} must be of a boolean, integer or float dtype, got {named}.\n"
+                f"{argument} must be of a boolean, integer or float dtype, got {checked}.\n"
                 "Hint: convert the values to numbers first."
             )
     if array.dtype == target:
         return array
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         cast = array.astype(target)
-        survives = np.asarray(_survives(array, cast))
-    if not survives.all():
-        index = tuple(int(i) for i in np.argwhere(~survives)[0])
+        is_exact = np.asarray(_is_exact(array, cast))
+    if not is_exact.all():
+        index = tuple(int(i) for i in np.argwhere(~is_exact)[0])
         raise ValueError(
-            f"{what} must hold values that {target} can represent, "
-            f"got {array[index]} ({array.dtype}){place(index)}.\n"
+            f"{argument} must hold values that {target} can represent, "
+            f"got {array[index]} ({array.dtype}){position_text(index)}.\n"
             f"Hint: change the values, or build the container from {array.dtype} values."
         )
     return cast
 
 
-def place(index: tuple[int, ...]) -> str:
-    """Say in words where in an array `index` is, with a leading space; empty for a scalar.
+def position_text(index: tuple[int, ...]) -> str:
+    """Return the position of an element for messages, with a leading space; empty for a scalar.
 
     Examples
     --------
-    >>> place((3,)), place((3, 1)), place((3, 1, 0)), place(())
+    >>> position_text((3,)), position_text((3, 1)), position_text((3, 1, 0)), position_text(())
     (' in row 3', ' in row 3, column 1', ' at index (3, 1, 0)', '')
     """
     match index:
@@ -87,8 +87,8 @@ def place(index: tuple[int, ...]) -> str:
             return f" at index {index}"
 
 
-def _survives(array: npt.NDArray[Any], cast: npt.NDArray[Any]) -> Any:
-    """Where `cast` holds the values of `array`, elementwise."""
+def _is_exact(array: npt.NDArray[Any], cast: npt.NDArray[Any]) -> Any:
+    """Return elementwise whether `cast` has the values of `array`."""
     match array.dtype.kind, cast.dtype.kind:
         case "b", _:
             return np.ones(array.shape, dtype=bool)
@@ -99,7 +99,7 @@ def _survives(array: npt.NDArray[Any], cast: npt.NDArray[Any]) -> Any:
         case "f", _:
             return _within(array, cast.dtype) & (cast == array)
         case _, "f":
-            # Back in integers, since NumPy compares an integer with a float in rounded floats.
+            # Compared as integers: NumPy rounds an integer to a float to compare the two.
             return _within(cast, array.dtype) & (cast.astype(array.dtype) == array)
         case _:
             limits = np.iinfo(cast.dtype)
@@ -107,9 +107,9 @@ def _survives(array: npt.NDArray[Any], cast: npt.NDArray[Any]) -> Any:
 
 
 def _within(floats: npt.NDArray[Any], integer: np.dtype[Any]) -> npt.NDArray[np.bool_]:
-    """Where `floats` lie in the range of the `integer` dtype, elementwise."""
+    """Return elementwise whether `floats` are in the range of the `integer` dtype."""
     limits = np.iinfo(integer)
-    # A float16 has no room for the limits of an integer, a float64 has.
+    # A float16 cannot hold the limits of an integer dtype; a float64 can.
     floats = floats.astype(np.result_type(floats, np.float64), copy=False)
-    # The upper limit is exclusive: unlike the maximum itself, a power of two is exact in a float.
+    # The maximum, 2**63 - 1, has no exact float64; the power of two above it has.
     return (floats >= float(limits.min)) & (floats < float(limits.max + 1))

@@ -1,6 +1,6 @@
-"""Reads anything that a container accepts as an array of numbers with its labels; a pass or two.
+"""Reads values without named columns: an array of numbers or booleans, and the index of its axes.
 
-A kind of table that is to be accepted joins `to_array`, and nothing else changes.
+Reading takes one pass for missing values and one for the cast.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytensor
 
-from bayou.containers.reading.exact_cast import exact_cast, place
+from bayou.containers.reading.exact_cast import exact_cast, position_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,24 +23,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelledArray:
-    """Numbers or booleans without missing values, and the index of each axis that has one."""
+    """Numbers or booleans, with the index of each axis.
+
+    Attributes
+    ----------
+    array : ndarray
+        The values.
+    labels : tuple of (pandas.Index or None)
+        The index of each axis, None for an axis without one.
+    """
 
     array: npt.NDArray[Any]
     labels: tuple[pd.Index[Any] | None, ...]
 
 
-def to_array(value: Any, what: str, dtype: npt.DTypeLike | None = None) -> LabelledArray:
-    """Read an array with its labels from anything that a container accepts.
+def to_array(value: Any, argument: str, dtype: npt.DTypeLike | None = None) -> LabelledArray:
+    """Read an array, with the index of its axes, from an array_like, a Series or a DataFrame.
 
     Parameters
     ----------
     value : array_like, pandas.Series or pandas.DataFrame
         Booleans, integers or floats.
-    what : str
-        The argument that `value` came from, as the subject of the errors.
+    argument : str
+        The argument that `value` came from, as the subject of errors.
     dtype : dtype_like, optional
-        The dtype to cast to, where that is exact; by default ``floatX`` for floats, and the dtype
-        that `value` has for booleans and integers.
+        The dtype to cast to, if that is exact. By default ``floatX`` for floats; booleans and
+        integers keep their dtype.
 
     Returns
     -------
@@ -55,54 +63,63 @@ def to_array(value: Any, what: str, dtype: npt.DTypeLike | None = None) -> Label
         If `value` is ragged, has missing values or loses some by the cast.
     """
     if isinstance(value, pd.DataFrame):
-        return LabelledArray(_frame_to_array(value, what, dtype), (value.index, value.columns))
-    array, missing = _numbers(value, what)
-    _refuse_missing(missing, what)
+        return LabelledArray(_frame_to_array(value, argument, dtype), (value.index, value.columns))
+    array, missing = _numbers(value, argument)
+    _check_none_missing(missing, argument)
     if isinstance(value, list | tuple) and array.dtype.kind == "f":
-        _refuse_rounded_integers(value, array, what)
-    array = exact_cast(array, dtype or natural_dtype([array.dtype]), what)
+        _check_not_rounded(value, array, argument)
+    array = exact_cast(array, dtype or natural_dtype([array.dtype]), argument)
     labels = (value.index,) if isinstance(value, pd.Series) else (None,) * array.ndim
     return LabelledArray(array, labels)
 
 
 def _frame_to_array(
-    frame: pd.DataFrame, what: str, dtype: npt.DTypeLike | None
+    frame: pd.DataFrame, argument: str, dtype: npt.DTypeLike | None
 ) -> npt.NDArray[Any]:
-    names = [f"{what} (column {label!r})" for label in frame.columns]
+    column_arguments = [f"{argument} (column {label!r})" for label in frame.columns]
     columns: list[npt.NDArray[Any]] = []
     missing = np.empty(frame.shape, dtype=bool)
-    for position, column_name in enumerate(names):
-        column, missing[:, position] = _numbers(frame.iloc[:, position], column_name)
+    for position, column_argument in enumerate(column_arguments):
+        column, missing[:, position] = _numbers(frame.iloc[:, position], column_argument)
         columns.append(column)
-    _refuse_missing(missing, what, list(frame.columns))
+    _check_none_missing(missing, argument, list(frame.columns))
     array = np.empty(frame.shape, dtype or natural_dtype([column.dtype for column in columns]))
-    for position, column_name in enumerate(names):
-        array[:, position] = exact_cast(columns[position], array.dtype, column_name)
+    for position, column_argument in enumerate(column_arguments):
+        array[:, position] = exact_cast(columns[position], array.dtype, column_argument)
     return array
 
 
-def _numbers(values: Any, what: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """Return the array of `values`, and where they are missing; refuse all but numbers."""
+def _numbers(values: Any, argument: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Return values as an array, and which of them are missing.
+
+    Raises
+    ------
+    TypeError
+        If they are no numbers and no booleans.
+    ValueError
+        If they form no array.
+    """
     try:
         array = np.asarray(values)
     except ValueError as error:
         raise ValueError(
-            f"{what} must form an array, got a ragged {type(values).__name__} ({error}).\n"
+            f"{argument} must form an array, got a ragged {type(values).__name__} ({error}).\n"
             "Hint: give all rows the same length."
         ) from error
     if isinstance(values, np.ma.MaskedArray):
-        return array, np.ma.getmaskarray(values) | _numbers(array, what)[1]
+        return array, np.ma.getmaskarray(values) | _numbers(array, argument)[1]
     dtype = getattr(values, "dtype", array.dtype)
     if array.dtype.kind in "biufO" and not isinstance(dtype, pd.CategoricalDtype):
         missing = np.asarray(pd.isna(array))
-        # Objects are taken for numbers only to say where some are missing.
+        # An array of objects is an error in any case; if only missing values make it one, the error
+        # is about these.
         if array.dtype.kind != "O" or (
             array.ndim and missing.any() and _are_numbers(array[~missing])
         ):
             return array, missing
     got = f"a {type(values).__name__}" if array.dtype.kind == "O" and not array.ndim else dtype
     raise TypeError(
-        f"{what} must hold numbers or booleans, got {got}.\n"
+        f"{argument} must hold numbers or booleans, got {got}.\n"
         "Hint: pass a list, an array, a Series or a DataFrame of numbers; turn text and categories "
         "into codes (`pandas.factorize`), dates into numbers, and objects with `.astype(float)`."
     )
@@ -113,37 +130,38 @@ def _are_numbers(objects: Iterable[Any]) -> bool:
 
 
 def natural_dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
-    """Return the dtype that holds columns of these: floatX if any is a float, else an integer."""
+    """Return the dtype for columns of these dtypes: floatX if any is a float, else an integer."""
     if not dtypes or any(dtype.kind == "f" for dtype in dtypes):
         floats: np.dtype[Any] = np.dtype(pytensor.config.floatX)
         return floats
     common = np.result_type(*dtypes)
-    # NumPy falls back on floats where int64 and uint64 meet.
+    # NumPy's common dtype of int64 and uint64 is float64; the cast checks that int64 is enough.
     return np.dtype(np.int64) if common.kind == "f" else common
 
 
-def _refuse_missing(
-    missing: npt.NDArray[np.bool_], what: str, columns: list[Any] | None = None
+def _check_none_missing(
+    missing: npt.NDArray[np.bool_], argument: str, columns: list[Any] | None = None
 ) -> None:
     if not missing.any():
         return
     indices = np.argwhere(missing)
-    places = [
+    positions = [
         f" in row {index[0]}, column {columns[index[1]]!r}"
         if columns is not None
-        else place(tuple(int(i) for i in index))
+        else position_text(tuple(int(i) for i in index))
         for index in indices[:3]
     ]
     colon, more = ":" if missing.ndim else "", "; ..." if len(indices) > 3 else ""
     raise ValueError(
-        f"{what} must hold no missing values, got {len(indices)}{colon}{';'.join(places)}{more}.\n"
+        f"{argument} must hold no missing values, got {len(indices)}{colon}"
+        f"{';'.join(positions)}{more}.\n"
         "Hint: drop or fill them, or pass the values to `observed=` directly, where PyMC "
         "imputes them."
     )
 
 
-def _refuse_rounded_integers(value: Any, array: npt.NDArray[Any], what: str) -> None:
-    """Refuse a list in which NumPy rounded large integers because floats stand beside them."""
+def _check_not_rounded(value: Any, array: npt.NDArray[Any], argument: str) -> None:
+    """Check that NumPy rounded no large integer of a list to a float, as it does beside floats."""
     large = np.abs(array) >= 2.0**53
     if not large.any():
         return
@@ -151,7 +169,7 @@ def _refuse_rounded_integers(value: Any, array: npt.NDArray[Any], what: str) -> 
     for index in map(tuple, np.argwhere(large)):
         if isinstance(items[index], numbers.Integral) and int(items[index]) != int(array[index]):
             raise ValueError(
-                f"{what} must hold values that float64 can represent, got {items[index]}"
-                f"{place(tuple(int(i) for i in index))}.\n"
+                f"{argument} must hold values that float64 can represent, got {items[index]}"
+                f"{position_text(tuple(int(i) for i in index))}.\n"
                 "Hint: pass integers alone, in an array of an integer dtype."
             )

@@ -1,7 +1,7 @@
-"""A Python iterator as a PyTensor variable: each evaluation takes the next item.
+"""A Python iterator as a PyTensor variable: each evaluation of a graph takes the next item.
 
-An evaluation costs the item and one copy of it, so that nobody writes into the iterator's memory;
-the first item is kept, since it gives the type.
+An item is copied once, so that no compiled function writes into memory that the iterator owns. The
+first item is kept, since it gives the dtype and rank of the variable.
 """
 
 from __future__ import annotations
@@ -24,35 +24,40 @@ if TYPE_CHECKING:
 
 
 class GeneratorAdapter:
-    """An iterator of arrays of one dtype and rank, its type read off the first item.
+    """An iterator of arrays of one dtype and rank, which are read from its first item.
 
-    The order is kept and the first item is not lost. Two adapters are equal only if they are the
-    same object. An adapter pickles, position included, if its iterator does.
+    Iterating over the adapter gives all items in order, the first one included, each as a copy. Two
+    adapters are equal only if they are the same object. An adapter pickles, with its position, if
+    its iterator does.
 
     Parameters
     ----------
     generator : iterator of array_like
-        Yields arrays, lists or numbers. Floats are cast to ``pytensor.config.floatX``, integers
-        and booleans keep their dtype; the lengths of the axes may change from item to item.
+        Yields arrays, lists or numbers. Floats are cast to ``pytensor.config.floatX``; integers and
+        booleans keep their dtype. The lengths of the axes may change from item to item.
 
     Attributes
     ----------
     tensortype : pytensor.tensor.TensorType
-        The type of an item, all lengths unknown.
+        The type of an item: its dtype and rank, with all lengths unknown.
     first : ndarray
         The first item.
+    generator : iterator of array_like
+        The iterator, from its second item on.
+    num_items : int
+        The number of items that were taken.
 
     Raises
     ------
     TypeError
-        If ``generator`` is no iterator or its items are no numbers; later on, from ``next``, if
-        the dtype or the rank of an item differs from those of the first.
+        If ``generator`` is no iterator or its items are no numbers. Later, from ``next``, if an
+        item has another dtype or rank than the first.
     ValueError
         If ``generator`` yields nothing.
 
     Notes
     -----
-    Brings back the GeneratorAdapter of PyMC3.
+    After the ``GeneratorAdapter`` of PyMC3.
 
     Examples
     --------
@@ -103,7 +108,7 @@ class GeneratorAdapter:
 
 
 class NextItem(Op):
-    """Takes the next item of an adapter, at the end the default: no inputs, one output."""
+    """The next item of an adapter, or a default after the last: no inputs, one output."""
 
     def __init__(self, adapter: GeneratorAdapter) -> None:
         self.adapter = adapter
@@ -118,7 +123,13 @@ class NextItem(Op):
         output_storage[0][0] = self.take()
 
     def take(self) -> NDArray[Any]:
-        """Return the next item, the default after the last, or raise StopIteration."""
+        """Return the next item, or the default after the last.
+
+        Raises
+        ------
+        StopIteration
+            After the last item, without a default.
+        """
         try:
             return next(self.adapter)
         except StopIteration:
@@ -127,7 +138,7 @@ class NextItem(Op):
             return self.default.copy()
 
     def do_constant_folding(self, fgraph: Any, node: Apply[Any]) -> bool:
-        """Refuse to be folded: an operation without inputs looks constant."""
+        """Return False: an operation without inputs would pass for a constant."""
         return False
 
 
@@ -137,7 +148,7 @@ class GeneratorVariable(TensorVariable[Any, Any]):
     op: GeneratorOp
 
     def set_gen(self, gen: Iterator[ArrayLike]) -> None:
-        """Take the items of another iterator from now on.
+        """Replace the iterator.
 
         Parameters
         ----------
@@ -147,28 +158,28 @@ class GeneratorVariable(TensorVariable[Any, Any]):
         Raises
         ------
         TypeError
-            If ``gen`` is no iterator, or the dtype or the rank of its first item differs; the old
-            iterator stays.
+            If ``gen`` is no iterator, or its first item has another dtype or rank. The old iterator
+            stays then.
         """
         self.op.set_gen(gen)
 
     def set_default(self, value: ArrayLike | None) -> None:
-        """Yield a value once the iterator has ended.
+        """Set the value of the variable once the iterator has ended.
 
         Parameters
         ----------
         value : array_like or None
-            A value of the same dtype and rank; None brings StopIteration back.
+            A value of the same dtype and rank. None makes the end a StopIteration again.
 
         Raises
         ------
         ValueError
-            If the dtype or the rank of ``value`` differs; the old default stays.
+            If ``value`` has another dtype or rank. The old default stays then.
         """
         self.op.set_default(value)
 
     def clone(self, **kwargs: Any) -> GeneratorVariable:
-        """Return a variable of the same iterator, without an owner, its tags copied.
+        """Return a variable of the same type and iterator that depends on nothing.
 
         Parameters
         ----------
@@ -181,17 +192,17 @@ class GeneratorVariable(TensorVariable[Any, Any]):
 
 
 class GeneratorOp(MinibatchOp):
-    """Items of an iterator, opaque to PyMC: call it without arguments to get the variable.
+    """An operation that yields the items of an iterator, opaque to PyMC.
 
-    PyMC reads the observed data of a model off the input of an operation of this kind. That input
-    is the first item, so storing results takes no item from the iterator.
+    Call it without arguments for its variable. PyMC stores the input of a ``MinibatchOp`` as the
+    observed data of a result; here that is the first item, so that storing takes no item.
 
     Parameters
     ----------
     adapter : GeneratorAdapter
-        Where the items come from.
+        The iterator and the type of its items.
     default : array_like, optional
-        Yielded once the iterator has ended; by default that is a StopIteration.
+        The value once the iterator has ended. By default that raises StopIteration.
     """
 
     def __init__(self, adapter: GeneratorAdapter, default: ArrayLike | None = None) -> None:
@@ -202,11 +213,11 @@ class GeneratorOp(MinibatchOp):
 
     @property
     def adapter(self) -> GeneratorAdapter:
-        """The adapter that the items come from now."""
+        """The adapter of the current iterator."""
         return self.next_item.adapter
 
     def __call__(self) -> GeneratorVariable:
-        """Return a variable that yields the next item at each evaluation."""
+        """Return the variable, whose value is the next item at each evaluation."""
         return super().__call__(self.first)  # type: ignore[no-any-return]
 
     def make_node(self, *inputs: Any) -> Apply[Any]:
@@ -218,11 +229,11 @@ class GeneratorOp(MinibatchOp):
         return Apply(self, node.inputs, [variable])
 
     def infer_shape(self, node: Apply[Any], shapes: Any) -> Any:
-        """Leave the shape to the item: inferring it would take a second one."""
+        """Raise, so that PyTensor evaluates the item: inferring a shape would take a second one."""
         raise NotImplementedError
 
     def set_gen(self, gen: Iterator[ArrayLike]) -> None:
-        """Take the items of another iterator, see :meth:`GeneratorVariable.set_gen`."""
+        """Replace the iterator, as :meth:`GeneratorVariable.set_gen` does."""
         adapter = _adapter(gen)
         old, new = self.adapter.tensortype, adapter.tensortype
         if new != old:
@@ -235,7 +246,7 @@ class GeneratorOp(MinibatchOp):
         self.first.set_value(adapter.first)
 
     def set_default(self, value: ArrayLike | None) -> None:
-        """Set or remove the default, see :meth:`GeneratorVariable.set_default`."""
+        """Set or remove the default, as :meth:`GeneratorVariable.set_default` does."""
         if value is None:
             self.next_item.default = None
             return
@@ -251,33 +262,38 @@ class GeneratorOp(MinibatchOp):
 
 
 def generator(gen: Iterator[ArrayLike], default: ArrayLike | None = None) -> GeneratorVariable:
-    """Return a variable that yields the next item of an iterator at each evaluation.
+    """Return a variable whose value is the next item of an iterator, at each evaluation.
 
-    Two uses of the variable in one compiled function see the same item. As ``observed`` it needs
+    All uses of the variable in one compiled function see the same item. As ``observed=`` it needs
     ``total_size``, which scales the log-likelihood of an item to all of the data.
 
     Parameters
     ----------
     gen : iterator of array_like
-        Yields items of one dtype and rank, of any lengths: see :class:`GeneratorAdapter`.
+        Yields items of one dtype and rank, of any lengths, as for :class:`GeneratorAdapter`. An
+        iterable such as a list is passed as ``iter(items)``.
     default : array_like, optional
-        What to yield once the iterator has ended; without it, evaluating raises StopIteration.
+        The value once the iterator has ended. Without it, an evaluation raises StopIteration then.
 
     Returns
     -------
     GeneratorVariable
-        A variable with ``set_gen(gen)`` and ``set_default(value)``.
+        Its ``set_gen(gen)`` replaces the iterator, and ``set_default(value)`` the default.
 
     Raises
     ------
     TypeError
         If ``gen`` is no iterator or its items are no numbers.
     ValueError
-        If ``gen`` yields nothing, or the dtype or the rank of ``default`` differs.
+        If ``gen`` yields nothing, or ``default`` has another dtype or rank than the items.
+
+    See Also
+    --------
+    bayou.Minibatch : Random rows of data that are in memory or in a source.
 
     Notes
     -----
-    Brings back the generator of PyMC3.
+    After the ``generator`` of PyMC3.
 
     Examples
     --------
@@ -298,7 +314,11 @@ def _tensor_dtype(dtype: np.dtype[Any]) -> str:
 
 
 def _as_array(item: ArrayLike, expected: np.dtype[Any] | None = None) -> NDArray[Any]:
-    """Return an item as an array; Python's own numbers become ``expected`` where that is exact."""
+    """Return an item as an array.
+
+    A list or a number has no dtype of its own: it becomes ``expected`` if that is exact, so that
+    an iterator may yield [1.5] after [1.0, 2], or 2 after 1.5.
+    """
     array = np.asarray(item)
     if array.dtype.kind not in "biufc" or np.ma.isMaskedArray(item):
         raise TypeError(

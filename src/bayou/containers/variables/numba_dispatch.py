@@ -1,4 +1,7 @@
-"""How Numba compiles the operations of the containers: rows, lengths, a generator's items."""
+"""Numba's implementations of the containers' operations: row numbers, lengths, a generator's items.
+
+Imported by :mod:`bayou.containers.variables.numba_loader` when PyTensor compiles with Numba.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,11 @@ def _num_rows(op: NumRows, node: Apply[Any] | None = None, **kwargs: Any) -> Any
 
 
 class _Taker:
-    """Takes items from object mode; says in Numba's own terms that it cannot be cached on disk."""
+    """A callable that takes the next item, called by Numba in object mode.
+
+    It refuses to be pickled, which tells Numba not to cache the compiled function on disk: another
+    process does not have the iterator.
+    """
 
     def __init__(self, op: NextItem) -> None:
         self.op = op
@@ -61,7 +68,7 @@ class _Taker:
         return self.op.take()
 
     def __reduce__(self) -> NoReturn:
-        raise pickle.PicklingError("A generator's items live in this process alone.")
+        raise pickle.PicklingError("The items of a generator are in this process alone.")
 
 
 @numba_funcify.register(NextItem)

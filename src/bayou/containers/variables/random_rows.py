@@ -1,8 +1,8 @@
-"""The graph of a random slice: row numbers as a PyTensor operation, and the slice that they cut.
+"""The graph of a random slice: row numbers as an operation of PyTensor, and the slice they select.
 
-The operations of PyTensor and PyMC that a minibatch builds on are touched in this file alone. The
-rows are a deterministic function of a step that each evaluation advances, not a random variable, so
-PyMC takes a minibatch, and a cast of one, as observed.
+This is the only file that builds on how PyTensor and PyMC treat a minibatch. The rows are a
+deterministic function of a step that each evaluation advances, and no random variable: PyMC accepts
+such a slice, and a cast of it, as observed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class StepVariable(TensorSharedVariable):
-    """A shared step counter that every evaluation of a compiled function moves on by one."""
+    """A shared counter that every call of a compiled function advances by one."""
 
     @property
     def default_update(self) -> TensorVariable:
-        """The step after this one."""
+        """The next step; PyTensor adds this update to every function that uses the variable."""
         return self + np.int64(1)
 
 
@@ -45,7 +45,10 @@ def step_variable(name: str) -> StepVariable:
 
 
 class UniformRows(Op):
-    """Row numbers of a step: inputs (step, length of the axis), output int64 of shape (size,)."""
+    """Row numbers of a step: inputs are the step and the length of the axis, both scalars.
+
+    The output is int64 of shape (size,).
+    """
 
     __props__ = ("key", "size")
 
@@ -68,7 +71,7 @@ class UniformRows(Op):
         )
 
     def infer_shape(self, *unused: Any) -> list[tuple[Any, ...]]:
-        """Return the shape of the row numbers; PyTensor 3.3 passes one argument less than 3.1."""
+        """Return the shape of the row numbers. PyTensor 3.3 passes one argument less than 3.1."""
         return [(pt.constant(self.size, dtype="int64"),)]
 
 
@@ -86,7 +89,10 @@ def _jax_uniform_rows(op: UniformRows, **kwargs: Any) -> Any:
 
 
 class NumRows(Op):
-    """The length of an axis of data; opaque, so that it is known without the data at hand."""
+    """The length of an axis of data: an operation of its own, which bayou finds in a graph.
+
+    A fit replaces it by the number of rows of the source, without the data in memory.
+    """
 
     __props__ = ("axis",)
 
@@ -104,7 +110,7 @@ class NumRows(Op):
         output_storage[0][0] = np.array(inputs[0].shape[self.axis])
 
     def infer_shape(self, *unused: Any) -> list[tuple[Any, ...]]:
-        """Return the shape of a number."""
+        """Return the shape of a scalar."""
         return [()]
 
 
@@ -116,12 +122,12 @@ def _jax_num_rows(op: NumRows, **kwargs: Any) -> Any:
 
 
 class SliceOp(MinibatchOp):
-    """A random slice, opaque to PyMC: inputs (storage, step), output the slice of the storage."""
+    """A random slice, opaque to PyMC: inputs are the storage and the step, output is the slice."""
 
     samples: tuple[AxisSample, ...]
 
     def infer_shape(self, *unused: Any) -> Any:
-        """Leave the shape to the slice, or PyMC would write this batch's length into variables."""
+        """Raise, or PyMC would write the length of this batch into the shapes of variables."""
         raise NotImplementedError
 
 
@@ -131,7 +137,19 @@ def random_slice(
     samples: Sequence[AxisSample],
     broadcastable: Sequence[bool],
 ) -> TensorVariable:
-    """Return the slice of ``storage`` at ``step`` as the output of one opaque operation."""
+    """Return the slice of ``storage`` at ``step``, as the output of one opaque operation.
+
+    Parameters
+    ----------
+    storage : TensorVariable
+        The data.
+    step : StepVariable
+        The counter of evaluations.
+    samples : sequence of AxisSample
+        The axes to draw from, with their sizes and seeds.
+    broadcastable : sequence of bool
+        True for axes of the slice that have length 1 and may broadcast.
+    """
     inner_storage, inner_step = storage.type(), step.type()
     batch: Any = inner_storage
     for sample in samples:
