@@ -1,6 +1,7 @@
-"""The names of PyMC3, for code written then: ``import bayou.pymc3 as pm``.
+"""The names of PyMC3, for code that was written for it: ``import bayou.pymc3 as pm``.
 
-What is not named here comes from PyMC, its distributions with PyMC3's keywords added.
+Containers, fits and samplers are those of bayou. Every other name comes from PyMC; its
+distributions also take the keywords of PyMC3.
 """
 
 from __future__ import annotations

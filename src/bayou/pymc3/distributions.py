@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pytensor.compile.sharedvalue import shared
 
 from bayou import generator
 
-# Classes to inherit from, not to call.
+if TYPE_CHECKING:
+    import pymc as pm
+    from pytensor.tensor.variable import TensorVariable
+
+# Base classes, which users inherit from and do not call.
 BASES = frozenset({"Continuous", "Discrete", "Distribution"})
 
-# The distributions that took `sd` for `sigma`.
+# The distributions in which PyMC3 called `sigma` `sd`.
 HAD_SD = frozenset(
     {
         "AR",
@@ -36,32 +40,40 @@ HAD_SD = frozenset(
 
 
 class Distribution:
-    """A distribution of PyMC, called as in PyMC3.
+    """A distribution of PyMC that takes the keywords of PyMC3.
 
     Parameters
     ----------
-    kind : type
-        The distribution of PyMC.
+    kind : type of pymc.Distribution
+        The distribution.
     """
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: type[pm.Distribution]) -> None:
         self.kind = kind
         self.__doc__ = kind.__doc__
 
-    def __call__(self, name: str, *args: Any, observed: Any = None, **kwargs: Any) -> Any:
+    def __call__(
+        self, name: str, *args: Any, observed: Any = None, **kwargs: Any
+    ) -> TensorVariable:
         """Add a variable of this distribution to the model on the context stack.
 
         Parameters
         ----------
         name : str
-            Its name.
+            The name of the variable.
         *args
             Parameters of the distribution.
         observed : array_like, variable or iterator of array_like, optional
-            The data; an iterator becomes a :func:`bayou.generator`.
+            The data. An iterator becomes a :func:`bayou.generator`.
         **kwargs
-            What PyMC takes, and as in PyMC3 ``sd`` for ``sigma``, ``testval`` for ``initval``,
-            and ``broadcastable``: axes that are not may get other lengths than ``shape`` says.
+            The keywords of PyMC, and those of PyMC3: ``sd`` for ``sigma``, ``testval`` for
+            ``initval``, and ``broadcastable``, a bool for each axis of ``shape``. An axis that is
+            not broadcastable may later get another length than ``shape`` says.
+
+        Returns
+        -------
+        TensorVariable
+            The variable.
         """
         if hasattr(observed, "__next__"):
             observed = generator(observed)
@@ -72,8 +84,8 @@ class Distribution:
             kwargs["shape"] = [1 if one else shared(np.int64(length)) for length, one in axes]
         return self.kind(name, *args, observed=observed, **self._with_sigma(kwargs))
 
-    def dist(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a variable of this distribution outside any model."""
+    def dist(self, *args: Any, **kwargs: Any) -> TensorVariable:
+        """Return a variable of this distribution that belongs to no model."""
         return self.kind.dist(*args, **self._with_sigma(kwargs))
 
     def __getattr__(self, name: str) -> Any:

@@ -1,4 +1,7 @@
-"""PyMC's model with what PyMC3's had on top: ``logpt``, and ``total_size`` of free variables."""
+"""PyMC's model with two features of PyMC3's: ``logpt``, and ``total_size`` of free variables.
+
+The only file of this folder that uses private names of PyMC.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from pymc.distributions.transforms import _default_transform
 from pymc.variational.minibatch_rv import create_minibatch_rv
 
 if TYPE_CHECKING:
+    from types import EllipsisType
+
     from pytensor.tensor.variable import TensorVariable
 
 
 class Model(pm.Model):
-    """A model of PyMC that code written for PyMC3 can use."""
+    """A model of PyMC for code that was written for PyMC3."""
 
     @property
     def logpt(self) -> TensorVariable:
@@ -29,8 +34,8 @@ class Model(pm.Model):
         total_size: Any = None,
         **kwargs: Any,
     ) -> TensorVariable:
-        """Register a variable as PyMC does; a free one may have a ``total_size`` too."""
-        total_size = _whole_axes_spelled_out(total_size)
+        """Register a variable as PyMC does, and scale a free one by its ``total_size`` too."""
+        total_size = _total_size_of_all_axes(total_size)
         if observed is not None:
             return super().register_rv(
                 rv_var, name, observed=observed, total_size=total_size, **kwargs
@@ -49,8 +54,18 @@ class Model(pm.Model):
         return variable
 
 
-def _whole_axes_spelled_out(total_size: Any) -> Any:
-    """Return a total size that reaches all axes: PyMC3 took one for the leading axes alone."""
+def _total_size_of_all_axes(total_size: Any) -> list[int | EllipsisType | None] | None:
+    """Return a ``total_size`` for PyMC, which wants an entry for each axis.
+
+    PyMC3 took the entries for the leading axes, and the other axes as complete.
+
+    Raises
+    ------
+    TypeError
+        If an entry is no int, None or Ellipsis.
+    ValueError
+        If there are two Ellipses.
+    """
     sizes = list(total_size) if isinstance(total_size, list | tuple) else [total_size]
     if not all(size in (None, Ellipsis) or isinstance(size, int) for size in sizes):
         raise TypeError(
@@ -60,7 +75,7 @@ def _whole_axes_spelled_out(total_size: Any) -> Any:
     if sizes.count(Ellipsis) > 1:
         raise ValueError(
             f"Double Ellipsis in `total_size`: one at most, got {total_size!r}.\n"
-            "Hint: write None for each axis that is whole."
+            "Hint: write None for each axis of which a batch has all entries."
         )
     if sizes in ([], [None]):
         return None

@@ -1,4 +1,4 @@
-"""What PyMC3 kept beside Theano: ``floatX``, generators, and random streams."""
+"""The module ``theanof`` of PyMC3: ``floatX``, generators, and Theano's random streams."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ __all__ = ["GeneratorOp", "RandomStream", "floatX", "generator", "intX", "set_tt
 
 
 class AdvancingGenerator(RandomGeneratorSharedVariable):
-    """A random generator that every evaluation of a compiled function moves on."""
+    """A random generator that every call of a compiled function advances."""
 
     advanced: Variable[Any, Any] | None = None
 
     @property
     def default_update(self) -> Variable[Any, Any] | None:
-        """The generator after the draw."""
+        """The generator after the draw; PyTensor adds the update to every function that draws."""
         return self.advanced
 
 
 class RandomStream:
-    """Random variables as Theano's streams gave them: each evaluation draws afresh.
+    """Random variables as those of Theano's streams: each evaluation draws new values.
 
     Parameters
     ----------
     seed : int, optional
-        Makes the draws repeatable.
+        The seed of the stream. By default each stream differs.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -67,17 +67,17 @@ _package_stream = RandomStream()
 
 
 def tt_rng(random_seed: int | None = None) -> RandomStream:
-    """Return a stream of a seed, or the package's own.
+    """Return a random stream: one of a seed, or else the one that the package shares.
 
     Parameters
     ----------
     random_seed : int, optional
-        The seed of a new stream.
+        The seed of a new stream. By default the shared stream is returned.
 
     Returns
     -------
     RandomStream
-        Has ``uniform``, ``normal`` and ``binomial``.
+        A stream with ``uniform``, ``normal`` and ``binomial``.
 
     Examples
     --------
@@ -89,12 +89,12 @@ def tt_rng(random_seed: int | None = None) -> RandomStream:
 
 
 def set_tt_rng(new_rng: int | RandomStream) -> None:
-    """Set the stream that :func:`tt_rng` returns without a seed.
+    """Set the stream that the package shares, which :func:`tt_rng` returns without a seed.
 
     Parameters
     ----------
     new_rng : int or RandomStream
-        A seed, or the stream itself.
+        The seed of the new stream, or the stream itself.
     """
     global _package_stream  # noqa: PLW0603 (PyMC3's interface is one stream for the package)
     _package_stream = new_rng if isinstance(new_rng, RandomStream) else RandomStream(new_rng)

@@ -1,4 +1,7 @@
-"""The names of Theano that code written for PyMC3 uses; all others come from PyTensor."""
+"""Names of Theano, for code that was written for PyMC3: ``from bayou.pymc3 import theano``.
+
+Every name that is not defined here comes from PyTensor.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,24 @@ __all__ = ["clone", "function", "grad", "scan", "tensor"]
 
 
 def function(inputs: Any, outputs: Any = None, **kwargs: Any) -> Any:
-    """Compile a function; a free variable of a model stands for the value of its density.
+    """Compile a function of variables, among which may be free variables of a model.
+
+    In PyMC3 a free variable was the variable that the density is a function of; PyMC has a value
+    variable for that, which takes its place here.
 
     Parameters
     ----------
     inputs : sequence of variable
-        What the function takes.
+        The inputs of the function.
     outputs : variable or sequence of variable, optional
-        What it returns.
+        The outputs of the function.
     **kwargs
-        As ``pytensor.function`` takes them.
+        Passed to ``pytensor.function``.
+
+    Returns
+    -------
+    callable
+        The compiled function.
     """
     return pytensor.function(value_variables(inputs), outputs, **kwargs)
 
@@ -38,9 +49,14 @@ def clone(output: Any, replace: Any = None, **kwargs: Any) -> Any:
     output : variable or sequence of variable
         The graph.
     replace : dict of variable to variable or array_like, optional
-        What is replaced by what.
+        The new part for each part that is replaced.
     **kwargs
-        As ``pytensor.graph.replace.clone_replace`` takes them.
+        Passed to ``pytensor.graph.replace.clone_replace``.
+
+    Returns
+    -------
+    variable or list of variable
+        The copy.
     """
     replacements = {
         old: new if isinstance(new, Variable) else tensor.constant(old.type.filter(new))

@@ -1,4 +1,4 @@
-"""``theano.tensor``: PyTensor's, with gradients with respect to the variables of a model."""
+"""The module ``theano.tensor``: that of PyTensor, with gradients by free variables of a model."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ import pytensor
 
 
 def value_variables(variables: Any) -> Any:
-    """Replace free variables of a model by the variables that its density is a function of."""
+    """Return variables with value variables, of which the density is a function, for free ones."""
     if isinstance(variables, list | tuple):
         return [value_variables(variable) for variable in variables]
     return getattr(getattr(variables, "tag", None), "value_variable", variables)
 
 
 def grad(cost: Any, wrt: Any, **kwargs: Any) -> Any:
-    """Return gradients; a free variable of a model stands for the value of its density.
+    """Return gradients with respect to variables, among which may be free variables of a model.
 
     Parameters
     ----------
     cost : scalar variable
-        What is differentiated.
+        The scalar to differentiate.
     wrt : variable or sequence of variable
-        With respect to what.
+        The variables to differentiate by. A free variable of a model stands for its value variable.
     **kwargs
-        As ``pytensor.grad`` takes them.
+        Passed to ``pytensor.grad``.
+
+    Returns
+    -------
+    variable or list of variable
+        The gradients, as many as `wrt`.
     """
     return pytensor.grad(cost, value_variables(wrt), **kwargs)
 
