@@ -1,4 +1,8 @@
-"""Arrow columns as fields and NumPy arrays: without a copy where the layout is the same."""
+"""Arrow columns as fields and NumPy arrays, without a copy where both have the same layout.
+
+Numbers, dates, timestamps and durations share their layout: the array is a view of Arrow's buffer.
+Booleans (bits in Arrow), dates of 32 bits and codes are copied; text and all else become objects.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +27,18 @@ if TYPE_CHECKING:
     from bayou.sources.base.nulls import Masked
 
 
-def arrow_field(name: str, kind: Any, categories: tuple[str, ...] | None = None) -> Field:
+def arrow_field(name: str, kind: pa.DataType, categories: tuple[str, ...] | None = None) -> Field:
     """Return the field that holds the values of an Arrow type.
 
     Parameters
     ----------
     name : str
-        What it is called.
+        The name of the field.
     kind : pyarrow.DataType
-        Numbers, booleans, dates, timestamps and durations keep their dtype, fixed-size lists of
-        them become the shape of a row; all else is object.
+        The type. Numbers, booleans, dates, timestamps and durations keep their dtype, fixed-size
+        lists of them give the shape of a row, and all else is object.
     categories : tuple of str, optional
-        What a dictionary holds, whose values become codes then.
+        The categories of a dictionary type. The values of the field are codes of them.
     """
     if categories is not None:
         return Field(name, np.dtype(np.int32), (), categories)
@@ -47,26 +51,33 @@ def arrow_field(name: str, kind: Any, categories: tuple[str, ...] | None = None)
     return Field(name, dtype, () if dtype.kind == "O" else shape)
 
 
-def arrow_categories(column: Any) -> tuple[str, ...]:
-    """Return what the codes of a chunked array of dictionaries stand for, in their order."""
+def arrow_categories(column: pa.ChunkedArray) -> tuple[str, ...]:
+    """Return the categories of a chunked array of a dictionary type, in the order of the codes."""
     chunks = column.unify_dictionaries().chunks
     return tuple(str(value) for value in chunks[0].dictionary.to_pylist()) if chunks else ()
 
 
-def arrow_values(column: Any, field: Field) -> Masked:
-    """Return the values of an Arrow column, and where they are null.
+def arrow_values(column: pa.Array | pa.ChunkedArray, field: Field) -> Masked:
+    """Return the values of an Arrow column, and which rows are null.
 
     Parameters
     ----------
     column : pyarrow.Array or pyarrow.ChunkedArray
-        Of the type that the field was made from.
+        The column, of the type that the field was made from.
     field : Field
-        What the values are to be.
+        The field, by :func:`arrow_field`.
+
+    Returns
+    -------
+    values : ndarray of ``field.dtype``, shape (rows, *field.shape)
+        A view of the column where the layout allows it. Arbitrary where null.
+    null : ndarray of bool, shape (rows,), or None
+        None if no row is null.
 
     Raises
     ------
     ValueError
-        If a category is unknown to the field.
+        If a category is not one of the field.
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
@@ -77,10 +88,11 @@ def arrow_values(column: Any, field: Field) -> Masked:
     if types.is_string(column.type) or types.is_large_string(column.type):
         return column.to_numpy(zero_copy_only=False), null
     if field.dtype.kind == "O":
+        # The None at the end keeps NumPy from making a matrix of lists that are of one length.
         return np.array([*column.to_pylist(), None], dtype=object)[:-1], null
     num_rows = len(column)
     for length in field.shape:
-        # The values know nothing of the slice that the list is.
+        # `values` is the child of the array that this one is a slice of.
         column = column.values.slice(column.offset * length, len(column) * length)
         inner = _null(column)
         if inner is not None:
@@ -89,35 +101,37 @@ def arrow_values(column: Any, field: Field) -> Masked:
     return _plain(column, field.dtype).reshape(num_rows, *field.shape), null
 
 
-def _null(column: Any) -> NDArray[np.bool_] | None:
+def _null(column: pa.Array) -> NDArray[np.bool_] | None:
     return column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
 
 
-def _plain(column: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the values as they are stored; any value where they are null."""
+def _plain(column: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return numbers, booleans or dates as they are stored, also where they are null."""
     if types.is_boolean(column.type):
         return column.fill_null(False).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
     if not len(column):
         return np.empty(0, dtype=dtype)
+    # The buffer itself: Arrow's own conversion makes floats of integers with nulls.
     width = column.type.bit_width // 8
     stored = np.dtype(f"i{width}") if dtype.kind in "mM" else dtype
     values = np.frombuffer(column.buffers()[1], stored, len(column), column.offset * width)
-    # Days are 32 bits wide in Arrow, and 64 in NumPy.
+    # Arrow's dates in days have 32 bits, those of NumPy 64.
     return values.astype(np.int64, copy=False).view(dtype) if dtype.kind in "mM" else values
 
 
-def _codes(column: Any, field: Field) -> NDArray[np.int32]:
-    """Return the codes of the field's categories; below 0 where null."""
+def _codes(column: pa.DictionaryArray, field: Field) -> NDArray[np.int32]:
+    """Return the codes of the field's categories, -1 where null."""
     words, categories = dictionary_words(column), _word_array(field.categories or ())
     if words.equals(categories):
         codes: NDArray[np.int32] = (
             column.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
         )
         return codes
+    # Another table: its codes are looked up, -2 standing for a category that the field has not.
     table = pc.index_in(words, value_set=categories).fill_null(-2).to_numpy(zero_copy_only=False)
     table = np.where(words.is_null().to_numpy(zero_copy_only=False), -1, table)
     indices = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    # The last entry is that of a null index, -1.
+    # The index -1, of a null, takes the last entry, which is -1 too.
     codes = np.append(table, -1).astype(np.int32)[indices]
     if (unknown := codes == -2).any():
         word = column.dictionary[int(indices[unknown.argmax()])].as_py()
@@ -128,8 +142,8 @@ def _codes(column: Any, field: Field) -> NDArray[np.int32]:
     return codes
 
 
-def dictionary_words(column: Any) -> Any:
-    """Return what an array of dictionaries holds as an array of text."""
+def dictionary_words(column: pa.DictionaryArray) -> pa.StringArray:
+    """Return the dictionary of an array as text, whatever the type of its values."""
     words = column.dictionary
     if types.is_string(words.type) or types.is_large_string(words.type):
         return words.cast(pa.string())
@@ -139,27 +153,33 @@ def dictionary_words(column: Any) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _word_array(categories: tuple[str, ...]) -> Any:
-    """Return categories as an array, which takes time that pieces of a block are to share."""
+def _word_array(categories: tuple[str, ...]) -> pa.StringArray:
+    """Return categories as an array. The pieces of a block share it, since making it takes time."""
     return pa.array(categories, pa.string())
 
 
-def arrow_tables(batches: Iterable[Any], fields: Sequence[Field], start: int) -> Iterator[Table]:
-    """Yield the fields of Arrow tables or record batches, none of which may hold a null.
+def arrow_tables(
+    batches: Iterable[pa.Table | pa.RecordBatch], fields: Sequence[Field], start: int
+) -> Iterator[Table]:
+    """Yield the rows of Arrow tables or record batches, refusing nulls.
 
     Parameters
     ----------
     batches : iterable of pyarrow.Table or pyarrow.RecordBatch
         Consecutive rows.
     fields : sequence of Field
-        Which of their columns are wanted, and as what.
+        The columns to read.
     start : int
-        The number of their first row in the source.
+        The number of the first row in the source.
+
+    Yields
+    ------
+    dict of str to ndarray, shapes (rows, *field.shape)
 
     Raises
     ------
     ValueError
-        If there is a null, with its row.
+        If there is a null, with the number of its row.
     """
     for batch in batches:
         yield {
@@ -169,7 +189,8 @@ def arrow_tables(batches: Iterable[Any], fields: Sequence[Field], start: int) ->
         start += batch.num_rows
 
 
-def _dtype(kind: Any) -> np.dtype[Any]:
+def _dtype(kind: pa.DataType) -> np.dtype[Any]:
+    """Return the NumPy dtype of an Arrow type, object if it has none."""
     if types.is_timestamp(kind) or types.is_duration(kind):
         return np.dtype(f"{'M' if types.is_timestamp(kind) else 'm'}8[{kind.unit}]")
     if types.is_date(kind):

@@ -1,12 +1,14 @@
-"""What is done with nulls: refused where they are met, or their rows left out and counted."""
+"""The argument `nulls`: rows with a null are refused where they are read, or dropped and counted.
+
+A null is a value that is missing by the format (an Arrow null, a masked value, None). A NaN in an
+array of floats is a value, and is kept.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-
-from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
 
 type Nulls = Literal["refuse", "drop"]
 
-# Values of a field, and where they are null; None where none is.
 type Masked = tuple[NDArray[Any], NDArray[np.bool_] | None]
+"""Values of a field, shape (rows, ...), and which rows are null, shape (rows,), None if none is.
+
+The values of null rows are arbitrary."""
 
 
 def check_nulls(nulls: str) -> None:
@@ -25,32 +29,13 @@ def check_nulls(nulls: str) -> None:
     Raises
     ------
     ValueError
-        If it is none of the known ways.
+        If it is not one of the texts of :data:`Nulls`.
     """
     if nulls not in (known := get_args(Nulls.__value__)):
         raise ValueError(
-            f"`nulls` must be one of {listed(known)}, got {nulls!r}.\n"
+            f"`nulls` must be one of {', '.join(map(repr, known))}, got {nulls!r}.\n"
             'Hint: "refuse" makes a null an error, "drop" leaves out its row.'
         )
-
-
-def null_error(field: str, row: int, where: str = "") -> ValueError:
-    """Return the error for a null in a field.
-
-    Parameters
-    ----------
-    field : str
-        Its name.
-    row : int
-        The number of the row in the source.
-    where : str, optional
-        The file that holds it.
-    """
-    of_file = f" of {where}" if where else ""
-    return ValueError(
-        f"`{field}` must have no nulls, got one in row {row}{of_file}.\n"
-        'Hint: fill it in where the data are kept, or leave out such rows with nulls="drop".'
-    )
 
 
 def without_nulls(name: str, masked: Masked, start: int, where: str = "") -> NDArray[Any]:
@@ -61,25 +46,42 @@ def without_nulls(name: str, masked: Masked, start: int, where: str = "") -> NDA
     name : str
         The field.
     masked : tuple of ndarray and ndarray of bool or None
-        Its values, and where they are null.
+        The values, and which are null.
     start : int
-        The number of their first row in the source.
+        The number of the first row in the source.
     where : str, optional
-        The file that holds them.
+        The file or item that holds the values, for the error.
 
     Raises
     ------
     ValueError
-        If there is a null, with its row.
+        If there is a null, with the number of its row.
     """
     values, null = masked
-    if null is not None and null.any():
-        raise null_error(name, start + int(null.argmax()), where)
-    return values
+    if null is None or not null.any():
+        return values
+    row = start + int(null.argmax())
+    of_file = f" of {where}" if where else ""
+    raise ValueError(
+        f"`{name}` must have no nulls, got one in row {row}{of_file}.\n"
+        'Hint: fill it in where the data are kept, or leave out such rows with nulls="drop".'
+    )
 
 
 def complete_rows(nulls: Sequence[NDArray[np.bool_] | None], num_rows: int) -> NDArray[np.bool_]:
-    """Return which rows have no null in any field: bool, shape (num_rows,)."""
+    """Return which rows have no null in any field.
+
+    Parameters
+    ----------
+    nulls : sequence of (ndarray of bool, shape (num_rows,), or None)
+        The rows that are null, by field. None if none is.
+    num_rows : int
+        The number of rows.
+
+    Returns
+    -------
+    ndarray of bool, shape (num_rows,)
+    """
     complete = np.ones(num_rows, dtype=bool)
     for null in nulls:
         if null is not None:

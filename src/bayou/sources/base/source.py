@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 
 
 class Source(ABC):
-    """A table of rows: subclass it, or have the same attributes, to bring rows of your own.
+    """A table of rows with named fields: the contract of all sources.
 
-    Three members are needed: ``fields``, ``blocks`` and ``read``. Rows are numbered from 0 through
-    the blocks, in their order. Reading must not change what a later read returns, several threads
-    may read at once, and a source can be pickled where what holds its rows can.
+    Implementing a source: subclass this, or write a class with the same three members, ``fields``,
+    ``blocks`` and ``read``, which :func:`bayou.source` then adds the rest to. What must hold:
+
+    - Rows are numbered from 0 through the blocks, in their order.
+    - Reading does not change what a later read returns: the rows of a block are always the same.
+    - Several threads may read at once.
+    - A source can be pickled if its storage can, such as files by their paths.
+
+    :func:`bayou.testing.check_source` checks a source against this contract.
     """
 
     @property
@@ -41,20 +47,21 @@ class Source(ABC):
     @property
     @abstractmethod
     def blocks(self) -> Sequence[int | None]:
-        """The number of rows of each block; None where only reading tells it."""
+        """The number of rows of each block, None for a block whose rows only reading counts."""
 
     @abstractmethod
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
         """Yield the rows of a block, in order, as one table or several smaller ones.
 
-        A table keeps its values when the next one is asked for, which is while it is still in use.
+        A table must keep its values after the next one is yielded: a reader in another thread asks
+        for the next while it uses this one.
 
         Parameters
         ----------
         block : int
-            Its place in ``blocks``.
+            The index in ``blocks``.
         names : sequence of str
-            The fields that are wanted; the tables hold these, in this order.
+            The fields to read. The tables hold these, in this order.
 
         Yields
         ------
@@ -63,71 +70,74 @@ class Source(ABC):
 
     @property
     def num_rows(self) -> int | None:
-        """The rows of all blocks; None if unknown."""
+        """The number of rows of all blocks, None if it is not known."""
         sizes = [size for size in self.blocks if size is not None]
         return sum(sizes) if len(sizes) == len(self.blocks) else None
 
     @property
     def num_dropped(self) -> int | None:
-        """The rows left out for their nulls, which no number counts; None if not yet known."""
+        """The number of rows left out because of nulls, None if it is not known yet.
+
+        They are in no block, and have no number.
+        """
         return 0
 
     @property
     def where(self) -> str | None:
-        """The path that its rows are at; None if there is none."""
+        """The path of the rows, for messages. None if they have none."""
         return None
 
     def __repr__(self) -> str:
-        """Write where the rows are, how many there are, and their fields."""
+        """Return where the rows are, how many there are, and their fields."""
         where = [] if self.where is None else [repr(self.where)]
         rows = "rows not counted yet" if self.num_rows is None else f"{self.num_rows:,} rows"
         fields = f"fields [{describe_fields(self.fields)}]"
         return f"{type(self).__name__}({', '.join([*where, rows, fields])})"
 
     def null_counts(self) -> Mapping[str, int | None]:
-        """Count the nulls of each field, without reading.
+        """Return the number of nulls of each field, as far as it is known without reading.
 
         Returns
         -------
         dict of str to (int or None)
-            By field, those of dropped rows included; None where only reading would tell.
+            By field, those of dropped rows included. None if only reading would count them.
         """
         return dict.fromkeys(self.fields)
 
     def bounds(self, block: int, name: str) -> tuple[int, int] | None:
-        """Tell what the whole numbers of a field in a block lie between, without reading.
+        """Return the least and the largest value of a field of integers, without reading.
 
         Parameters
         ----------
         block : int
-            Its place in ``blocks``.
+            The index in ``blocks``.
         name : str
             The field.
 
         Returns
         -------
         tuple of (int, int) or None
-            The least and the largest value of the block; None if they are not known.
+            The least and the largest value in the block, None if they are not known.
         """
         return None
 
     @property
     def random_access(self) -> bool:
-        """Whether ``take`` costs what the rows cost that it returns, and no whole blocks."""
+        """Whether ``take`` costs as much as the rows that it returns, instead of their blocks."""
         return False
 
     def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
-        """Return some rows, in the order asked for; a row may be asked for several times.
+        """Return rows by their numbers, in any order; a number may come several times.
 
-        Unless a source has its own way, this reads the blocks that hold the rows, and all blocks
-        before them whose size is unknown.
+        By default, this reads the blocks that hold the rows, and all blocks before them whose size
+        is not known.
 
         Parameters
         ----------
         rows : ndarray of int64, shape (count,)
-            Their numbers, from 0.
+            The numbers of the rows, from 0.
         names : sequence of str
-            The fields that are wanted.
+            The fields to read.
 
         Returns
         -------
@@ -143,8 +153,10 @@ class Source(ABC):
         taken = {
             field.name: np.empty((len(rows), *field.shape), dtype=field.dtype) for field in fields
         }
+        # The rows are filled in by rising number, so that each block is read once.
         order = np.argsort(rows, kind="stable")
         ranked = rows[order]
+        # The number of the first row of the table at hand, and how many rows are filled in.
         start = done = 0
         if not taken or not len(rows):
             return taken
@@ -160,6 +172,7 @@ class Source(ABC):
                 start, done = stop, end
                 if done == len(rows):
                     return taken
+        # All blocks are read: only now the number of rows is known, and a row is beyond it.
         check_rows(rows, start)
         return taken
 
@@ -168,7 +181,25 @@ class Source(ABC):
     @overload
     def __getitem__(self, name: list[str]) -> Column: ...
     def __getitem__(self, name: str | list[str]) -> Column:
-        """Return one field, or several as a matrix, still on the rows of this source."""
+        """Return one field, or several as the columns of a matrix. No row is read.
+
+        Parameters
+        ----------
+        name : str or list of str
+            The name of a field, or the names of several.
+
+        Returns
+        -------
+        Column
+            The rows stay in this source until a container or a feed reads them.
+
+        Raises
+        ------
+        TypeError
+            If `name` is neither, or the fields cannot be the columns of one matrix.
+        ValueError
+            If there is no such field, or a name comes twice.
+        """
         if not isinstance(name, str | list | tuple):
             raise TypeError(
                 f"`name` must be the name of a field or a list of names, got {name!r}.\n"
@@ -184,19 +215,26 @@ class Column:
     Attributes
     ----------
     source : Source
-        Where its rows are.
+        The source of the rows.
     name : str or tuple of str
         The field, or the fields of the matrix in their order.
     cast : numpy.dtype, optional
-        What its values are cast to, by :meth:`astype`.
+        The dtype that the values are cast to, if :meth:`astype` was called.
 
     Raises
     ------
     ValueError
         If the source has no such field, or a name comes twice or not at all.
     TypeError
-        If fields have no common dtype that holds the values of each, or are of several numbers a
-        row.
+        If the fields of a matrix have no common dtype, or several values a row.
+
+    Examples
+    --------
+    >>> rows = by.source({"x": [0.5, 1.5], "day": [3, 4], "late": [True, False]})
+    >>> rows["day"].dtype, rows["day"].shape
+    (dtype('int64'), ())
+    >>> rows[["x", "day"]].dtype, rows[["x", "day"]].shape
+    (dtype('float64'), (2,))
     """
 
     source: Source
@@ -204,7 +242,7 @@ class Column:
     cast: np.dtype[Any] | None = None
 
     def __post_init__(self) -> None:
-        """Check the names, and that the fields go side by side."""
+        """Check the names, and that the fields can be the columns of one matrix."""
         choose_fields(self.source.fields, self.names)
         if isinstance(self.name, str):
             return
@@ -217,22 +255,22 @@ class Column:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the fields that it takes."""
+        """The names of the fields."""
         return (self.name,) if isinstance(self.name, str) else self.name
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """The fields that it takes."""
+        """The fields, in the order of the names."""
         return tuple(self.source.fields[name] for name in self.names)
 
     @property
     def categories(self) -> tuple[str, ...] | None:
-        """What its codes stand for, where it is one field of categories."""
+        """The texts that the codes stand for, if it is one field of categories."""
         return self.fields[0].categories
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
-        """The dtype of its values: the common one of its fields, unless they are cast."""
+        """The dtype of the values: that of :meth:`astype`, else the common one of the fields."""
         return self._common if self.cast is None else self.cast
 
     @cached_property
@@ -240,12 +278,12 @@ class Column:
         return np.result_type(*(field.dtype for field in self.fields))
 
     def astype(self, dtype: np.dtype[Any]) -> Column:
-        """Return the same column, whose values are cast to a dtype.
+        """Return the same column with its values cast to a dtype.
 
         Parameters
         ----------
         dtype : numpy.dtype
-            What is lost by that is asked for.
+            The dtype. The cast may lose digits, as that of NumPy's ``astype``.
 
         Returns
         -------
@@ -255,12 +293,12 @@ class Column:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one row: that of the field, or (k,) for a matrix of k fields."""
+        """The shape of one row: that of the field, or ``(k,)`` for a matrix of k fields."""
         return self.fields[0].shape if isinstance(self.name, str) else (len(self.name),)
 
     @property
     def num_rows(self) -> int | None:
-        """The rows of the source; None if unknown."""
+        """The number of rows of the source, None if it is not known."""
         return self.source.num_rows
 
     def array(self, table: Table, out: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -268,10 +306,10 @@ class Column:
 
         Parameters
         ----------
-        table : dict of str to ndarray
-            At least the fields of this column, of as many rows each.
+        table : dict of str to ndarray, shapes (rows, *field.shape)
+            A table that has at least the fields of this column.
         out : ndarray of ``dtype``, shape (rows, *shape), optional
-            Where to write; without it, one field is returned as it is.
+            The array to write to. Without it, a field of this dtype is returned without a copy.
 
         Returns
         -------
@@ -280,9 +318,9 @@ class Column:
         Raises
         ------
         TypeError
-            If the column is text, or what else has no values to compute with.
+            If a field holds text or other objects.
         ValueError
-            If the common dtype of the fields does not hold a value of one of them.
+            If a value of a field would lose digits in the common dtype of the matrix.
         """
         check_no_text(self.fields)
         if isinstance(self.name, str):
@@ -300,12 +338,19 @@ class Column:
 
 
 def check_rows(rows: NDArray[np.int64], num_rows: int | None) -> None:
-    """Check that there are rows of these numbers; num_rows is None where it is unknown.
+    """Check that a source has rows of these numbers.
+
+    Parameters
+    ----------
+    rows : ndarray of int64, any shape
+        The numbers.
+    num_rows : int or None
+        The number of rows of the source. None if it is not known: then any number from 0 passes.
 
     Raises
     ------
     TypeError
-        If `rows` is no array of int64.
+        If `rows` is not an array of int64.
     IndexError
         If there is no such row.
     """
@@ -317,7 +362,7 @@ def check_rows(rows: NDArray[np.int64], num_rows: int | None) -> None:
             "Hint: convert it with numpy.asarray(rows, dtype=numpy.int64)."
         )
     limit = np.iinfo(np.int64).max if num_rows is None else num_rows
-    # Read without a sign, a negative number is beyond every number of rows.
+    # As uint64, a negative number is above every number of rows: one comparison does for both.
     if rows.size and rows.view(np.uint64).max() >= limit:
         wrong = rows[(rows < 0) | (rows >= limit)][0]
         below = "" if num_rows is None else f" and below the number of rows, {num_rows}"
@@ -327,7 +372,18 @@ def check_rows(rows: NDArray[np.int64], num_rows: int | None) -> None:
 
 
 def even_blocks(num_rows: int, size: int = 2**16) -> tuple[int, ...]:
-    """Cut rows into blocks of one size, the last one smaller where it must be.
+    """Return the sizes of blocks that rows are cut into, all equal but the last one.
+
+    Parameters
+    ----------
+    num_rows : int
+        The number of rows.
+    size : int, default 65,536
+        The number of rows of a block.
+
+    Returns
+    -------
+    tuple of int
 
     Examples
     --------

@@ -1,4 +1,7 @@
-"""Text as codes of a table, by Arrow's hash tables: nothing is done row by row in Python."""
+"""Text as codes of a table of categories, looked up by Arrow's hash tables.
+
+Nothing is done row by row in Python: only what names a wrong value in an error is.
+"""
 
 from __future__ import annotations
 
@@ -17,39 +20,61 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# What a code of a missing value is.
+# The code of a missing value.
 MISSING_CODE = -1
 
+type Texts = pa.Array | pa.ChunkedArray
+"""Arrow strings; null where missing."""
 
-def encode(name: str, texts: Any) -> tuple[Field, NDArray[np.int32]]:
-    """Return text as codes of the texts that there are, in their order; -1 where missing.
+
+def encode(name: str, texts: Texts) -> tuple[Field, NDArray[np.int32]]:
+    """Return text as codes of its distinct texts.
 
     Parameters
     ----------
     name : str
-        The field.
-    texts : pyarrow.Array or pyarrow.ChunkedArray
-        Strings.
+        The name of the field.
+    texts : pyarrow.Array or pyarrow.ChunkedArray of strings, length rows
+        The text.
+
+    Returns
+    -------
+    Field
+        The field, its categories in alphabetical order.
+    ndarray of int32, shape (rows,)
+        The codes, -1 where missing.
     """
     table = tuple(sorted(pc.unique(texts).drop_null().to_pylist()))
     codes = look_up(texts, table, MISSING_CODE)
     return Field(name, np.dtype(np.int32), (), table), codes
 
 
-def look_up(texts: Any, table: Sequence[str], other: int) -> NDArray[np.int32]:
-    """Return the places of texts in a table; `other` for those that are missing, or not in it."""
+def look_up(texts: Texts, table: Sequence[str], other: int) -> NDArray[np.int32]:
+    """Return the positions of texts in a table, `other` for those that it lacks or that are null.
+
+    Returns
+    -------
+    ndarray of int32, shape (rows,)
+    """
     found = pc.index_in(texts, pa.array(table, texts.type)).fill_null(other)
     codes: NDArray[np.int32] = found.to_numpy(zero_copy_only=False)
     return codes.astype(np.int32, copy=False)
 
 
-def as_texts(name: str, values: NDArray[Any]) -> Any:
-    """Return objects as an Arrow array of strings, refusing all that is no text.
+def as_texts(name: str, values: NDArray[Any]) -> pa.Array:
+    """Return objects as an Arrow array of strings.
+
+    Parameters
+    ----------
+    name : str
+        The field, for the error.
+    values : ndarray of object, shape (rows,)
+        The values. None and NaN become null.
 
     Raises
     ------
     TypeError
-        If there is anything but text.
+        If a value is neither text nor missing.
     """
     texts = from_objects(name, values)
     if types.is_null(texts.type):
@@ -59,33 +84,56 @@ def as_texts(name: str, values: NDArray[Any]) -> Any:
     return texts
 
 
-def from_objects(name: str, values: Any, null: NDArray[np.bool_] | None = None) -> Any:
-    """Return Python objects as an Arrow array of their one kind; None and NaN are nulls.
+def from_objects(name: str, values: Any, null: NDArray[np.bool_] | None = None) -> pa.Array:
+    """Return Python objects of one type as an Arrow array.
+
+    Parameters
+    ----------
+    name : str
+        The field, for the error.
+    values : array_like of object, shape (rows,)
+        The objects. None and NaN become null.
+    null : ndarray of bool, shape (rows,), optional
+        Which others are null.
 
     Raises
     ------
     TypeError
-        If they are of several kinds.
+        If they are of several types, or of one that Arrow does not know.
     """
     try:
         return pa.array(values, mask=null, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         missing = pd.isna(values) if null is None else pd.isna(values) | null
         known = np.asarray(values, dtype=object)[~missing]
+        # Reversed, so that the first value of each type stays.
         examples = {type(value).__name__: value for value in known[::-1]}
         got = ", ".join(f"{value!r} ({kind})" for kind, value in sorted(examples.items()))
         raise kinds_error(name, got) from None
 
 
-def is_text(kind: Any) -> bool:
-    """Whether an Arrow type is text."""
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is text, of whatever storage."""
     return any(
         test(kind) for test in (types.is_string, types.is_large_string, types.is_string_view)
     )
 
 
 def distinct_texts(field: Field, values: NDArray[Any]) -> list[str]:
-    """Return the texts or categories that there are among the values of a field, in order."""
+    """Return the texts or categories that occur among the values of a field.
+
+    Parameters
+    ----------
+    field : Field
+        A field of text or of categories.
+    values : ndarray of object or int32, shape (rows,)
+        Its values.
+
+    Returns
+    -------
+    list of str
+        Texts in alphabetical order, categories in that of their codes.
+    """
     if field.categories is not None:
         codes = np.unique(values)
         return [field.categories[code] for code in codes if code >= 0]
@@ -93,12 +141,12 @@ def distinct_texts(field: Field, values: NDArray[Any]) -> list[str]:
 
 
 def as_text_hint(name: str) -> str:
-    """Say how to make text of a column of numbers, whatever the frame."""
+    """Return the hint how to make text of a column of numbers, whatever the frame."""
     return f"make text of the column first: [str(value) for value in frame[{name!r}]]"
 
 
 def kinds_error(name: str, got: str) -> TypeError:
-    """Return the error for a column of what no container holds, or of several kinds."""
+    """Return the error for a column of values that no container holds, or of several kinds."""
     return TypeError(
         f"`{name}` must hold numbers, booleans, dates or text, and one kind of them, got {got}.\n"
         "Hint: convert the column first, so that all of its values are numbers, or all are text."

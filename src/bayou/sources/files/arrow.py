@@ -1,7 +1,8 @@
-"""Rows in Parquet, Arrow IPC and CSV files: decoded by pyarrow, a piece of a block at a time.
+"""The source of rows in Parquet, Arrow IPC and CSV files, decoded by pyarrow.
 
-The metadata of all files are read once, when the source is opened. Reading holds one piece of some
-MiB and, of compressed IPC files, one record batch; of files far away, what is stored of a block.
+The metadata of all files are read once, when the source is opened: a block is a row group, some
+record batches or some lines of one file. A block is decoded piece by piece, so that reading holds a
+piece of some MiB; of compressed IPC files a record batch, of remote files a block as it is stored.
 """
 
 from __future__ import annotations
@@ -40,12 +41,14 @@ if TYPE_CHECKING:
     from bayou.sources.files.listed_file import File
     from bayou.sources.files.paths import Paths
 
-# The rows that are decoded at once take at most so much. All threads wait for the last at the end
-# of a piece, so that blocks of a common size are best decoded whole.
+# The values of a piece take at most so many bytes. At the end of a piece, all threads of Arrow wait
+# for the last one, so that a row group of 2**17 rows of 20 doubles, a usual size, is one piece.
+# With rows gathered from where they were decoded, windows of `benchmarks/parquet.py` came a fifth
+# faster than with smaller pieces.
 PIECE_BYTES = 20 * 2**20
-# Files whose metadata are read at the same time: on a filesystem far away, that is waiting.
+# Threads that read the metadata of files. On a remote filesystem they mostly wait.
 OPENERS = 16
-# The rows of dictionaries that are decoded at once, to find what is in them.
+# Rows of a dictionary column that are decoded at once to find its categories, 2 MiB of codes.
 DICTIONARY_ROWS = 2**18
 
 
@@ -58,11 +61,11 @@ class Block:
     data : DataFile
         The file.
     number : int
-        The block's place in it.
+        The index of the block in the file.
     num_rows : int
-        Its rows, less those that are dropped for their nulls.
+        The number of rows, without those that are dropped.
     nulls : tuple of str
-        The fields whose nulls have their rows dropped.
+        The fields that hold nulls for which rows are dropped.
     """
 
     data: DataFile
@@ -72,7 +75,7 @@ class Block:
 
     @property
     def stored_rows(self) -> int:
-        """Its rows in the file."""
+        """The number of rows in the file, with those that are dropped."""
         return self.data.sizes[self.number]
 
 
@@ -82,18 +85,18 @@ class ArrowSource(Source):
     Parameters
     ----------
     what : str, path, or sequence of them
-        Files, folders or globs, local or as URLs such as "s3://bucket/flights/**/*.parquet". Names
-        of folders such as "year=2013" are columns: of int64 where all are whole numbers, else of
-        categories.
+        Files, folders or globs, local or as URLs such as "s3://bucket/flights/**/*.parquet".
+        Folders of Hive partitions such as "year=2013" are columns, of int64 if all values are whole
+        numbers, else of categories.
     format : {"parquet", "ipc", "csv"}, optional
-        By default it is told by how the files' names end.
+        The format. By default that of the suffix of the files' names.
     columns : sequence of str, optional
-        The columns to keep; by default all.
+        The columns to read. By default all.
     filesystem : pyarrow.fs.FileSystem or fsspec filesystem, optional
-        Where the paths are.
-    nulls : {"refuse", "drop"}
-        Whether a null is an error when it is read, or its row is left out; that takes a pass over
-        the columns that may hold one.
+        The filesystem of the paths.
+    nulls : {"refuse", "drop"}, default "refuse"
+        Make a null an error when it is read, or leave out and count the rows that have one. To
+        count them takes a pass over the columns that may hold nulls.
 
     Raises
     ------
@@ -102,17 +105,16 @@ class ArrowSource(Source):
     FileNotFoundError
         If there are no files.
     ValueError
-        If files have other columns than the first, or no rows, or for another value of an
-        argument.
+        If a file has other columns than the first, if there are no rows, or if an argument has
+        another value.
     TypeError
-        If a column is of different types in the files, or of a decimal type.
+        If a column has different types in the files, or a decimal type.
 
     Notes
     -----
-    Blocks are row groups, record batches (small ones together) and stretches of lines. A block
-    is read with one pass through it, so its rows are not to be had at random. A column of Arrow
-    dictionaries is one of codes of the same categories in all files: the first pass that finds them
-    reads the column once. Compressed CSV files are not read.
+    Blocks are row groups, record batches (small ones together) and stretches of lines. There is no
+    random access: a row costs its block. A column of Arrow dictionaries gets one table of
+    categories for all files, which takes a pass over the column. Compressed CSV files are not read.
 
     Examples
     --------
@@ -138,8 +140,8 @@ class ArrowSource(Source):
         nulls: Nulls = "refuse",
     ) -> None:
         check_nulls(nulls)
-        found, paths = find_files(what, format, filesystem)
-        files = _open(found, paths)
+        format_name, paths = find_files(what, format, filesystem)
+        files = _open(format_name, paths)
         kinds = common_types(files, columns)
         blocks = tuple(
             Block(data, number, size)
@@ -165,41 +167,41 @@ class ArrowSource(Source):
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """The columns that are kept, by name, in the order of the first file."""
+        """The fields by name, in the order of the first file."""
         return self._fields
 
     @property
     def blocks(self) -> Sequence[int | None]:
-        """The rows of each block, less those that are dropped."""
+        """The number of rows of each block, without those that are dropped."""
         return tuple(block.num_rows for block in self._blocks)
 
     @property
     def num_dropped(self) -> int:
-        """The rows left out for their nulls."""
+        """The number of rows left out because of nulls."""
         return self._num_dropped
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The files that hold the rows, in their order."""
+        """The paths of the files with rows, in the order of the rows."""
         return tuple(dict.fromkeys(block.data.file.path for block in self._blocks))
 
     @property
     def where(self) -> str:
-        """The first of the files, and how many more there are."""
-        first, *others = self.paths
-        return first if not others else f"{first} and {len(others)} more"
+        """The path of the first file, and the number of the others."""
+        first, *rest = self.paths
+        return first if not rest else f"{first} and {len(rest)} more"
 
     def null_counts(self) -> Mapping[str, int | None]:
-        """Return the nulls of each field in the files, where their metadata tell them."""
+        """Return the number of nulls of each field in the files, None if metadata lack it."""
         return {name: self._null_count(name) for name in self._fields}
 
     def bounds(self, block: int, name: str) -> tuple[int, int] | None:
-        """Return what the whole numbers of a field in a block lie between, if metadata tell it."""
-        found = self._blocks[block]
-        # Where rows are left out, the least or the largest value may be in one of them.
-        if name in self._keys or found.nulls:
+        """Return the least and the largest value of integers by the metadata, None without."""
+        stored = self._blocks[block]
+        # The least or the largest value may be in a row that is dropped.
+        if name in self._keys or stored.nulls:
             return None
-        return found.data.bounds(found.number, name)
+        return stored.data.bounds(stored.number, name)
 
     def _null_count(self, name: str) -> int | None:
         total = 0
@@ -215,28 +217,29 @@ class ArrowSource(Source):
         return total
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
-        """Yield a block, a piece of some MiB at a time.
+        """Yield a block in pieces of some MiB.
 
         Parameters
         ----------
         block : int
-            Its place in ``blocks``.
+            The index in ``blocks``.
         names : sequence of str
-            The fields that are wanted.
+            The fields to read.
 
         Raises
         ------
         SourceError
             If the file is damaged, or not the one that was opened.
         ValueError
-            If there is a null.
+            If there is a null that is refused.
         """
         fields = choose_fields(self._fields, names)
-        found, start = self._blocks[block], self._starts[block]
-        path = found.data.file.path
-        others = [self._fields[name] for name in found.nulls if name not in names]
-        for num_rows, columns in _decode(found, start, [*fields, *others], self._keys):
-            if found.nulls:
+        stored, start = self._blocks[block], self._starts[block]
+        path = stored.data.file.path
+        # Which rows are dropped must not depend on the fields that are read.
+        others = [self._fields[name] for name in stored.nulls if name not in names]
+        for num_rows, columns in _decode(stored, start, [*fields, *others], self._keys):
+            if stored.nulls:
                 complete = complete_rows([null for _, null in columns.values()], num_rows)
                 yield {name: columns[name][0][complete] for name in names}
             else:
@@ -246,39 +249,42 @@ class ArrowSource(Source):
 
 def _open(format_name: str, paths: Sequence[File]) -> Sequence[DataFile]:
     """Read the metadata of files."""
+    # The types of CSV columns depend on all files together.
     if format_name == "csv":
         return open_csv(paths)
     with ThreadPoolExecutor(OPENERS) as executor:
         return list(executor.map(open_parquet if format_name == "parquet" else open_ipc, paths))
 
 
-def _batches(block: Block, start: int, names: Sequence[str], num_rows: int) -> Iterator[Any]:
-    """Yield columns of a block as record batches, or say where reading them failed.
+def _batches(
+    block: Block, start: int, names: Sequence[str], num_rows: int
+) -> Iterator[pa.RecordBatch | pa.Array]:
+    """Yield columns of a block as record batches, with errors that name the file and the rows.
 
-    Without names, arrays that are as long as the batches would be stand for them.
+    Without names (only columns of partitions are read), arrays of nulls give the lengths.
     """
     data = block.data
-    place = f"{data.describe_block(block.number)} (rows {start} to {start + block.num_rows - 1})"
-    found = 0
-    with reading(data.file, place):
+    part = f"{data.describe_block(block.number)} (rows {start} to {start + block.num_rows - 1})"
+    count = 0
+    with reading(data.file, part):
         data.file.check()
         if not names:
             yield from map(pa.nulls, even_blocks(block.stored_rows, num_rows))
             return
         for batch in data.batches(block.number, names, num_rows):
-            found += len(batch)
+            count += len(batch)
             yield batch
-    if found != block.stored_rows:
+    if count != block.stored_rows:
         raise SourceError(
-            f"`{data.file.path}` must hold {block.stored_rows} rows in its {place}, got {found}.\n"
+            f"`{data.file.path}` must hold {block.stored_rows} rows in its {part}, got {count}.\n"
             "Hint: the file is damaged; write it anew."
         )
 
 
 def _decode(
-    block: Block, start: int, fields: Sequence[Field], keys: Mapping[str, Any]
+    block: Block, start: int, fields: Sequence[Field], keys: Mapping[str, pa.DataType]
 ) -> Iterator[tuple[int, dict[str, Masked]]]:
-    """Yield pieces of a block: how many rows, and the values and nulls of each field."""
+    """Yield pieces of a block: the number of rows, and the values and nulls of each field."""
     texts = dict(block.data.file.keys)
     stored = [field.name for field in fields if field.name not in keys]
     block_bytes = block.stored_rows * sum(field.row_bytes for field in fields)
@@ -295,14 +301,15 @@ def _decode(
 
 
 def _find_categories(
-    blocks: Sequence[Block], kinds: Mapping[str, Any], keys: Mapping[str, Any]
+    blocks: Sequence[Block], kinds: Mapping[str, pa.DataType], keys: Mapping[str, pa.DataType]
 ) -> dict[str, tuple[str, ...]]:
-    """Pass through the columns of dictionaries; return what their codes stand for."""
+    """Return the categories of dictionary columns, by a pass over these columns."""
     coded = [name for name, kind in kinds.items() if types.is_dictionary(kind)]
     stored = [name for name in coded if name not in keys]
-    # Tables that come again are kept once: a dict is a set that keeps its order.
+    # Each different table once, in order: a dict with None as values is an ordered set.
     tables: dict[str, dict[tuple[str, ...], None]] = {name: {} for name in coded}
-    last: dict[str, Any] = {}
+    # Most batches have the table of the one before, which Arrow compares faster than Python.
+    last: dict[str, pa.Array] = {}
     start = 0
     for block in blocks:
         for name, text in block.data.file.keys:
@@ -316,18 +323,18 @@ def _find_categories(
                 last[name] = words
         start += block.num_rows
     return {
-        name: tuple(merge_categories(name, list(found), ordered=kinds[name].ordered))
-        for name, found in tables.items()
+        name: tuple(merge_categories(name, list(of_name), ordered=kinds[name].ordered))
+        for name, of_name in tables.items()
     }
 
 
 def _without_nulls(
-    blocks: Sequence[Block], fields: Mapping[str, Field], keys: Mapping[str, Any]
+    blocks: Sequence[Block], fields: Mapping[str, Field], keys: Mapping[str, pa.DataType]
 ) -> tuple[Block, ...]:
-    """Pass through the columns that may hold nulls; return blocks of the rows that have none."""
-    kept, start = [], 0
+    """Return blocks of the rows without nulls, by a pass over the columns that may hold some."""
+    complete_blocks, start = [], 0
     for block in blocks:
-        data, found, num_rows = block.data, set(), 0
+        data, with_nulls, num_rows = block.data, set(), 0
         texts = dict(data.file.keys)
         suspects = [
             field
@@ -340,19 +347,20 @@ def _without_nulls(
         ]
         for count, columns in _decode(block, start, suspects, keys) if suspects else ():
             nulls = {name: null for name, (_, null) in columns.items() if null is not None}
-            found |= {name for name, null in nulls.items() if null.any()}
+            with_nulls |= {name for name, null in nulls.items() if null.any()}
             num_rows += int(complete_rows(list(nulls.values()), count).sum())
         start += block.num_rows
-        if not found:
-            kept.append(block)
+        if not with_nulls:
+            complete_blocks.append(block)
         elif num_rows:
-            kept.append(replace(block, num_rows=num_rows, nulls=tuple(sorted(found))))
-    if not kept:
+            nulls_of = tuple(sorted(with_nulls))
+            complete_blocks.append(replace(block, num_rows=num_rows, nulls=nulls_of))
+    if not complete_blocks:
         raise ValueError(
             f"`nulls` must leave a row, got a null in each of {start}.\n"
             "Hint: leave out columns that are mostly null with `columns`."
         )
-    return tuple(kept)
+    return tuple(complete_blocks)
 
 
 def _count(blocks: Sequence[Block]) -> int:

@@ -1,14 +1,15 @@
-"""CSV files: a block is some MiB of whole lines, found by one pass that also tells the types.
+"""CSV files: a block is some MiB of whole lines. One pass finds the lines and the types.
 
 The first line names the columns. A column has the narrowest of Arrow's types that all of its texts
-in all files fit; what Arrow's reader takes for a null (an empty text or NA among numbers) is one.
+in all files can be read as. Nulls are those of Arrow's reader: an empty text or NA among numbers.
+Arrow's own data sets of CSV files infer types from the first block, and cannot seek to a block.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyarrow import csv, types
@@ -28,7 +29,19 @@ BLOCK_BYTES = 2**23
 
 @dataclass(frozen=True)
 class Lines:
-    """A block of lines: where its bytes are, its rows, and the columns that have nulls."""
+    """A block of lines.
+
+    Attributes
+    ----------
+    start : int
+        The position of the first byte in the file.
+    num_bytes : int
+        The number of bytes.
+    num_rows : int
+        The number of rows.
+    nulls : frozenset of str
+        The columns that have nulls in the block.
+    """
 
     start: int
     num_bytes: int
@@ -41,15 +54,15 @@ class CsvData(DataFile):
     """A CSV file whose types and lines are known."""
 
     file: File
-    schema: Any
+    schema: pa.Schema
     lines: tuple[Lines, ...]
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
-        """The rows of each block of lines."""
+        """The number of rows of each block of lines."""
         return tuple(lines.num_rows for lines in self.lines)
 
-    def batches(self, block: int, names: Sequence[str], num_rows: int) -> Iterator[Any]:
+    def batches(self, block: int, names: Sequence[str], num_rows: int) -> Iterator[pa.RecordBatch]:
         """Parse a block of lines."""
         lines = self.lines[block]
         with self.file.open() as handle:
@@ -60,17 +73,17 @@ class CsvData(DataFile):
         yield from table.to_batches(max_chunksize=num_rows)
 
     def null_count(self, block: int, name: str) -> int | None:
-        """Look it up in what the first pass has seen, which is no count."""
+        """Return 0 if the first pass met no null; it does not count them."""
         return None if name in self.lines[block].nulls else 0
 
     def describe_block(self, block: int) -> str:
-        """Name the bytes."""
+        """Return the range of the bytes."""
         lines = self.lines[block]
         return f"bytes {lines.start} to {lines.start + lines.num_bytes - 1}"
 
 
 def open_csv(files: Sequence[File]) -> list[CsvData]:
-    """Pass over the files once, and give a column the same type in all.
+    """Find the lines of files in one pass, and give each column one type in all of them.
 
     Raises
     ------
@@ -78,7 +91,7 @@ def open_csv(files: Sequence[File]) -> list[CsvData]:
         If a column is of text in one file and not in another, or so for dates or booleans.
     """
     opened = [_scan(file) for file in files]
-    common: dict[str, tuple[Any, File]] = {}
+    common: dict[str, tuple[pa.DataType, File]] = {}
     for data in opened:
         for field in data.schema:
             kind, first = common.get(field.name, (field.type, data.file))
@@ -97,14 +110,13 @@ def open_csv(files: Sequence[File]) -> list[CsvData]:
 
 
 def _scan(file: File) -> CsvData:
-    """Find the blocks of lines of a file, and the types of its columns."""
+    """Find the blocks of lines of a file, and the types of its columns in it."""
     with reading(file, "header"), file.open() as handle:
         header, start = _header(handle, file)
     lines: list[Lines] = []
     schemas = []
     for data in _whole_lines(file, start):
-        place = f"bytes {start} to {start + len(data) - 1}"
-        with reading(file, place):
+        with reading(file, f"bytes {start} to {start + len(data) - 1}"):
             table = _parse(data, header, csv.ConvertOptions())
         if table.num_rows:
             columns = zip(header, table.columns, strict=True)
@@ -112,6 +124,7 @@ def _scan(file: File) -> CsvData:
             lines.append(Lines(start, len(data), table.num_rows, nulls))
             schemas.append(table.schema)
         start += len(data)
+    # A column of several types within one file is text. Between files, that is an error.
     kinds = [
         reduce(lambda one, other: _wider_type(one, other) or pa.string(), blocks, pa.null())
         for blocks in zip(*(schema.types for schema in schemas), strict=True)
@@ -119,8 +132,8 @@ def _scan(file: File) -> CsvData:
     return CsvData(file, pa.schema(list(zip(header, kinds, strict=True))), tuple(lines))
 
 
-def _header(handle: Any, file: File) -> tuple[list[str], int]:
-    """Return the names in the first line, and where the next one begins."""
+def _header(handle: pa.NativeFile, file: File) -> tuple[list[str], int]:
+    """Return the names in the first line, and the position of the next one."""
     line = b""
     while b"\n" not in line and (more := handle.read(2**16)):
         line += more
@@ -134,7 +147,7 @@ def _header(handle: Any, file: File) -> tuple[list[str], int]:
 
 
 def _whole_lines(file: File, start: int) -> Iterator[bytes]:
-    """Yield stretches of about BLOCK_BYTES that end where a line ends."""
+    """Yield about `BLOCK_BYTES` at a time, each ending with the end of a line."""
     with file.open() as handle:
         handle.seek(start)
         rest = b""
@@ -147,8 +160,8 @@ def _whole_lines(file: File, start: int) -> Iterator[bytes]:
             yield rest
 
 
-def _parse(data: bytes, names: Sequence[str], options: Any) -> Any:
-    # With threads, Arrow's reader now and then aborts the process when that comes to its end.
+def _parse(data: bytes, names: Sequence[str], options: csv.ConvertOptions) -> pa.Table:
+    # With threads, Arrow's reader was seen to abort a process at its exit, now and then.
     return csv.read_csv(
         pa.BufferReader(data),
         read_options=csv.ReadOptions(column_names=names, use_threads=False),
