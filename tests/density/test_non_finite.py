@@ -5,7 +5,7 @@ import pymc as pm
 import pytest
 
 from bayou.density.build import compile_program
-from bayou.density.non_finite import check_start, divergence, faulty_terms
+from bayou.density.non_finite import check_start, divergence_error, non_finite_terms
 from bayou.density.program import Program
 from bayou.errors import DivergenceError
 
@@ -24,18 +24,18 @@ def program() -> Program:
 
 
 def test_terms_at_fault(program: Program) -> None:
-    assert faulty_terms(program, FINE, ()) == {}
-    assert set(faulty_terms(program, NEGATIVE, ())) == {"waits"}
-    assert not np.isfinite(faulty_terms(program, NEGATIVE, ())["waits"])
-    assert set(faulty_terms(program, FAR, ())) == {"waits", "ridge"}
-    assert np.isnan(faulty_terms(program, FAR, ())["ridge"])
+    assert non_finite_terms(program, FINE, ()) == {}
+    assert set(non_finite_terms(program, NEGATIVE, ())) == {"waits"}
+    assert not np.isfinite(non_finite_terms(program, NEGATIVE, ())["waits"])
+    assert set(non_finite_terms(program, FAR, ())) == {"waits", "ridge"}
+    assert np.isnan(non_finite_terms(program, FAR, ())["ridge"])
 
 
 def test_the_first_value_that_is_not_finite_is_told() -> None:
     with pm.Model() as model:
         scale = pm.Flat("scale")
         pm.Normal("y", 0, scale, observed=[0.0, np.inf, 1.0])
-    found = faulty_terms(compile_program(model), FINE, ())
+    found = non_finite_terms(compile_program(model), FINE, ())
     assert found == {"y": -np.inf}
 
 
@@ -53,7 +53,7 @@ def test_a_start_that_is_not_finite(program: Program) -> None:
 
 
 def test_a_divergence_names_the_step_and_the_variables(program: Program) -> None:
-    error = divergence(program, 17, [FINE, FAR], ())
+    error = divergence_error(program, 17, [FINE, FAR], ())
     assert isinstance(error, DivergenceError)
     with pytest.raises(
         DivergenceError, match=r"from 'waits', nan from 'ridge' at step 17.\nHint: lower the"
@@ -65,4 +65,4 @@ def test_a_divergence_where_the_density_is_finite(program: Program) -> None:
     with pytest.raises(
         FloatingPointError, match=r"a gradient that is not finite near \[1\.\] at step 3.\nHint"
     ):
-        raise divergence(program, 3, [FINE], ())
+        raise divergence_error(program, 3, [FINE], ())

@@ -1,4 +1,4 @@
-"""The free variables of a model within one flat position."""
+"""The flat position: all free variables of a model in one vector."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each free variable lies in the flat position."""
+    """The variables within a flat position, one after the other.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The value variables, such as "sigma_log__".
+    shapes : tuple of tuple of int
+        Of each of them.
+    logs : tuple of bool
+        Whether each is the logarithm of its variable.
+    """
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
@@ -21,7 +31,7 @@ class Layout:
 
     @property
     def is_log(self) -> NDArray[np.bool_]:
-        """Tell which elements are logs of what the model speaks of, shape (size,)."""
+        """Whether each element is the logarithm of an element of its variable, shape (size,)."""
         return np.repeat(np.array(self.logs, dtype=bool), self.sizes)
 
     @property
@@ -35,7 +45,24 @@ class Layout:
         return sum(self.sizes)
 
     def split(self, position: Any) -> list[Any]:
-        """Cut a flat position, shape (..., size), into the variables, shapes (..., *shape)."""
+        """Return the variables of flat positions.
+
+        Parameters
+        ----------
+        position : array of NumPy or JAX, shape (..., size)
+            One position, or several along leading axes.
+
+        Returns
+        -------
+        list of array, shapes (..., *shape)
+            One for each variable.
+
+        Examples
+        --------
+        >>> layout = Layout(("a", "b"), ((), (2,)), (False, True))
+        >>> layout.split(np.array([1.0, 2.0, 3.0]))
+        [array(1.), array([2., 3.])]
+        """
         edges = np.cumsum(self.sizes)[:-1]
         return [
             position[..., end - size : end].reshape((*position.shape[:-1], *shape))

@@ -1,92 +1,114 @@
-"""What went wrong when a density is not finite: the step, and the variables at fault."""
+"""Densities that are not finite: the step at which it happened, and the variables at fault."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
+from bayou.density.compiled_functions import FunctionKey
 from bayou.errors import DivergenceError
-from bayou.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
     from bayou.density.program import Inputs, Program
     from bayou.feeding.extremes import Extremes
 
 
+@dataclass(frozen=True)
+class _AllTerms(FunctionKey):
+    """The unsummed log densities of a program."""
+
+
 def check_start(
-    program: Program, position: Any, inputs: Inputs, held: Sequence[tuple[str, Extremes]] = ()
+    program: Program,
+    position: NDArray[Any],
+    inputs: Inputs,
+    extremes: Sequence[tuple[str, Extremes]] = (),
 ) -> None:
-    """Raise if the density is not finite where a fit starts.
+    """Check that the density is finite where a fit starts.
 
     Parameters
     ----------
     program : Program
         The model.
     position : ndarray, shape (size,)
-        Where it starts.
+        The position that the fit starts from.
     inputs : tuple of array
         The rows that it starts with.
-    held : sequence of (str, Extremes), optional
-        The whole numbers that all rows hold, by what holds them.
+    extremes : sequence of (str, Extremes), optional
+        The least and the largest whole numbers in all rows, by the names of their containers.
 
     Raises
     ------
     IndexError
-        If a variable is indexed out of its range.
+        If a variable is indexed out of its range: gives the extremes.
     ValueError
         Names the variables whose log density is not finite.
     """
     try:
-        at_fault = _not_finite(program.interpreted_terms(position, inputs))
+        faults = _not_finite(program.interpreted_terms(position, inputs))
     except IndexError as error:
-        rows = "; ".join(f"{name!r} holds {found}" for name, found in held)
+        ranges = "".join(f"; {name!r} holds {values}" for name, values in extremes)
         raise IndexError(
             "Whole numbers that index a variable must be at least 0 and below its length: "
-            f"{str(error).splitlines()[0]}{'; ' + rows if rows else ''}.\n"
+            f"{str(error).splitlines()[0]}{ranges}.\n"
             "Hint: check the least and the largest value of the containers that the model indexes "
             "by."
         ) from None
-    if at_fault:
+    if faults:
         raise ValueError(
-            f"The log density must be finite where the fit starts, got {_listed(at_fault)}.\n"
+            f"The log density must be finite where the fit starts, got {_described(faults)}.\n"
             "Hint: check the observed values against the support of the likelihood, or give "
             "`initval=` to the variables that it depends on."
         )
 
 
-def divergence(program: Program, step: int, positions: Any, inputs: Inputs) -> Exception:
-    """Return the error for a loss that is not finite at a step, where positions were drawn."""
-    for position in positions:
-        at_fault = faulty_terms(program, position, inputs)
-        if at_fault:
-            break
-    found = _listed(at_fault) if at_fault else f"a gradient that is not finite near {positions[0]}"
+def divergence_error(
+    program: Program, step: int, positions: Iterable[NDArray[Any]], inputs: Inputs
+) -> DivergenceError:
+    """Return the error for a loss that is not finite.
+
+    Parameters
+    ----------
+    program : Program
+        The model.
+    step : int
+        The number of the step.
+    positions : iterable of ndarray, shape (size,)
+        The positions that the step drew. The first with a density that is not finite names the
+        variables.
+    inputs : tuple of array
+        The rows of the step.
+    """
+    positions = list(positions)
+    found = (non_finite_terms(program, position, inputs) for position in positions)
+    faults = next(filter(None, found), {})
+    value = _described(faults) if faults else f"a gradient that is not finite near {positions[0]}"
     error = DivergenceError(
-        f"The loss must be finite, got {found} at step {step}.\n"
+        f"The loss must be finite, got {value} at step {step}.\n"
         "Hint: lower the learning rate, tighten the priors, or check the rows of that step."
     )
-    error.names = tuple(at_fault)
+    error.names = tuple(faults)
     return error
 
 
-def faulty_terms(program: Program, position: Any, inputs: Inputs) -> dict[str, Any]:
+def non_finite_terms(
+    program: Program, position: NDArray[Any], inputs: Inputs
+) -> dict[str, np.floating[Any]]:
     """Return the variables whose log density is not finite, each with its first such value."""
-    names: list[str] = []
-
-    def evaluate(position: Any, inputs: Inputs) -> list[Any]:
-        terms = program.terms(position, inputs)
-        names.extend(terms)
-        return list(terms.values())
-
-    values = [np.asarray(value) for value in jax.jit(evaluate)(position, inputs)]
-    return _not_finite(dict(zip(names, values, strict=True)))
+    # By compiled code, which may overflow where the interpreter does not.
+    terms = program.compiled.get_or_compile(_AllTerms(), lambda: jax.jit(program.terms))
+    values = terms(position, inputs)
+    return _not_finite({name: np.asarray(values[name]) for name in program.term_names})
 
 
-def _not_finite(terms: dict[str, Any]) -> dict[str, Any]:
+def _not_finite(terms: dict[str, NDArray[Any]]) -> dict[str, np.floating[Any]]:
     return {
         name: value[~np.isfinite(value)][0]
         for name, value in terms.items()
@@ -94,5 +116,5 @@ def _not_finite(terms: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _listed(at_fault: dict[str, Any]) -> str:
-    return listed([f"{value} from {name!r}" for name, value in at_fault.items()], form=str)
+def _described(faults: dict[str, np.floating[Any]]) -> str:
+    return ", ".join(f"{value} from {name!r}" for name, value in faults.items())

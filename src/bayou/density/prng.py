@@ -1,6 +1,14 @@
-"""The key that the noise of a fit is a function of: SplitMix64 as a generator of JAX.
+"""The random generator of fits: SplitMix64 (Steele, Lea and Flood 2014) as a generator of JAX.
 
-It compiles in a seventh of the time of JAX's own generator and runs in half of it.
+The noise of step t is a function of (seed, t), so that a resumed fit draws the same. JAX's own
+generators have the same property, and were measured instead of this one with JAX 0.12 on two busy
+cores, normals of a step by ``fold_in`` and ``normal`` in a loop, 64 steps:
+
+- Threefry takes 1.0 to 1.8 times as long (128 x 500, 4 x 100 and 1 x 20 normals), ``rbg`` and
+  ``unsafe_rbg`` 1.1 to 5.7 times.
+- Each compiles in 1.1 to 2.0 s for a first step, where this takes 0.35 to 0.6 s.
+
+A change of generator would also change the bits of fits that are resumed from a checkpoint.
 """
 
 from __future__ import annotations
@@ -18,17 +26,25 @@ _WORDS = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32, 64: jnp.uint64}
 
 
 def noise_key(seed: int) -> jax.Array:
-    """Return a key for :mod:`jax.random`; without 64-bit integers, it is one of JAX's own."""
+    """Return a key for :mod:`jax.random`, by which the noise of a fit is drawn.
+
+    Parameters
+    ----------
+    seed : int
+        Decides all that is drawn.
+    """
+    # SplitMix64 needs integers of 64 bits; without them, JAX's default generator is taken.
     return jax.random.key(seed, impl=_SPLITMIX if jax.config.jax_enable_x64 else None)
 
 
 def _pack(key: jax.Array) -> Any:
-    """Turn the two words of a key into one number."""
+    """Join the two words of a key, shape (2,), into one number."""
     words = key.astype(jnp.uint64)
     return (words[0] << np.uint64(32)) | words[1]
 
 
 def _unpack(number: jax.Array) -> jax.Array:
+    """Split numbers, shape (...), into the two words of keys, shape (..., 2)."""
     high, low = number >> np.uint64(32), number & np.uint64(0xFFFFFFFF)
     return jnp.stack([high, low], axis=-1).astype(jnp.uint32)
 
@@ -38,7 +54,9 @@ def _seed(seed: jax.Array) -> jax.Array:
 
 
 def _draw(key: jax.Array, shape: tuple[int, ...]) -> Any:
+    """Return 64 random bits for each element of a shape."""
     size = int(np.prod(shape, dtype=np.int64))
+    # The state of SplitMix64 is a counter in steps of GOLDEN, so all draws are had at once.
     counter = (jnp.arange(size, dtype=jnp.uint64) + np.uint64(1)) * GOLDEN
     return mix(_pack(key) + counter).reshape(shape)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytensor
 
 from bayou.density.compiled_functions import FunctionKey
-from bayou.density.non_finite import divergence
+from bayou.density.non_finite import divergence_error
 from bayou.feeding.feed import step_bytes
 from bayou.feeding.prefetch import prefetch
 from bayou.fitting.rows.step_inputs import DeviceArray
@@ -204,7 +204,7 @@ def run_steps(
             fed = _fed_inputs(program, tuple(row[index] for row in rows), inputs.device_arrays)
             step_inputs = fed + inputs.data + program.latent_start(len(fed[0]))
             positions = np.asarray(frame.positions(np.asarray(coordinates)))
-            raise divergence(program, begin + index, positions, step_inputs)
+            raise divergence_error(program, begin + index, positions, step_inputs)
         state = next_state
         yield Chunk(state, mean, losses)
 
