@@ -1,6 +1,7 @@
-"""Files of NumPy: .npy and the uncompressed members of .npz are mapped, so rows cost what they are.
+"""The source of .npy and .npz files.
 
-The compressed members of .npz cannot be mapped, and are read into memory whole.
+Arrays that are stored without compression are mapped into memory, so that taking rows costs the
+pages that they are on. Compressed members of .npz files are read into memory as a whole.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip's member; the lengths of its name and extra
+# The header of a member of a zip file ends in the lengths of its name and of its extra field, which
+# follow, and then come the bytes of the member.
+_LOCAL_HEADER = struct.Struct("<26xHH")
 
 
 class NpySource(ArraySource):
@@ -29,15 +32,15 @@ class NpySource(ArraySource):
     Parameters
     ----------
     path : str or Path
-        The file. An array without names is the field "value"; a structured one has its own names,
-        and the members of a .npz are the fields of theirs.
+        The file. The fields are those of a structured array, else the members of a .npz file, else
+        "value". The first axis is the row.
     columns : sequence of str, optional
-        The fields to offer; all of them if left out.
+        The fields to read. By default all.
 
     Raises
     ------
     ValueError
-        If the file is not whole, holds Python objects, or has no such fields.
+        If the file is incomplete, holds Python objects, or has no such fields.
     """
 
     def __init__(self, path: str | Path, columns: Sequence[str] | None = None) -> None:
@@ -54,16 +57,16 @@ class NpySource(ArraySource):
         if columns is not None:
             choose_fields({name: field for name, (field, _) in members.items()}, columns)
             members = {name: members[name] for name in columns}
-        made = from_columns(members, "refuse")
-        super().__init__(made.fields, made._values, made.num_rows)
+        arrays_source = from_columns(members, "refuse")
+        super().__init__(arrays_source.fields, arrays_source._values, arrays_source.num_rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the path, and map the file anew where it is unpickled."""
+        """Pickle the path. The file is mapped again when the source is unpickled."""
         return NpySource, (self._path, self._columns)
 
     @property
     def where(self) -> str:
-        """The file."""
+        """The path of the file."""
         return str(self._path)
 
 
@@ -82,7 +85,11 @@ def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
 
 
 def _mapped(path: Path, info: zipfile.ZipInfo) -> NDArray[Any] | None:
-    """Map a member that is stored as it is; None where its header is of no usual version."""
+    """Map a member that is stored without compression.
+
+    NumPy maps no member of a .npz file. None if the version of the header is not 1.0, as for dtypes
+    with very many fields: such a member is read into memory.
+    """
     with path.open("rb") as file:
         file.seek(info.header_offset)
         file.seek(sum(_LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))), 1)

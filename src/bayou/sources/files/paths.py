@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 
 type Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-# The formats that are read, and how the names of their files end.
+# The formats that are read, and the suffixes of their files.
 SUFFIXES = {
     "parquet": (".parquet", ".pq"),
     "ipc": (".arrow", ".feather", ".ipc"),
     "csv": (".csv",),
 }
-# What Hive calls the folder of rows without a value.
+# The value that Hive writes into the name of a folder for null.
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def find_files(
     what: Paths, format_name: str | None = None, filesystem: Any = None
 ) -> tuple[str, tuple[File, ...]]:
-    """List the files that hold the rows, and say in which format.
+    """List the files that hold the rows of a source, and return their format.
 
     Parameters
     ----------
     what : str, path, or sequence of them
-        Files, folders (with all their files, below too) or globs (``*``, ``?``, ``[a-c]``, and
-        ``**`` for any folders between), local or as URLs, where ``?`` begins the filesystem's
-        options. Several are read in the order given; those of one folder or glob in the order of
-        their names.
+        Files, folders (with all files in them and in folders below) or globs (``*``, ``?``,
+        ``[a-c]``, and ``**`` for any folders), local or as URLs. In a URL, ``?`` begins the options
+        of the filesystem. A sequence keeps its order; files of one folder or glob are sorted by
+        their paths.
     format_name : {"parquet", "ipc", "csv"}, optional
-        By default it is told by how the files' names end.
+        The format. By default that of the suffix of the files' names.
     filesystem : pyarrow or fsspec filesystem, optional
-        Where paths are; by default this machine, or what a URL says.
+        The filesystem of the paths. By default that of this machine, or of a URL.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def find_files(
     FileNotFoundError
         If there is no file.
     ValueError
-        If the format is unknown, or there are several.
+        If the format is not known, or the files have several.
     """
     if format_name is not None and format_name not in SUFFIXES:
         raise ValueError(
@@ -79,33 +79,35 @@ def find_files(
         raise FileNotFoundError(
             f"`what` must name a file at least, got {what!r}, which matches none.\n"
             "Hint: check the pattern; in a folder, files count whose names end in one of "
-            f"{_endings(format_name)} and begin with neither . nor _."
+            f"{_suffixes(format_name)} and begin with neither . nor _."
         )
     return format_name or _format_of(files), tuple(files)
 
 
 def _format_of(files: Sequence[File]) -> str:
-    """Tell the format by the names of the files."""
-    found = {_known_format(file.path): file.path for file in files}
-    if None in found:
+    """Return the format of files by their suffixes."""
+    formats = {_known_format(file.path): file.path for file in files}
+    if None in formats:
         raise ValueError(
-            f"`format` must be given where a file's name does not tell it, got {found[None]!r}.\n"
-            f"Hint: names end in one of {_endings(None)}; or say format='parquet', 'ipc' or 'csv'."
+            "`format` must be given where a file's name does not tell it, got "
+            f"{formats[None]!r}.\n"
+            f"Hint: names end in one of {_suffixes(None)}; or say format='parquet', 'ipc' or 'csv'."
         )
-    if len(found) > 1:
+    if len(formats) > 1:
+        examples = " and ".join(map(repr, formats.values()))
         raise ValueError(
-            f"`what` must hold files of one format, got {' and '.join(map(repr, found.values()))}."
-            f"\nHint: choose one with `format`, or with a glob such as '*.parquet'."
+            f"`what` must hold files of one format, got {examples}.\n"
+            "Hint: choose one with `format`, or with a glob such as '*.parquet'."
         )
-    return next(name for name in found if name is not None)
+    return next(name for name in formats if name is not None)
 
 
 def _known_format(path: str) -> str | None:
-    ending = PurePosixPath(path).suffix.lower()
-    return next((name for name, endings in SUFFIXES.items() if ending in endings), None)
+    suffix = PurePosixPath(path).suffix.lower()
+    return next((name for name, suffixes in SUFFIXES.items() if suffix in suffixes), None)
 
 
-def _endings(format_name: str | None) -> str:
+def _suffixes(format_name: str | None) -> str:
     chosen = [SUFFIXES[format_name]] if format_name else SUFFIXES.values()
     return ", ".join(chain.from_iterable(chosen))
 
@@ -118,7 +120,7 @@ def _expand(single: str, format_name: str | None, filesystem: Any) -> Iterator[F
         yield _file(where, info, ())
     elif info.type == fs.FileType.Directory:
         for info, segments in _below(where, path, recursive=True):
-            # A name without an ending may be of any format, and is of the one that is said.
+            # A file without a suffix, as Spark writes them, has the format that the user says.
             known = _known_format(info.path) if info.extension else format_name
             if known is not None and known == (format_name or known):
                 yield _file(where, info, segments)
@@ -137,8 +139,17 @@ def _expand(single: str, format_name: str | None, filesystem: Any) -> Iterator[F
         )
 
 
-def _below(where: Any, base: str, recursive: bool) -> Iterator[tuple[Any, list[str]]]:
-    """List files below a folder that are not hidden, in the order of their names."""
+def _below(
+    where: fs.FileSystem, base: str, recursive: bool
+) -> Iterator[tuple[fs.FileInfo, list[str]]]:
+    """List files below a folder that are not hidden, sorted by their paths.
+
+    Yields
+    ------
+    pyarrow.fs.FileInfo
+    list of str
+        The folders below `base`, and the name.
+    """
     selector = fs.FileSelector(base, allow_not_found=True, recursive=recursive)
     for info in sorted(where.get_file_info(selector), key=lambda info: str(info.path)):
         segments = info.path[len(base) :].strip("/").split("/")
@@ -146,19 +157,19 @@ def _below(where: Any, base: str, recursive: bool) -> Iterator[tuple[Any, list[s
             yield info, segments
 
 
-def _file(where: Any, info: Any, segments: Sequence[str]) -> File:
+def _file(where: fs.FileSystem, info: fs.FileInfo, segments: Sequence[str]) -> File:
     pairs = (segment.split("=", 1) for segment in segments[:-1] if "=" in segment)
     keys = ((unquote(name), None if text == HIVE_NULL else unquote(text)) for name, text in pairs)
     return File(where, info.path, info.size, info.mtime_ns, tuple(keys))
 
 
 def is_glob(path: str) -> bool:
-    """Whether a path has wildcards."""
+    """Return whether a path has wildcards."""
     return re.search(r"[*?\[]", path) is not None
 
 
 def _matches(segments: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether folders and a name match the segments of a glob."""
+    """Return whether the segments of a path match those of a glob."""
     if not pattern:
         return not segments
     if pattern[0] == "**":
@@ -168,13 +179,13 @@ def _matches(segments: Sequence[str], pattern: Sequence[str]) -> bool:
     return fnmatchcase(segments[0], pattern[0]) and _matches(segments[1:], pattern[1:])
 
 
-def locate(path: str, filesystem: Any = None) -> tuple[Any, str]:
+def locate(path: str, filesystem: Any = None) -> tuple[fs.FileSystem, str]:
     """Return the pyarrow filesystem of a path, and the path there.
 
     Raises
     ------
     ValueError
-        If nothing is known that opens such a URL.
+        If neither pyarrow nor fsspec opens such a URL.
     TypeError
         If the filesystem is neither of pyarrow nor of fsspec.
     """
@@ -182,7 +193,7 @@ def locate(path: str, filesystem: Any = None) -> tuple[Any, str]:
         return _arrow_filesystem(filesystem), path.rstrip("/") or "/"
     if "://" not in path:
         return fs.LocalFileSystem(), Path(path).expanduser().absolute().as_posix()
-    # Wildcards are no part of a URL: what comes before them says where it is.
+    # Wildcards are not valid in a URL: the part before them gives the filesystem.
     plain, rest = _split_glob(path)
     try:
         where, base = fs.FileSystem.from_uri(plain)
@@ -200,7 +211,7 @@ def _split_glob(url: str) -> tuple[str, list[str]]:
     return f"{scheme}://{'/'.join(segments[:first])}{question}{options}", segments[first:]
 
 
-def _fsspec_location(url: str, error: Exception) -> tuple[Any, str]:
+def _fsspec_location(url: str, error: Exception) -> tuple[fs.FileSystem, str]:
     try:
         from fsspec.core import url_to_fs
 
@@ -213,10 +224,10 @@ def _fsspec_location(url: str, error: Exception) -> tuple[Any, str]:
     return _arrow_filesystem(filesystem), path
 
 
-def _arrow_filesystem(filesystem: Any) -> Any:
+def _arrow_filesystem(filesystem: Any) -> fs.FileSystem:
     if isinstance(filesystem, fs.FileSystem):
         return filesystem
-    # A filesystem of fsspec has these; fsspec need not be there to tell.
+    # All filesystems of fsspec have these two, so that fsspec need not be imported to check.
     if hasattr(filesystem, "protocol") and hasattr(filesystem, "cat_file"):
         return fs.PyFileSystem(fs.FSSpecHandler(filesystem))
     raise TypeError(

@@ -1,7 +1,7 @@
-"""A store: a folder of .npy files, one a field, with a manifest of what they hold.
+"""The store that :func:`bayou.shuffle` writes: a folder with one .npy file a field and a manifest.
 
-Rows are taken through memory maps, at the cost of the pages that they lie on; blocks are read into
-memory of their own, so that a pass over the rows holds no more than a block.
+Rows are taken through memory maps, at the cost of the pages that they are on. Blocks are read as
+usual files, so that a pass over the rows keeps one block in memory and no pages of a map.
 """
 
 from __future__ import annotations
@@ -30,12 +30,36 @@ if TYPE_CHECKING:
 FORMAT = "bayou store"
 VERSION = 1
 MANIFEST = "manifest.json"
+# A block has so many bytes, as many as reading holds.
 BLOCK_BYTES = 8 * 2**20
+# Files are checked, and written by a shuffle, so many bytes at a time.
 PIECE_BYTES = 16 * 2**20
 
 
 class Store(Source):
-    """The rows of a store; made by :func:`open_store`."""
+    """Rows on disk in random order, which are taken by their numbers at the speed of the disk.
+
+    :func:`bayou.shuffle` writes a store and returns it. :func:`bayou.scan` opens one by the path of
+    its folder.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    manifest : mapping of str to JSON values
+        The description of the files: fields, number of rows, sizes and checksums.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> rows = by.source({"x": np.arange(10.0)})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "rows"
+    ...     store = by.shuffle(rows, path, random_seed=1, progressbar=False)
+    ...     store.random_access, by.scan(path).num_rows
+    (True, 10)
+    """
 
     def __init__(
         self, path: Path, manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
@@ -51,11 +75,12 @@ class Store(Source):
         self._blocks = even_blocks(self._num_rows, self._block_rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the path. The files are mapped again when the store is unpickled."""
         return open_store, (str(self.path),)
 
     @property
     def where(self) -> str:
-        """The folder."""
+        """The path of the folder."""
         return str(self.path)
 
     @property
@@ -65,21 +90,21 @@ class Store(Source):
 
     @property
     def blocks(self) -> Sequence[int]:
-        """The number of rows of each block: some MiB of them."""
+        """The number of rows of each block, which has up to 8 MiB."""
         return self._blocks
 
     @property
     def num_rows(self) -> int:
-        """The rows of all blocks."""
+        """The number of rows of all blocks."""
         return self._num_rows
 
     def null_counts(self) -> Mapping[str, int | None]:
-        """Return 0 for each field: what holds a null is not written to a store."""
+        """Return 0 for each field: rows with nulls are not written to a store."""
         return dict.fromkeys(self._fields, 0)
 
     @property
     def random_access(self) -> bool:
-        """True: rows are taken from memory maps."""
+        """True, since rows are taken from memory maps."""
         return True
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
@@ -97,7 +122,7 @@ class Store(Source):
         }
 
     def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
-        """Return some rows, in the order asked for."""
+        """Return rows by their numbers, in any order."""
         check_rows(rows, self._num_rows)
         return {
             field.name: np.take(self._arrays[field.name], rows, axis=0)
@@ -110,7 +135,7 @@ class Store(Source):
         if not file.is_file():
             raise _missing(file, field.name)
         size = count * int(np.prod(field.shape, dtype=np.int64))
-        # From the end, since another version of NumPy may write another header.
+        # Counted from the end: the length of the header depends on the version of NumPy.
         offset = entry["bytes"] - (self._num_rows - first) * field.row_bytes
         values: NDArray[Any] = np.fromfile(file, field.dtype, size, offset=offset)
         if values.nbytes != count * field.row_bytes:
@@ -129,22 +154,22 @@ def open_store(path: str | Path, *, verify: bool = False) -> Store:
     ----------
     path : str or Path
         The folder.
-    verify : bool
-        Whether to read all files and compare their checksums. Their sizes are always compared.
+    verify : bool, default False
+        Read all files and compare their checksums. Their sizes are always compared.
 
     Returns
     -------
     Store
-        A source with random access. It can be pickled, and maps the files anew when unpickled.
+        A source with random access. It can be pickled.
 
     Raises
     ------
     FileNotFoundError
         If there is no store at the path, or an unfinished one.
     SourceError
-        If a file of it is missing, or not what was written.
+        If a file of the store is missing, or is not as it was written.
     ValueError
-        If it is of a later version.
+        If the store has a later version of the format.
     """
     folder = Path(path).absolute()
     manifest = read_manifest(folder)
@@ -156,12 +181,13 @@ def open_store(path: str | Path, *, verify: bool = False) -> Store:
 
 
 def is_store(path: str | Path) -> bool:
-    """Say whether there is a store at the path, whole or not."""
+    """Return whether there is a store at the path, complete or not."""
     return (Path(path) / MANIFEST).is_file()
 
 
 def field_entry(index: int, field: Field) -> dict[str, Any]:
-    """Return what the manifest says of a field, but its size and checksum."""
+    """Return the entry of a field in the manifest, without the size and checksum of its file."""
+    # The number makes file names differ, whatever is left of the names of the fields.
     readable = re.sub(r"[^A-Za-z0-9_-]+", "_", field.name)[:60]
     return {
         "name": field.name,
@@ -173,7 +199,7 @@ def field_entry(index: int, field: Field) -> dict[str, Any]:
 
 
 def array_header(field: Field, num_rows: int) -> bytes:
-    """Return the bytes of a .npy file that stand before the values."""
+    """Return the header of the .npy file of a field: all bytes before the values."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         file,
@@ -183,7 +209,7 @@ def array_header(field: Field, num_rows: int) -> bytes:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read what a store says of itself.
+    """Read and check the manifest of a store.
 
     Raises
     ------
@@ -192,7 +218,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     SourceError
         If the manifest is damaged.
     ValueError
-        If it is of a later version.
+        If it has a later version of the format.
     """
     file = folder / MANIFEST
     if not file.is_file():
@@ -209,6 +235,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         known = manifest["format"] == FORMAT and manifest["version"] <= VERSION
+        # Every key that is used later is looked up here, where a missing one becomes an error.
         checked = known and [
             (_field(entry), entry["file"], entry["bytes"], entry["crc32"], manifest["num_rows"])
             for entry in manifest["fields"]
@@ -229,7 +256,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all, and see it onto the disk."""
+    """Write a JSON file that is on the disk complete or not at all."""
     write_atomically(file, json.dumps(content, indent=1).encode())
 
 
@@ -248,14 +275,14 @@ def _field(entry: Mapping[str, Any]) -> Field:
 
 
 def _open_field(file: Path, entry: Mapping[str, Any], num_rows: int, verify: bool) -> NDArray[Any]:
-    """Map the values of a field, after a look at what can be seen to be wrong."""
+    """Map the values of a field, after a check of the file."""
     if not file.is_file():
         raise _missing(file, entry["name"])
     size = file.stat().st_size
     if size != entry["bytes"]:
         raise _damaged(file, f"{size} bytes, of {entry['bytes']} by the manifest")
     try:
-        # A plain array: what is taken of it is in memory, and must not call itself a memory map.
+        # A plain array: rows taken from a memmap would be memmaps themselves, though in memory.
         mapped: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     except (ValueError, EOFError) as error:
         raise _damaged(file, "a header that cannot be read") from error

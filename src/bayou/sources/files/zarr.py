@@ -1,4 +1,8 @@
-"""Zarr: arrays of one length, in a group or alone; the chunks along the rows are the blocks."""
+"""The source of Zarr arrays of one length, in a group or alone.
+
+A block is a chunk along the rows, of the array with the largest chunks. With smaller blocks, a
+large chunk would be decoded once for each block that it overlaps.
+"""
 
 from __future__ import annotations
 
@@ -26,27 +30,26 @@ class ZarrSource(Source):
     Parameters
     ----------
     where : str, Path, zarr.Group or zarr.Array
-        A path or URL, or what was opened.
+        A path or URL, or an opened group or array. The first axis of each array is the row.
     columns : sequence of str, optional
-        The arrays to offer; all arrays of the group (not of groups in it) if left out.
+        The arrays to read. By default all arrays of the group, without those of inner groups.
     filesystem : fsspec filesystem, optional
-        Where a path is.
+        The filesystem of a path.
 
     Raises
     ------
     ImportError
         If zarr is not installed.
     ValueError
-        If the arrays differ in length, or there are none, or none of such a name.
+        If the arrays differ in length, if there are none, or if there is none of such a name.
     FileNotFoundError
         If there is no such group or array.
     SourceError
-        If its metadata cannot be read.
+        If the metadata cannot be read.
 
     Notes
     -----
-    A chunk that is not there is one of fill values: Zarr leaves out such chunks, so that one that
-    was lost cannot be told from them.
+    Zarr does not store chunks of fill values, so that a chunk that was lost reads as fill values.
     """
 
     def __init__(
@@ -63,7 +66,6 @@ class ZarrSource(Source):
         shapes = {name: array.shape for name, array in self._arrays.items()}
         self._num_rows = one_length({name: next(iter(shape), 0) for name, shape in shapes.items()})
         check_not_empty(self._fields, self._num_rows)
-        # Arrays of other chunks are read across theirs, so the largest ones are read the least.
         self._block_rows = max(array.chunks[0] for array in self._arrays.values())
 
     @property
@@ -73,11 +75,11 @@ class ZarrSource(Source):
 
     @property
     def blocks(self) -> Sequence[int]:
-        """The chunks along the rows, of the array that has the largest ones."""
+        """The number of rows of each chunk of the array with the largest chunks."""
         return even_blocks(self._num_rows, self._block_rows)
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
-        """Yield a block: the chunks of each array that lie in it.
+        """Yield the rows of a block as one table.
 
         Raises
         ------
@@ -95,18 +97,18 @@ class ZarrSource(Source):
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder holds a Zarr group or array, of either version of the format."""
+    """Return whether a folder is a Zarr group or array, of version 2 or 3 of the format."""
     return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
 def is_zarr_object(obj: Any) -> bool:
-    """Whether something is an array or a group of zarr, which need not be installed to tell."""
+    """Return whether an object is an array or a group of zarr, without importing zarr."""
     module, _, _ = type(obj).__module__.partition(".")
     return module == "zarr"
 
 
 def import_zarr() -> Any:
-    """Return the package zarr.
+    """Return the module zarr, which is optional.
 
     Raises
     ------
@@ -136,15 +138,18 @@ def _open(where: Any, filesystem: Any) -> Any:
 
 
 @contextmanager
-def _reading(where: Any, place: str) -> Iterator[None]:
-    """Say where it was, if reading fails, by whatever codec and store."""
+def _reading(where: Any, part: str) -> Iterator[None]:
+    """Turn errors of codecs and storage into errors that name the path and the part.
+
+    Each codec raises errors of its own, derived from these four.
+    """
     try:
         yield
     except FileNotFoundError:
         raise
     except (ValueError, RuntimeError, KeyError, OSError) as error:
         hint = "it is damaged, or no Zarr array or group; write it anew."
-        raise damage_error(where, place, error, hint) from error
+        raise damage_error(where, part, error, hint) from error
 
 
 def _field(name: str, array: Any) -> Field:
