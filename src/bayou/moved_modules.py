@@ -52,7 +52,7 @@ MODULES = {
     "bayou.inference.densities": "bayou.models.pickling",
     "bayou.inference.describe": "bayou.provenance.describe",
     "bayou.inference.deterministic": "bayou.fitting.fixed_draws.optimize",
-    "bayou.inference.engine": "bayou.prediction.graph.engines",
+    "bayou.inference.engine": "bayou.prediction.graph.engine",
     "bayou.inference.evaluate": "bayou.density.evaluator",
     "bayou.inference.faults": "bayou.density.non_finite",
     "bayou.inference.feeds": "bayou.fitting.rows.feeds",

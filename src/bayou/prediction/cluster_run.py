@@ -1,103 +1,80 @@
-"""Rows of predictions shared out to the workers of a cluster, read and written by this process."""
+"""Predictions on the workers of a cluster: this process reads the rows and writes the results."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bayou.cluster.tasks import run_tasks
 from bayou.cluster.workers import start_workers
-from bayou.prediction.run import Computation, Run
-from bayou.progress import row_progress
+from bayou.prediction.row_predictor import RowPredictor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from bayou.cluster.ray import Ray
+    from bayou.prediction.chunks import Unit
+    from bayou.prediction.graph.engine import Arrays
     from bayou.prediction.graph.predictor import Predictor
-    from bayou.prediction.run import Arrays, Chunk, Sink
+    from bayou.prediction.output.sink import Sink
 
-    type Make = Callable[[], tuple[Predictor, list[NDArray[Any]]]]
+    type BuildPredictor = Callable[[], tuple[Predictor, list[NDArray[Any]]]]
 
 
 @dataclass(frozen=True, eq=False)
-class RunOnCluster(Run):
-    """What it takes to predict all rows on a cluster.
+class OnCluster:
+    """Predicts units on the workers of a cluster, as :class:`bayou.prediction.run.Executor` has it.
 
     Attributes
     ----------
     cluster : Ray
-    make : callable
-        Returns the predictor, and values of containers; it pickles, while what is compiled does
-        not, so that each worker calls it.
+        The cluster.
+    build : callable
+        () -> the predictor, and values of containers. It is pickled, since a compiled predictor
+        cannot be: each worker builds its own.
     """
 
     cluster: Ray
-    make: Make
+    build: BuildPredictor
 
-    def into(
-        self,
-        sink: Sink,
-        chunk_rows: int,
-        unit_rows: int,
-        shown: bool,
-        *,
-        done: tuple[int, str] = (0, ""),
-        note: Callable[[int, str], None] = lambda num_rows, digest: None,
-    ) -> None:
-        """Predict rows, and put what is predicted into a sink, as :meth:`Run.into` does.
+    def __call__(
+        self, predictor: RowPredictor, chunks: Iterable[list[Unit]], sink: Sink
+    ) -> Iterator[Unit]:
+        """Yield each unit, in order, once its predictions are in the sink.
 
         Raises
         ------
         WorkerDiedError
-            If workers died of some rows, again and again.
-        ValueError
-            If the rows that the sink has already are others.
+            If some rows ended all workers that were given them.
         """
-        found = self.computation
-        others = (found.values, found.numbers, found.fixed, found.shapes, found.seed)
-        begin = partial(_begin, self.make, others)
-        bar = row_progress("predict", self.rows.num_rows, shown)
-        with start_workers(self.cluster, begin) as pool, bar as advance:
-            units = _units(self.chunks(chunk_rows, done, advance), unit_rows)
-            predict = partial(_predicted, sink.digest)
-            # Units are many megabytes, and take alike: none is read while others wait.
-            for result in run_tasks(pool, predict, units, read_ahead=1):
+        settings = {name: value for name, value in vars(predictor).items() if name != "predictor"}
+        with start_workers(self.cluster, partial(_begin_worker, self.build, settings)) as pool:
+            # A unit is many megabytes, and all take about as long: none is read far ahead.
+            results = run_tasks(
+                pool,
+                partial(_predict_units, sink.reduction),
+                chain.from_iterable(chunks),
+                read_ahead=1,
+            )
+            for result in results:
                 if result.error is not None:
                     raise result.error
-                unit, count = result.task, len(result.task.rows[0])
-                sink.put(unit.begin, count, result.value)
-                advance(count)
-                if unit.begin + count == unit.end:
-                    sink.reached(unit.end)
-                    note(unit.end, unit.digest)
+                unit: Unit = result.task
+                sink.put(unit.begin, unit.num_rows, result.value)
+                yield unit
 
 
-@dataclass(frozen=True, eq=False)
-class _Unit:
-    """Some rows of a chunk, from a number on; where that ends, and the digest of all till there."""
-
-    begin: int
-    rows: list[NDArray[Any]]
-    end: int
-    digest: str
+def _begin_worker(build: BuildPredictor, settings: dict[str, Any], index: int) -> RowPredictor:
+    """Return the predictor of one worker, compiled there."""
+    predictor, _ = build()
+    return RowPredictor(predictor, **settings)
 
 
-def _units(chunks: Iterator[Chunk], size: int) -> Iterator[_Unit]:
-    for chunk in chunks:
-        for begin, rows in chunk.units(size):
-            yield _Unit(begin, rows, chunk.end, chunk.digest)
-
-
-def _begin(make: Make, others: tuple[Any, ...], index: int) -> Computation:
-    found, _ = make()
-    return Computation(found, *others)
-
-
-def _predicted(
-    digest: Callable[[Arrays], Any], computation: Computation, units: list[_Unit]
+def _predict_units(
+    reduction: Callable[[Arrays], Any], predictor: RowPredictor, units: list[Unit]
 ) -> list[Any]:
-    return [digest(computation.predicted(unit.rows, unit.begin)) for unit in units]
+    return [reduction(predictor.predict(unit.rows, unit.begin)) for unit in units]

@@ -1,4 +1,4 @@
-"""Draws of the free variables of a model, from a fit or from the posterior of a tree."""
+"""Draws of the free variables of a model: taken from a fit, or from the posterior of a tree."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ from bayou.fitting.fit_result import Fit
 from bayou.many.results.outcome import DATASET
 from bayou.models.context import model_of
 from bayou.prediction.graph.forward_graph import predictable
-from bayou.provenance.model_provenance import dim_fingerprint
+from bayou.prediction.labels import (
+    changed_dims,
+    fit_labels,
+    label_positions,
+    model_labels,
+    shown_labels,
+    tree_labels,
+)
 from bayou.provenance.record import ATTRIBUTE
-from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -27,12 +33,11 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
-# Draws from a fit, unless another number is asked for.
-DRAWS = 1000
-# Labels that an error shows.
-SHOWN = 3
+    from bayou.containers.variables.dims import Dims
+    from bayou.prediction.labels import AxisLabels
 
-type Labels = tuple[pd.Index[Any] | None, ...]  # Of each axis of a draw; None where it has none.
+# Draws taken from a fit by default: quantiles of 2.5% then have 25 draws beyond them.
+FIT_DRAWS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,108 +47,133 @@ class ParameterDraws:
     Attributes
     ----------
     model : pymc.Model
+        The model.
     values : dict of str to ndarray, shapes (chains * draws, ...)
+        The draws of each variable.
     labels : dict of str to tuple of (pandas.Index or None)
-        What the elements of a draw are, along each of its axes; None where that is not known.
+        The labels along each axis of one draw; None where they are not known.
     chains, draws : ndarray of int64
-        The labels of the draws.
+        The labels of the chains and of the draws.
     numbers : ndarray of int64, shape (chains * draws,)
-        The number of each among all that there are.
-    others : tuple of str
-        What there are draws of that is not of the model.
+        The number of each draw among all of the posterior. It selects the random numbers, so that
+        few draws are predicted as they are among many.
+    unknown_names : tuple of str
+        The names in the posterior that are not of the model.
     attrs : dict of str to str
-        What says which data the draws are of, where that is known.
-    changed : set of str
-        Dims that had other labels when a fit was made, so that draws are of those.
-    one_of_many : bool
-        Whether they are of one of many data sets, which have no labels where these differ.
+        The provenance of the draws, as an attribute of the predictions.
+    changed_dims : frozenset of str
+        The dims of a fit's model whose labels were changed since.
+    lacks_labels : bool
+        Whether dims without labels may have other elements than in the model, as in results of many
+        data sets.
     """
 
     model: pm.Model
     values: dict[str, NDArray[Any]]
-    labels: dict[str, Labels]
+    labels: dict[str, AxisLabels]
     chains: NDArray[np.int64]
     draws: NDArray[np.int64]
     numbers: NDArray[np.int64]
-    others: tuple[str, ...]
+    unknown_names: tuple[str, ...]
     attrs: dict[str, str]
-    changed: set[str]
-    one_of_many: bool
+    changed_dims: frozenset[str] = frozenset()
+    lacks_labels: bool = False
 
-    def check(self, given: Sequence[str], population: Sequence[str]) -> None:
-        """Refuse draws that are of another model, as far as names tell.
+    @property
+    def first(self) -> dict[str, NDArray[Any]]:
+        """The first draw of each variable, shapes (1, ...)."""
+        return {name: values[:1] for name, values in self.values.items()}
+
+    def check_names(self, given: Sequence[str], drawn_once: Sequence[str]) -> None:
+        """Check that the draws are of this model, as far as names tell.
 
         Parameters
         ----------
         given : sequence of str
             The free variables whose draws are taken.
-        population : sequence of str
-            Those that would be drawn from their distribution once for all rows.
+        drawn_once : sequence of str
+            The free variables without draws, which would be drawn from their distribution.
 
         Raises
         ------
         ValueError
-            If variables are lacking and there are others, or all are lacking.
+            If all draws are missing, or some are and there are draws of unknown names.
         """
-        lacking = sorted(population)
-        if lacking and (self.others or not given):
+        missing = sorted(drawn_once)
+        if missing and (self.unknown_names or not given):
             raise ValueError(
-                f"The posterior must be of this `model`, got one without {lacking} and with "
-                f"{list(self.others)}, which the model does not have.\n"
+                f"The posterior must be of this `model`, got one without {missing} and with "
+                f"{list(self.unknown_names)}, which the model does not have.\n"
                 "Hint: pass the `model` that was sampled; to draw a variable from its population, "
                 "leave out that one alone."
             )
 
-    def in_order(self, names: Sequence[str], row_dims: Collection[str]) -> ParameterDraws:
-        """Return the same with the elements of each draw in the order of the model's labels.
+    def aligned(self, names: Sequence[str], row_dims: Collection[str]) -> ParameterDraws:
+        """Return the same draws, with the elements of each in the order of the model's labels.
 
         Parameters
         ----------
         names : sequence of str
-            What is to be predicted: other draws than those that it takes stay as they are.
+            The variables to predict. Draws that these do not depend on stay as they are.
         row_dims : collection of str
-            Dims of the rows, which are others than those of the draws.
+            The dims of the rows, whose labels in the draws are of other rows.
 
         Raises
         ------
         ValueError
-            If draws are lacking, or a dim has other labels in the model.
+            If a draw is NaN, or a dim has other labels in the model.
         """
-        model = self.model
-        of_rows = {
-            name for name in self.values if set(dims_of(model, model[name])[:1]) & set(row_dims)
-        }
-        stops = {model[name] for name in self.values.keys() - of_rows}
-        outputs = [predictable(model)[name] for name in names]
-        taken = set(
-            walk(
-                outputs,
-                lambda found: [] if found in stops or found.owner is None else found.owner.inputs,
-            )
-        )
         values = dict(self.values)
-        for name in values:
-            if model[name] not in stops & taken:
-                continue
-            dims = dims_of(model, model[name])
-            _refuse_filled_up(name, values[name], dims)
+        for name in self._needed(names, row_dims):
+            dims = dims_of(self.model, self.model[name])
+            _check_no_padding(name, values[name], dims)
             for axis, (dim, labels) in enumerate(zip(dims, self.labels[name], strict=False)):
                 if dim is None or dim in row_dims:
                     continue
-                if labels is None:
-                    if self.one_of_many and model.coords.get(dim):
-                        _refuse_unlabelled(name, str(dim))
-                    continue
-                if dim in self.changed:
-                    raise ValueError(
-                        f"The dim {dim!r} must have the labels that {name!r} was fitted with, got "
-                        "others, which its model has by now.\n"
-                        "Hint: put them back with by.set_data, or fit again."
-                    )
-                places = _places(name, dim, labels, _model_labels(model, dim, len(labels)))
-                if places is not None:
-                    values[name] = values[name].take(places, axis + 1)
+                positions = self._positions(name, dim, labels)
+                if positions is not None:
+                    values[name] = values[name].take(positions, axis + 1)
         return replace(self, values=values)
+
+    def _needed(self, names: Sequence[str], row_dims: Collection[str]) -> list[str]:
+        """Return the variables without an axis of rows whose draws the predictions depend on."""
+        model = self.model
+        by_row = {
+            name for name in self.values if set(dims_of(model, model[name])[:1]) & set(row_dims)
+        }
+        candidates = {model[name] for name in self.values.keys() - by_row}
+        reached = set(
+            walk(
+                [predictable(model)[name] for name in names],
+                lambda variable: (
+                    []
+                    if variable in candidates or variable.owner is None
+                    else variable.owner.inputs
+                ),
+            )
+        )
+        return [name for name in self.values if model[name] in candidates & reached]
+
+    def _positions(
+        self, name: str, dim: str, labels: pd.Index[Any] | None
+    ) -> NDArray[np.int64] | None:
+        """Return the positions of the model's elements of a dim in the draws; None as they are."""
+        if labels is None:
+            if self.lacks_labels and self.model.coords.get(dim):
+                raise ValueError(
+                    f"Draws of {name!r} must have the labels of the dim {dim!r}, got none. Results "
+                    "of many data sets have none where the labels differ between data sets.\n"
+                    "Hint: assign those of this data set, in its order: "
+                    f"posterior.assign_coords({dim}=[...])."
+                )
+            return None
+        if dim in self.changed_dims:
+            raise ValueError(
+                f"The dim {dim!r} must have the labels that {name!r} was fitted with, got "
+                "different ones, set after the fit.\n"
+                "Hint: put them back with by.set_data, or fit again."
+            )
+        return label_positions(name, dim, labels, model_labels(self.model, dim, len(labels)))
 
 
 def parameter_draws(
@@ -154,159 +184,93 @@ def parameter_draws(
     Parameters
     ----------
     fit_or_datatree : Fit, xarray.DataTree or xarray.Dataset
-        An approximation, a tree with a group ``posterior``, or that group alone.
+        A fit, a tree with a group ``posterior``, or that group alone.
     draws : int or None
-        How many: of an approximation, by default 1000; else of each chain, by default all, spread
-        evenly over those that there are.
+        Of a fit the number of draws, by default 1000. Of a posterior the number of each chain,
+        evenly spaced, by default all.
     seed : int
-        Decides the draws from an approximation.
+        The seed of draws from a fit.
     model : pymc.Model or None
         The model; by default that of the fit, or of the context.
 
     Raises
     ------
     TypeError
-        If it is neither, or there is no model.
+        If it is none of these, or there is no model.
     ValueError
         If there are fewer draws, or no ``posterior``.
     """
     if isinstance(fit_or_datatree, Fit):
-        owner = fit_or_datatree.model if model is None else model_of(model)
-        free = {variable.name: variable for variable in owner.free_RVs}
-        count = DRAWS if draws is None else draws
-        latent = fit_or_datatree.program.latent
-        # Those of the rows of the fit are of no use for others, and may be millions.
-        of_rows = set() if latent is None else set(latent.names)
-        names = {variable.name for variable in fit_or_datatree.model.free_RVs} - of_rows
-        every: Any = fit_or_datatree.draws(count, random_seed=seed, names=names)
-        changed = _changed_dims(fit_or_datatree)
-        arrays = {name: array for name, array in every.items() if name in free}
-        known = {name: _fitted_labels(fit_or_datatree, name, arrays[name].shape) for name in arrays}
-        provenance = fit_or_datatree.provenance
-        attrs = {} if provenance is None else {ATTRIBUTE: provenance.to_json()}
-        chains, labels = np.arange(1), np.arange(count)
-        numbers = labels
-    else:
-        owner = model_of(model)
-        free = {variable.name: variable for variable in owner.free_RVs}
-        changed = set()
-        every = posterior = _posterior(fit_or_datatree)
-        _refuse_many(posterior, owner)
-        chosen = _spread(posterior.sizes["draw"], draws)
-        found = {
-            str(name): _transposed(posterior[name], dims_of(owner, free[name])).isel(draw=chosen)
-            for name in posterior.data_vars
-            if name in free
-        }
-        arrays = {name: array.values for name, array in found.items()}
-        known = {name: _known_labels(name, array) for name, array in found.items()}
-        attrs = {name: posterior.attrs[name] for name in (ATTRIBUTE,) if name in posterior.attrs}
-        chains = _labels(posterior, "chain")
-        labels = _labels(posterior, "draw")[chosen]
-        first = np.arange(len(chains))[:, None] * posterior.sizes["draw"]
-        numbers = (first + chosen).ravel()
+        fit_model = fit_or_datatree.model if model is None else model_of(model)
+        return _fit_draws(fit_or_datatree, FIT_DRAWS if draws is None else draws, seed, fit_model)
+    return _posterior_draws(_posterior(fit_or_datatree), draws, model_of(model))
+
+
+def _fit_draws(fit: Fit, num_draws: int, seed: int, model: pm.Model) -> ParameterDraws:
+    latent = fit.program.latent
+    # Variables with a value for each row of the fit are no use for other rows, and may be millions.
+    by_row = set() if latent is None else set(latent.names)
+    names = {variable.name for variable in fit.model.free_RVs} - by_row
+    drawn = fit.draws(num_draws, random_seed=seed, names=names)
+    free = {variable.name for variable in model.free_RVs}
+    arrays = {name: array for name, array in drawn.items() if name in free}
+    provenance = fit.provenance
     return ParameterDraws(
-        model=owner,
-        values={
-            name: _cast(name, array.reshape(-1, *array.shape[2:]), free[name].type.dtype)
+        model=model,
+        values=_joined_chains(model, arrays),
+        labels={
+            name: fit_labels(fit.model, dims_of(fit.model, fit.model[name]), array.shape[2:])
             for name, array in arrays.items()
         },
-        labels=known,
+        chains=np.arange(1),
+        draws=np.arange(num_draws),
+        numbers=np.arange(num_draws),
+        unknown_names=tuple(name for name in drawn if name not in model.named_vars),
+        attrs={} if provenance is None else {ATTRIBUTE: provenance.to_json()},
+        changed_dims=changed_dims(fit),
+    )
+
+
+def _posterior_draws(posterior: xr.Dataset, draws: int | None, model: pm.Model) -> ParameterDraws:
+    _check_one_data_set(posterior, model)
+    free = {variable.name: variable for variable in model.free_RVs}
+    chosen = _evenly_spaced(posterior.sizes["draw"], draws)
+    arrays = {
+        str(name): _transposed(posterior[name], dims_of(model, free[name])).isel(draw=chosen)
+        for name in posterior.data_vars
+        if name in free
+    }
+    chains = np.asarray(posterior["chain"].values)
+    first_numbers = np.arange(len(chains))[:, None] * posterior.sizes["draw"]
+    return ParameterDraws(
+        model=model,
+        values=_joined_chains(model, {name: array.values for name, array in arrays.items()}),
+        labels={name: tree_labels(name, array) for name, array in arrays.items()},
         chains=chains,
-        draws=labels,
-        numbers=numbers,
-        others=tuple(str(name) for name in every if name not in owner.named_vars),
-        attrs=attrs,
-        changed=changed,
-        one_of_many=DATASET in getattr(every, "coords", ()),
+        draws=np.asarray(posterior["draw"].values)[chosen],
+        numbers=(first_numbers + chosen).ravel(),
+        unknown_names=tuple(str(name) for name in posterior if name not in model.named_vars),
+        attrs={name: posterior.attrs[name] for name in (ATTRIBUTE,) if name in posterior.attrs},
+        lacks_labels=DATASET in posterior.coords,
     )
 
 
-def _transposed(array: xr.DataArray, dims: Sequence[str | None]) -> xr.DataArray:
-    """Put the axes of draws into the order of the model's, as far as names tell."""
-    lacking = [dim for dim in ("chain", "draw") if dim not in array.dims]
-    if lacking:
-        raise ValueError(
-            f"The posterior of {array.name!r} must have the dims chain and draw, got "
-            f"{list(array.dims)}.\n"
-            "Hint: leave it out, to draw it from its distribution given the others, or give it "
-            "both dims: array.expand_dims(...)."
-        )
-    own = [dim for dim in array.dims if dim not in ("chain", "draw")]
-    named = dims if set(dims) == set(own) else own
-    return array.transpose("chain", "draw", *named)
-
-
-def _known_labels(name: str, array: xr.DataArray) -> Labels:
-    """Return the labels of draws from a tree; dims that ArviZ made up count from 0."""
-    return tuple(
-        None if dim == f"{name}_dim_{axis}" else array.indexes.get(dim)
-        for axis, dim in enumerate(array.dims[2:])
-    )
-
-
-def _fitted_labels(fit: Fit, name: str, shape: tuple[int, ...]) -> Labels:
-    """Return the labels of draws from a fit."""
-    dims = dims_of(fit.model, fit.model[name])
-    return tuple(
-        None if dim is None else _model_labels(fit.model, dim, length)
-        for dim, length in zip(dims, shape[2:], strict=True)
-    )
-
-
-def _changed_dims(fit: Fit) -> set[str]:
-    """Return the dims of free variables that have other labels than when they were fitted."""
-    known = {} if fit.provenance is None else fit.provenance.dims
+def _joined_chains(model: pm.Model, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return arrays as the dtypes of the model, shapes (chains * draws, ...)."""
     return {
-        dim
-        for dim, fingerprint in known.items()
-        if dim in fit.model.dim_lengths and dim_fingerprint(fit.model, dim) != fingerprint
+        name: np.ascontiguousarray(
+            exact_cast(
+                array.reshape(-1, *array.shape[2:]),
+                model[name].type.dtype,
+                f"The posterior of {name!r}",
+            )
+        )
+        for name, array in arrays.items()
     }
 
 
-def _model_labels(model: pm.Model, dim: str, length: int) -> pd.Index[Any]:
-    """Return the labels of a dim; without labels it counts from 0."""
-    labels = model.coords.get(dim)
-    return pd.RangeIndex(length) if labels is None else pd.Index(labels)
-
-
-def _places(
-    name: str, dim: str, there: pd.Index[Any], wanted: pd.Index[Any]
-) -> NDArray[np.int64] | None:
-    """Return where wanted labels are among those of the draws.
-
-    Where both only count, their lengths are compared with those of the variable later on.
-    """
-    if _counts(there) and _counts(wanted):
-        return None
-    if there.equals(wanted):
-        return None
-    if len(there) == len(wanted) and there.is_unique and wanted.is_unique:
-        places = there.get_indexer(wanted)
-        if (places >= 0).all():
-            return places.astype(np.int64)
-    ours, theirs = wanted.difference(there, sort=False), there.difference(wanted, sort=False)
-    got = f"{_shown(ours)} in the model, {_shown(theirs)} in the draws alone"
-    if not len(ours) and not len(theirs):
-        got = f"some more than once: {_shown(wanted)} in the model, {_shown(there)} in the draws"
-    raise ValueError(
-        f"The dim {dim!r} of `model` must have the labels that draws of {name!r} have, in any "
-        f"order, got {got}.\n"
-        "Hint: pass the model that was sampled, or give its dim those labels; to draw a variable "
-        f"for other labels from its distribution, leave it out of the posterior: "
-        f"tree.posterior.to_dataset().drop_vars({name!r})."
-    )
-
-
-def _counts(labels: pd.Index[Any]) -> bool:
-    return labels.equals(pd.RangeIndex(len(labels)))
-
-
-def _shown(labels: pd.Index[Any]) -> str:
-    return listed(labels.tolist(), SHOWN) or "none"
-
-
 def _posterior(tree: Any) -> xr.Dataset:
+    """Return the posterior of a tree, or the tree itself if it is that."""
     if isinstance(tree, xr.DataTree):
         if "posterior" in tree.children:
             tree = tree["posterior"]
@@ -330,53 +294,52 @@ def _posterior(tree: Any) -> xr.Dataset:
     return tree
 
 
-def _refuse_many(posterior: xr.Dataset, model: pm.Model) -> None:
-    """Refuse the draws of many data sets at once."""
+def _check_one_data_set(posterior: xr.Dataset, model: pm.Model) -> None:
+    """Refuse the draws of many data sets, of which predictions would be ambiguous."""
     if DATASET in posterior.sizes and DATASET not in model.dim_lengths:
         keys = pd.Index(posterior[DATASET].values)
-        one = keys.tolist()[0]
+        first = keys.tolist()[0]
         raise ValueError(
-            f"The posterior must be of one data set, got the dim {DATASET!r} of {_shown(keys)}.\n"
-            f"Hint: pick one: by.predict(tree.posterior.sel({DATASET}={one!r}), ...)."
+            "The posterior must be of one data set, got the dim "
+            f"{DATASET!r} of {shown_labels(keys)}.\n"
+            f"Hint: select one: by.predict(tree.posterior.sel({DATASET}={first!r}), ...)."
         )
 
 
-def _refuse_filled_up(name: str, values: NDArray[Any], dims: Sequence[str | None]) -> None:
-    """Refuse draws of which some are none."""
+def _transposed(array: xr.DataArray, dims: Dims) -> xr.DataArray:
+    """Order the axes of draws as in the model, if they have the same names."""
+    missing = [dim for dim in ("chain", "draw") if dim not in array.dims]
+    if missing:
+        raise ValueError(
+            f"The posterior of {array.name!r} must have the dims chain and draw, got "
+            f"{list(array.dims)}.\n"
+            "Hint: leave it out, to draw it from its distribution given the others, or give it "
+            "both dims: array.expand_dims(...)."
+        )
+    element_dims = [dim for dim in array.dims if dim not in ("chain", "draw")]
+    order = dims if set(dims) == set(element_dims) else element_dims
+    return array.transpose("chain", "draw", *order)
+
+
+def _evenly_spaced(available: int, draws: int | None) -> NDArray[np.int64]:
+    """Return the positions of the draws that are taken of each chain."""
+    if draws is None:
+        return np.arange(available)
+    whole_number("draws", draws, 1, "leave it out to take all draws.")
+    if draws > available:
+        raise ValueError(
+            f"`draws` must be at most {available}, the draws of each chain, got {draws}.\n"
+            "Hint: leave it out to take all of them, or sample more."
+        )
+    return np.arange(draws) * available // draws
+
+
+def _check_no_padding(name: str, values: NDArray[Any], dims: Dims) -> None:
+    """Refuse draws with NaN, which pad the results of data sets that are shorter than others."""
     if values.dtype.kind == "f" and np.isnan(values).any():
         dim = next((dim for dim in dims if dim is not None), f"{name}_dim_0")
         raise ValueError(
             f"Draws of {name!r} must be numbers, got NaN.\n"
-            "Hint: results of data sets that are shorter than others are filled up; cut that off: "
-            f"posterior.dropna({dim!r}, how='all')."
+            "Hint: in results of many data sets, NaN pads those that are shorter than others; "
+            f"remove it: posterior.dropna({dim!r}, how='all')."
         )
-
-
-def _refuse_unlabelled(name: str, dim: str) -> None:
-    raise ValueError(
-        f"Draws of {name!r} must have the labels of the dim {dim!r}, got none, as where data sets "
-        "have others each.\n"
-        "Hint: give them those of this data set, in its order: "
-        f"posterior.assign_coords({dim}=[...])."
-    )
-
-
-def _spread(there: int, draws: int | None) -> NDArray[np.int64]:
-    """Return which draws of each chain are taken."""
-    if draws is None:
-        return np.arange(there)
-    whole_number("draws", draws, 1, "leave it out to take all draws.")
-    if draws > there:
-        raise ValueError(
-            f"`draws` must be at most {there}, the draws of each chain, got {draws}.\n"
-            "Hint: leave it out to take all of them, or sample more."
-        )
-    return np.arange(draws) * there // draws
-
-
-def _labels(posterior: xr.Dataset, dim: str) -> NDArray[np.int64]:
-    return np.asarray(posterior[dim].values)  # Counted from 0, where there are none.
-
-
-def _cast(name: str, array: NDArray[Any], dtype: str) -> NDArray[Any]:
-    return np.ascontiguousarray(exact_cast(array, dtype, f"The posterior of {name!r}"))

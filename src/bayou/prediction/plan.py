@@ -1,145 +1,142 @@
-"""What there is to predict: the plan of it, and what is computed before the rows go by."""
+"""The plan of a prediction: its dataset without values, the predictor of rows, and what is shared.
+
+Predictions and random variables that are the same for all rows are computed here, before the rows
+go by. So are all predictions, if rows depend on each other.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayou.feeding.memory import free_memory
-from bayou.prediction.cluster_run import RunOnCluster
-from bayou.prediction.graph.row_dependence import Shape, two_pieces
-from bayou.prediction.output.datatree import Plan, Prediction
-from bayou.prediction.run import Computation, Run
+from bayou.prediction.graph.predictor import DependentRows
+from bayou.prediction.graph.row_dependence import RowShape
+from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
+from bayou.prediction.row_predictor import RowPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pymc as pm
-    from numpy.typing import NDArray
 
-    from bayou.cluster.ray import Ray
-    from bayou.prediction.cluster_run import Make
     from bayou.prediction.draws import ParameterDraws
+    from bayou.prediction.graph.engine import Arrays
     from bayou.prediction.graph.predictor import Predictor
     from bayou.prediction.new_rows import NewRows
-    from bayou.prediction.run import Sink
 
-type Arrays = Sequence[NDArray[Any]]
-
-# The part of the free memory that predictions may take.
-SHARE = 0.5
+# The part of the free memory that predictions may take: the other half is for what is done with
+# them afterwards.
+MEMORY_SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """Predictions that are to be put somewhere.
+class PredictionPlan:
+    """All that is known of predictions before rows are predicted.
 
     Attributes
     ----------
-    plan : Plan
-        What they are.
-    run : Run
-        Computes those of rows, piece by piece.
-    single : sequence of ndarray, shapes (draws, ...)
-        Those that are the same for all rows.
-    at_once : sequence of ndarray, shapes (draws, ...), or None
-        All of them, where rows depend on each other.
+    template : PredictionTemplate
+        The dataset without values.
+    rows : NewRows
+        The rows.
+    predictor : RowPredictor
+        Predicts rows, unless these depend on each other.
+    shared : sequence of ndarray, shapes (draws, ...)
+        The predictions that are the same for all rows.
+    joint : sequence of ndarray, shapes (draws, ...), or None
+        If rows depend on each other, the predictions that differ from row to row.
     identity : dict
-        Differs between tasks of another model, posterior or seed.
+        Differs between predictions of another model, other draws, or another seed.
     """
 
-    plan: Plan
-    run: Run
-    single: Arrays
-    at_once: Arrays | None
+    template: PredictionTemplate
+    rows: NewRows
+    predictor: RowPredictor
+    shared: Arrays
+    joint: Arrays | None
     identity: dict[str, Any]
 
-    def on(self, cluster: Ray, make: Make) -> Task:
-        """Return the same, whose rows are shared out to a cluster, as :class:`RunOnCluster` is."""
-        return replace(self, run=RunOnCluster(self.run.computation, self.run.rows, cluster, make))
 
-    def into(
-        self, sink: Sink, chunk_rows: int, unit_rows: int, shown: bool, **resumed: Any
-    ) -> Arrays:
-        """Put those of rows into a sink, as :meth:`Run.into` does; return the other ones."""
-        if self.at_once is not None:
-            axes = [part.row_axis for part in self.plan.predictions]
-            pairs = zip(self.at_once, axes, strict=True)
-            of_rows = [array for array, axis in pairs if axis is not None]
-            sink.put(0, self.plan.num_rows, sink.digest(of_rows))
-            sink.reached(self.plan.num_rows)
-        elif self.plan.of_rows:
-            self.run.into(sink, chunk_rows, unit_rows, shown, **resumed)
-        return self.single
-
-
-def make_task(
-    posterior: ParameterDraws,
+def plan_predictions(
+    draws: ParameterDraws,
     names: Sequence[str],
     rows: NewRows,
-    found: Predictor,
+    predictor: Predictor,
     fixed: Arrays,
-    some: Arrays,
+    sample: Arrays,
     seed: int,
-) -> Task:
-    """Compute what is the same for all rows, or all where rows depend on each other.
+) -> PredictionPlan:
+    """Return the plan, with all predictions that are not computed piece by piece.
 
     Parameters
     ----------
-    posterior : ParameterDraws
+    draws : ParameterDraws
+        The draws of the parameters.
     names : sequence of str
-        What is asked for.
+        The variables to predict.
     rows : NewRows
-    found : Predictor
-        Of these names and containers.
+        The rows.
+    predictor : Predictor
+        The compiled predictor of these variables.
     fixed : sequence of ndarray
-        What containers without rows hold.
-    some : sequence of ndarray
-        The first of the rows.
+        The values of the containers without rows.
+    sample : sequence of ndarray
+        A few of the rows.
     seed : int
+        The seed of the random numbers.
 
     Raises
     ------
     ValueError
         If rows that depend on each other do not fit the model or the memory.
     """
-    values = [posterior.values[name] for name in found.given]
-    at_once = None
-    if found.dependence:
-        shapes, at_once = _at_once(posterior, names, rows, found, values, fixed, seed)
-        single = [
-            array for array, shape in zip(at_once, shapes, strict=True) if shape.row_axis is None
-        ]
+    parameters = [draws.values[name] for name in predictor.given]
+    joint: Arrays | None = None
+    if isinstance(predictor.rows, DependentRows):
+        reason, piece_rows = predictor.rows.reason, rows.num_rows
+        shapes, predictions = _predict_jointly(
+            draws, names, rows, predictor, reason, parameters, fixed, seed
+        )
+        joint = _only(predictions, shapes, by_row=True)
+        shared: Arrays = _only(predictions, shapes, by_row=False)
+        dependence = {"rows_depend": reason}
     else:
-        assert found.once is not None
-        shapes = found.shapes
-        few = two_pieces(some)[0]
-        more, single = found.once(values, posterior.numbers, fixed, few, seed)
-        values += more
+        shapes, piece_rows = predictor.rows.shapes, predictor.rows.piece_rows
+        drawn, shared = predictor.rows.draw_shared(parameters, draws.numbers, fixed, sample, seed)
+        parameters += drawn
+        dependence = {}
     attrs = {
         "inference_library": "bayou",
         "inference_library_version": version("bayou"),
         "random_seed": seed,
-        "compiler": found.compiler,
-        "drawn_from_prior": [*found.population, *found.latent],
-        **posterior.attrs,
+        "compiler": predictor.engine.compiler,
+        "drawn_from_prior": [*predictor.drawn_once, *predictor.drawn_by_row],
+        **draws.attrs,
+        **dependence,
     }
-    if found.dependence:
-        attrs["rows_depend"] = found.dependence
-    plan = _plan(posterior, names, rows, found, shapes, attrs)
-    of_rows = tuple(shape for shape in shapes if shape.row_axis is not None)
-    return Task(
-        plan=plan,
-        run=Run(Computation(found, values, posterior.numbers, fixed, of_rows, seed), rows),
-        single=single,
-        at_once=at_once,
+    return PredictionPlan(
+        template=_template(draws, names, rows, predictor.dtypes, shapes, attrs),
+        rows=rows,
+        predictor=RowPredictor(
+            predictor=predictor,
+            parameters=parameters,
+            draw_numbers=draws.numbers,
+            fixed=fixed,
+            shapes=tuple(shape for shape in shapes if shape.row_axis is not None),
+            piece_rows=piece_rows,
+            seed=seed,
+        ),
+        shared=shared,
+        joint=joint,
+        # Written to the manifest of an interrupted run: names and values stay as they are.
         identity={
-            "model": found.fingerprint,
-            "posterior": _digest([*values, *fixed, posterior.numbers]),
+            "model": predictor.fingerprint,
+            "posterior": _array_digest([*parameters, *fixed, draws.numbers]),
             "var_names": list(names),
             "rows": rows.num_rows,
             "random_seed": seed,
@@ -147,50 +144,59 @@ def make_task(
     )
 
 
-def _at_once(
-    posterior: ParameterDraws,
+def _only(predictions: Arrays, shapes: Sequence[RowShape], *, by_row: bool) -> Arrays:
+    """Return the predictions that differ from row to row, or those that do not."""
+    return [
+        array
+        for array, shape in zip(predictions, shapes, strict=True)
+        if (shape.row_axis is not None) == by_row
+    ]
+
+
+def _predict_jointly(
+    draws: ParameterDraws,
     names: Sequence[str],
     rows: NewRows,
-    found: Predictor,
-    values: Arrays,
+    predictor: Predictor,
+    reason: str,
+    parameters: Arrays,
     fixed: Arrays,
     seed: int,
-) -> tuple[tuple[Shape, ...], Arrays]:
-    """Predict rows that depend on each other; return the shapes of a draw, and all draws."""
-    numbers = posterior.numbers
-    [whole] = rows.pieces(rows.num_rows)
-    first = found.try_rows([value[0] for value in values], fixed, whole)
-    check_memory(sum(part.nbytes for part in first) * len(numbers), found.dependence)
+) -> tuple[tuple[RowShape, ...], Arrays]:
+    """Predict all rows together; return the shapes of one draw, and all draws."""
+    [all_rows] = rows.pieces(rows.num_rows)
+    # One draw first: it shows whether rows fit the model, and how much memory all draws take.
+    one_draw = predictor.predict_one([value[0] for value in parameters], fixed, all_rows)
+    check_memory(sum(part.nbytes for part in one_draw) * len(draws.numbers), reason)
     shapes = tuple(
-        Shape(part.shape, _row_axis(posterior.model, name, part.shape, rows))
-        for name, part in zip(names, first, strict=True)
+        RowShape(part.shape, _row_axis(draws.model, name, part.shape, rows))
+        for name, part in zip(names, one_draw, strict=True)
     )
-    return shapes, found.engine(values, numbers, fixed, whole, 0, seed)
+    return shapes, predictor.engine(parameters, draws.numbers, fixed, all_rows, 0, seed)
 
 
 def _row_axis(model: pm.Model, name: str, shape: tuple[int, ...], rows: NewRows) -> int | None:
-    """Return the axis of the rows: by its dim, or by its length where no dim tells."""
+    """Return the axis of the rows: by its dim, or by its length if there are no dims."""
     dims = model.named_vars_to_dims.get(name)
     if dims and rows.row_dims:
         return next((axis for axis, dim in enumerate(dims) if dim in rows.row_dims), None)
     return next((axis for axis, length in enumerate(shape) if length == rows.num_rows), None)
 
 
-def _plan(
-    posterior: ParameterDraws,
+def _template(
+    draws: ParameterDraws,
     names: Sequence[str],
     rows: NewRows,
-    found: Predictor,
-    shapes: Sequence[Shape],
+    dtypes: Sequence[str],
+    shapes: Sequence[RowShape],
     attrs: Mapping[str, Any],
-) -> Plan:
-    """Say of what shape predictions are, and how their axes are labelled."""
-    model = posterior.model
-    predictions = tuple(
-        Prediction(
+) -> PredictionTemplate:
+    model = draws.model
+    variables = tuple(
+        PredictedVariable(
             name=name,
             dtype=np.dtype(dtype),
-            shape=shape.of(rows.num_rows),
+            shape=shape.with_rows(rows.num_rows),
             dims=tuple(
                 dim or f"{name}_dim_{axis}"
                 for axis, dim in enumerate(
@@ -199,35 +205,48 @@ def _plan(
             ),
             row_axis=shape.row_axis,
         )
-        for name, dtype, shape in zip(names, found.dtypes, shapes, strict=True)
+        for name, dtype, shape in zip(names, dtypes, shapes, strict=True)
     )
     lengths = {
         dim: length
-        for part in predictions
-        for dim, length in zip(part.dims, part.shape, strict=True)
+        for variable in variables
+        for dim, length in zip(variable.dims, variable.shape, strict=True)
     }
     known = {dim: model.coords.get(dim) for dim in lengths if dim not in rows.row_dims}
-    labels = {} if rows.labels is None else dict.fromkeys(rows.row_dims, rows.labels)
-    return Plan(
-        predictions=predictions,
-        chains=posterior.chains,
-        draws=posterior.draws,
+    row_labels = {} if rows.labels is None else dict.fromkeys(rows.row_dims, rows.labels)
+    return PredictionTemplate(
+        variables=variables,
+        chains=draws.chains,
+        draws=draws.draws,
         coords={
             dim: known[dim] if len(known.get(dim) or ()) == length else range(length)
             for dim, length in lengths.items()
         },
         num_rows=rows.num_rows,
         attrs=attrs,
-        row_labels={dim: found for dim, found in labels.items() if dim in lengths},
+        row_labels={dim: labels for dim, labels in row_labels.items() if dim in lengths},
     )
 
 
-def check_memory(num_bytes: int, dependence: str = "") -> None:
-    """Refuse predictions that take more than a part of the free memory."""
+def check_memory(num_bytes: int, dependence: str | None = None) -> None:
+    """Check that predictions take no more than their share of the free memory.
+
+    Parameters
+    ----------
+    num_bytes : int
+        The size of the predictions.
+    dependence : str, optional
+        What shows that rows depend on each other, so that they cannot be written piece by piece.
+
+    Raises
+    ------
+    ValueError
+        If they take more.
+    """
     free = free_memory()
-    if num_bytes > SHARE * free:
+    if num_bytes > MEMORY_SHARE * free:
         hint = 'write them to the disk: out="predictions.zarr", or ask for fewer draws'
-        if dependence:
+        if dependence is not None:
             hint = f"ask for fewer draws, or rows; all are computed at once, since {dependence}"
         raise ValueError(
             f"Predictions must fit in half of the free memory, {free / 2e9:.1f} GB, got "
@@ -235,9 +254,10 @@ def check_memory(num_bytes: int, dependence: str = "") -> None:
         )
 
 
-def _digest(arrays: Arrays) -> str:
-    found = hashlib.sha256()
+def _array_digest(arrays: Arrays) -> str:
+    """Return the digest of arrays as manifests of interrupted runs have it."""
+    digest = hashlib.sha256()
     for array in arrays:
-        found.update(str((array.dtype, array.shape)).encode())
-        found.update(np.ascontiguousarray(array))
-    return found.hexdigest()[:32]
+        digest.update(str((array.dtype, array.shape)).encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()[:32]

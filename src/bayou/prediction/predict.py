@@ -1,44 +1,50 @@
-"""Predictions for rows that a model was not fitted to, in memory or onto the disk."""
+"""The public function for predictions of rows that a model was not fitted to.
+
+New rows are matched to the containers of the model by name. A predictor, compiled once for the
+model, takes them piece by piece, and a sink writes the predictions: to memory, a Zarr store or a
+Parquet file. Pieces are predicted on threads of this process, or on the workers of a cluster.
+"""
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.arguments import whole_number
+from bayou.arguments import seed_number, whole_number
 from bayou.cluster.ray import resolve_cluster
 from bayou.feeding.memory import free_memory
 from bayou.models.missing_values import imputed_names
 from bayou.models.pickling import carry_densities
+from bayou.prediction.chunks import ChunkSizes
+from bayou.prediction.cluster_run import OnCluster
+from bayou.prediction.disk_output import DiskOutput, check_summarized
 from bayou.prediction.draws import parameter_draws
 from bayou.prediction.graph.forward_graph import predictable
-from bayou.prediction.graph.predictor import predictor
-from bayou.prediction.graph.row_dependence import LONG, SHORT, two_pieces
-from bayou.prediction.new_rows import first_rows, new_rows
-from bayou.prediction.output.datatree import CHUNK_BYTES, InMemory, InZarr, open_predictions
-from bayou.prediction.output.parquet_summaries import InParquet
-from bayou.prediction.plan import SHARE, check_memory, make_task
-from bayou.sources.open import scan
-from bayou.storage.resumable_output import ResumableOutput
+from bayou.prediction.graph.predictor import DependentRows, compiled_predictor
+from bayou.prediction.graph.row_dependence import LONG, SHORT, two_samples
+from bayou.prediction.output.datatree import CHUNK_BYTES, MemorySink
+from bayou.prediction.plan import MEMORY_SHARE, check_memory, plan_predictions
+from bayou.prediction.row_matching import new_rows
+from bayou.prediction.run import on_threads, write_predictions
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pymc as pm
     import xarray as xr
 
+    from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
     from bayou.fitting.fit_result import Fit
     from bayou.prediction.graph.predictor import Predictor
-    from bayou.prediction.plan import Task
+    from bayou.prediction.plan import PredictionPlan
     from bayou.sources.base.source import Source
 
-# The rows of a chunk at most, unless more are asked for.
-MOST_ROWS = 2**16
+# The most rows of a chunk by default: beyond some ten thousand, larger ones read no faster.
+MAX_CHUNK_ROWS = 2**16
 
 
 def predict(
@@ -48,104 +54,102 @@ def predict(
     var_names: str | Sequence[str] | None = None,
     draws: int | None = None,
     model: pm.Model | None = None,
-    random_seed: int | None = None,
+    random_seed: RandomSeed | None = None,
     cluster: str | Ray | None = None,
     out: str | os.PathLike[str] | None = None,
     chunk_rows: int | None = None,
     progressbar: bool = True,
 ) -> xr.DataTree | Source:
-    """Predict what a model says of rows that it was not fitted to.
+    """Draw from the posterior predictive distribution of new rows.
 
-    Columns are matched by name. The model is left as it is; a second call compiles nothing,
-    whatever the rows and the draws are.
+    Columns are matched by name. The model stays as it is, and a second call compiles nothing,
+    however many rows and draws there are.
 
     Parameters
     ----------
     fit_or_datatree : Fit, xarray.DataTree or xarray.Dataset
-        What :func:`bayou.fit`, :func:`bayou.sample` or ``pm.sample`` returned; of a tree the group
-        ``posterior``, or that group alone, with the dims chain and draw. Of many data sets one:
+        A result of :func:`bayou.fit`, :func:`bayou.sample` or ``pm.sample``: a fit, a tree with the
+        group ``posterior``, or that group alone. Of results of many data sets, select one:
         ``tree.posterior.sel(dataset="north")``.
     data : frame, dataset, Source, or mapping of str to array_like
-        The rows: a table with the columns that the model's containers were built from, in any
-        order and with others besides; or new values by the names of containers and minibatches,
-        rows first. What only feeds ``observed=`` is not needed.
+        The new rows. Either a table with the columns that the containers of the model were built
+        from, in any order, and with further columns if need be; or new values by the names of
+        containers and minibatches, with rows on the first axis. Values that only ``observed=``
+        takes are not needed.
     var_names : str or sequence of str, optional
-        Observed variables and deterministics; by default all that is observed. A free variable
-        with a value for each row cannot be had by its own name, but through a
-        :class:`pymc.Deterministic` of it.
+        The variables to predict, observed ones and deterministics; by default all observed ones. Of
+        a free variable with a value for each row, predict a :class:`pymc.Deterministic`.
     draws : int, optional
-        Of a fit the number of draws, by default 1000; of a tree the number of each chain, by
-        default all, spread evenly over those that there are.
+        The number of draws: of a fit, by default 1000; of a posterior the number of each chain,
+        evenly spaced, by default all.
     model : pymc.Model, optional
         The model; by default that of the fit, or of the context.
-    random_seed : int, optional
-        Decides what is drawn: the same seed and data give the same predictions, whatever
-        `chunk_rows` is, on a cluster or not, and whether a run was interrupted.
+    random_seed : int, sequence of int, numpy.random.Generator or RandomState, optional
+        The seed of the random numbers. The same seed and data give the same predictions, whatever
+        `chunk_rows` and `cluster` are, and whether a run was interrupted or not. By default that of
+        the interrupted run, or a new one.
     cluster : str or Ray, optional
-        Where it runs, as for :func:`bayou.sample_many`: workers are sent the draws of the
-        parameters once, and then rows in turn, which this process reads, and whose predictions it
-        keeps or writes.
+        Where rows are predicted, as for :func:`bayou.sample_many`; by default in this process. The
+        workers get the draws of the parameters once, and then rows in turn. This process reads the
+        rows and writes the predictions.
     out : path, optional
-        A new file: with the ending ".zarr" all draws are written, with ".parquet" a row of
-        summaries for each row of `data`. What is unfinished lies beside it, in a folder that ends
-        in ".partial"; the same call goes on with it.
+        A new path. If it ends in ".zarr", all draws are written to it; if it ends in ".parquet", a
+        row of summaries for each row of `data`. Until it is complete, it is in a folder beside it
+        that ends in ".partial"; the same call continues an interrupted run.
     chunk_rows : int, optional
-        Rows that are read, predicted and written before the next ones, rounded up to those that
-        are computed at once; by default as many as memory is free for, and 65,536 at most. A
-        `cluster` is sent them in the parts that are put at once: at most two of each worker, rows
-        or predictions, are on their way or wait for an earlier one.
+        The number of rows that are read at once, rounded up to whole pieces; by default as many as
+        memory is free for, at most 65,536. At most two chunks are in memory. On a `cluster`, at
+        most two units of rows of each worker are on their way or wait for an earlier one.
     progressbar : bool, default True
-        Show the rows that are done.
+        Whether to show the number of rows that are done.
 
     Returns
     -------
     xarray.DataTree or Source
-        A tree with the group ``predictions``, of the dims chain, draw and those that the variables
-        have in the model, in their dtypes, but int8 for Bernoulli variables; for a Zarr store its
-        values stay on the disk until they are asked for.
-        For a Parquet file the :class:`bayou.Source` of it: ``row``, the labels of the rows where a
-        container exports its index, and for each prediction such as ``late`` ``late_mean``,
-        ``late_sd`` and the quantiles ``late_q2.5``, ``late_q25``, ``late_q50``, ``late_q75`` and
-        ``late_q97.5`` of its draws.
+        A tree with the group ``predictions``. Its variables have the dims chain, draw and those
+        that they have in the model, and its dtypes, but int8 for Bernoulli variables. Values in a
+        Zarr store are read when they are asked for.
+        For a Parquet file, the :class:`bayou.Source` of it. Its columns are ``row`` (from 0 on),
+        the labels of the rows if a container exports its index, and for each variable such as
+        ``late`` the mean ``late_mean``, the standard deviation ``late_sd`` and the quantiles
+        ``late_q2.5``, ``late_q25``, ``late_q50``, ``late_q75`` and ``late_q97.5`` of its draws.
 
     Raises
     ------
     TypeError
-        If there is no model, it cannot be sent to workers, or there are no draws of its variables.
+        If there is no model, it cannot be sent to workers, or the posterior is not a result.
     ValueError
-        If `var_names` are none of the model, `data` lack columns or containers, have no rows,
-        missing values or codes of no category, there are fewer draws, the posterior is of another
-        model or of other labels, `out` is taken or was begun with something else, all of it does
-        not fit in memory, or there is nothing that differs from row to row and could be shared out
-        to a `cluster`.
+        If `var_names` cannot be predicted; if `data` lack columns or containers, have no rows,
+        missing values or unknown categories; if there are fewer draws; if the posterior is of
+        another model or has other labels; if `out` exists, or was begun with other arguments; if
+        the predictions do not fit in memory; or if the rows cannot be divided among the workers of
+        a `cluster`.
     ConnectionError, ImportError, RuntimeError
-        If there is no cluster at the address, no Ray here, the cluster has no cores free, or some
-        rows end all workers that are given them.
+        If there is no cluster at the address, Ray is not installed, the cores of the cluster are
+        not free, or all workers died of the same rows.
 
     Notes
     -----
-    Free variables that have no draws are drawn from their distribution given the others, such as
-    the effect of a new group from its population: leave them out of the posterior for that. So are
-    those that have a value for each row, since these are others. The attribute
-    ``drawn_from_prior`` of the predictions names them.
+    A free variable without draws is drawn from its distribution given the others, once in each
+    draw: for a new group, for example, leave its effect out of the posterior, and it is drawn from
+    the population. A free variable with a value for each row is drawn anew for the new rows. The
+    attribute ``drawn_from_prior`` of the predictions names both.
 
-    Draws go to the labels of the model's dims: the same labels in another order are put in order,
-    others are refused. Draws without labels, as of a dim that the posterior has no coords for, go
-    by their place.
+    Draws are matched to the labels of the model's dims. The same labels in another order are
+    reordered, other labels are refused. Draws of a dim without labels are matched by position.
 
-    No row is left out: missing values are refused, also where a container was built with
-    ``missing="drop"``; filter such rows first. All categories that a container built with
-    ``unknown="other"`` does not know share that one level, and its effect, rather than having one
-    each.
+    Rows are never dropped: missing values are refused, also if a container was built with
+    ``missing="drop"``. Drop such rows first. In a container that was built with
+    ``unknown="other"``, all unknown categories are that one category, with one common effect.
 
-    Before anything is computed, it is tried on a few rows whether what is predicted for a row
-    depends on that row alone. Where it does not (a random walk over rows, rows centred by their own
-    mean), all rows are computed at once, a draw after the other; the attribute ``rows_depend`` says
-    what showed it.
+    Before anything is computed, a few rows are tried to see whether the predictions of a row depend
+    on other rows, as in a random walk over rows or with columns centered by their own mean. If they
+    do, all rows are computed at once, one draw after another; the attribute ``rows_depend`` gives
+    the reason.
 
-    JAX draws what takes no rejection, such as normal, Bernoulli or categorical variables and their
-    mixtures; for others, PyTensor's default compiler does, a draw at a time. The attribute
-    ``compiler`` says which; their random numbers differ.
+    JAX draws from distributions that need no rejection sampling, such as normal, Bernoulli and
+    categorical ones and mixtures of them. For all others, PyTensor compiles the model, and computes
+    one draw after another. The attribute ``compiler`` says which; their random numbers differ.
 
     Examples
     --------
@@ -163,149 +167,100 @@ def predict(
     >>> dict(tree.predictions["y"].sizes)
     {'chain': 1, 'draw': 1000, 'flight': 2}
     """
-    where = resolve_cluster(cluster)
-    place = None if out is None else ResumableOutput(_path(out))
-    noted = None if place is None else place.read_manifest()
-    seed = _seed(random_seed, noted)
-    posterior = parameter_draws(fit_or_datatree, draws, seed, model)
-    names = _names(posterior.model, var_names)
-    rows = new_rows(posterior.model, names, data)
-    posterior = posterior.in_order(names, rows.row_dims)
-    some = first_rows(rows, SHORT + LONG)
-    # Of the draws of parameters, a predictor is made for their shapes and those of the first one.
-    one = {name: values[:1] for name, values in posterior.values.items()}
-    make = partial(
-        predictor,
-        posterior.model,
+    ray = resolve_cluster(cluster)
+    output = None if out is None else DiskOutput.at(out)
+    seed = _seed(random_seed, output)
+    parameters = parameter_draws(fit_or_datatree, draws, seed, model)
+    names = _predicted_names(parameters.model, var_names)
+    rows = new_rows(parameters.model, names, data)
+    parameters = parameters.aligned(names, rows.row_dims)
+    samples = two_samples(rows.first(SHORT + LONG))
+    build = partial(
+        compiled_predictor,
+        parameters.model,
         names,
         rows.containers,
         rows.row_dims,
-        one,
-        rows.others,
-        two_pieces(some),
+        parameters.first,
+        rows.other_values,
+        samples,
     )
-    found, fixed = make()
-    posterior.check(found.given, found.population)
-    if where is not None:
-        _check_shared_out(found)
-    task = make_task(posterior, names, rows, found, fixed, some, seed)
-    if where is not None:
-        carry_densities(posterior.model)
-        task = task.on(where, make)
-    if place is None:
-        sink = InMemory(task.plan)
-        return sink.finish(task.into(sink, *_sizes(task, chunk_rows, 0), progressbar))
-    return _onto_disk(task, place, noted, chunk_rows, progressbar)
+    predictor, fixed = build()
+    parameters.check_names(predictor.given, predictor.drawn_once)
+    if ray is not None:
+        _check_divisible(predictor)
+        carry_densities(parameters.model)
+    plan = plan_predictions(parameters, names, rows, predictor, fixed, samples[0], seed)
+    execute = on_threads if ray is None else OnCluster(ray, build)
+    if output is None:
+        memory = MemorySink(plan.template)
+        sizes = _chunk_sizes(plan, chunk_rows, 0)
+        write_predictions(plan, memory, sizes, execute, progressbar=progressbar)
+        return memory.tree
+    if output.is_parquet:
+        check_summarized(plan)
+    sizes = _chunk_sizes(plan, output.chunk_rows if chunk_rows is None else chunk_rows, CHUNK_BYTES)
+    sink, done = output.begin(plan, sizes)
+    note = partial(output.note, plan, sizes)
+    write_predictions(plan, sink, sizes, execute, progressbar=progressbar, done=done, note=note)
+    return output.finish()
 
 
-def _check_shared_out(found: Predictor) -> None:
-    """Refuse to use a cluster where rows cannot be shared out."""
-    why = found.dependence and f"are computed at once, since {found.dependence}"
-    if not why and all(shape.row_axis is None for shape in found.shapes):
-        why = "are the same for all rows"
-    if why:
-        raise ValueError(
-            f"`cluster` must be left out where rows cannot be shared out, got predictions that "
-            f"{why}.\nHint: leave it out."
-        )
-
-
-def _sizes(task: Task, chunk_rows: int | None, unit_bytes: int) -> tuple[int, int]:
-    """Return the rows of a chunk, and those of it that are put at once."""
-    piece = task.run.piece_rows
-    unit = min(MOST_ROWS, unit_bytes // max(1, task.plan.row_bytes)) // piece * piece or piece
-    if chunk_rows is None:
-        free = int(SHARE * free_memory()) // max(1, 2 * task.run.rows.row_bytes)
-        chunk_rows = min(MOST_ROWS, free)
+def _check_divisible(predictor: Predictor) -> None:
+    """Check that the rows can be divided among the workers of a cluster."""
+    if isinstance(predictor.rows, DependentRows):
+        reason = f"are computed at once, since {predictor.rows.reason}"
+    elif all(shape.row_axis is None for shape in predictor.rows.shapes):
+        reason = "are the same for all rows"
     else:
-        whole_number("chunk_rows", chunk_rows, 1, "it counts rows that are predicted in one go.")
+        return
+    raise ValueError(
+        "`cluster` must be left out where rows cannot be divided among workers, got predictions "
+        f"that {reason}.\nHint: leave it out."
+    )
+
+
+def _chunk_sizes(plan: PredictionPlan, chunk_rows: int | None, unit_bytes: int) -> ChunkSizes:
+    """Return how many rows are read at once, and how many of them are predicted at once.
+
+    Parameters
+    ----------
+    plan : PredictionPlan
+        The predictions.
+    chunk_rows : int or None
+        The rows to read at once, rounded up to units; by default as many as memory is free for.
+    unit_bytes : int
+        The size of the predictions of a unit on the disk, about; 0 for predictions in memory, all
+        of which must fit there.
+    """
+    piece = plan.predictor.piece_rows
+    unit = min(MAX_CHUNK_ROWS, unit_bytes // max(1, plan.template.row_bytes))
+    unit = unit // piece * piece or piece
+    if chunk_rows is None:
+        # Two chunks are in memory at a time.
+        free_rows = int(MEMORY_SHARE * free_memory()) // max(1, 2 * plan.rows.row_bytes)
+        chunk_rows = min(MAX_CHUNK_ROWS, free_rows)
+    else:
+        whole_number("chunk_rows", chunk_rows, 1, "it counts rows that are read at once.")
     unit = min(unit, -(-chunk_rows // piece) * piece)
     if not unit_bytes:
-        check_memory(task.plan.row_bytes * task.plan.num_rows)
-    return max(1, -(-chunk_rows // unit)) * unit, unit
+        check_memory(plan.template.row_bytes * plan.template.num_rows)
+    return ChunkSizes(chunk=max(1, -(-chunk_rows // unit)) * unit, unit=unit)
 
 
-def _onto_disk(
-    task: Task,
-    place: ResumableOutput,
-    noted: Mapping[str, Any] | None,
-    chunk_rows: int | None,
-    progressbar: bool,
-) -> xr.DataTree | Source:
-    """Write predictions beside a place, from where that was interrupted, then move them to it."""
-    summarised = place.path.suffix == ".parquet"
-    if summarised and task.plan.single:
-        names = [part.name for part in task.plan.single]
-        raise ValueError(
-            f"`var_names` must differ from row to row for a Parquet file, got {names}.\n"
-            "Hint: leave them out, or write to a path that ends in .zarr."
-        )
-    if noted is not None and chunk_rows is None:
-        chunk_rows = noted["identity"]["chunk_rows"]
-    chunk, unit = _sizes(task, chunk_rows, CHUNK_BYTES)
-    identity = task.identity | {"chunk_rows": chunk}
-    if noted is not None:
-        _check_same(identity, noted["identity"], place)
-    done, digest = (0, "") if noted is None else (noted["done"], noted["digest"])
-
-    def note(num_rows: int, digest: str) -> None:
-        place.write_manifest({"identity": identity, "done": num_rows, "digest": digest})
-
-    if noted is None:
-        note(0, "")
-    path = place.folder / f"data{place.path.suffix}"
-    sink = (
-        InParquet(task.plan, place.folder / "parts")
-        if summarised
-        else InZarr(task.plan, path, unit)
-    )
-    single = task.into(sink, chunk, unit, progressbar, done=(done, digest), note=note)
-    if isinstance(sink, InParquet):
-        sink.finish(path)
-        place.finish(path)
-        return scan(place.path)
-    sink.finish(single)
-    place.finish(path)
-    return open_predictions(place.path)
-
-
-def _check_same(
-    identity: Mapping[str, Any], noted: Mapping[str, Any], place: ResumableOutput
-) -> None:
-    for name, value in identity.items():
-        if noted.get(name) != value:
-            raise ValueError(
-                f"`out` must be gone on with as it was begun, got a change of {name}: "
-                f"{noted.get(name)!r} in {str(place.folder)!r}, {value!r} now.\n"
-                "Hint: pass what it was begun with, remove that folder, or choose another path."
-            )
-
-
-def _path(out: str | os.PathLike[str]) -> Path:
-    path = Path(out).expanduser()
-    if path.suffix not in (".zarr", ".parquet"):
-        raise ValueError(
-            f'`out` must end in ".zarr" or ".parquet", got {str(out)!r}.\n'
-            'Hint: "predictions.zarr" keeps all draws, "predictions.parquet" summaries of them.'
-        )
-    if not path.parent.is_dir():
-        raise ValueError(
-            f"`out` must be in a folder that is there, got {str(out)!r}.\n"
-            "Hint: make the folder first."
-        )
-    return path
-
-
-def _seed(random_seed: int | None, noted: Mapping[str, Any] | None) -> int:
-    """Return the seed; where none is given, that of the run that was interrupted, or a new one."""
-    if random_seed is not None:
-        return whole_number("random_seed", random_seed, 0, "the same one gives the same draws.")
-    if noted is not None:
-        return int(noted["identity"]["random_seed"])
+def _seed(random_seed: RandomSeed | None, output: DiskOutput | None) -> int:
+    """Return the seed as a number: by default that of the interrupted run, or a new one."""
+    seed = seed_number(random_seed)
+    if seed is not None:
+        # JAX takes it as an integer of 64 bits with a sign.
+        return seed % 2**63
+    if output is not None and output.random_seed is not None:
+        return output.random_seed
     return int(np.random.SeedSequence().generate_state(1)[0])
 
 
-def _names(model: pm.Model, var_names: str | Sequence[str] | None) -> list[str]:
+def _predicted_names(model: pm.Model, var_names: str | Sequence[str] | None) -> list[str]:
+    """Return the names of the variables to predict, all of which can be predicted."""
     known = predictable(model)
     if var_names is None:
         names = [variable.name for variable in model.observed_RVs]
@@ -313,19 +268,21 @@ def _names(model: pm.Model, var_names: str | Sequence[str] | None) -> list[str]:
         names = [var_names] if isinstance(var_names, str) else list(dict.fromkeys(var_names))
     unknown = [name for name in names if name not in known]
     if unknown or not names:
-        got = "None for a model that observes nothing" if var_names is None else unknown or names
+        got = str(unknown or names)
+        if var_names is None:
+            got = "None for a model without observed variables"
         raise ValueError(
             f"`var_names` must be among {list(known)}, got {got}.\n"
-            "Hint: those are what the model observes and its deterministics. Draws of free "
-            "variables are in the posterior; of one with a value for each row, which new rows have "
-            "others of, make a pm.Deterministic in the model and ask for that."
+            "Hint: observed variables and deterministics can be predicted. Draws of free variables "
+            "are in the posterior; for one with a value for each row, which is different for new "
+            "rows, add a pm.Deterministic of it to the model and ask for that."
         )
-    parted = [name for name in names if name in imputed_names(model)]
-    if parted:
+    split = [name for name in names if name in imputed_names(model)]
+    if split:
         raise ValueError(
-            f"`var_names` must not be of variables with imputed values, got {parted}, which PyMC "
-            "parted by the rows that it was given.\n"
+            f"`var_names` must not be of variables with imputed values, got {split}, which PyMC "
+            "split by the rows that were missing.\n"
             "Hint: ask for a deterministic, such as its mean; or pass, as `model`, one that was "
-            "made of rows without missing values."
+            "built from rows without missing values."
         )
     return names

@@ -1,48 +1,35 @@
-"""A model's graph is copied with inputs for its containers, and opened to basic variables."""
+"""The graph from parameters and rows to outputs is a copy of the model's, with inputs for data."""
 
 from __future__ import annotations
 
 import numpy as np
 import pymc as pm
-import pytensor.tensor as pt
 import pytest
-from pytensor.tensor.random.op import RandomVariable
 
 import bayou as by
 from bayou.models.interpret import compile_interpreter
+from bayou.models.random_variables import generators_of, random_nodes
 from bayou.prediction.graph.forward_graph import (
     batches_of,
-    draws_in_loops,
-    dtype_of,
     fingerprint,
-    generators_of,
-    logit_of,
-    open_graph,
-    random_nodes,
+    forward_graph,
+    needed_free_variables,
+    prediction_dtype,
     read_by,
 )
 
 X = np.arange(12.0).reshape(6, 2)
 
 
-def test_variables_that_are_graphs_are_opened() -> None:
+def test_scalings_and_composed_distributions_are_inlined() -> None:
     with pm.Model() as model:
         x = by.Data("x", X[:, 0])
         parts = [pm.Normal.dist(x), pm.Laplace.dist(0, 1)]
         pm.Mixture("y", [0.4, 0.6], parts, observed=x, total_size=100)
-    graph = open_graph(model, ["y"], {x: ()}, [], {})
+    graph = forward_graph(model, ["y"], {x: ()}, [], {})
     names = sorted(node.op.name for node in random_nodes(graph.outputs))
     assert names == ["categorical", "laplace", "normal"]
-    assert all(isinstance(node.op, RandomVariable) for node in random_nodes(graph.outputs))
-    assert not draws_in_loops(graph.outputs)
     assert not graph.fixed
-
-
-def test_draws_in_loops_are_found() -> None:
-    with pm.Model() as model:
-        x = by.Data("x", X[:, 0])
-        pm.AR("y", [0.5], init_dist=pm.Normal.dist(), observed=x)
-    assert draws_in_loops(open_graph(model, ["y"], {x: ()}, [], {}).outputs)
 
 
 def test_containers_of_which_the_length_is_taken_are_not_read() -> None:
@@ -59,7 +46,7 @@ def test_lengths_and_other_containers_are_inputs_or_constants() -> None:
         effect = pm.Normal("effect", dims="group")
         mu = (effect * scale).sum() + x
         pm.Normal("y", mu, observed=X[:, 1], dims="row")
-    graph = open_graph(model, ["y"], {x: ()}, ["row"], {})
+    graph = forward_graph(model, ["y"], {x: ()}, ["row"], {})
     assert list(graph.fixed) == [scale]
     assert [length for _, length in graph.constants] == [3]
     assert list(graph.free) == ["effect"]
@@ -77,16 +64,14 @@ def test_minibatches_are_found_by_their_names() -> None:
     assert batches_of(model) == {"x": x, "y_data": y}
     with pm.Model() as model:
         pm.Normal("y", by.Minibatch(X[:, 0], 2), observed=by.Minibatch(X[:, 1], 2), total_size=6)
-    with pytest.raises(
-        ValueError, match=r"must have names of their own, got 'Minibatch' twice\.\n"
-    ):
+    with pytest.raises(ValueError, match=r"must have distinct names, got 'Minibatch' twice\.\n"):
         batches_of(model)
 
 
 def test_a_byte_holds_what_is_0_or_1_alone() -> None:
-    assert dtype_of(pm.Bernoulli.dist(0.5)) == "int8"
-    assert dtype_of(pm.Binomial.dist(1, 0.5)) == "int64"
-    assert dtype_of(pm.Bernoulli.dist(0.5) * 300) == "int64"
+    assert prediction_dtype(pm.Bernoulli.dist(0.5)) == "int8"
+    assert prediction_dtype(pm.Binomial.dist(1, 0.5)) == "int64"
+    assert prediction_dtype(pm.Bernoulli.dist(0.5) * 300) == "int64"
 
 
 def test_fingerprints_tell_graphs_apart() -> None:
@@ -94,24 +79,28 @@ def test_fingerprints_tell_graphs_apart() -> None:
         with pm.Model() as model:
             x = by.Data("x", X[:, 0])
             pm.Normal("y", scale * x, observed=x)
-        return fingerprint(open_graph(model, ["y"], {x: ()}, [], {}).outputs)
+        return fingerprint(forward_graph(model, ["y"], {x: ()}, [], {}).outputs)
 
     assert of(2.0) == of(2.0)
     assert of(2.0) != of(3.0)
 
 
-def test_logits_are_found() -> None:
-    with pm.Model():
-        logit = pm.Normal("logit")
-        by_logit, by_chance, other = (
-            pm.Bernoulli("a", logit_p=logit),
-            pm.Bernoulli("b", p=pm.math.invlogit(logit)),
-            pm.Bernoulli("c", p=pm.math.invprobit(logit)),
-        )
-    for variable in (by_logit, by_chance):
-        [_, node] = random_nodes([variable])
-        assert logit_of(*node.parameters) is logit
-    [_, node] = random_nodes([other])
-    assert logit_of(*node.parameters) is None
-    assert logit_of(logit) is None
-    assert logit_of(pt.sigmoid(pt.constant(3))) is None
+def test_free_variables_behind_given_ones_are_not_needed() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", X[:, 0])
+        spread = pm.HalfNormal("spread")
+        effect = pm.Normal("effect", 0, spread)
+        pm.Normal("y", effect * x, observed=x)
+    graph = forward_graph(model, ["y"], {x: ()}, [], {})
+    assert sorted(needed_free_variables(graph, [])) == ["effect", "spread"]
+    assert needed_free_variables(graph, ["effect"]) == ["effect"]
+
+
+def test_rows_of_a_shape_that_the_graph_cannot_take() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", X)
+        pm.Deterministic("y", x @ pm.Normal("b", shape=2))
+    with pytest.raises(
+        ValueError, match=r"`data` must fit the model, got rows of shapes .*\nHint: pass"
+    ):
+        forward_graph(model, ["y"], {x: (3,)}, [], {})

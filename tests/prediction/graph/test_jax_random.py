@@ -16,8 +16,8 @@ from pytensor.tensor.random.op import RandomVariable
 from scipy.stats import ks_2samp
 
 from bayou.density.prng import noise_key
-from bayou.prediction.graph.forward_graph import random_nodes
-from bayou.prediction.graph.jax_random import SAMPLERS, by_key
+from bayou.models.random_variables import random_nodes
+from bayou.prediction.graph.jax_random import SAMPLERS, draw_by_key
 
 NUM_DRAWS = 4000
 PARAMETERS: dict[type, tuple[Any, ...]] = {
@@ -74,7 +74,7 @@ def test_chances_by_their_logits() -> None:
     def drawn(chance: Any) -> Any:
         [node] = random_nodes([pm.Bernoulli.dist(chance)])
         key = pt.lscalar("key")
-        by_logit = jax_funcify(FunctionGraph([key], [by_key(node, key, 3, logits.shape)]))
+        by_logit = jax_funcify(FunctionGraph([key], [draw_by_key(node, key, 3, logits.shape)]))
         return np.asarray(by_logit(noise_key(1))[0])
 
     values = drawn(pt.sigmoid(pt.constant(logits)))

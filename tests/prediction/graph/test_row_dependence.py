@@ -12,16 +12,16 @@ import pytest
 
 import bayou as by
 from bayou.errors import RowsDependError
-from bayou.prediction.graph.forward_graph import open_graph
+from bayou.prediction.graph.forward_graph import forward_graph
 from bayou.prediction.graph.row_dependence import (
     LONG,
     LONG_ROWS,
     SHORT,
     SHORT_ROWS,
-    Rowwise,
-    row_shapes,
-    try_rows,
-    two_pieces,
+    RowShapes,
+    check_rows,
+    free_variable_shapes,
+    two_samples,
 )
 
 ROWS = 30
@@ -32,14 +32,14 @@ GROUP = RNG.integers(0, 4, ROWS)
 type Build = Callable[[Any, Any, Any], Any]
 
 
-def tried(build: Build) -> Rowwise:
+def tried(build: Build) -> RowShapes:
     with pm.Model() as model:
         x = by.Data("x", X, dims=("row", "feature"))
         group = by.Data("group", GROUP, dims="row")
         effect = pm.Normal("effect", shape=4)
         pm.Deterministic("out", build(x, group, effect))
-    graph = open_graph(model, ["out"], {x: (2,), group: ()}, ["row"], {})
-    return try_rows(graph, graph.outputs, {}, [], two_pieces([X, GROUP]))
+    graph = forward_graph(model, ["out"], {x: (2,), group: ()}, ["row"], {})
+    return check_rows(graph, graph.outputs, {}, [], two_samples([X, GROUP]))
 
 
 def scalar(x: Any) -> Any:
@@ -113,7 +113,7 @@ def test_rows_that_depend_on_others_are_found(build: Build) -> None:
 def test_shapes_are_found(name: str, row_axis: int, shape: tuple[int, ...], row_size: int) -> None:
     [found] = tried(ALONE[name]).outputs
     assert found.row_axis == row_axis
-    assert found.of(100) == shape
+    assert found.with_rows(100) == shape
     assert found.row_size == row_size
 
 
@@ -123,14 +123,14 @@ def test_shapes_of_free_variables_cost_no_draws_of_them() -> None:
         flat = pm.Flat("flat", shape=3)  # Cannot be drawn.
         eta = pm.Normal("eta", flat[0], shape=x.shape[0])
         pm.Deterministic("out", eta * flat.sum())
-    graph = open_graph(model, ["out"], {x: ()}, [], {})
-    shapes = row_shapes(graph, [], two_pieces([X[:, 0]]))
+    graph = forward_graph(model, ["out"], {x: ()}, [], {})
+    shapes = free_variable_shapes(graph, [], two_samples([X[:, 0]]))
     assert {name: shape.row_axis for name, shape in shapes.items()} == {"eta": 0, "flat": None}
 
 
 @pytest.mark.parametrize("count", [1, 2, 6, 12, 30])
 def test_pieces_share_rows_at_other_places(count: int) -> None:
-    short, long = (part[0] for part in two_pieces([np.arange(count)]))
+    short, long = (part[0] for part in two_samples([np.arange(count)]))
     assert (len(short), len(long)) == (SHORT, LONG)
     assert np.array_equal(short[list(SHORT_ROWS)], long[list(LONG_ROWS)])
     if count >= 12:

@@ -12,14 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bayou.prediction.output.datatree import Plan, Prediction
-from bayou.prediction.output.parquet_summaries import QUANTILES, InParquet, _summary
+from bayou.prediction.output.parquet_summaries import QUANTILES, ParquetSink, _summary
+from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
 
 
-def plan(shape: tuple[int, ...], dims: tuple[str, ...], draws: int, **coords: Any) -> Plan:
-    part = Prediction("y", np.dtype(float), shape, dims, dims.index("row"))
+def template(
+    shape: tuple[int, ...], dims: tuple[str, ...], draws: int, **coords: Any
+) -> PredictionTemplate:
+    variable = PredictedVariable("y", np.dtype(float), shape, dims, dims.index("row"))
     rows = shape[dims.index("row")]
-    return Plan((part,), np.arange(1), np.arange(draws), coords, rows, {"random_seed": 3}, {})
+    return PredictionTemplate(
+        (variable,), np.arange(1), np.arange(draws), coords, rows, {"random_seed": 3}, {}
+    )
 
 
 @given(
@@ -38,12 +42,12 @@ def test_quantiles_are_those_of_numpy(draws: Any) -> None:
 
 
 def test_nan_and_infinity_stay(tmp_path: Path) -> None:
-    sink = InParquet(plan((3,), ("row",), 3), tmp_path / "parts")
+    sink = ParquetSink(template((3,), ("row",), 3), tmp_path / "y.parquet", tmp_path / "parts")
     draws = np.array([[1.0, np.inf, 1.0], [2.0, np.inf, np.nan], [3.0, np.inf, 3.0]])
     with np.errstate(invalid="ignore"):
-        sink.put(0, 3, sink.digest([draws]))
-    sink.reached(3)
-    sink.finish(tmp_path / "y.parquet")
+        sink.put(0, 3, sink.reduction([draws]))
+    sink.flush(3)
+    sink.finish([])
     found = pd.read_parquet(tmp_path / "y.parquet")
     assert list(found["y_q50"][:2]) == [2, np.inf]
     assert np.isnan(found["y_q50"][2])
@@ -53,10 +57,10 @@ def test_nan_and_infinity_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float32, bool])
 def test_any_dtype_is_summarised(tmp_path: Path, dtype: Any) -> None:
     draws = np.random.default_rng(0).integers(0, 2, (200, 5)).astype(dtype)
-    sink = InParquet(plan((5,), ("row",), 200), tmp_path / "parts")
-    sink.put(0, 5, sink.digest([draws]))
-    sink.reached(5)
-    sink.finish(tmp_path / "y.parquet")
+    sink = ParquetSink(template((5,), ("row",), 200), tmp_path / "y.parquet", tmp_path / "parts")
+    sink.put(0, 5, sink.reduction([draws]))
+    sink.flush(5)
+    sink.finish([])
     found = pd.read_parquet(tmp_path / "y.parquet")
     np.testing.assert_allclose(found["y_mean"], draws.mean(axis=0, dtype=float))
     np.testing.assert_allclose(found["y_sd"], draws.std(axis=0, ddof=1, dtype=float))
@@ -64,12 +68,16 @@ def test_any_dtype_is_summarised(tmp_path: Path, dtype: Any) -> None:
 
 def test_elements_of_a_row_have_columns_of_their_own(tmp_path: Path) -> None:
     draws = np.random.default_rng(0).normal(size=(50, 2, 4))
-    sink = InParquet(plan((2, 4), ("feature", "row"), 50, feature=("f", "g")), tmp_path / "parts")
+    sink = ParquetSink(
+        template((2, 4), ("feature", "row"), 50, feature=("f", "g")),
+        tmp_path / "y.parquet",
+        tmp_path / "parts",
+    )
     # Parts may be put in any order.
-    sink.put(3, 1, sink.digest([draws[:, :, 3:]]))
-    sink.put(0, 3, sink.digest([draws[:, :, :3]]))
-    sink.reached(4)
-    sink.finish(tmp_path / "y.parquet")
+    sink.put(3, 1, sink.reduction([draws[:, :, 3:]]))
+    sink.put(0, 3, sink.reduction([draws[:, :, :3]]))
+    sink.flush(4)
+    sink.finish([])
     found = pd.read_parquet(tmp_path / "y.parquet")
     assert list(found["row"]) == [0, 1, 2, 3]
     np.testing.assert_allclose(found["y[f]_mean"], draws[:, 0].mean(axis=0))

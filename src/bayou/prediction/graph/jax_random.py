@@ -16,14 +16,14 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.jax.dispatch import jax_funcify
 
-from bayou.prediction.graph.forward_graph import logit_of
+from bayou.models.random_variables import logit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytensor.graph.basic import Variable
 
-    from bayou.prediction.graph.forward_graph import RandomNode
+    from bayou.models.random_variables import RandomNode
 
 # From a key, the shape of the draws and the parameters, to draws.
 type Sampler = Callable[..., jax.Array]
@@ -143,7 +143,7 @@ class Draw(Op):
         raise NotImplementedError("only JAX draws by keys")
 
 
-def by_key(node: RandomNode, key: Variable, index: int, shape: tuple[int, ...]) -> Variable:
+def draw_by_key(node: RandomNode, key: Variable, index: int, shape: tuple[int, ...]) -> Variable:
     """Return what draws as a node does, in the graph of the node, by a key and its number."""
     sampler, parameters = SAMPLERS[type(node.op)], node.parameters
     if sampler is _bernoulli:

@@ -1,29 +1,37 @@
-"""What predicts: made once for a model and what is asked of it, then for any rows and draws."""
+"""The compiled predictor of a model: built once for a set of outputs, used for any rows and draws.
+
+It is cached by model and by all that its graphs depend on, so that a second call of ``predict``
+compiles nothing. It has one of two forms: rows that do not depend on each other are predicted in
+pieces, by JAX or by PyTensor; those that do are predicted together, by PyTensor.
+"""
 
 from __future__ import annotations
 
+import logging
 import warnings
 import weakref
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
+from pytensor.graph.replace import clone_replace
 
 from bayou.errors import RowsDependError
 from bayou.models.interpret import compile_interpreter
-from bayou.prediction.graph.engines import generators_at, jax_covers, jax_engine, pytensor_engine
+from bayou.models.random_variables import generators_of, random_nodes
+from bayou.prediction.graph.engine import DEFAULT_SIZES, EngineGraph, generators_at
 from bayou.prediction.graph.forward_graph import (
-    dtype_of,
     fingerprint,
-    generators_of,
-    needed,
-    open_graph,
+    forward_graph,
+    input_like,
+    needed_free_variables,
     predictable,
-    random_nodes,
-    with_shape,
+    prediction_dtype,
 )
-from bayou.prediction.graph.row_dependence import row_shapes, try_rows
+from bayou.prediction.graph.jax_engine import JaxEngine, jax_covers
+from bayou.prediction.graph.pytensor_engine import PytensorEngine
+from bayou.prediction.graph.row_dependence import check_rows, free_variable_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,273 +40,312 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
-    from bayou.prediction.graph.engines import Engine
-    from bayou.prediction.graph.forward_graph import Graph
-    from bayou.prediction.graph.row_dependence import Rowwise, Shape
+    from bayou.prediction.graph.engine import Arrays, Engine, EngineSizes
+    from bayou.prediction.graph.forward_graph import ForwardGraph
+    from bayou.prediction.graph.row_dependence import RowShape, RowShapes
 
-type Arrays = Sequence[NDArray[Any]]
+logger = logging.getLogger(__name__)
 
-# Elements of one output that JAX, and PyTensor, compute at once for a draw.
-JAX_ELEMENTS, PYTENSOR_ELEMENTS = 2**10, 2**13
-# The number of what is drawn once for all rows, where pieces of rows have theirs.
+# In the place of the number of a piece, in the random numbers that are drawn once for all rows.
 FOR_ALL_ROWS = 2**32 - 1
+# What PyTensor and JAX raise for a graph that cannot be converted: an operation without a
+# conversion, a shape or an index that depends on values.
+NOT_CONVERTIBLE = (NotImplementedError, TypeError, jax.errors.JAXIndexError)
+
+
+@dataclass(frozen=True, eq=False)
+class RowPieces:
+    """Predictions whose rows do not depend on each other, and are computed in pieces.
+
+    Attributes
+    ----------
+    shapes : tuple of RowShape
+        The shapes of the predictions for one draw.
+    piece_rows : int
+        The number of rows of a piece. Random numbers start anew with each piece.
+    draw_shared : callable
+        (parameters, draws, fixed, rows, seed) -> (further parameters, predictions), both of shapes
+        (draws, ...): the draws of the random variables, and the predictions, that are the same for
+        all rows. A few of the rows are enough.
+    """
+
+    shapes: tuple[RowShape, ...]
+    piece_rows: int
+    draw_shared: Callable[..., tuple[list[NDArray[Any]], list[NDArray[Any]]]]
+
+
+@dataclass(frozen=True)
+class DependentRows:
+    """Predictions whose rows depend on each other, and are computed together.
+
+    Attributes
+    ----------
+    reason : str
+        What shows that they depend on each other.
+    """
+
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """Predictions of a model.
+    """Compiled predictions of a model.
 
     Attributes
     ----------
     given : tuple of str
         The free variables whose draws it takes.
-    population : tuple of str
+    drawn_once : tuple of str
         The free variables that it draws from their distribution given the others, once a draw.
-    latent : tuple of str
-        Those that it draws for each row.
+    drawn_by_row : tuple of str
+        The free variables that it draws for each row.
     dtypes : tuple of str
-        Of the predictions.
+        The dtypes of the predictions.
     fingerprint : str
-        Differs between models, whatever their data.
-    try_rows : callable
-        (values of the parameters for one draw, containers without rows, rows) -> predictions,
-        without a compiler: an error if rows do not fit the model, such as an index out of range.
+        Digest of the graphs, without the data.
+    predict_one : callable
+        (parameters of one draw, fixed, rows) -> the predictions of one draw, without a compiler.
+        Raises a ValueError for rows that do not fit the model.
     engine : Engine
-        Computes the predictions of rows.
-    compiler : str
-        What did it: "jax" or "pytensor".
-    dependence : str
-        What shows that rows depend on each other; "" if they do not. What is below is of rows that
-        do not.
-    shapes : tuple of Shape
-        Of the predictions, for one draw.
-    piece_rows : int
-        The rows that are computed at once, and whose random numbers start anew.
-    call_rows : int
-        The rows that the engine takes at most, a multiple of that.
-    once : callable
-        (values of the parameters, numbers of the draws, containers without rows, rows, seed) ->
-        the draws of what is the same for all rows: further parameters, and predictions.
+        Computes the predictions that differ from row to row.
+    rows : RowPieces or DependentRows
+        Whether rows are computed in pieces, or together.
     """
 
     given: tuple[str, ...]
-    population: tuple[str, ...]
-    latent: tuple[str, ...]
+    drawn_once: tuple[str, ...]
+    drawn_by_row: tuple[str, ...]
     dtypes: tuple[str, ...]
     fingerprint: str
-    try_rows: Callable[..., list[NDArray[Any]]]
+    predict_one: Callable[..., list[NDArray[Any]]]
     engine: Engine
-    compiler: str = "pytensor"
-    dependence: str = ""
-    shapes: tuple[Shape, ...] = ()
-    piece_rows: int = 0
-    call_rows: int = 0
-    once: Callable[..., tuple[list[NDArray[Any]], list[NDArray[Any]]]] | None = None
+    rows: RowPieces | DependentRows
 
 
-_made: weakref.WeakKeyDictionary[pm.Model, dict[Any, Predictor]] = weakref.WeakKeyDictionary()
+_cache: weakref.WeakKeyDictionary[pm.Model, dict[Any, Predictor]] = weakref.WeakKeyDictionary()
 
 
-def predictor(
+def compiled_predictor(
     model: pm.Model,
     names: Sequence[str],
     containers: Sequence[Variable],
     row_dims: Sequence[str],
-    posterior: Mapping[str, NDArray[Any]],
-    others: Mapping[Variable, NDArray[Any]],
-    pieces: tuple[Arrays, Arrays],
+    draws: Mapping[str, NDArray[Any]],
+    other_values: Mapping[Variable, NDArray[Any]],
+    samples: tuple[Arrays, Arrays],
+    sizes: EngineSizes = DEFAULT_SIZES,
 ) -> tuple[Predictor, list[NDArray[Any]]]:
-    """Return what predicts, and the values of the containers without rows that it takes.
+    """Return the predictor of some variables, and the values of the containers without rows.
 
-    The same one is returned for other values of the same shapes.
+    It is built once, and returned again for other values of the same shapes.
 
     Parameters
     ----------
     model : pymc.Model
-        Stays as it is.
+        It stays as it is.
     names : sequence of str
-        What is asked for.
+        The variables to predict.
     containers : sequence of Variable
-        Those whose rows are new.
+        The containers whose rows are new.
     row_dims : sequence of str
-        Dims that are as long as there are rows.
-    posterior : mapping of str to ndarray, shapes (draws, ...)
-        Draws of variables of the model.
-    others : mapping of Variable to ndarray
+        The dims that are as long as there are rows.
+    draws : mapping of str to ndarray, shapes (draws, ...)
+        Draws of free variables; one draw is enough.
+    other_values : mapping of Variable to ndarray
         New values of containers without rows.
-    pieces : pair of sequences of ndarray
-        Rows to try whether they depend on each other, as :func:`try_rows` takes them.
+    samples : pair of sequences of ndarray
+        Samples of the rows, as :func:`bayou.prediction.graph.row_dependence.two_samples` has them.
+    sizes : EngineSizes, optional
+        How much is computed at once.
 
     Raises
     ------
     ValueError
-        If draws of a variable are not of its shape.
+        If draws of a variable, or the rows, do not have its shape in the model.
     """
-    rows = {part: row.shape[1:] for part, row in zip(containers, pieces[0], strict=True)}
-    graph = open_graph(model, names, rows, row_dims, others)
+    row_shapes = {
+        container: row.shape[1:] for container, row in zip(containers, samples[0], strict=True)
+    }
+    graph = forward_graph(model, names, row_shapes, row_dims, other_values)
     fixed = [
-        np.asarray(others[root] if root in others else root.get_value(borrow=True))
+        np.asarray(other_values[root] if root in other_values else root.get_value(borrow=True))
         for root in graph.fixed
     ]
     key = (
         tuple(predictable(model)[name] for name in names),
-        tuple(rows.items()),
+        tuple(row_shapes.items()),
         tuple(row_dims),
-        tuple((name, posterior[name].shape[1:]) for name in graph.free if name in posterior),
+        tuple((name, draws[name].shape[1:]) for name in graph.free if name in draws),
         tuple(value.shape for value in fixed),
         graph.constants,
+        sizes,
     )
-    known = _made.setdefault(model, {})
-    if key not in known:
-        known[key] = _predictor(graph, posterior, fixed, pieces)
-    return known[key], fixed
+    cached = _cache.setdefault(model, {})
+    if key not in cached:
+        cached[key] = _build_predictor(graph, draws, fixed, samples, sizes)
+    return cached[key], fixed
 
 
-def _predictor(
-    graph: Graph,
-    posterior: Mapping[str, NDArray[Any]],
+def _build_predictor(
+    graph: ForwardGraph,
+    draws: Mapping[str, NDArray[Any]],
     fixed: Arrays,
-    pieces: tuple[Arrays, Arrays],
+    samples: tuple[Arrays, Arrays],
+    sizes: EngineSizes,
 ) -> Predictor:
-    given, latent = _given(graph, posterior, fixed, pieces)
-    wanted = needed(graph, given)
-    places = {
-        name: with_shape(graph.free[name], posterior[name].shape[1:])
-        for name in wanted
+    given, drawn_by_row = _given_variables(graph, draws, fixed, samples)
+    needed = needed_free_variables(graph, given)
+    parameters = {
+        name: input_like(graph.free[name], draws[name].shape[1:])
+        for name in needed
         if name in given
     }
-    outputs = graph.replaced(
-        graph.outputs, {graph.free[name]: place for name, place in places.items()}
+    outputs = clone_replace(
+        list(graph.outputs),
+        {graph.free[name]: parameter for name, parameter in parameters.items()},
+        rebuild_strict=False,
     )
-    inputs = list(places.values())
-    described: dict[str, Any] = {
-        "given": tuple(places),
-        "population": tuple(name for name in wanted if name not in places and name not in latent),
-        "latent": tuple(name for name in wanted if name in latent),
-        "dtypes": tuple(map(dtype_of, outputs)),
+    inputs = list(parameters.values())
+    common: dict[str, Any] = {
+        "given": tuple(parameters),
+        "drawn_once": tuple(name for name in needed if name not in given | drawn_by_row),
+        "drawn_by_row": tuple(name for name in needed if name in drawn_by_row),
+        "dtypes": tuple(map(prediction_dtype, outputs)),
         "fingerprint": fingerprint(outputs),
-        "try_rows": _trial(graph, inputs, outputs),
+        "predict_one": _one_prediction(graph, inputs, outputs),
     }
-    values = {place: posterior[name][0] for name, place in places.items()}
-    every = range(len(outputs))
+    first_draw = {parameter: draws[name][0] for name, parameter in parameters.items()}
     try:
-        found = try_rows(graph, outputs, values, fixed, pieces)
+        shapes = check_rows(graph, outputs, first_draw, fixed, samples)
     except RowsDependError as error:
-        engine = pytensor_engine(graph, inputs, outputs, every, {})
-        return Predictor(**described, dependence=str(error), engine=engine)
-    single = {
-        index: with_shape(node.value, shape.lengths)
-        for index, (node, shape) in enumerate(zip(random_nodes(outputs), found.nodes, strict=True))
+        graphs = EngineGraph(graph, tuple(inputs), tuple(outputs), tuple(range(len(outputs))), {})
+        return Predictor(**common, engine=PytensorEngine(graphs), rows=DependentRows(str(error)))
+    shared_draws = {
+        index: input_like(node.value, shape.lengths)
+        for index, (node, shape) in enumerate(
+            zip(random_nodes(outputs), shapes.random, strict=True)
+        )
         if shape.row_axis is None
     }
-    of_rows = [index for index in every if found.outputs[index].row_axis is not None]
+    graphs = EngineGraph(
+        graph,
+        (*inputs, *shared_draws.values()),
+        tuple(outputs),
+        tuple(i for i, shape in enumerate(shapes.outputs) if shape.row_axis is not None),
+        shared_draws,
+    )
+    engine, piece_rows = _choose_engine(graphs, shapes, sizes)
+    draw_shared = _shared_draws(graph, inputs, outputs, shapes)
     return Predictor(
-        **described,
-        **_engine(graph, [*inputs, *single.values()], outputs, of_rows, single, found),
-        shapes=found.outputs,
-        once=_once(graph, inputs, outputs, found),
+        **common, engine=engine, rows=RowPieces(shapes.outputs, piece_rows, draw_shared)
     )
 
 
-def _trial(
-    graph: Graph, inputs: Sequence[Variable], outputs: Sequence[Variable]
-) -> Callable[..., list[NDArray[Any]]]:
-    generators = generators_of(outputs)
-    arguments = [*inputs, *graph.fixed.values(), *graph.rows, *generators]
-    evaluate = compile_interpreter(arguments, outputs)
-
-    def trial(values: Arrays, fixed: Arrays, rows: Arrays) -> list[NDArray[Any]]:
-        try:
-            found = evaluate(*values, *fixed, *rows, *generators_at(len(generators), 0))
-        except (ValueError, IndexError, TypeError) as error:
-            message = str(error).partition("\n")[0]
-            raise ValueError(
-                f"`data` must fit the model, which cannot be computed for them: {message}\n"
-                "Hint: whole numbers that index levels must be among these; rows that the model "
-                "holds as plain arrays, `observed=` included, keep their number: put them into a "
-                "by.Data."
-            ) from error
-        return [np.asarray(part) for part in found]
-
-    return trial
-
-
-def _given(
-    graph: Graph,
-    posterior: Mapping[str, NDArray[Any]],
+def _given_variables(
+    graph: ForwardGraph,
+    draws: Mapping[str, NDArray[Any]],
     fixed: Arrays,
-    pieces: tuple[Arrays, Arrays],
+    samples: tuple[Arrays, Arrays],
 ) -> tuple[set[str], set[str]]:
-    """Return the free variables whose draws are taken, and those that have a value for each row."""
+    """Return the free variables whose draws are taken, and those with a value for each row.
+
+    The latter have draws of other rows, if any, and are drawn anew.
+    """
     try:
-        shapes = row_shapes(graph, fixed, pieces)
+        shapes = free_variable_shapes(graph, fixed, samples)
     except RowsDependError:
+        # check_rows finds it too, for the outputs; until then none is taken for one of rows.
         shapes = {}
-    latent = {name for name, shape in shapes.items() if shape.row_axis is not None}
-    given = {name for name in graph.free if name in posterior} - latent
+    drawn_by_row = {name for name, shape in shapes.items() if shape.row_axis is not None}
+    given = {name for name in graph.free if name in draws} - drawn_by_row
     for name in given & shapes.keys():
-        if posterior[name].shape[1:] != shapes[name].lengths:
+        if draws[name].shape[1:] != shapes[name].lengths:
             raise ValueError(
                 f"Draws of {name!r} must have the shape that it has in the model, "
-                f"{shapes[name].lengths}, got {posterior[name].shape[1:]}.\n"
+                f"{shapes[name].lengths}, got {draws[name].shape[1:]}.\n"
                 "Hint: pass the model that was fitted; or leave the variable out, "
                 f"tree.posterior.to_dataset().drop_vars({name!r}), to draw it from its "
                 "distribution given the others."
             )
-    return given, latent
+    return given, drawn_by_row
 
 
-def _engine(
-    graph: Graph,
+def _one_prediction(
+    graph: ForwardGraph, inputs: Sequence[Variable], outputs: Sequence[Variable]
+) -> Callable[..., list[NDArray[Any]]]:
+    """Return a function of one draw, as :attr:`Predictor.predict_one` is."""
+    generators = generators_of(outputs)
+    evaluate = compile_interpreter([*inputs, *graph.data_inputs, *generators], outputs)
+
+    def predict_one(parameters: Arrays, fixed: Arrays, rows: Arrays) -> list[NDArray[Any]]:
+        try:
+            values = evaluate(*parameters, *fixed, *rows, *generators_at(len(generators), 0))
+        except (ValueError, IndexError, TypeError) as error:
+            message = str(error).partition("\n")[0]
+            raise ValueError(
+                "`data` must fit the model, got rows that it cannot be computed for: "
+                f"{message}\n"
+                "Hint: integers that index a dim must be below its length. Values that the model "
+                "has as plain arrays, `observed=` included, keep their number of rows: put them "
+                "into a by.Data."
+            ) from error
+        return [np.asarray(part) for part in values]
+
+    return predict_one
+
+
+def _choose_engine(
+    graphs: EngineGraph, shapes: RowShapes, sizes: EngineSizes
+) -> tuple[Engine, int]:
+    """Return the engine, by JAX if it can compute all outputs, and the rows of a piece."""
+    row_shapes = [shapes.outputs[index] for index in graphs.row_outputs]
+    largest = max((shape.row_size for shape in row_shapes), default=1)
+    if jax_covers([graphs.outputs[index] for index in graphs.row_outputs]):
+        piece_rows = max(1, sizes.jax_elements // largest)
+        try:
+            with warnings.catch_warnings():
+                # What JAX cannot check while it runs was checked when rows were tried.
+                warnings.filterwarnings("ignore", "Skipping .* Op")
+                return JaxEngine(graphs, shapes, piece_rows, sizes), piece_rows
+        except NOT_CONVERTIBLE as error:
+            logger.info("JAX cannot compute the predictions; PyTensor compiles them: %s", error)
+        except Exception:
+            # Slower predictions are better than none, but this is a fault to be reported.
+            logger.exception("JAX failed to compile the predictions; PyTensor compiles them")
+    piece_rows = max(1, sizes.pytensor_elements // largest)
+    return PytensorEngine(graphs, piece_rows), piece_rows
+
+
+def _shared_draws(
+    graph: ForwardGraph,
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
-    of_rows: Sequence[int],
-    single: Mapping[int, Variable],
-    found: Rowwise,
-) -> dict[str, Any]:
-    """Return the faster compiler that covers the outputs, and what it makes of them."""
-    largest = max((found.outputs[index].row_size for index in of_rows), default=1)
-    if jax_covers([outputs[index] for index in of_rows]):
-        rows = max(1, JAX_ELEMENTS // largest)
-        # PyTensor translates most of what it knows to JAX, but not all, and not for all shapes.
-        with suppress(Exception), warnings.catch_warnings():
-            # What it cannot check while it runs was checked when rows were tried.
-            warnings.filterwarnings("ignore", "Skipping .* Op")
-            engine, most = jax_engine(graph, inputs, outputs, of_rows, single, found, rows)
-            return {"compiler": "jax", "piece_rows": rows, "call_rows": most, "engine": engine}
-    rows = max(1, PYTENSOR_ELEMENTS // largest)
-    engine = pytensor_engine(graph, inputs, outputs, of_rows, single)
-    return {"compiler": "pytensor", "piece_rows": rows, "call_rows": rows, "engine": engine}
-
-
-def _once(
-    graph: Graph, inputs: Sequence[Variable], outputs: Sequence[Variable], found: Rowwise
+    shapes: RowShapes,
 ) -> Callable[..., tuple[list[NDArray[Any]], list[NDArray[Any]]]]:
-    """Return a function of what is drawn and computed once for all rows, without a compiler."""
-    nodes = [
+    """Return a function of what is the same for all rows, as :attr:`RowPieces.draw_shared` is."""
+    random = [
         node.value
-        for node, shape in zip(random_nodes(outputs), found.nodes, strict=True)
+        for node, shape in zip(random_nodes(outputs), shapes.random, strict=True)
         if shape.row_axis is None
     ]
-    single = [
+    predictions = [
         output
-        for output, shape in zip(outputs, found.outputs, strict=True)
+        for output, shape in zip(outputs, shapes.outputs, strict=True)
         if shape.row_axis is None
     ]
-    wanted = [*nodes, *single]
-    generators = generators_of(wanted)
-    evaluate = compile_interpreter(
-        [*inputs, *graph.fixed.values(), *graph.rows, *generators], wanted
-    )
+    computed = [*random, *predictions]
+    generators = generators_of(computed)
+    evaluate = compile_interpreter([*inputs, *graph.data_inputs, *generators], computed)
 
-    def once(
-        values: Arrays, draws: NDArray[Any], fixed: Arrays, rows: Arrays, seed: int
+    def draw_shared(
+        parameters: Arrays, draws: NDArray[np.int64], fixed: Arrays, rows: Arrays, seed: int
     ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         results = []
-        for place, draw in enumerate(draws.tolist() if wanted else ()):
+        for index, draw in enumerate(draws.tolist() if computed else ()):
+            values = (value[index] for value in parameters)
             numbers = generators_at(len(generators), seed, draw, FOR_ALL_ROWS)
-            results.append(evaluate(*(value[place] for value in values), *fixed, *rows, *numbers))
+            results.append(evaluate(*values, *fixed, *rows, *numbers))
         stacked = [np.stack(parts) for parts in zip(*results, strict=True)]
-        return stacked[: len(nodes)], stacked[len(nodes) :]
+        return stacked[: len(random)], stacked[len(random) :]
 
-    return once
+    return draw_shared

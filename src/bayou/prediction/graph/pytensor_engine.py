@@ -1,0 +1,74 @@
+"""The engine that PyTensor compiles, in its default mode: a draw at a time, any distribution."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+
+from bayou.models.random_variables import generators_of, with_random_nodes_replaced
+from bayou.prediction.graph.engine import generators_at
+from bayou.prediction.graph.forward_graph import prediction_dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bayou.prediction.graph.engine import Arrays, EngineGraph
+
+
+class PytensorEngine:
+    """Predictions by a function that PyTensor compiled, as :class:`Engine` has it.
+
+    Parameters
+    ----------
+    graphs : EngineGraph
+        The graphs to compile.
+    piece_rows : int, optional
+        The rows of a piece, and the most of a call; by default any number, which are one piece.
+    """
+
+    compiler = "pytensor"
+
+    def __init__(self, graphs: EngineGraph, piece_rows: int | None = None) -> None:
+        self.max_rows = piece_rows
+        outputs = with_random_nodes_replaced(
+            graphs.outputs, lambda index, node: graphs.shared_draws.get(index)
+        )
+        computed = [outputs[index] for index in graphs.row_outputs]
+        generators = generators_of(computed)
+        self._num_generators = len(generators)
+        self._function = pytensor.function(
+            [
+                *graphs.parameters,
+                *graphs.graph.data_inputs,
+                *(pytensor.In(generator, mutable=True) for generator in generators),
+            ],
+            computed,
+            on_unused_input="ignore",
+        )
+        self._dtypes = [prediction_dtype(graphs.outputs[index]) for index in graphs.row_outputs]
+        # A compiled function of PyTensor has one storage for its arguments.
+        self._lock = threading.Lock()
+
+    def __call__(
+        self,
+        parameters: Arrays,
+        draws: NDArray[np.int64],
+        fixed: Arrays,
+        rows: Arrays,
+        piece: int,
+        seed: int,
+    ) -> list[NDArray[Any]]:
+        """Return predictions, shapes (draws, ...)."""
+        results = []
+        for index, draw in enumerate(draws.tolist()):
+            generators = generators_at(self._num_generators, seed, draw, piece)
+            values = (value[index] for value in parameters)
+            with self._lock:
+                outputs = self._function(*values, *fixed, *rows, *generators)
+            results.append(
+                [np.array(part, dtype) for part, dtype in zip(outputs, self._dtypes, strict=True)]
+            )
+        return [np.stack(parts) for parts in zip(*results, strict=True)]
