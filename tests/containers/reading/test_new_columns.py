@@ -1,10 +1,11 @@
-"""Categories, and the rows of sources: what a new container reads of its columns."""
+"""What a new container reads: every kind of table, and rows of sources."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -12,247 +13,107 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pymc as pm
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import xarray as xr
 
 import bayou as by
 from bayou.containers.data import Data
 from bayou.containers.reading.column_matching import match_columns
-from bayou.containers.reading.columns import columns_of
-from bayou.containers.reading.new_columns import read_all_rows
-from bayou.containers.set_data import set_data
+from bayou.containers.reading.columns import Columns, columns_of
 from bayou.containers.variables.source_variable import window_of
 from bayou.feeding.layout import Layout
 from bayou.feeding.read import read_pieces
+from tests.containers.helpers import categories_refuse, columns_refuse
+from tests.containers.tables import DAYS, FRAME, ROWS, flights
+
+
+def test_every_kind_of_table_gives_the_same_containers(table: Any) -> None:
+    model = flights(table)
+    assert model["x"].get_value().tolist() == [[227, 5], [1416, 6], [719.5, 7], [1065, 8]]
+    assert model["late"].get_value().tolist() == ROWS["late"]
+    assert model["late"].dtype == "bool"
+    assert model["carrier_code"].get_value().tolist() == [2, 0, 2, 1]
+    assert model["carrier_code"].dtype == "int32"
+    assert model["days"].get_value().tolist() == DAYS
+    assert model.coords == {
+        "flight": None,
+        "feature": ("distance", "hour"),
+        "carriers": ("AA", "B6", "UA"),
+        "when": ("day", "at"),
+    }
+
+
+def test_a_container_knows_what_it_was_built_from() -> None:
+    model = flights(FRAME)
+    expected = Columns(
+        names=("carrier",),
+        is_matrix=False,
+        categories=("AA", "B6", "UA"),
+        categories_dim="carriers",
+        unknown=None,
+        missing="refuse",
+        num_dropped=0,
+        source="pandas.DataFrame",
+    )
+    for copied in (model, model.copy(), cloudpickle.loads(cloudpickle.dumps(model))):
+        assert columns_of(copied["carrier_code"]) == expected
+        assert columns_of(copied["days"]).dates == ("day", "at")
+    with model:
+        assert columns_of(Data("plain_one", [1.0])) is None
+    assert columns_of(pm.Normal.dist()) is None
+
+
+def test_a_structured_array_and_a_dataarray_have_columns() -> None:
+    pairs = np.array([(1.0, 2), (3.0, 4)], dtype=[("a", float), ("b", int)])
+    labelled = xr.DataArray([[1, 2], [3, 4]], dims=("row", "name"), coords={"name": ["b", "a"]})
+    with pm.Model():
+        assert Data("s", pairs, columns=["b", "a"]).get_value().tolist() == [[2, 1], [4, 3]]
+        assert Data("d", labelled, columns=["a", "b"]).get_value().tolist() == [[2, 1], [4, 3]]
+        assert Data("series", pd.Series([1, 2], name="n"), columns="n").get_value().tolist() == [
+            1,
+            2,
+        ]
+        assert Data("pl", pl.Series("n", [1, 2]), columns="n").get_value().tolist() == [1, 2]
+
+
+def test_a_field_may_have_several_numbers_a_row() -> None:
+    with pm.Model() as model:
+        pixels = Data("pixels", {"p": np.arange(6.0).reshape(3, 2)}, columns="p", dims=("i", "j"))
+    assert pixels.get_value().tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert model.coords == {"i": None, "j": None}
+
+
+def test_the_index_of_the_rows_is_exported() -> None:
+    index = pd.Index(["UA1", "AA2"], name="flight")
+    frame = FRAME.head(2).set_index(index)
+    data = xr.Dataset({"hour": ("flight", [5, 6])}, coords={"flight": list(index)})
+    for table, columns in ((frame, ["hour"]), (frame, "hour"), (data, "hour")):
+        with pm.Model() as model:
+            Data(
+                "x",
+                table,
+                columns=columns,
+                dims=("flight", "feature")[: 1 + isinstance(columns, list)],
+                export_index_as_coords=True,
+            )
+        assert model.coords["flight"] == ("UA1", "AA2")
+    columns_refuse(
+        TypeError,
+        "`export_index_as_coords` needs a value with an index",
+        pl.DataFrame({"hour": [1]}),
+        columns="hour",
+        dims="flight",
+        export_index_as_coords=True,
+    )
+
+
+def test_labels_of_a_feature_dim_must_be_the_columns() -> None:
+    with pm.Model(coords={"feature": ["hour", "distance"]}):
+        with pytest.raises(ValueError, match="The dim 'feature' must have one set of labels"):
+            Data("x", FRAME, columns=["distance", "hour"], dims=("flight", "feature"))
+        Data("x", FRAME, columns=["hour", "distance"], dims=("flight", "feature"))
+
 
 WORDS = ["UA", "AA", "UA", "B6"]
-COLUMNS = {
-    "str": (pd.Series(WORDS), ("AA", "B6", "UA")),
-    "objects": (np.array(WORDS, dtype=object), ("AA", "B6", "UA")),
-    "fixed width": (np.array(WORDS), ("AA", "B6", "UA")),
-    "polars str": (pl.Series(WORDS), ("AA", "B6", "UA")),
-    "pandas categorical": (
-        pd.Categorical(WORDS, ["UA", "DL", "B6", "AA"]),
-        ("UA", "DL", "B6", "AA"),
-    ),
-    "pandas numbers": (pd.Categorical([3, 1, 3, 2]), ("1", "2", "3")),
-    "polars enum": (pl.Series(WORDS, dtype=pl.Enum(["B6", "UA", "AA"])), ("B6", "UA", "AA")),
-    "polars categorical": (pl.Series(WORDS, dtype=pl.Categorical), None),
-    "dictionary": (pa.array(WORDS).dictionary_encode(), ("UA", "AA", "B6")),
-    "large strings": (pa.array(WORDS, pa.large_string()), ("AA", "B6", "UA")),
-}
-
-
-@pytest.mark.parametrize("column", COLUMNS)
-def test_codes_stand_for_the_categories(column: str) -> None:
-    values, expected = COLUMNS[column]
-    with pm.Model() as model:
-        codes = Data("x", {"carrier": values}, columns="carrier", dims="row", categories="carriers")
-    table = model.coords["carriers"]
-    if expected is not None:
-        assert table == expected
-    assert codes.dtype == "int32"
-    words = [table[code] for code in codes.get_value()]
-    assert words == (["3", "1", "3", "2"] if column == "pandas numbers" else WORDS)
-    assert columns_of(codes).categories == table
-    assert model.dim_lengths["carriers"].eval() == len(table)
-
-
-@given(st.lists(st.text(max_size=3), min_size=1), st.randoms(use_true_random=False))
-def test_new_data_are_coded_by_the_same_table(words: list[str], random: Any) -> None:
-    with pm.Model() as model:
-        codes = Data("x", {"word": words}, columns="word", categories="words")
-        table = model.coords["words"]
-        assert table == tuple(sorted(set(words)))
-        order = list(table)
-        random.shuffle(order)
-        set_data({"word": pd.Categorical(words[::-1], order)})
-    assert [table[code] for code in codes.get_value()] == words[::-1]
-    assert model.coords["words"] == table
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        ["AA", "DL", "AS"],
-        pd.Categorical(["AA", "DL", "AS"], ["DL", "AA", "AS", "unused"]),
-        pl.Series(["AA", "DL", "AS"], dtype=pl.Enum(["AA", "AS", "DL"])),
-    ],
-)
-def test_unknown_categories_are_refused_with_all_of_them(values: Any) -> None:
-    with pm.Model() as model:
-        codes = Data("x", {"carrier": WORDS}, columns="carrier", dims="row", categories="carriers")
-        message = (
-            r"^`carrier` must be of the categories of the dim 'carriers', 'AA', 'B6', 'UA', got "
-            r"'AS', 'DL'\.\nHint: leave out such rows, give the dim all categories when the model "
-            r"is built, pm\.Model\(coords={'carriers': \[\.\.\.\]}\), or build the container with "
-            r"unknown='other'"
-        )
-        with pytest.raises(ValueError, match=message):
-            set_data({"carrier": values})
-    assert codes.get_value().tolist() == [2, 0, 2, 1]
-    assert model.coords["row"] is None
-
-
-def test_a_category_that_no_row_has_is_not_unknown() -> None:
-    with pm.Model():
-        codes = Data("x", {"carrier": WORDS}, columns="carrier", categories="carriers")
-        set_data({"carrier": pd.Categorical(["UA"], ["new", "UA"])})
-    assert codes.get_value().tolist() == [2]
-
-
-def test_unknown_categories_of_far_rows_are_listed() -> None:
-    words = np.array(["AA"] * 200_000, dtype=object)
-    words[[70_000, 199_999]] = "x", "y"
-    with pm.Model():
-        Data("x", {"carrier": WORDS}, columns="carrier", categories="carriers")
-        with pytest.raises(ValueError, match="got 'x', 'y'"):
-            set_data(by.source({"carrier": words}))
-
-
-def test_unknown_categories_become_the_level_that_is_named() -> None:
-    with pm.Model() as model:
-        added = Data("a", {"w": ["u", "v"]}, columns="w", categories="ws", unknown="other")
-        among = Data("b", {"z": ["u", "rest"]}, columns="z", categories="zs", unknown="rest")
-        assert model.coords == {"ws": ("u", "v", "other"), "zs": ("rest", "u")}
-        set_data({"w": ["v", "new", "other"], "z": ["u", "new", "rest"]})
-    assert added.get_value().tolist() == [1, 2, 2]
-    assert among.get_value().tolist() == [1, 0, 0]
-    assert columns_of(added).unknown == "other"
-
-
-def test_containers_share_a_dim_of_categories() -> None:
-    airports = ["EWR", "LGA", "LAX"]
-    routes = {"origin": ["EWR", "LGA"], "dest": ["LAX", "EWR"]}
-    with pm.Model(coords={"airport": airports}) as model:
-        for name in routes:
-            Data(name, routes, columns=name, dims="flight", categories="airport")
-    assert model["origin"].get_value().tolist() == [0, 1]
-    assert model["dest"].get_value().tolist() == [2, 0]
-    assert model.coords["airport"] == ("EWR", "LGA", "LAX")
-    with pm.Model():
-        Data("origin", routes, columns="origin", dims="flight", categories="airport")
-        with pytest.raises(ValueError, match="of the dim 'airport', 'EWR', 'LGA', got 'LAX'"):
-            Data("dest", routes, columns="dest", dims="flight", categories="airport")
-        dest = Data(
-            "dest", routes, columns="dest", dims="flight", categories="airport", unknown="LGA"
-        )
-    assert dest.get_value().tolist() == [1, 0]
-
-
-def test_a_column_may_have_two_tables() -> None:
-    frame = {"w": ["u", "v", "u"]}
-    with pm.Model() as model:
-        Data("a", frame, columns="w", dims="row", categories="ws")
-        Data("b", frame, columns="w", dims="row", categories="others", unknown="0")
-        set_data({"w": ["v", "u"]})
-        assert model["a"].get_value().tolist() == model["b"].get_value().tolist() == [1, 0]
-        first, second = match_columns(model, {"w": ["new"]}).values()
-        assert first.column.source is second.column.source
-        assert second.values(read_all_rows([second.column])[0]).tolist() == [2]
-
-
-def refuses(error: type[Exception], match: str, value: Any, **options: Any) -> None:
-    with pm.Model(coords={"given": ["AA", "UA"]}) as model:
-        Data("taken", [1.0, 2.0], dims="bare")
-        with pytest.raises(error, match=match) as caught:
-            Data("x", value, **options)
-    assert set(model.coords) == {"given", "bare"}
-    assert "\nHint: " in str(caught.value)
-
-
-def test_text_without_a_dim_is_refused() -> None:
-    frame = {"carrier": WORDS, "hour": [1, 2, 3, 4]}
-    message = (
-        "^The column 'carrier' of data container 'x' must hold numbers, booleans or dates, got "
-        "text or categories.\nHint: name the dim of its categories, such as categories='carriers'"
-    )
-    refuses(TypeError, message, frame, columns="carrier")
-    message = "got text or categories.\nHint: leave it out, and make a container of it alone"
-    refuses(TypeError, message, frame, columns=["hour", "carrier"])
-
-
-def test_categories_that_cannot_be_are_refused() -> None:
-    frame = {"carrier": WORDS, "hour": [1, 2, 3, 4], "none": pa.nulls(4, pa.string())}
-    refuses(
-        TypeError,
-        r"'hour' .* must hold text or categories where .*\n.*\[str\(value\) for value in frame\['h",
-        frame,
-        columns="hour",
-        categories="hours",
-    )
-    with pm.Model() as model:
-        texts = {"hour": [str(value) for value in frame["hour"]]}
-        Data("hour", texts, columns="hour", categories="hours")
-        message = r"must hold text or categories, got numbers .*\n.*\[str\(value\) for value in fr"
-        with pytest.raises(TypeError, match=message):
-            set_data(pl.DataFrame({"hour": [1, 2]}))
-        set_data(pl.DataFrame({"hour": ["4", "1"]}))
-    assert model["hour"].get_value().tolist() == [3, 0]
-    for dim in ("x", "taken", "chain"):
-        refuses(ValueError, f"got '{dim}'", frame, columns="carrier", dims="row", categories=dim)
-    refuses(ValueError, "must differ", frame, columns="carrier", dims="row", categories="row")
-    refuses(
-        ValueError, "a dim with labels, got 'bare'", frame, columns="carrier", categories="bare"
-    )
-    refuses(
-        ValueError,
-        "`unknown` of data container 'x' must be a label of the dim 'given'",
-        frame,
-        columns="carrier",
-        categories="given",
-        unknown="other",
-    )
-    refuses(ValueError, "must differ, and be one at least", frame, columns="none", categories="ns")
-
-
-def test_names_of_columns_must_be_text() -> None:
-    for frame in pd.DataFrame([[1, 2]]), {0: [1], 1: [2]}:
-        message = "^The names of fields must be text, got 0.\nHint: rename the columns"
-        refuses(TypeError, message, frame, columns="0")
-        refuses(TypeError, message, frame, columns=["hour", "0"])
-        refuses(
-            ValueError, "without 'hour' .*\nHint: The columns are 0, 1.$", frame, columns="hour"
-        )
-        refuses(TypeError, "or a list of names, as text, got 0.\n", frame, columns=0)
-
-
-def test_missing_is_not_unknown() -> None:
-    frame = {"carrier": ["UA", None, "AA"]}
-    message = (
-        "'carrier' in row 1.\nHint: a missing value is not an unknown category: fill it in with "
-        "'other' first if it is to count as that, or build the container with missing='drop', "
-        "which leaves such rows out"
-    )
-    options = {"columns": "carrier", "categories": "carriers"}
-    refuses(ValueError, message, frame, **options, unknown="other")
-    refuses(ValueError, "Hint: fill them in with a category, or build", frame, **options)
-    filled = pd.DataFrame(frame).fillna("other")
-    with pm.Model() as model:
-        Data("x", filled, **options, unknown="other")
-        with pytest.raises(ValueError, match="fill it in with 'other' first"):
-            set_data(frame)
-        set_data({"carrier": ["AA", "DL"]})
-    assert model.coords["carriers"] == ("AA", "UA", "other")
-    assert model["x"].get_value().tolist() == [0, 2]
-
-
-def test_labels_are_text() -> None:
-    with pm.Model() as model:
-        Data("cut", {"cut": pd.cut([1, 2, 3], 2)}, columns="cut", categories="cuts")
-    assert model.coords["cuts"] == ("(0.998, 2.0]", "(2.0, 3.0]")
-    assert model["cut"].get_value().tolist() == [0, 0, 1]
-    with pm.Model() as model:
-        Data("x", {"a": pd.Categorical([1, 2])}, columns="a", categories="as")
-        with pytest.raises(ValueError, match=r"'1', '2', got '1.0', '2.0'"):
-            set_data({"a": pd.Categorical([1.0, 2.0])})
-        with pytest.raises(ValueError, match="differ as text, got 1 and '1'"):
-            set_data({"a": pd.Categorical([1, "1"], categories=[1, "1"])})
-        set_data({"a": ["2", "1"]})
-    assert model["x"].get_value().tolist() == [1, 0]
-
-
-# Rows of sources
 
 
 @pytest.fixture
@@ -301,12 +162,14 @@ def test_text_of_files_is_coded_in_pieces(parquet: by.Source) -> None:
 
 def test_text_of_a_part_of_the_rows_is_refused(parquet: by.Source) -> None:
     message = "must fit in memory where text or dates are converted, got 40 of 100 rows"
-    refuses(ValueError, message, parquet, columns="text", categories="cs", in_memory_size=40)
+    categories_refuse(
+        ValueError, message, parquet, columns="text", categories="cs", in_memory_size=40
+    )
 
 
 def test_missing_values_of_a_part_of_the_rows_are_refused(parquet: by.Source) -> None:
     message = "`missing` .* must be 'refuse' for rows that are not all in memory, got 'drop'"
-    refuses(ValueError, message, parquet, columns="x", missing="drop", in_memory_size=40)
+    categories_refuse(ValueError, message, parquet, columns="x", missing="drop", in_memory_size=40)
 
 
 def test_missing_values_of_a_source(tmp_path: Path) -> None:
@@ -316,8 +179,8 @@ def test_missing_values_of_a_source(tmp_path: Path) -> None:
     with pm.Model():
         dropped = Data("d", rows, columns="x", missing="drop")
         assert dropped.get_value().tolist() == [1, 3]
-    refuses(ValueError, "got nan in 'x', row 1", rows, columns="x")
-    refuses(ValueError, "`y` must have no nulls, got one in row 2", rows, columns="y")
+    categories_refuse(ValueError, "got nan in 'x', row 1", rows, columns="x")
+    categories_refuse(ValueError, "`y` must have no nulls, got one in row 2", rows, columns="y")
     with pm.Model():
         lazy = Data("lazy", pl.scan_parquet(path), columns=["x", "y"], missing="drop")
         assert lazy.get_value().tolist() == [[1, 1]]

@@ -1,0 +1,106 @@
+"""Columns matched by name: whatever their order, from every kind of table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pymc as pm
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import bayou as by
+from bayou.containers.data import Data
+from bayou.containers.reading.column_matching import match_columns
+from bayou.feeding.layout import Layout
+from bayou.feeding.read import read_pieces
+from bayou.sources.base.source import Source
+from tests.containers.helpers import columns_refuse
+from tests.containers.tables import FRAME, ROWS, flights
+
+
+def test_every_kind_of_table_is_matched_and_read_in_pieces(table: Any) -> None:
+    model = flights(FRAME)
+    found = match_columns(model, table)
+    assert set(found) == set(model.data_vars)
+    layout = Layout(tuple(reader.column for reader in found.values()))
+    first = 0
+    for pieces in read_pieces(layout, layout.source.blocks, 3):  # type: ignore[arg-type]
+        for (variable, reader), piece in zip(found.items(), pieces, strict=True):
+            held = variable.get_value()[first : first + len(piece)]
+            values = reader.values(piece, first)
+            assert values.dtype == held.dtype
+            np.testing.assert_array_equal(values, held)
+        first += len(pieces[0])
+    assert first == len(FRAME)
+
+
+@given(st.permutations([*ROWS, "other", "more"]))
+def test_columns_are_matched_by_name(order: list[str]) -> None:
+    model = flights(FRAME)
+    wide = FRAME.assign(other="text", more=None)[order]
+    for variable, reader in match_columns(model, wide).items():
+        [[array]] = read_pieces(Layout((reader.column,)), (4,), 4)
+        np.testing.assert_array_equal(reader.values(array), variable.get_value())
+
+
+def test_only_some_containers_may_be_matched() -> None:
+    model = flights(FRAME)
+    [(variable, reader)] = match_columns(model, FRAME[["late"]], [model["late"]]).items()
+    assert (variable.name, reader.name, reader.dtype) == ("late", "late", np.dtype(bool))
+    with pm.Model() as other:
+        plain = Data("plain", [1.0])
+    assert match_columns(other, FRAME) == {}
+    with pytest.raises(ValueError, match=r"`variables` must be containers .*\n?.* got 'plain'"):
+        match_columns(other, FRAME, [plain])
+
+
+def test_all_columns_that_are_missing_are_listed() -> None:
+    renamed = FRAME.rename(columns={"hour": "hours"}).drop(columns="late")
+    with pytest.raises(ValueError, match="must have the columns") as caught:
+        match_columns(flights(FRAME), renamed)
+    assert str(caught.value) == (
+        "The data must have the columns that containers were built from, got a pandas.DataFrame "
+        "without 'hour' (for 'x'), 'late' (for 'late').\n"
+        "Hint: did you mean 'hours'? The columns are 'hours', 'distance', 'carrier', 'day', 'at'."
+    )
+
+
+def test_matching_reads_no_rows() -> None:
+    class Unread(Source):
+        fields = by.source({"x": np.zeros(3)}).fields
+        blocks = (3,)
+
+        def read(self, block: int, names: Any) -> Any:
+            raise AssertionError
+
+    with pm.Model() as model:
+        Data("x", {"x": [1.0, 2.0]}, columns="x")
+    [reader] = match_columns(model, Unread()).values()
+    assert reader.column.names == ("x",)
+
+
+def test_what_has_no_names_is_refused() -> None:
+    with pytest.raises(TypeError, match="`data` must have named columns, got a ndarray"):
+        match_columns(flights(FRAME), np.zeros((3, 2)))
+    columns_refuse(TypeError, "must have named columns, got a list", [1.0], columns="x")
+
+
+def test_other_columns_may_miss_values() -> None:
+    with pm.Model():
+        for name, table in {
+            "dict": {"a": [1.0], "b": [None]},
+            "frame": pd.DataFrame({"a": [1.0], "b": [None], 3: [1]}),
+            "arrow": pa.table({"a": [1.0], "b": pa.nulls(1)}),
+        }.items():
+            assert Data(name, table, columns="a").get_value().tolist() == [1.0]
+
+
+def test_names_that_come_twice_are_refused() -> None:
+    twice = pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", "a", "b"])
+    columns_refuse(ValueError, "must differ, got 'a' twice", twice, columns="a")
+    with pm.Model():
+        assert Data("b", twice, columns="b").get_value().tolist() == [3.0]

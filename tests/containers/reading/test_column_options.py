@@ -1,0 +1,75 @@
+"""The arguments of Data that say what becomes of columns: which go together."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tests.containers.helpers import categories_refuse, columns_refuse
+from tests.containers.tables import FRAME
+
+
+def test_columns_that_are_no_names_are_refused() -> None:
+    message = "`columns` of data container 'x' must be a name or a list of names, as text, got "
+    for wrong in ([], 3, [1, 2], {"hour"}):
+        columns_refuse(TypeError, message, FRAME, columns=wrong)
+    columns_refuse(
+        ValueError, "must name a column once, got 'hour' twice", FRAME, columns=["hour", "hour"]
+    )
+    columns_refuse(ValueError, "without 'hours' .for 'x'.", FRAME, columns="hours")
+
+
+def test_arguments_that_go_with_columns_are_refused_without() -> None:
+    for option, given_value in {"categories": "c", "unknown": "other", "missing": "drop"}.items():
+        message = f"`{option}` of data container 'x' must come with `columns`, got none"
+        columns_refuse(ValueError, message, [1.0], **{option: given_value})
+
+
+def test_arguments_of_another_kind_are_refused() -> None:
+    columns_refuse(
+        ValueError, "`missing` must be one of .*, got 'fill'", FRAME, columns="late", missing="fill"
+    )
+    columns_refuse(
+        TypeError, "`categories` .* must be a string", FRAME, columns="carrier", categories=1
+    )
+    columns_refuse(
+        ValueError, "`unknown` .* with `categories`", FRAME, columns="carrier", unknown="other"
+    )
+    columns_refuse(
+        ValueError,
+        "`categories` .* must come with one column",
+        FRAME,
+        columns=["carrier"],
+        categories="carriers",
+    )
+    columns_refuse(
+        ValueError,
+        "`in_memory_size` must come with a source",
+        FRAME,
+        columns="hour",
+        in_memory_size=2,
+    )
+
+
+WORDS = ["UA", "AA", "UA", "B6"]
+
+
+def test_text_without_a_dim_is_refused() -> None:
+    frame = {"carrier": WORDS, "hour": [1, 2, 3, 4]}
+    message = (
+        "^The column 'carrier' of data container 'x' must hold numbers, booleans or dates, got "
+        "text or categories.\nHint: name the dim of its categories, such as categories='carriers'"
+    )
+    categories_refuse(TypeError, message, frame, columns="carrier")
+    message = "got text or categories.\nHint: leave it out, and make a container of it alone"
+    categories_refuse(TypeError, message, frame, columns=["hour", "carrier"])
+
+
+def test_names_of_columns_must_be_text() -> None:
+    for frame in pd.DataFrame([[1, 2]]), {0: [1], 1: [2]}:
+        message = "^The names of fields must be text, got 0.\nHint: rename the columns"
+        categories_refuse(TypeError, message, frame, columns="0")
+        categories_refuse(TypeError, message, frame, columns=["hour", "0"])
+        categories_refuse(
+            ValueError, "without 'hour' .*\nHint: The columns are 0, 1.$", frame, columns="hour"
+        )
+        categories_refuse(TypeError, "or a list of names, as text, got 0.\n", frame, columns=0)
