@@ -179,7 +179,7 @@ def test_an_error_of_the_source_stays_what_it_is(error: type[Exception]) -> None
 def test_a_sample_is_of_several_steps_at_once(num_steps: int) -> None:
     vector, matrix = np.arange(30), np.arange(60).reshape(30, 2)
     feed = SliceFeed((vector, matrix), axis_samples(7, 42, 1), "epoch", 1)
-    rows, pairs = feed.sample(5, num_steps)
+    rows, pairs = feed.sample_rows(5, num_steps)
     np.testing.assert_array_equal(pairs[:, 0], 2 * rows)
     counts = np.bincount(rows, minlength=30)
     assert counts.sum() == 7 * num_steps

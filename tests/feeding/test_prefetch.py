@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from bayou.feeding.prefetch import ahead, prefetch
+from bayou.feeding.prefetch import iterate_ahead, prefetch
 
 RANGES = [(0, 3), (3, 3), (6, 1), (7, 2)]
 LENGTH = 3
@@ -115,12 +115,12 @@ def test_one_item_is_made_ahead_and_errors_come_in_their_place() -> None:
         raise OSError("gone")
 
     with ThreadPoolExecutor(1) as executor:
-        found = ahead(items(), executor)
+        found = iterate_ahead(items(), executor)
         assert next(found) == 0
         executor.submit(int).result()  # What was asked for before this is done.
         assert made == [0, 1]
         assert [next(found), next(found)] == [1, 2]
         with pytest.raises(OSError, match="gone"):
             next(found)
-        assert list(ahead(iter("ab"), executor)) == ["a", "b"]
-        assert list(ahead(iter(()), executor)) == []
+        assert list(iterate_ahead(iter("ab"), executor)) == ["a", "b"]
+        assert list(iterate_ahead(iter(()), executor)) == []

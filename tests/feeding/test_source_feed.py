@@ -215,7 +215,7 @@ def test_rows_are_loaded_by_default_where_memory_is_free(row_source: Any) -> Non
 def test_windows_are_kept_where_there_is_room(size: int, row_source: Any) -> None:
     room = np.full(size, -1)
     feed, other = (row_feed(row_source([10] * 10), 10, in_memory_size=20) for _ in range(2))
-    feed.keep_in((room,))
+    feed.use_buffers((room,))
     np.testing.assert_array_equal(rows_of(feed, 0, 25), rows_of(other, 0, 25))
     feed.close()
     other.close()
@@ -309,15 +309,15 @@ def test_a_closed_feed_may_be_closed_again(row_source: Any) -> None:
     ("sizes", "settings", "batch_size", "options", "text"),
     [
         ([9], {}, 0, {}, "`batch_size` must be a whole number of at least 1, got 0.\nHint: it cou"),
-        ([9], {}, 10, {}, "`batch_size` must be at most the number of rows, 9, got 10.\nHint: a b"),
+        ([9], {}, 10, {}, "`batch_size` must be at most the number of rows, 9, got 10.\nHint: thi"),
         ([9], {}, 2, {"shard": Shard(0, 3)}, "`batch_size` must be at least the number of shards"),
-        ([0], {}, 1, {}, "`source` must have at least one row, got none.\nHint: check the filter"),
+        ([0], {}, 1, {}, "`source` must have at least one row, got none.\nHint: check the path,"),
         ([9], {}, 2, {"in_memory_size": 1}, "`in_memory_size` must be a whole number of at least"),
         ([9], {"access": True}, 2, {"in_memory_size": 9}, "`in_memory_size` is for sources that"),
         ([9], {}, 2, {"epochs": 0}, "`epochs` must be a whole number of at least 1, got 0"),
         ([9], {}, 2, {"epochs": 1, "order": "uniform"}, '`epochs` is for the orders "epoch" and'),
         ([9], {}, 2, {"order": "shuffle"}, "`order` must be one of 'epoch', 'uniform', 'sequentia"),
-        ([9], {}, 2, {"order": None}, "or a by.Weighted or by.Stratified, got None.\nHint: an ep"),
+        ([9], {}, 2, {"order": None}, "or a by.Weighted or by.Stratified, got None.\nHint: 'epo"),
         ([9], {}, 2, {"order": Weighted([1, 2])}, "`order` must be of the rows of the source, 9, "),
         ([9], {}, 2, {"order": Stratified(range(9))}, "`batch_size` must be at least 9, a row of "),
         (
@@ -326,7 +326,7 @@ def test_a_closed_feed_may_be_closed_again(row_source: Any) -> None:
             2,
             {"order": "uniform", "in_memory_size": 8},
             r'`order` must be "epoch" or "sequential" for a source that is read block by block and '
-            r"has more rows \(9\) than are held \(8\), got 'uniform'.\nHint: raise `in_memory_s",
+            "has more rows than memory, 9 and 8, got 'uniform'.\nHint: raise `in_memory_size`",
         ),
     ],
 )

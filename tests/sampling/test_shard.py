@@ -75,8 +75,8 @@ def test_the_mean_of_even_parts_is_that_of_the_batch(num_shards: int, more: int,
     ("index", "num_shards", "text"),
     [
         (0, 0, "`num_shards` must be a whole number of at least 1, got 0.\nHint: it counts"),
-        (-1, 2, "`index` must be a whole number of at least 0, got -1.\nHint: workers are"),
-        (2, 2, "`index` must be below `num_shards`=2, got 2.\nHint: workers are numbered from 0"),
+        (-1, 2, "`index` must be a whole number of at least 0, got -1.\nHint: processes are"),
+        (2, 2, "`index` must be below `num_shards`=2, got 2.\nHint: processes are counted from"),
         (0.5, 2, "`index` must be a whole number of at least 0, got 0.5"),
     ],
 )

@@ -66,9 +66,9 @@ def test_likely_rows_weigh_less() -> None:
 @pytest.mark.parametrize(
     ("probabilities", "text"),
     [
-        ([], r"`probabilities` must be a vector of one number a row, got shape \(0,\).\nHint: "),
-        ([[1.0]], r"`probabilities` must be a vector of one number a row, got shape \(1, 1\)"),
-        ([1, 0, 2], "`probabilities` must be positive and finite, got 0.0 in row 1.\nHint: a row"),
+        ([], r"`probabilities` must be a vector with one number a row, got shape \(0,\).\nHint: "),
+        ([[1.0]], r"`probabilities` must be a vector with one number a row, got shape \(1, 1\)"),
+        ([1, 0, 2], "`probabilities` must be positive and finite, got 0.0 in row 1.\nHint: the l"),
         ([1, 2, np.nan], "`probabilities` must be positive and finite, got nan in row 2"),
         ([np.inf], "`probabilities` must be positive and finite, got inf in row 0"),
     ],

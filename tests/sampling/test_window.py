@@ -75,10 +75,10 @@ def test_places_of_pieces_are_those_of_the_window(
 ) -> None:
     windows, key = Windows(blocks, size), stream_key(seed)
     count = windows.size(window)
-    places = windows.places(key, window, 0, count)
+    places = windows.positions(key, window, 0, count)
     np.testing.assert_array_equal(np.sort(places), np.arange(count))
     cut = count // 3
-    pieces = [windows.places(key, window, *piece) for piece in ((0, cut), (cut, count - cut))]
+    pieces = [windows.positions(key, window, *piece) for piece in ((0, cut), (cut, count - cut))]
     np.testing.assert_array_equal(np.concatenate(pieces), places)
 
 
@@ -112,5 +112,5 @@ def test_every_block_may_come_anywhere() -> None:
 @pytest.mark.parametrize("place", [0, 7, 19])
 def test_rows_of_a_window_may_come_anywhere_in_it(place: int) -> None:
     windows, key = Windows((20,), 20), stream_key(2)
-    found = [windows.places(key, window, place, 1)[0] for window in range(4000)]
+    found = [windows.positions(key, window, place, 1)[0] for window in range(4000)]
     assert stats.chisquare(np.bincount(found, minlength=20)).pvalue > 0.001

@@ -1,1 +1,1 @@
-"""How rows get to the model: gathered and prefetched, a chunk of steps at a time."""
+"""From rows to the inputs of a model: gathered and prefetched, a chunk of steps at a time."""

@@ -1,4 +1,4 @@
-"""Batches of a source for any code: dicts of arrays, gathered ahead in the background."""
+"""`by.Batches`: batches of a source for any code, as dicts of arrays that a thread prefetches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from bayou.arguments import whole_number
+from bayou.arguments import seed_number, whole_number
 from bayou.feeding.feed import step_bytes
 from bayou.feeding.source_feed import SourceFeed
 from bayou.sampling.shard import Shard
@@ -26,67 +26,74 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.arguments import RandomSeed
     from bayou.feeding.feed import Arrays
     from bayou.feeding.source_feed import AnyOrder
     from bayou.sources.base.source import Source
 
 type Batch = dict[str, NDArray[Any]]
-# The name of a field, the input that it is in, and the column of it, if it has several.
-type Place = tuple[str, int, int | None]
+# The name of an entry of a batch, the number of the input that it is in, and the column of that
+# input, None for all of it.
+type Entry = tuple[str, int, int | None]
 
-# Steps are gathered together up to these limits, which bound the memory: two such chunks.
+# The most bytes and steps that are gathered at a time. Two such chunks are in memory. Larger ones
+# would save little of the cost of a call, and be out of the cache when they are used.
 CHUNK_BYTES = 2**22
 CHUNK_STEPS = 2**8
+# The name of the importance weights in a batch.
 WEIGHT = "weight"
 
 
 class Batches:
-    """Batches of the rows of a source, as dicts of field name to array.
+    """Batches of the rows of a source, for code outside of PyMC: dicts of arrays by name.
 
-    An iterator: it goes on where it stands, until it is closed or its epochs are over. Which rows
-    form a batch depends on the seed, the step and the arguments alone, so that :meth:`seek` is
-    exact and a run that was cut off goes on with the very rows that it would have had.
+    An iterator that continues from its current step, until its epochs end or it is closed. Which
+    rows form a batch depends only on the seed, the step and the arguments, never on timing, so that
+    a run that was interrupted resumes with exactly the rows that it would have had (:meth:`state`,
+    :meth:`seek`).
 
     Parameters
     ----------
-    source : Source, or what :func:`bayou.source` takes
-        The rows.
+    source : Source, or an object that :func:`bayou.source` takes
+        The rows: arrays, a data frame, files, ...
     batch_size : int
-        Rows of a batch.
+        The number of rows of a batch.
     columns : list of str, or dict of str to str or list of str, optional
-        The fields that are wanted, all by default. A dict gives them names: several fields under
-        one name form a matrix, as in ``{"x": ["x1", "x2"], "y": "y"}``.
-    order : str, Weighted or Stratified, optional
-        "epoch" (the default): every row once in random order before any comes again; batches run
-        on across the end of an epoch. "sequential": in the order of the source. "uniform": with
-        replacement. :class:`bayou.Weighted` and :class:`bayou.Stratified`: with importance weights,
-        which batches then have as "weight".
-    random_seed : int, optional
-        Decides the order; drawn if left out, and told by :meth:`state`.
+        The fields of a batch; by default all. The keys of a dict are the names in the batch;
+        several fields under one name form a matrix, as in ``{"x": ["x1", "x2"], "y": "y"}``.
+    order : {"epoch", "sequential", "uniform"}, Weighted or Stratified, default "epoch"
+        "epoch": every row once in random order before any row comes again; a batch may continue
+        across the end of an epoch. "sequential": in the order of the source. "uniform": drawn with
+        replacement. :class:`bayou.Weighted` and :class:`bayou.Stratified`: drawn with importance
+        weights, which are the entry "weight" of a batch, shape (batch_size,).
+    random_seed : int, sequence of int, Generator, RandomState or None, default None
+        Decides the order. None draws a seed, which :meth:`state` returns.
     in_memory_size : int, optional
-        The rows that are resident, of a source whose rows cannot be taken where they are. If that
-        is all of them, they are loaded once; else blocks come in random order, and rows are
-        shuffled within windows of half this size. By default as many as a quarter of the free
-        memory holds.
+        The number of rows in memory at a time, for a source that is read block by block, such as
+        Parquet. If it is at least the number of rows, they are loaded once. Otherwise blocks are
+        read in random order, and rows are shuffled within windows of half this size. By default as
+        many rows as fit into a quarter of the free memory.
     epochs : int, optional
-        End after so many; the last batch may then be shorter. By default there is no end.
+        The number of epochs to iterate over; the last batch may then be shorter. By default there
+        is no end.
     shard : Shard, optional
-        The part of every batch that this worker takes; by default all of it.
+        The part of each batch that this process reads, if several share the work; by default all of
+        it.
 
     Raises
     ------
     TypeError
-        If a field is text, there is no source of such an object, or an argument is of another kind.
+        If a field is text, bayou cannot read rows from `source`, or an argument has another type.
     ValueError
-        If an argument is out of range, or the rows cannot be had in that order.
+        If an argument is out of range, or the source cannot be read in that order.
 
     Notes
     -----
-    The arrays of a batch are the caller's own, to keep and to change; a batch that is kept holds on
-    to up to 4 MiB of its neighbours. Memory is bounded by ``in_memory_size`` rows, a piece of a
-    block, and two such stretches of batches. An error of the source is raised at the batch that it
-    concerns; asking again tries again. The threads end with :meth:`close`, at the end of a ``with``
-    block, or when the object is collected.
+    The arrays of a batch belong to the caller, who may change them. An array that is kept keeps up
+    to 4 MiB of the batches around it in memory. Memory is bounded by `in_memory_size` rows, some
+    pieces of a block and two stretches of batches of up to 4 MiB. An error of the source is raised
+    at the batch that it concerns; the next call tries again. Threads end with :meth:`close`, at the
+    end of a ``with`` block, or when the object is collected.
 
     Examples
     --------
@@ -105,22 +112,22 @@ class Batches:
         *,
         columns: Sequence[str] | Mapping[str, str | Sequence[str]] | None = None,
         order: AnyOrder = "epoch",
-        random_seed: int | None = None,
+        random_seed: RandomSeed | None = None,
         in_memory_size: int | None = None,
         epochs: int | None = None,
         shard: Shard | None = None,
     ) -> None:
         if shard is not None and not isinstance(shard, Shard):
             raise TypeError(
-                f"`shard` must be a bayou.Shard, got {shard!r}.\n"
-                "Hint: Shard(index, num_shards) is the part of worker `index`, from 0."
+                f"`shard` must be a by.Shard, got {shard!r}.\n"
+                "Hint: by.Shard(index, num_shards) is the part of process `index`, counted from 0."
             )
-        if random_seed is None:
-            random_seed = secrets.randbits(63)
-        self._seed = whole_number("random_seed", random_seed, 0, "any whole number will do.")
-        inputs, self._places = _inputs(as_source(source), columns)
+        seed = seed_number(random_seed)
+        # 63 bits, so that a state can be stored where integers are signed.
+        self._seed = secrets.randbits(63) if seed is None else seed
+        inputs, self._entries = _inputs(as_source(source), columns)
         if isinstance(order, Weighted | Stratified):
-            self._places = [*self._places, _weight_place(len(inputs), self._places)]
+            self._entries = [*self._entries, _weight_entry(len(inputs), self._entries)]
         self._feed = SourceFeed(
             inputs,
             batch_size,
@@ -134,27 +141,29 @@ class Batches:
         self._step = 0
         self._batches: Iterator[Batch] = iter(())
         self._pending: tuple[int, int, Future[Arrays]] | None = None
-        # Chunks grow, so that the first batch is there soon.
+        # The number of steps of the next chunk. It doubles up to the most, so that the first batch
+        # does not wait for a full chunk.
         self._count = 1
-        # Steps before this one are gathered one by one, after an error among them.
-        self._careful = 0
+        # After an error in a chunk, its steps are gathered one by one, up to this one, so that only
+        # the batch that it concerns is lost.
+        self._single_until = 0
         self._executor: ThreadPoolExecutor | None = ThreadPoolExecutor(1, "bayou-batches")
 
     @property
     def num_rows(self) -> int:
-        """The rows of the source."""
+        """The number of rows of the source."""
         return self._feed.num_rows
 
     @property
     def num_batches(self) -> int | None:
-        """The batches of all epochs; None if they do not end."""
+        """The number of batches of all epochs; None if they do not end."""
         return self._feed.num_batches
 
     def state(self) -> dict[str, int]:
-        """Return what a later run needs to go on: the seed, and the step of the next batch.
+        """Return what a later run needs to resume: the seed, and the step of the next batch.
 
-        Make the same batches with ``random_seed=state["random_seed"]``, and go on with
-        ``seek(state["step"])``. It can be written as JSON.
+        Make the batches again with the same arguments and ``random_seed=state["random_seed"]``,
+        then call ``seek(state["step"])``. The state can be written as JSON.
 
         Returns
         -------
@@ -164,17 +173,17 @@ class Batches:
         return {"random_seed": self._seed, "step": self._step}
 
     def seek(self, step: int) -> None:
-        """Go on with the batch of a step, as if all batches before it had been taken.
+        """Continue with the batch of a step, as if all batches before it had been taken.
 
         Parameters
         ----------
         step : int
-            From 0; at most ``num_batches``.
+            The step, counted from 0; at most `num_batches`.
 
         Raises
         ------
         ValueError
-            If there is no such step.
+            If it is out of range.
         """
         hint = "steps are numbered from 0; the step of a saved state is state['step']."
         step = whole_number("step", step, 0, hint)
@@ -183,11 +192,11 @@ class Batches:
                 f"`step` must be at most the number of batches, {self.num_batches}, got {step}.\n"
                 "Hint: raise `epochs`, or leave it out for batches without end."
             )
-        self._step, self._count, self._careful = step, 1, 0
+        self._step, self._count, self._single_until = step, 1, 0
         self._batches, self._pending = iter(()), None
 
     def close(self) -> None:
-        """End the threads and let go of all rows."""
+        """End the threads, and free the rows in memory."""
         self._batches, self._pending = iter(()), None
         if self._executor is not None:
             self._feed.close()
@@ -195,7 +204,7 @@ class Batches:
             self._executor = None
 
     def __enter__(self) -> Self:
-        """Return the batches, which the end of the block closes."""
+        """Return the batches, to be closed at the end of the block."""
         return self
 
     def __exit__(self, *unused: object) -> None:
@@ -203,7 +212,7 @@ class Batches:
         self.close()
 
     def __iter__(self) -> Self:
-        """Return the iterator itself: it goes on where it stands."""
+        """Return the iterator itself, which continues from its current step."""
         return self
 
     def __next__(self) -> Batch:
@@ -216,11 +225,11 @@ class Batches:
         return batch
 
     def _next_chunk(self) -> Iterator[Batch]:
-        """Wait for the chunk of the next step, and have the one after it gathered."""
+        """Wait for the chunk of the next step, and start to gather the one after it."""
         if self._executor is None:
             raise ValueError(
-                "The batches must be open to be read, got closed ones.\n"
-                "Hint: make them again and `seek` the step to go on with."
+                "The batches must be open to be read, got closed batches.\n"
+                "Hint: make them again, and continue with seek(step)."
             )
         if self._step == self.num_batches:
             raise StopIteration
@@ -231,23 +240,23 @@ class Batches:
         except Exception:
             if count == 1:
                 raise
-            self._careful = first + count
+            self._single_until = first + count
             return iter(())
         if first + count != self.num_batches:
             self._pending = self._submit(self._executor, first + count)
-        return _cut(arrays, self._places)
+        return _cut(arrays, self._entries)
 
     def _submit(self, executor: ThreadPoolExecutor, first: int) -> tuple[int, int, Future[Arrays]]:
-        count = 1 if first < self._careful else self._count
+        count = 1 if first < self._single_until else self._count
         if self.num_batches is not None:
-            # The last one, which may be shorter, is had by itself.
+            # The last batch, which may be shorter, is a chunk of its own.
             count = min(count, max(1, self.num_batches - 1 - first))
         self._count = min(2 * self._count, self._most)
         return first, count, executor.submit(_gather, self._feed, first, count)
 
 
 def _gather(feed: SourceFeed, first: int, count: int) -> Arrays:
-    """Return the batches of some steps; a step after the last whole one comes by itself."""
+    """Return the batches of some steps, all of one size."""
     part = feed.part(first)
     arrays = tuple(
         np.empty((count, part.stop - part.start, *shape[1:]), dtype)
@@ -257,18 +266,18 @@ def _gather(feed: SourceFeed, first: int, count: int) -> Arrays:
     return arrays
 
 
-def _cut(arrays: Arrays, places: Sequence[Place]) -> Iterator[Batch]:
+def _cut(arrays: Arrays, entries: Sequence[Entry]) -> Iterator[Batch]:
     for step in range(len(arrays[0])):
         yield {
             name: arrays[number][step] if column is None else arrays[number][step, :, column]
-            for name, number, column in places
+            for name, number, column in entries
         }
 
 
 def _inputs(
     source: Source, columns: Sequence[str] | Mapping[str, str | Sequence[str]] | None
-) -> tuple[list[Column], list[Place]]:
-    """Return the columns that are fed, and where in them each name of a batch is."""
+) -> tuple[list[Column], list[Entry]]:
+    """Return the columns to feed, and the entries of a batch that are cut from them."""
     if isinstance(columns, str):
         raise TypeError(
             f"`columns` must be a list or a dict of names, got the text {columns!r}.\n"
@@ -282,21 +291,22 @@ def _inputs(
         inputs = [Column(source, field) for field in named.values()]
         return inputs, [(name, number, None) for number, name in enumerate(named)]
     fields = choose_fields(source.fields, list(source.fields) if columns is None else list(columns))
-    # Fields of one dtype lie side by side, so that a row is in one place.
+    # Single numbers of one dtype are fed as the columns of a matrix: one access to memory gets all
+    # of a row, where separate arrays take one each.
     groups: dict[Any, list[str]] = {}
     for field in fields:
         alone = field.shape != () or field.dtype == object or field.categories is not None
         groups.setdefault((field.name if alone else None, field.dtype), []).append(field.name)
-    inputs, found = [], {}
+    inputs, entries = [], {}
     for number, names in enumerate(groups.values()):
         inputs.append(Column(source, names[0] if len(names) == 1 else tuple(names)))
         for index, name in enumerate(names):
-            found[name] = (name, number, None if len(names) == 1 else index)
-    return inputs, [found[field.name] for field in fields]
+            entries[name] = (name, number, None if len(names) == 1 else index)
+    return inputs, [entries[field.name] for field in fields]
 
 
-def _weight_place(number: int, places: Sequence[Place]) -> Place:
-    if WEIGHT in [name for name, _, _ in places]:
+def _weight_entry(number: int, entries: Sequence[Entry]) -> Entry:
+    if WEIGHT in [name for name, _, _ in entries]:
         raise ValueError(
             f'`columns` must not hold "{WEIGHT}", which names the weights of `order`, got a field '
             f'of that name.\nHint: rename it, as in columns={{"w": "{WEIGHT}"}}.'

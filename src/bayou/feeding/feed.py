@@ -1,7 +1,8 @@
-"""What the inputs of a model are fed: for a range of steps, the stacked batches of those steps.
+"""Feeds: objects that fill the inputs of a compiled function with the batches of a range of steps.
 
-Gathering a chunk costs one pass over its rows, into arrays that the caller keeps; nothing else is
-held.
+`Feed` is the contract. `SliceFeed` gathers random rows of arrays, `NumberFeed` gives their numbers
+alone, `ItemFeed` takes items from an iterator; `source_feed` has the feed of sources. A feed writes
+into arrays of the caller and keeps no rows.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 type Arrays = tuple[NDArray[Any], ...]
 
-WHOLE = Shard()
+ALL_ROWS = Shard()
 
 
 class Feed(Protocol):
@@ -41,16 +42,20 @@ class Feed(Protocol):
         ...
 
     def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
-        """Write the batches of steps first, first + 1, ... into arrays of shape (count, *batch).
+        """Write the batches of steps first, first + 1, ... into arrays, one an input.
 
-        It is called from one thread at a time. Steps rise without a gap within a fit; another fit
-        begins at any step.
+        Parameters
+        ----------
+        first : int
+            The first step. Within a fit, it is the step after those of the last call.
+        slots : sequence of ndarray, shapes (count, *batch)
+            Where to write. Called from one thread at a time.
         """
         ...
 
 
 def step_bytes(feeds: Sequence[Feed]) -> int:
-    """Return the size of one step's batches of all feeds."""
+    """Return the size in bytes of the batches of one step, of all feeds together."""
     return sum(
         int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         for feed in feeds
@@ -59,7 +64,7 @@ def step_bytes(feeds: Sequence[Feed]) -> int:
 
 
 def empty_slots(feed: Feed, count: int) -> Arrays:
-    """Return arrays for ``count`` steps of a feed, aligned so that XLA need not copy them."""
+    """Return arrays for `count` steps of a feed, aligned so that XLA need not copy them."""
     return tuple(
         page_array((count, *shape), dtype)
         for shape, dtype in zip(feed.shapes, feed.dtypes, strict=True)
@@ -67,47 +72,48 @@ def empty_slots(feed: Feed, count: int) -> Arrays:
 
 
 def take_rows(array: NDArray[Any], rows: NDArray[np.int64], slot: NDArray[Any]) -> None:
-    """Write rows of an array, which are known to be valid, into a slot of their shape and dtype."""
-    # "clip" changes no valid number; unlike "raise", it writes to the slot without a copy.
+    """Write rows of an array, whose numbers must be valid, into a slot of their shape and dtype."""
+    # "clip" changes no valid number. With "raise", NumPy writes to a buffer first, and copies it to
+    # the slot once all numbers are checked.
     np.take(array, rows, axis=0, out=slot, mode="clip")
 
 
 def page_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return an array of pages of its own, of zeros.
+    """Return an array of zeros in memory pages of its own.
 
-    XLA reads it where it lies, since it is aligned, and it goes back to the system when it is let
-    go, where the heap would keep it.
+    Its alignment lets XLA read it without a copy. When it is freed, its memory goes back to the
+    system, where the heap of the C library would keep it.
     """
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    # A forked process writes to a copy.
+    # With a private mapping, a forked process writes to a copy.
     pages = mmap(-1, max(1, size), access=ACCESS_COPY)
     return np.frombuffer(pages, np.uint8, size).view(dtype).reshape(shape)
 
 
 @dataclass(frozen=True)
 class SliceFeed:
-    """Random slices of arrays that are in memory, of the same rows in all of them.
+    """Random slices of arrays in memory, of the same rows in all arrays.
 
     Parameters
     ----------
     arrays : tuple of ndarray
         The data, one array an input, of one length along each sampled axis.
     samples : sequence of AxisSample
-        The sampled axes.
+        The sampled axes, each with its number of rows.
     order : str
         One of :data:`bayou.sampling.order.ORDERS`.
     seed : int
         Decides the rows, together with the seeds of the axes.
     shard : Shard
-        The part that is wanted of every batch of leading rows; by default all of it. Slices
-        along other axes have no parts.
+        The part of each batch of leading rows to gather; by default all of it. Slices along other
+        axes are not sharded.
     """
 
     arrays: Arrays
     samples: Sequence[AxisSample]
     order: str
     seed: int
-    shard: Shard = WHOLE
+    shard: Shard = ALL_ROWS
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -142,25 +148,30 @@ class SliceFeed:
 
     @property
     def numbers(self) -> tuple[NumberFeed, ...]:
-        """What feeds the numbers of the rows along each sampled axis."""
+        """The feeds of the row numbers along each sampled axis."""
         shape = self.arrays[0].shape
         return tuple(
             NumberFeed(sample, shape[sample.axis], self.order, self.seed) for sample in self.samples
         )
 
-    def sample(self, seed: int, num_steps: int) -> Arrays:
-        """Return the rows of several steps at once, without replacement as far as there are enough.
+    def sample_rows(self, seed: int, num_steps: int) -> Arrays:
+        """Return a random sample of as many rows as several steps draw, each row once if it can be.
 
-        The first sampled axis is longer by that factor; nothing that a step draws is used up.
+        It is independent of the rows that the steps draw.
+
+        Returns
+        -------
+        tuple of ndarray
+            One array an input, `num_steps` times as long as a batch along the first sampled axis.
         """
         rows = []
-        for place, sample in enumerate(self.samples):
-            size = sample.size * (num_steps if place == 0 else 1)
+        for position, sample in enumerate(self.samples):
+            size = sample.size * (num_steps if position == 0 else 1)
             length = self.arrays[0].shape[sample.axis]
             generator = np.random.default_rng((seed, sample.seed, sample.stream))
-            whole = np.tile(np.arange(length), size // length)
-            part = generator.choice(length, size % length, replace=False, shuffle=False)
-            rows.append(np.concatenate([whole, np.sort(part)]))
+            all_rows = np.tile(np.arange(length), size // length)
+            others = generator.choice(length, size % length, replace=False, shuffle=False)
+            rows.append(np.concatenate([all_rows, np.sort(others)]))
         return tuple(self._slice(array, rows) for array in self.arrays)
 
     @property
@@ -175,7 +186,7 @@ class SliceFeed:
 
 @dataclass(frozen=True)
 class NumberFeed:
-    """The numbers of random rows, where the rows themselves are elsewhere.
+    """The numbers of random rows, for rows that are gathered elsewhere, such as on a GPU.
 
     Parameters
     ----------
@@ -221,9 +232,9 @@ class ItemFeed:
     take : callable
         Returns the next item; raises StopIteration at the end.
     name : str
-        Of the generator, for errors.
+        The name of the generator, for errors.
     first : ndarray
-        An item, whose shape and dtype are those of all.
+        An item; all others have its shape and dtype.
     """
 
     take: Callable[[], NDArray[Any]]
@@ -243,17 +254,17 @@ class ItemFeed:
     def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
         """Take as many items as the slot has room for."""
         [slot] = slots
-        for place, item in zip(slot, self._items(len(slot)), strict=True):
+        for row, item in zip(slot, self._items(len(slot)), strict=True):
             if item.shape != self.first.shape:
                 raise ValueError(
                     f"`{self.name}` must yield items of one shape to be fitted, got "
                     f"{item.shape} after {self.first.shape}.\n"
                     "Hint: cut the stream into batches of equal size."
                 )
-            place[...] = item
+            row[...] = item
 
     def skip(self, count: int) -> None:
-        """Take items and leave them, one by one."""
+        """Take items and discard them, as a resumed fit does with those of the earlier run."""
         for _ in self._items(count):
             pass
 
@@ -264,6 +275,6 @@ class ItemFeed:
             except StopIteration:
                 raise ValueError(
                     f"`{self.name}` must yield an item for each step of the fit, got no more.\n"
-                    "Hint: fit fewer steps, restart the generator with `set_gen`, or give "
-                    "by.generator a default."
+                    "Hint: fit fewer steps, restart the generator with `set_gen`, or pass "
+                    "`default=` to by.generator."
                 ) from None

@@ -1,4 +1,4 @@
-"""How rows lie in memory: one array a column, with the values of a row side by side."""
+"""The layout of fed rows in memory: one array an input, in which a row is contiguous."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from bayou.sources.base.field import Field, Table
     from bayou.sources.base.source import Column, Source
 
-# Rows whose fields are written one after the other: they are still in the cache for the last.
+# Rows are written in tiles of this size, field by field. A tile stays in the second-level cache of
+# a core, some 1 MB, until its last field is written.
 TILE_BYTES = 2**19
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class ColumnLayout:
     """The arrays of some columns of one source.
 
     Parameters
     ----------
     columns : tuple of Column
-        What each array holds.
+        The column of each array: a field, or several fields as the columns of a matrix.
 
     Raises
     ------
@@ -58,7 +59,7 @@ class Layout:
 
     @property
     def source(self) -> Source:
-        """Where the rows are."""
+        """The source of the rows."""
         return self.columns[0].source
 
     @cached_property
@@ -74,23 +75,23 @@ class Layout:
 
     @cached_property
     def row_bytes(self) -> int:
-        """The size of one row of all arrays."""
+        """The size in bytes of one row of all arrays."""
         return sum(
             int(np.prod(column.shape, dtype=np.int64)) * column.dtype.itemsize
             for column in self.columns
         )
 
     def empty(self, num_rows: int) -> Arrays:
-        """Return arrays for so many rows."""
+        """Return uninitialized arrays for a number of rows."""
         return tuple(np.empty((num_rows, *column.shape), column.dtype) for column in self.columns)
 
     def check(self, table: Table) -> int:
-        """Return the rows of a table that was read; refuse one that is not as the fields say.
+        """Check that a table that was read is as the fields say, and return its number of rows.
 
         Raises
         ------
         ValueError
-            If dtypes, row shapes or lengths are others.
+            If dtypes, row shapes or lengths differ.
         """
         num_rows = len(table[self.names[0]])
         for field in self.fields:
@@ -104,7 +105,7 @@ class Layout:
         return num_rows
 
     def write(self, table: Table, arrays: Sequence[NDArray[Any]]) -> None:
-        """Write all rows of a table, as many as the arrays have."""
+        """Write all rows of a table into arrays of the same number of rows."""
         num_rows = len(arrays[0])
         length = max(1, TILE_BYTES // max(1, self.row_bytes))
         for first in range(0, num_rows, length):

@@ -1,10 +1,8 @@
-"""How much memory is free, and how many rows of a source are to be resident in it by default."""
+"""How much memory is free, and how many rows of a source are resident by default."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +11,16 @@ if TYPE_CHECKING:
 
     from bayou.sources.base.source import Source
 
-# The part of the free memory that rows may take.
+# The part of the free memory for resident rows. The rest is for the blocks that are decoded, for
+# what is computed, and for other programs.
 SHARE = 0.25
-# Where the files of the system begin.
+# Taken as free where the system does not say, which is on Windows: a quarter of it fits any machine
+# that runs JAX.
+FALLBACK_BYTES = 2 * 2**30
+# The root of the files by which Linux tells about memory.
 ROOT = Path("/")
-# Where control groups of version 2, and of 1, say their limit, their use, and what of it is cache.
+# The files of control groups, of version 2 and of version 1: the limit and the use in bytes, and
+# the name of the cache of files within `memory.stat`.
 CGROUP_FILES = {
     "sys/fs/cgroup": ("memory.max", "memory.current", "inactive_file"),
     "sys/fs/cgroup/memory": (
@@ -29,84 +32,89 @@ CGROUP_FILES = {
 
 
 def default_window(source: Source, names: Sequence[str] | None = None) -> int:
-    """Return how many rows of a source are resident if nothing else is asked for.
+    """Return the default of `in_memory_size`: how many rows of a source are resident.
 
     Parameters
     ----------
     source : Source
         The rows.
     names : sequence of str, optional
-        The fields that are wanted; by default all but text.
+        The fields to keep in memory; by default all that are not text.
 
     Returns
     -------
     int
-        All rows, if they take a quarter of the free memory at most, else as many as do; at least 2.
+        The number of all rows, if they fit into a quarter of the free memory; else the number of
+        rows that fit into it. At least 2.
     """
-    wanted = [field for field in source.fields.values() if field.dtype != object]
+    fields = [field for field in source.fields.values() if field.dtype != object]
     if names is not None:
-        wanted = [source.fields[name] for name in names]
-    row_bytes = max(1, sum(field.row_bytes for field in wanted))
+        fields = [source.fields[name] for name in names]
+    row_bytes = max(1, sum(field.row_bytes for field in fields))
     window = max(2, int(SHARE * free_memory()) // row_bytes)
     return window if source.num_rows is None else max(2, min(window, source.num_rows))
 
 
 def free_memory(root: Path = ROOT) -> int:
-    """Return the bytes that can be taken without swapping, by the machine's and the group's limits.
+    """Return the bytes of memory that this process can take without swapping.
+
+    On Linux, that is the least of what the machine and the control groups of the process, such as
+    those of a container, leave. On macOS, it is all physical memory; on Windows, a fixed number.
 
     Parameters
     ----------
     root : Path
-        Where the files of the system begin.
+        The root of the files by which Linux tells about memory.
     """
-    return min([_machine(root), *_groups(root)])
+    return min([_machine_memory(root), *_group_memory(root)])
 
 
-def _machine(root: Path) -> int:
+def _machine_memory(root: Path) -> int:
+    """Return the free memory of the machine."""
     try:
         lines = (root / "proc/meminfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return _machine_without_proc()
+        return _memory_without_proc()
     [available] = [line for line in lines if line.startswith("MemAvailable:")]
     return int(available.split()[1]) * 1024
 
 
-def _machine_without_proc() -> int:
-    """Return the free bytes of a machine without /proc: macOS, which tells all of them, Windows."""
-    if sys.platform == "win32":
-        # MEMORYSTATUSEX: its length and the load in percent, of 32 bits each, then seven sizes of
-        # 64 bits, the second of which is the free physical memory.
-        status = (ctypes.c_uint64 * 8)(64)
-        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
-        return int(status[2])
-    pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
+def _memory_without_proc() -> int:
+    """Return the free memory, or else all memory, of a machine that is not a Linux machine."""
+    # Windows has no `sysconf`; macOS does not count available pages.
+    names = getattr(os, "sysconf_names", {})
+    pages = next((name for name in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES") if name in names), None)
+    if pages is None:
+        return FALLBACK_BYTES
     return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _groups(root: Path) -> Iterator[int]:
-    """Yield what is left to each control group that this process is in."""
+def _group_memory(root: Path) -> Iterator[int]:
+    """Yield the free memory of each control group that this process is in and that has a limit."""
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return
+    # Lines are "hierarchy:controllers:path". A group is bound by the limits of its parents too.
+    # Within a container, the path may be that outside of it, so that only its root is there.
     paths = {Path(line.split(":", 2)[2].lstrip("/")) for line in lines}
     for mount, (limit, usage, cache) in CGROUP_FILES.items():
-        top = root / mount
         for folder in {parent for path in paths for parent in (path, *path.parents)}:
-            left = _left(top / folder, limit, usage, cache)
-            if left is not None:
-                yield left
+            free = _free_in_group(root / mount / folder, limit, usage, cache)
+            if free is not None:
+                yield free
 
 
-def _left(folder: Path, limit: str, usage: str, cache: str) -> int | None:
+def _free_in_group(folder: Path, limit: str, usage: str, cache: str) -> int | None:
+    """Return the free memory of a control group, None if it has no limit."""
     try:
-        most, used, stat = (
+        limit_text, usage_text, statistics = (
             (folder / name).read_text(encoding="utf-8") for name in (limit, usage, "memory.stat")
         )
     except OSError:
         return None
-    if most.strip() == "max":
+    if limit_text.strip() == "max":
         return None
-    # What is cached of files counts as used, and makes way.
-    cached = dict(line.split() for line in stat.splitlines()).get(cache, "0")
-    return max(0, int(most) - int(used) + int(cached))
+    # The cache of files counts as used, but the system drops it when memory is needed.
+    cached = dict(line.split() for line in statistics.splitlines()).get(cache, "0")
+    return max(0, int(limit_text) - int(usage_text) + int(cached))

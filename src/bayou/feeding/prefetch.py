@@ -1,4 +1,4 @@
-"""Chunks of batches, gathered one ahead in a background thread while the last one is used."""
+"""Chunks of batches, gathered in a background thread while the chunk before is computed."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 def prefetch(
     feeds: Sequence[Feed], ranges: Sequence[tuple[int, int]], length: int
 ) -> Iterator[Arrays]:
-    """Yield the stacked batches of each range of steps, for all inputs of all feeds.
+    """Yield the batches of ranges of steps, for all inputs of all feeds.
 
     Parameters
     ----------
     feeds : sequence of Feed
         The feeds, in the order of the inputs that they fill.
     ranges : sequence of (first, count)
-        The steps of each chunk.
+        The first step and the number of steps of each chunk.
     length : int
-        The steps that a chunk has room for; at least every count.
+        The number of steps that the arrays of a chunk have room for; at least every count.
 
     Yields
     ------
     tuple of ndarray, shapes (length, *batch)
-        One array an input; the first ``count`` steps are those of the range. They are valid until
-        the next chunk is asked for, when they begin to be filled again.
+        One array an input, of which the first `count` entries are filled. Valid until the next
+        chunk is requested, when the arrays are filled again.
 
     Notes
     -----
-    Memory is that of two chunks. An error in a feed reaches the caller at the chunk it belongs to,
-    and the thread ends with the iterator.
+    Two chunks are in memory. An error of a feed is raised at the chunk that it concerns. The thread
+    ends with the iterator.
     """
     sets = [[empty_slots(feed, length) for feed in feeds] for _ in ranges[:2]]
 
@@ -57,15 +57,15 @@ def prefetch(
             yield chunk
 
 
-def ahead[Item](items: Iterator[Item], executor: Executor) -> Iterator[Item]:
-    """Yield items, the next of which is made in a background thread while one is used.
+def iterate_ahead[Item](items: Iterator[Item], executor: Executor) -> Iterator[Item]:
+    """Yield items while a background thread gets the next one.
 
     Parameters
     ----------
     items : iterator
-        Gone through by the executor alone; an error reaches the caller in its place.
+        Only the executor calls it. Its errors are raised in place of an item.
     executor : Executor
-        Of one thread.
+        An executor of one thread.
 
     Yields
     ------

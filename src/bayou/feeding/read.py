@@ -1,4 +1,4 @@
-"""Rows of a source that follow each other, as arrays."""
+"""Consecutive rows of a source, in its own order, as arrays."""
 
 from __future__ import annotations
 
@@ -10,20 +10,45 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bayou.feeding.feed import Arrays
-    from bayou.feeding.layout import Layout
+    from bayou.feeding.layout import ColumnLayout
+    from bayou.sources.base.source import Source
 
+# Of a source with random access, so many rows are taken by one call, which bounds the memory of the
+# table that it returns.
 TAKEN_ROWS = 2**16
 
 
-def read_rows(layout: Layout, blocks: Sequence[int], start: int, count: int) -> Arrays:
-    """Return some rows that follow each other; the first of the source come after its last."""
+def count_block_rows(source: Source, name: str) -> tuple[int, ...]:
+    """Return the number of rows of each block; reads the field `name` of blocks of unknown size."""
+    return tuple(
+        sum(len(table[name]) for table in source.read(block, [name])) if size is None else size
+        for block, size in enumerate(source.blocks)
+    )
+
+
+def read_rows(layout: ColumnLayout, blocks: Sequence[int], start: int, count: int) -> Arrays:
+    """Return consecutive rows, going on with the first row after the last.
+
+    Parameters
+    ----------
+    layout : ColumnLayout
+        The columns to read.
+    blocks : sequence of int
+        The number of rows of each block, from :func:`count_block_rows`.
+    start, count : int
+        The first row, and the number of rows.
+
+    Returns
+    -------
+    tuple of ndarray, shapes (count, *row)
+    """
     arrays = layout.empty(count)
     fill_rows(layout, blocks, start, arrays)
     return arrays
 
 
-def fill_rows(layout: Layout, blocks: Sequence[int], start: int, arrays: Arrays) -> None:
-    """Write as many rows that follow each other as the arrays have room for."""
+def fill_rows(layout: ColumnLayout, blocks: Sequence[int], start: int, arrays: Arrays) -> None:
+    """Write consecutive rows into arrays, as :func:`read_rows` returns them."""
     num_rows, count = sum(blocks), len(arrays[0])
     done = 0
     while done < count:
@@ -33,8 +58,8 @@ def fill_rows(layout: Layout, blocks: Sequence[int], start: int, arrays: Arrays)
         done += size
 
 
-def _read(layout: Layout, blocks: Sequence[int], first: int, arrays: Arrays) -> None:
-    """Write rows from a number on, of which the source has enough."""
+def _read(layout: ColumnLayout, blocks: Sequence[int], first: int, arrays: Arrays) -> None:
+    """Write consecutive rows, of which the source has enough after the first."""
     count = len(arrays[0])
     if layout.source.random_access:
         for begin in range(0, count, TAKEN_ROWS):
@@ -58,36 +83,42 @@ def _read(layout: Layout, blocks: Sequence[int], first: int, arrays: Arrays) -> 
                 done += taken
             position += length
     if done < count:
-        _refuse_change(sum(blocks), "fewer")
+        raise _change_error(sum(blocks), "fewer")
 
 
-def read_pieces(layout: Layout, blocks: Sequence[int], size: int) -> Iterator[Arrays]:
-    """Yield all rows of a source in their order, so many at a time, the last ones fewer."""
+def read_pieces(layout: ColumnLayout, blocks: Sequence[int], size: int) -> Iterator[Arrays]:
+    """Yield all rows of a source in their order, `size` at a time; the last piece may be shorter.
+
+    Raises
+    ------
+    ValueError
+        If the source has other numbers of rows than `blocks` says.
+    """
     num_rows = sum(blocks)
     if layout.source.random_access:
         for start in range(0, num_rows, size):
             yield read_rows(layout, blocks, start, min(size, num_rows - start))
         return
-    arrays, filled, left = layout.empty(min(size, num_rows)), 0, num_rows
+    arrays, num_done, left = layout.empty(min(size, num_rows)), 0, num_rows
     for block in range(len(blocks)):
         for table in layout.source.read(block, layout.names):
             length, done = layout.check(table), 0
             while done < length:
-                count = min(length - done, size - filled, left)
+                count = min(length - done, size - num_done, left)
                 if not count:
-                    _refuse_change(num_rows, "more")
+                    raise _change_error(num_rows, "more")
                 part = {name: table[name][done : done + count] for name in layout.names}
-                layout.write(part, [array[filled : filled + count] for array in arrays])
-                done, filled, left = done + count, filled + count, left - count
-                if filled == size or not left:
-                    yield tuple(array[:filled] for array in arrays)
-                    arrays, filled = layout.empty(min(size, left)), 0
+                layout.write(part, [array[num_done : num_done + count] for array in arrays])
+                done, num_done, left = done + count, num_done + count, left - count
+                if num_done == size or not left:
+                    yield tuple(array[:num_done] for array in arrays)
+                    arrays, num_done = layout.empty(min(size, left)), 0
     if left:
-        _refuse_change(num_rows, "fewer")
+        raise _change_error(num_rows, "fewer")
 
 
-def _refuse_change(num_rows: int, found: str) -> None:
-    raise ValueError(
-        f"`source` must yield {num_rows} rows, got {found}.\n"
+def _change_error(num_rows: int, received: str) -> ValueError:
+    return ValueError(
+        f"`source` must yield {num_rows} rows, got {received}.\n"
         "Hint: the data changed since the source was opened; open it again."
     )

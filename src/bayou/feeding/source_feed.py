@@ -1,7 +1,8 @@
-"""What columns of a source are fed: its rows in any order, from wherever they are.
+"""The feed of columns of a source: batches of its rows in any order, however they are stored.
 
-Rows that can be had one by one are taken where they are. All other rows are loaded once if there is
-memory for all of them, and go through windows if not.
+There are three ways, one of which is chosen when a feed is made. Rows of a source with random
+access are taken by their numbers. Other sources are loaded into memory once, if they fit into
+`in_memory_size`; else they are read in windows, which hold a part of the rows at a time.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import numpy as np
 
 from bayou.arguments import whole_number
 from bayou.feeding.feed import take_rows
-from bayou.feeding.layout import Layout
+from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.memory import default_window
-from bayou.feeding.window_reader import WindowReader, WindowStream, count_blocks
+from bayou.feeding.read import count_block_rows
+from bayou.feeding.window_reader import WindowReader, WindowStream
 from bayou.sampling.order import ORDERS
 from bayou.sampling.sequence import sequential_rows
 from bayou.sampling.shard import Shard
@@ -35,11 +37,13 @@ if TYPE_CHECKING:
 type AnyOrder = str | Weighted | Stratified
 
 NAMED_ORDERS: dict[str, Order] = {**ORDERS, "sequential": sequential_rows}
-# Those that take every row once an epoch.
+# The orders that take every row once an epoch.
 EXACT_ORDERS = ("epoch", "sequential")
-# Rows that are taken at once: they are still in the cache when they are moved on.
+# So many bytes of rows are taken from a source at a time: they stay in the second-level cache of a
+# core, some 1 MB, until they are copied on.
 TAKE_BYTES = 2**19
-# What a window holds of a source that is read in order.
+# The size of a window of a source that is read in its own order, where larger windows shuffle
+# nothing: enough that a window takes longer than the switch to the thread that fills it.
 STREAM_BYTES = 2**24
 
 
@@ -51,31 +55,31 @@ class SourceFeed:
     columns : sequence of Column
         The inputs, all of one source.
     batch_size : int
-        Rows of a batch, of all shards together.
+        The number of rows of a batch, of all shards together.
     key : uint64
-        Of the stream of rows, from :func:`bayou.sampling.uniform.stream_key`.
+        The key of the order, from :func:`bayou.sampling.uniform.stream_key`.
     order : str, Weighted or Stratified
-        "epoch", "sequential" or "uniform"; or rows with importance weights, which are then one more
-        input, the last: float64, one a row.
+        "epoch", "sequential" or "uniform"; or an order with importance weights, which are then one
+        more input, the last: float64, one a row.
     in_memory_size : int, optional
-        The rows that are resident, for a source without random access. By default
-        :func:`bayou.feeding.memory.default_window`, or what streaming takes if the order is
+        The number of rows in memory at a time, for a source without random access. By default
+        :func:`bayou.feeding.memory.default_window`; two windows of 16 MiB if the order is
         "sequential".
-    shard : Shard
-        The part of every batch that is wanted; by default all of it.
+    shard : Shard, optional
+        The part of each batch to gather; by default all of it.
     epochs : int, optional
-        The epochs after which the rows end; by default they do not.
+        The number of epochs after which the rows end; by default they do not end.
 
     Raises
     ------
     TypeError
-        If a field cannot be fed, or the order is none.
+        If a field is text.
     ValueError
-        If an argument is out of range, or the rows cannot be had in that order.
+        If an argument is out of range, or the source cannot be read in that order.
 
     Notes
     -----
-    A source that does not know how many rows it has is read once to count them.
+    A source that does not know its number of rows is read once to count them.
     """
 
     def __init__(
@@ -89,15 +93,17 @@ class SourceFeed:
         shard: Shard | None = None,
         epochs: int | None = None,
     ) -> None:
-        self._layout = Layout(tuple(columns))
+        self._layout = ColumnLayout(tuple(columns))
         self._key = key
         self._shard = Shard() if shard is None else shard
         self._weights = order if isinstance(order, Weighted | Stratified) else None
-        self._order = _order_of(order)
-        self.batch_size = whole_number("batch_size", batch_size, 1, "it counts rows of a batch.")
+        self._order = _order_function(order)
+        self.batch_size = whole_number(
+            "batch_size", batch_size, 1, "it counts the rows of a batch."
+        )
         if in_memory_size is not None:
-            whole_number("in_memory_size", in_memory_size, 2, "it counts the rows that are held.")
-        self.blocks = count_blocks(self._layout.source, self._layout.names[0])
+            whole_number("in_memory_size", in_memory_size, 2, "it counts rows in memory.")
+        self.blocks = count_block_rows(self._layout.source, self._layout.names[0])
         self.num_rows = sum(self.blocks)
         self._check_rows(order)
         self._end = self._count_rows(order, epochs)
@@ -106,8 +112,8 @@ class SourceFeed:
         self._open(order, in_memory_size)
 
     @property
-    def windowed(self) -> bool:
-        """Whether rows near each other in the source come near each other."""
+    def is_windowed(self) -> bool:
+        """Whether rows are read in windows: rows of one window come near each other."""
         return self._reader is not None
 
     @property
@@ -116,8 +122,8 @@ class SourceFeed:
         return self._layout.columns
 
     @property
-    def weighted(self) -> bool:
-        """Whether the last input is the weights of the rows."""
+    def has_weights(self) -> bool:
+        """Whether the last input is the importance weights of the rows."""
         return self._weights is not None
 
     @property
@@ -125,7 +131,7 @@ class SourceFeed:
         """The shape of one batch, for each input."""
         part = self.part(0)
         row_shapes = [column.shape for column in self._layout.columns]
-        if self.weighted:
+        if self.has_weights:
             row_shapes.append(())
         return tuple((part.stop - part.start, *shape) for shape in row_shapes)
 
@@ -133,25 +139,26 @@ class SourceFeed:
     def dtypes(self) -> tuple[np.dtype[Any], ...]:
         """The dtype of each input."""
         dtypes = [column.dtype for column in self._layout.columns]
-        if self.weighted:
+        if self.has_weights:
             dtypes.append(np.dtype(np.float64))
         return tuple(dtypes)
 
     @property
     def num_batches(self) -> int | None:
-        """The batches of all epochs; None if they do not end."""
+        """The number of batches of all epochs; None if they do not end."""
         return None if self._end is None else -(-self._end // self.batch_size)
 
-    def keep_in(self, room: Arrays) -> None:
-        """Keep the rows of windows in arrays, one a column, if these have room for them.
+    def use_buffers(self, buffers: Arrays) -> None:
+        """Keep windows in given arrays, one a column, if they have room for two windows.
 
-        It is to be called before the first rows are asked for.
+        Must be called before :meth:`fill`. A fit passes the arrays of resident containers, which
+        it does not need while it is fed, so that the rows are not in memory twice.
         """
         if self._reader is not None:
-            self._reader.keep_in(room)
+            self._reader.use_buffers(buffers)
 
     def part(self, step: int) -> slice:
-        """Return which rows of a batch are this shard's; the last batch of all may be shorter."""
+        """Return the part of a batch that is this shard's; the last batch of all may be shorter."""
         size = self.batch_size
         if self._end is not None:
             size = min(size, self._end - step * self.batch_size)
@@ -160,7 +167,7 @@ class SourceFeed:
     def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
         """Write the batches of steps first, first + 1, ... into arrays of shape (count, *batch).
 
-        A last batch that is shorter is to be asked for by itself.
+        A last batch that is shorter must be requested by itself.
         """
         part = self.part(first)
         if self._reader is not None:
@@ -174,7 +181,7 @@ class SourceFeed:
         self._taker.take(rows[:, part], slots)
 
     def close(self) -> None:
-        """End the thread that reads, if there is one."""
+        """End the threads that read, if there are any."""
         if self._reader is not None:
             self._reader.close()
 
@@ -183,56 +190,57 @@ class SourceFeed:
     ) -> None:
         count = len(slots[0])
         if part.stop - part.start == self.batch_size:
-            # Whole batches follow each other without a gap.
-            whole = [slot.reshape(-1, *slot.shape[2:]) for slot in slots]
-            reader.read(first * self.batch_size, whole)
+            # Whole batches are consecutive rows of the stream, so that one call reads all of them.
+            flat = [slot.reshape(-1, *slot.shape[2:]) for slot in slots]
+            reader.read(first * self.batch_size, flat)
             return
         for step in range(count):
             position = (first + step) * self.batch_size + part.start
             reader.read(position, [slot[step] for slot in slots])
 
     def _open(self, order: AnyOrder, in_memory_size: int | None) -> None:
-        """Choose the way in which rows are had."""
+        """Choose how rows are read: by number, from memory, or in windows."""
         layout = self._layout
         if layout.source.random_access:
             if in_memory_size is not None:
                 raise ValueError(
                     "`in_memory_size` is for sources that are read block by block, got "
-                    f"{in_memory_size} for one whose rows are taken where they are.\n"
+                    f"{in_memory_size} for a source whose rows are read by their number.\n"
                     "Hint: leave it out."
                 )
             self._taker = _FromSource(layout)
             return
-        streamed = order == "sequential"
+        is_sequential = order == "sequential"
         if in_memory_size is None:
             size = 2 * STREAM_BYTES // max(1, layout.row_bytes)
-            size = max(2, size) if streamed else default_window(layout.source, layout.names)
+            size = max(2, size) if is_sequential else default_window(layout.source, layout.names)
         else:
             size = in_memory_size
         if size >= self.num_rows:
             self._taker = _FromMemory(layout, self.blocks)
         elif order in EXACT_ORDERS:
-            windows = Windows(self.blocks, size // 2, shuffled=not streamed)
+            # One half for the window that is used, one for the next, which is read meanwhile.
+            windows = Windows(self.blocks, size // 2, shuffled=not is_sequential)
             self._reader = WindowReader(WindowStream(layout, windows, self._key), self._end)
         else:
             raise ValueError(
                 f'`order` must be "epoch" or "sequential" for a source that is read block by block '
-                f"and has more rows ({self.num_rows}) than are held ({size}), got {order!r}.\n"
-                "Hint: raise `in_memory_size` to hold all rows, or write the source to a store "
-                "with by.shuffle."
+                f"and has more rows than memory, {self.num_rows} and {size}, got {order!r}.\n"
+                "Hint: raise `in_memory_size` to the number of rows, or write the source to a "
+                "store with by.shuffle."
             )
 
     def _check_rows(self, order: AnyOrder) -> None:
         if self.num_rows == 0:
             raise ValueError(
                 "`source` must have at least one row, got none.\n"
-                "Hint: check the filter or the path that left nothing."
+                "Hint: check the path, or the filter."
             )
         if order in EXACT_ORDERS and self.batch_size > self.num_rows:
             raise ValueError(
                 f"`batch_size` must be at most the number of rows, {self.num_rows}, got "
-                f"{self.batch_size}.\nHint: a batch may not hold a row twice; take smaller ones, "
-                'or draw with replacement by order="uniform".'
+                f"{self.batch_size}.\nHint: this order has no row twice in a batch; pass a smaller "
+                'one, or order="uniform", which draws with replacement.'
             )
         if self.batch_size < self._shard.num_shards:
             raise ValueError(
@@ -262,21 +270,21 @@ class SourceFeed:
         return epochs * self.num_rows
 
 
-def windowed(feeds: Sequence[Feed]) -> list[SourceFeed]:
+def windowed_feeds(feeds: Sequence[Feed]) -> list[SourceFeed]:
     """Return the feeds that read rows in windows."""
-    return [feed for feed in feeds if isinstance(feed, SourceFeed) and feed.windowed]
+    return [feed for feed in feeds if isinstance(feed, SourceFeed) and feed.is_windowed]
 
 
 class _Taker(Protocol):
-    """Takes rows by their numbers, shape (count, size), into arrays of (count, size, *row)."""
+    """Writes rows with given numbers, shape (count, size), into arrays (count, size, *row)."""
 
     def take(self, rows: NDArray[np.int64], slots: Sequence[NDArray[Any]]) -> None: ...
 
 
 class _FromSource:
-    """Takes rows where they are."""
+    """Takes rows from a source with random access."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: ColumnLayout) -> None:
         self._layout = layout
 
     def take(self, rows: NDArray[np.int64], slots: Sequence[NDArray[Any]]) -> None:
@@ -291,9 +299,9 @@ class _FromSource:
 
 
 class _FromMemory:
-    """Loads all rows when the first are asked for, and takes them from there."""
+    """Takes rows from memory, into which all are loaded with the first call."""
 
-    def __init__(self, layout: Layout, blocks: tuple[int, ...]) -> None:
+    def __init__(self, layout: ColumnLayout, blocks: tuple[int, ...]) -> None:
         self._layout = layout
         self._blocks = blocks
         self._arrays: Arrays | None = None
@@ -316,12 +324,13 @@ class _FromMemory:
         return arrays
 
 
-def _order_of(order: AnyOrder) -> Order:
+def _order_function(order: AnyOrder) -> Order:
+    """Return the function that gives the rows of an order."""
     if isinstance(order, Weighted | Stratified):
         return order.rows
     if order not in tuple(NAMED_ORDERS):
         raise ValueError(
             f"`order` must be one of {listed(NAMED_ORDERS)}, or a by.Weighted or by.Stratified, "
-            f"got {order!r}.\nHint: an epoch takes every row once."
+            f"got {order!r}.\nHint: 'epoch' takes every row once, in random order."
         )
     return NAMED_ORDERS[order]

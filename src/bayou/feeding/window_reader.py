@@ -1,7 +1,8 @@
-"""The reader of windowed epochs: one half of its memory is read while a thread fills the other.
+"""The reader of windowed epochs, for sources without random access that are larger than memory.
 
-The thread decodes block after block and puts the values of a row side by side; batches take their
-rows from there. Memory is that of two windows and of a few pieces of a block.
+A window is the part of the rows that is in memory. Batches take rows from one window while a thread
+fills the next; a second thread decodes the block after the one that is copied. So two windows are
+in memory, each of half of `in_memory_size`, and a few pieces of a block.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from bayou.feeding.feed import take_rows
-from bayou.feeding.prefetch import ahead
+from bayou.feeding.prefetch import iterate_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,54 +21,46 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.feeding.feed import Arrays
-    from bayou.feeding.layout import Layout
+    from bayou.feeding.layout import ColumnLayout
     from bayou.sampling.window import Windows
     from bayou.sources.base.field import Table
-    from bayou.sources.base.source import Source
 
-# Places that are had at once, however small the batches.
+# The order of so many rows of a window is computed at a time, however small the batches are: 1 MiB
+# of numbers, since a call costs some microseconds whatever its length.
 STRETCH = 2**17
 
 
-def count_blocks(source: Source, name: str) -> tuple[int, ...]:
-    """Return the rows of each block; those that only reading tells are read, by one field."""
-    return tuple(
-        sum(len(table[name]) for table in source.read(block, [name])) if size is None else size
-        for block, size in enumerate(source.blocks)
-    )
-
-
 class WindowStream:
-    """The rows of window after window, decoded and put side by side.
+    """The rows of one window after another, decoded and copied into arrays.
 
     Parameters
     ----------
-    layout : Layout
-        The columns that are wanted.
+    layout : ColumnLayout
+        The columns to read.
     windows : Windows
         The order of the rows.
     key : uint64
-        Of the stream of rows.
+        The key of the order.
     """
 
-    def __init__(self, layout: Layout, windows: Windows, key: np.uint64) -> None:
+    def __init__(self, layout: ColumnLayout, windows: Windows, key: np.uint64) -> None:
         self.windows = windows
-        # Another window than the one that is being filled makes the thread give up.
+        # The window that is wanted now. A thread that fills another one gives up.
         self.wanted: int | None = None
         self._layout = layout
         self.key = key
         self._next: int | None = None
         self._pieces: Iterator[tuple[Table, int, int]] = iter(())
         self._rest: tuple[Table, int, int] | None = None
-        # Blocks are decoded here, while the one before is put side by side.
+        # Decodes a piece of a block while the piece before is copied.
         self._decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bayou-decode")
 
     def stop(self) -> None:
-        """Have the thread give up."""
+        """Have the thread that fills a window give up."""
         self.wanted = None
 
     def release(self) -> None:
-        """Let go of what is being read; the next window begins anew."""
+        """Free the pieces that are being read; the next call of :meth:`fill` reads them again."""
         self._next, self._pieces, self._rest = None, iter(()), None
 
     def close(self) -> None:
@@ -80,64 +73,84 @@ class WindowStream:
         return self._layout.empty(self.windows.size(0))
 
     def fill(self, window: int, arrays: Arrays) -> None:
-        """Write the rows of a window; one that follows the last one goes on where that ended."""
+        """Write the rows of a window into arrays, in the order in which they are read.
+
+        The window after the one of the last call continues its blocks; any other window is searched
+        for, which reads the beginning of its first block in vain.
+
+        Raises
+        ------
+        CancelledError
+            If another window is wanted meanwhile.
+        ValueError
+            If the source has other rows than it says.
+        """
         if window != self._next or window % self.windows.num_windows == 0:
-            # What reads does not hold the stream, which goes, with its thread, when it is dropped.
-            # Nor does this call, whose error may be kept: what is decoded from takes 50 MB.
+            # `_read` is a function, not a method, so that the iterator does not refer to the
+            # stream, which must be collected, with its thread, once its user drops it. Nor do local
+            # variables refer to the pieces: the traceback of an error that is kept would keep them,
+            # which for Parquet are 50 MB.
             args = self._layout, self.windows, self.key, window
-            self._pieces, self._rest = ahead(_read(*args), self._decoder), None
-        # After an error, the next call begins anew.
+            self._pieces, self._rest = iterate_ahead(_read(*args), self._decoder), None
+        # Stays None after an error, so that the next call starts over.
         self._next = None
-        filled, size = 0, self.windows.size(window)
-        while filled < size:
+        num_done, size = 0, self.windows.size(window)
+        while num_done < size:
             if self.wanted != window:
                 self.release()
                 raise CancelledError
             table, start, stop = self._rest or next(self._pieces)
-            count = min(stop - start, size - filled)
+            count = min(stop - start, size - num_done)
             rows = {name: table[name][start : start + count] for name in self._layout.names}
-            self._layout.write(rows, [array[filled : filled + count] for array in arrays])
-            filled += count
+            self._layout.write(rows, [array[num_done : num_done + count] for array in arrays])
+            num_done += count
             self._rest = (table, start + count, stop) if start + count < stop else None
         self._next = window + 1
 
 
 def _read(
-    layout: Layout, windows: Windows, key: np.uint64, window: int
+    layout: ColumnLayout, windows: Windows, key: np.uint64, window: int
 ) -> Iterator[tuple[Table, int, int]]:
-    """Yield tables from the start of a window to the end of its epoch, and which rows count."""
+    """Yield tables from the start of a window to the end of its epoch.
+
+    Yields
+    ------
+    table, start, stop
+        A table, and the range of its rows that are of the window or of later ones.
+    """
     source, names = layout.source, layout.names
     blocks, skipped = windows.begin(key, window)
     for block in map(int, blocks):
-        expected, found = windows.block_rows[block], 0
+        expected, num_read = windows.block_rows[block], 0
         for table in source.read(block, names) if expected else ():
-            begin, found = found, found + layout.check(table)
-            if found > expected:
+            begin, num_read = num_read, num_read + layout.check(table)
+            if num_read > expected:
                 break
-            if found > skipped:
-                yield table, max(0, skipped - begin), found - begin
-        if found != expected:
+            if num_read > skipped:
+                yield table, max(0, skipped - begin), num_read - begin
+        if num_read != expected:
             raise ValueError(
                 f"`source` must yield {expected} rows for block {block}, got "
-                f"{'more' if found > expected else found}.\n"
+                f"{'more' if num_read > expected else num_read}.\n"
                 "Hint: the data changed since the source was opened; open it again."
             )
         skipped = 0
 
 
 class WindowReader:
-    """Rows of windowed epochs, by their position in the endless stream.
+    """Rows of windowed epochs, by their position in the endless stream of epochs.
 
     Parameters
     ----------
     stream : WindowStream
         Fills the windows.
     end : int, optional
-        The position at which the stream is of no more use; by default there is none.
+        The position at which reading ends, so that no window after it is filled in advance. By
+        default it does not end.
 
     Notes
     -----
-    Reading on is what it is made for; a jump costs a window. The thread ends when the reader is
+    It is made for reading on. A jump waits for a whole window. The threads end when the reader is
     closed or collected.
     """
 
@@ -147,52 +160,56 @@ class WindowReader:
         self._halves: list[Arrays | None] = [None, None]
         self._current: int | None = None
         self._pending: tuple[int, Future[None]] | None = None
-        # A window, a place in it, and which rows stand there and at the places that follow.
-        self._known: tuple[int, int, NDArray[np.int64]] | None = None
+        # A window, a position in it, and the rows at this position and those that follow.
+        self._stretch: tuple[int, int, NDArray[np.int64]] | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bayou-window")
         weakref.finalize(self, stream.stop)
 
-    def keep_in(self, room: Arrays) -> None:
-        """Keep windows in arrays, one a column, if these have room for two; to be called first."""
+    def use_buffers(self, buffers: Arrays) -> None:
+        """Keep the windows in given arrays, one a column, if they have room for two windows.
+
+        Must be called before :meth:`read`.
+        """
         size = self._stream.windows.size(0)
-        if len(room[0]) >= 2 * size:
-            cuts = slice(size), slice(size, 2 * size)
-            self._halves = [tuple(array[cut] for array in room) for cut in cuts]
+        if len(buffers[0]) >= 2 * size:
+            halves = slice(size), slice(size, 2 * size)
+            self._halves = [tuple(array[half] for array in buffers) for half in halves]
 
     def read(self, position: int, slots: Sequence[NDArray[Any]]) -> None:
-        """Write the rows from a position on into arrays of shape (count, *row)."""
-        windows, filled = self._stream.windows, 0
-        while filled < len(slots[0]):
-            window, place = windows.locate(position + filled)
-            count = min(len(slots[0]) - filled, windows.size(window) - place)
-            rows = self._places(window, place, count) if windows.shuffled else None
-            for array, slot in zip(self._window(window), slots, strict=True):
+        """Write the rows from a position on into arrays of shape (count, *row), one a column."""
+        windows, done = self._stream.windows, 0
+        while done < len(slots[0]):
+            window, start = windows.locate(position + done)
+            count = min(len(slots[0]) - done, windows.size(window) - start)
+            rows = self._rows(window, start, count) if windows.shuffled else None
+            for array, slot in zip(self._arrays(window), slots, strict=True):
                 if rows is None:
-                    slot[filled : filled + count] = array[place : place + count]
+                    slot[done : done + count] = array[start : start + count]
                 else:
-                    take_rows(array, rows, slot[filled : filled + count])
-            filled += count
+                    take_rows(array, rows, slot[done : done + count])
+            done += count
 
     def close(self) -> None:
-        """End the thread, and let go of the rows and of what they are read from."""
+        """End the threads, and free the rows and the pieces that they are read from."""
         self._stream.stop()
         self._executor.shutdown(cancel_futures=True)
         self._stream.close()
         self._halves, self._current, self._pending = [None, None], None, None
 
-    def _places(self, window: int, first: int, count: int) -> NDArray[np.int64]:
-        """Return which rows stand at some places of a window."""
-        if self._known is not None:
-            known, begin, places = self._known
-            if known == window and begin <= first and first + count <= begin + len(places):
-                return places[first - begin :][:count]
+    def _rows(self, window: int, first: int, count: int) -> NDArray[np.int64]:
+        """Return which rows of a window's arrays are at consecutive positions of its order."""
+        if self._stretch is not None:
+            of_window, begin, rows = self._stretch
+            if of_window == window and begin <= first and first + count <= begin + len(rows):
+                return rows[first - begin :][:count]
         windows = self._stream.windows
         length = min(max(count, STRETCH), windows.size(window) - first)
-        places = windows.places(self._stream.key, window, first, length)
-        self._known = window, first, places
-        return places[:count]
+        rows = windows.positions(self._stream.key, window, first, length)
+        self._stretch = window, first, rows
+        return rows[:count]
 
-    def _window(self, window: int) -> Arrays:
+    def _arrays(self, window: int) -> Arrays:
+        """Wait for the rows of a window, start to fill the next window, and return the rows."""
         if window != self._current:
             if self._pending is None or self._pending[0] != window:
                 self._fill(window)
@@ -208,7 +225,7 @@ class WindowReader:
 
     def _fill(self, window: int) -> None:
         if self._current is not None and (window - self._current) % 2 == 0:
-            # A jump writes over the half that is being read.
+            # After a jump, the half of the current window is overwritten.
             self._current = None
         half = self._halves[window % 2]
         if half is None:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.feeding.layout import Layout
-from bayou.feeding.read import read_pieces
-from bayou.feeding.window_reader import count_blocks
+from bayou.feeding.layout import ColumnLayout
+from bayou.feeding.read import count_block_rows, read_pieces
 from bayou.models.inputs import storage_of
 
 if TYPE_CHECKING:
@@ -82,8 +81,8 @@ class NewRows:
             yield self._all_containers(rows, count)
 
     def _read_pieces(self, size: int) -> Iterator[list[NDArray[Any]]]:
-        layout = Layout(tuple(reader.column for reader in self.readers.values()))
-        blocks = count_blocks(layout.source, layout.names[0])
+        layout = ColumnLayout(tuple(reader.column for reader in self.readers.values()))
+        blocks = count_block_rows(layout.source, layout.names[0])
         start = 0
         for piece in read_pieces(layout, blocks, size):
             rows = {

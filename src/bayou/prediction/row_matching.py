@@ -16,7 +16,7 @@ from bayou.containers.reading.labelled_array import to_array
 from bayou.containers.reading.new_columns import read_all_rows
 from bayou.containers.reading.new_values import exports_index
 from bayou.containers.variables.dims import dims_of, read_labels
-from bayou.feeding.window_reader import count_blocks
+from bayou.feeding.read import count_block_rows
 from bayou.prediction.graph.forward_graph import batches_of, containers_of, read_by
 from bayou.prediction.new_rows import NewRows, stored_values
 from bayou.sources.named_columns import NamedColumns, named_columns
@@ -167,7 +167,7 @@ def _rows_of_table(
         labels = table.row_labels(first.columns.names)
     return NewRows(
         containers=rows.containers,
-        num_rows=sum(count_blocks(first.column.source, first.column.names[0])),
+        num_rows=sum(count_block_rows(first.column.source, first.column.names[0])),
         row_dims=rows.dims,
         labels=None if labels is None else read_labels(labels, "The index of `data`"),
         readers=readers,

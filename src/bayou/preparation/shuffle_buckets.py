@@ -216,22 +216,22 @@ def _stages(
         the row in it that follow them.
     """
     staged = np.empty(plan.stage_rows, plan.record)
-    count_staged = block = row = 0
+    num_staged = block = row = 0
     for table, rows, number, first in _pieces(source, plan, progress.block, progress.row):
         block, start = number, 0
         while start < rows:
-            count = min(rows - start, len(staged) - count_staged)
+            count = min(rows - start, len(staged) - num_staged)
             for index, field in enumerate(plan.fields):
                 values = table[field.name][start : start + count]
-                staged[str(index)][count_staged : count_staged + count] = values
+                staged[str(index)][num_staged : num_staged + count] = values
             start += count
-            count_staged += count
+            num_staged += count
             row = first + start
-            if count_staged == len(staged):
+            if num_staged == len(staged):
                 yield staged, block, row
-                count_staged = 0
-    if count_staged:
-        yield staged[:count_staged], block, row
+                num_staged = 0
+    if num_staged:
+        yield staged[:num_staged], block, row
 
 
 def _check_table(table: Table, fields: Sequence[Field], block: int) -> int:

@@ -14,7 +14,7 @@ from pytensor.graph.traversal import ancestors
 
 from bayou.containers.variables.generator import GeneratorOp
 from bayou.containers.variables.source_variable import window_of
-from bayou.feeding.layout import Layout
+from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import read_pieces
 from bayou.models.inputs import storage_of
 from bayou.text import digest
@@ -65,7 +65,7 @@ def window_fingerprints(windows: Sequence[Resident]) -> list[str]:
         _begun(window.column.dtype, (window.num_rows, *window.column.shape)) for window in windows
     ]
     for places in by_source.values():
-        layout = Layout(tuple(windows[place].column for place in places))
+        layout = ColumnLayout(tuple(windows[place].column for place in places))
         for piece in read_pieces(layout, windows[places[0]].blocks, PIECE_ROWS):
             for place, values in zip(places, piece, strict=True):
                 _add(found[place], values)

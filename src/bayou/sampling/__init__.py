@@ -1,1 +1,1 @@
-"""Which rows come next: one policy a file, each a pure function of (seed, step)."""
+"""The orders of rows: one a file, each a pure function of (key, step)."""

@@ -1,4 +1,4 @@
-"""How the axes of data are sampled and held: the lists of sizes, seeds, None and Ellipsis, read."""
+"""The arguments `batch_size` and `in_memory_size` of several axes: sizes, seeds, None, Ellipsis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,17 @@ type MemorySize = int | Sequence[int | slice | EllipsisType | None] | None
 
 @dataclass(frozen=True)
 class AxisSample:
-    """Uniform rows of one axis: ``size`` rows a step, from the stream (``seed``, ``stream``)."""
+    """The random rows of one axis.
+
+    Attributes
+    ----------
+    axis : int
+        The axis of the data.
+    size : int
+        The number of rows of a step.
+    seed, stream : int
+        Decide the rows. Axes with the same seed are sampled independently if their streams differ.
+    """
 
     axis: int
     size: int
@@ -27,32 +37,32 @@ class AxisSample:
     stream: int
 
     def key(self, *more: int) -> np.uint64:
-        """Return the key that the draws of this axis hang on, and on what else is given."""
+        """Return the key of the rows of this axis, and of further numbers, such as a fit's seed."""
         return stream_key(self.seed, self.stream, *more)
 
 
 def axis_samples(batch_size: BatchSize, random_seed: int, ndim: int) -> tuple[AxisSample, ...]:
-    """Read a ``batch_size``: which axes are sampled, how many rows of each and from which stream.
+    """Return the axes that a `batch_size` samples, with the number of rows and the seed of each.
 
     Parameters
     ----------
     batch_size : int, None, or list of int, (size, seed), None or Ellipsis
         As :class:`bayou.Minibatch` takes it.
     random_seed : int
-        The seed of the axes that name none.
+        The seed of the axes that have none of their own.
     ndim : int
         The number of axes of the data.
 
     Returns
     -------
     tuple of AxisSample
-        One for each sampled axis. A seed used for the k-th time within the list reads stream k,
-        so that two axes are never tied to each other.
+        One for each sampled axis. The k-th axis with the same seed has stream k, so that no two
+        axes are sampled by the same numbers.
 
     Raises
     ------
     TypeError, ValueError
-        If an entry is of a wrong kind, a size is below 1, or there are too many entries.
+        If an entry is of a wrong type, a size is below 1, or there are too many entries.
     """
     hint = "Hint: use an int, or a list of int, (size, seed), None and at most one Ellipsis."
     seed = _seed(random_seed, "random_seed", random_seed)
@@ -77,7 +87,7 @@ def axis_samples(batch_size: BatchSize, random_seed: int, ndim: int) -> tuple[Ax
 
 
 def memory_slices(in_memory_size: MemorySize, ndim: int) -> tuple[slice, ...]:
-    """Read an ``in_memory_size``: the slice of each axis that is kept.
+    """Return the slice of each axis that an `in_memory_size` keeps in memory.
 
     Parameters
     ----------
@@ -93,7 +103,7 @@ def memory_slices(in_memory_size: MemorySize, ndim: int) -> tuple[slice, ...]:
     Raises
     ------
     TypeError, ValueError
-        If an entry is of a wrong kind, a size is below 1, or there are too many entries.
+        If an entry is of a wrong type, a size is below 1, or there are too many entries.
     """
     hint = "Hint: use an int, or a list of int, slice, None and at most one Ellipsis."
     slices = [slice(None)] * ndim
@@ -115,7 +125,7 @@ def _ends(entry: slice) -> tuple[Any, Any, Any]:
 
 
 def _entries(value: Any, ndim: int, argument: str, hint: str) -> list[tuple[int, Any]]:
-    """Pair the entries of a list with their axes; an Ellipsis stands for the axes left over."""
+    """Pair the entries of a list with their axes; an Ellipsis stands for all axes between."""
     if value is None:
         return []
     if isinstance(value, Integral):

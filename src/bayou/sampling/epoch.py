@@ -1,7 +1,8 @@
-"""Exact epochs without replacement: row numbers in an order that is a pure function of its place.
+"""The order "epoch": every row once in random order, then every row once in another order.
 
-The order of an epoch is a keyed permutation of the rows, so it takes no memory, whatever the number
-of rows. A row costs some ten nanoseconds. Batches run on across the end of an epoch.
+The order of an epoch is a keyed permutation, computed row by row, so it takes no memory, whatever
+the number of rows, and any step is computed without those before it. A row costs some ten
+nanoseconds. A batch may continue across the end of an epoch, so that all batches are full.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ def epoch_rows(
     key : uint64
         The key of the stream, from :func:`bayou.sampling.uniform.stream_key`.
     first, count : int
-        The steps first, ..., first + count - 1.
+        The first step, and the number of steps.
     num_rows : int
-        Rows of an epoch; at least 1.
+        The number of rows of an epoch; at least 1.
     batch_size : int
-        Rows of a step.
+        The number of rows of a step.
 
     Returns
     -------
     ndarray of int64, shape (count, batch_size)
-        Each stretch of num_rows places, counted from step 0, holds every row once.
+        Row numbers. Flattened from step 0 on, each run of `num_rows` of them has every row once.
     """
     from bayou.sampling.kernels import fill_epochs
 

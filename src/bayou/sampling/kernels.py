@@ -1,7 +1,14 @@
-"""The row numbers of many steps in one pass, without the GIL: loops that Numba compiles.
+"""The row numbers of many steps in one call, without the GIL: loops that Numba compiles.
 
-Import this only where rows are drawn from memory at the rate of computing: Numba takes a third of a
-second and 90 MB, which reading in windows does without.
+They give the same numbers as `permutation` and `uniform`, which are NumPy alone; a property test
+holds them together. Both are kept because each is needed. Rows in memory are drawn at the rate at
+which a step computes, where these loops are faster than NumPy's passes over temporary arrays, and
+run beside Python code. But importing Numba takes a third of a second and 90 MB, which reading in
+windows, where decoding takes far longer than the order, does without.
+
+The orders are bayou's own and not `jax.random`: which rows form a batch is documented to be a
+function of the seed alone, in every release and on every device, and is computed on the CPU row by
+row; `jax.random.permutation` sorts all rows at once, in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +22,7 @@ from bayou.sampling import uniform
 from bayou.sampling.permutation import ROUNDS
 from bayou.sampling.uniform import GOLDEN
 
-# Rows that are still in the nearest cache when they are looked at again.
+# Rows are permuted in pieces that stay in the first-level cache of a core for the second pass.
 PIECE = 2048
 mix = numba.njit(uniform.mix)
 _scale = numba.njit(uniform.scale)
@@ -23,7 +30,7 @@ _scale = numba.njit(uniform.scale)
 
 @numba.njit(nogil=True, forceinline=True)
 def _pass(place: Any, key: Any, low_bits: Any, low_mask: Any, high_mask: Any) -> Any:
-    """Return where the network puts a number of as many bits as it has; all are uint64."""
+    """Return the number to which the network maps a number; all arguments are uint64."""
     high, low = place >> low_bits, place & low_mask
     word = key
     for _ in range(ROUNDS):
@@ -39,7 +46,8 @@ def _permute(
     places: Any, key: Any, first: Any, size: Any, low_bits: Any, low_mask: Any, high_mask: Any
 ) -> None:
     """Write what :func:`bayou.sampling.permutation.permutation` returns."""
-    # Without a branch, several numbers are under way at once.
+    # The first pass has no branch, so that the processor works on several numbers at once. Few of
+    # them are out of range, and are mapped again in a second loop.
     for index in range(len(places)):
         place = np.uint64(first) + np.uint64(index)
         places[index] = np.int64(_pass(place, key, low_bits, low_mask, high_mask))
@@ -54,7 +62,7 @@ def _permute(
 def fill_epochs(
     rows: Any, key: Any, start: Any, num_rows: Any, low_bits: Any, low_mask: Any, high_mask: Any
 ) -> None:
-    """Write the rows at the places from ``start`` on of an endless stream of epochs."""
+    """Write the rows at the positions from `start` on of the endless stream of epochs."""
     epoch, place = start // num_rows, start % num_rows
     done = 0
     while done < len(rows):

@@ -1,4 +1,4 @@
-"""The orders in which a fit draws rows, by name; each is a pure function of (key, step)."""
+"""The orders in which a fit draws rows from memory, by name."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ def _uniform(
     return rows
 
 
-def prepare(order: str) -> None:
-    """Have the numbers of rows compiled in the background; who asks for rows meanwhile waits."""
+def compile_in_background(order: str) -> None:
+    """Compile an order in a thread, while the rest of a fit is prepared.
+
+    A call of the order meanwhile waits for the compilation.
+    """
     Thread(target=ORDERS[order], args=(np.uint64(0), 0, 1, 1, 1), daemon=True).start()
 
 

@@ -1,8 +1,13 @@
-"""A keyed permutation of any number of places, had place by place and in no memory.
+"""A keyed permutation of any number of positions, computed position by position, without memory.
 
-It is a Feistel network that walks cycles (Black and Rogaway 2002): numbers of a few bits more than
-needed are permuted again until they are in range. A place costs some twenty nanoseconds, where many
-are wanted at once.
+It is a Feistel network with cycle walking [1]_: a permutation of all numbers of some bits, in which
+a number that is out of range is mapped again until it is in range. A position costs some twenty
+nanoseconds if many are computed at once. `kernels` has the same function compiled, and says why
+there are two.
+
+References
+----------
+.. [1] J. Black, P. Rogaway: Ciphers with arbitrary finite domains. CT-RSA 2002, 114-130.
 """
 
 from __future__ import annotations
@@ -18,20 +23,25 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    # The bits of the low half, and the masks of the low and the high one.
+    # How numbers are cut in two: the number of low bits, the mask of the low half, the mask of the
+    # high half.
     type Halves = tuple[int, int, int]
-    # From one half of a number to the bits that the other half is changed by.
+    # A round function: from one half of numbers to the bits that are added to the other half.
     type Round = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
+# Each round changes both halves, so that these are six rounds of a Feistel network; four are enough
+# for a permutation that is not distinguished from a random one by few of its values (Luby, Rackoff
+# 1988). The number decides the order of every seed: it must not change.
 ROUNDS = 3
-# A network over few bits has few permutations to choose from; walking on makes up for the width.
+# A network over few bits has few permutations; one of 10 bits, restricted to fewer numbers by cycle
+# walking, has enough for any number of rows. It must not change either.
 MIN_BITS = 10
-# Places whose numbers stay in the cache while they are permuted.
+# So many positions are permuted at a time: their temporary arrays stay in the second-level cache.
 PIECE = 2**15
 
 
 def network(size: int) -> Halves:
-    """Return the halves that numbers below ``size`` are cut into."""
+    """Return how the network for numbers below `size` cuts them in halves."""
     num_bits = max(MIN_BITS, (size - 1).bit_length())
     low_bits = num_bits // 2
     return low_bits, 2**low_bits - 1, 2 ** (num_bits - low_bits) - 1
@@ -45,14 +55,14 @@ def permutation(key: np.uint64, size: int, first: int, count: int) -> NDArray[np
     key : uint64
         Decides the permutation.
     size : int
-        The places that are permuted; at least 1.
+        The number of positions; at least 1.
     first, count : int
-        The stretch: places first, ..., first + count - 1.
+        The first position, and the number of positions.
 
     Returns
     -------
     ndarray of int64, shape (count,)
-        Where those places go: numbers below ``size``, each once over all places.
+        The numbers at these positions: all numbers below `size`, each at one position.
 
     Examples
     --------
@@ -68,7 +78,8 @@ def permutation(key: np.uint64, size: int, first: int, count: int) -> NDArray[np
         piece = places[begin : begin + PIECE]
         piece[:] = np.arange(first + begin, first + begin + len(piece))
         _pass(piece, rounds, halves)
-        # What is no place is permuted on until it is one, which keeps the order exact.
+        # Cycle walking: a permutation of more numbers, followed from a number in range until it is
+        # in range again, is a permutation of the numbers in range.
         beyond = np.flatnonzero(piece >= size)
         while len(beyond):
             walked = piece[beyond]
@@ -79,7 +90,11 @@ def permutation(key: np.uint64, size: int, first: int, count: int) -> NDArray[np
 
 
 def _few(key: np.uint64, size: int) -> NDArray[np.int64]:
-    """Return all of a permutation that is much smaller than its network; walks are short in all."""
+    """Return a whole permutation that is much smaller than its network.
+
+    A walk takes 2**MIN_BITS / size steps on average; over all positions, they are at most all
+    numbers of the network, each mapped once.
+    """
     halves = network(size)
     numbers = np.arange(2**MIN_BITS)
     _pass(numbers, list(_rounds(key, halves, len(numbers))), halves)
@@ -94,7 +109,7 @@ def _few(key: np.uint64, size: int) -> NDArray[np.int64]:
 
 
 def _rounds(key: np.uint64, halves: Halves, count: int) -> Iterator[Round]:
-    """Return what changes the high half, then the low one, and so on."""
+    """Yield the round functions of the high half, of the low half, of the high half, ..."""
     _, low_mask, high_mask = halves
     word = np.uint64(key)
     for _ in range(ROUNDS):
@@ -105,7 +120,7 @@ def _rounds(key: np.uint64, halves: Halves, count: int) -> Iterator[Round]:
 
 
 def _round(word: np.uint64, seen: int, changed: int, count: int) -> Round:
-    """Return a round; where many places are wanted, its results for all halves, looked up."""
+    """Return a round function, as a table of its values if many positions are computed."""
 
     def bits(half: NDArray[np.int64]) -> NDArray[np.int64]:
         with np.errstate(over="ignore"):
@@ -113,15 +128,15 @@ def _round(word: np.uint64, seen: int, changed: int, count: int) -> Round:
         return mixed.astype(np.int64) & changed
 
     if count < 2 * seen:
-        # A table would be looked up once an entry.
+        # A table would have more entries than are looked up twice.
         return bits
     results = bits(np.arange(seen + 1))
-    # Every half is in range, which need not be checked.
+    # All halves are in range. "clip" skips the check that "raise" makes.
     return lambda half: results.take(half, mode="clip")
 
 
 def _pass(numbers: NDArray[np.int64], rounds: Sequence[Round], halves: Halves) -> None:
-    """Put numbers of as many bits as the network has where it does, in place."""
+    """Map numbers by the network, in place."""
     low_bits, low_mask, _ = halves
     high, low = numbers >> low_bits, numbers & low_mask
     for change_high, change_low in zip(rounds[::2], rounds[1::2], strict=True):

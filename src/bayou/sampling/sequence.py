@@ -1,4 +1,4 @@
-"""Rows in the order of their numbers, again and again."""
+"""The order "sequential": rows in the order of their numbers, again and again."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 def sequential_rows(
     key: np.uint64, first: int, count: int, num_rows: int, batch_size: int
 ) -> NDArray[np.int64]:
-    """Return the rows of consecutive steps, in order; batches run on across the last row.
+    """Return the rows of consecutive steps; a batch continues with the first row after the last.
 
     Parameters
     ----------
     key : uint64
-        Of no effect: the order is the same for every key. All orders take one.
+        Has no effect, since the order is the same for every key; all orders take one.
     first, count : int
-        The steps first, ..., first + count - 1.
+        The first step, and the number of steps.
     num_rows : int
-        Rows to go through; at least 1.
+        The number of rows; at least 1.
     batch_size : int
-        Rows of a step.
+        The number of rows of a step.
 
     Returns
     -------

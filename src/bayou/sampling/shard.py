@@ -1,4 +1,4 @@
-"""The part of every batch that one of several workers takes."""
+"""`by.Shard`: the part of each batch that one of several processes reads."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shard:
-    """Worker ``index`` of ``num_shards``, which together draw the very rows that one would.
+    """The part of each batch that one process reads, if several share the batches of one order.
 
-    Each takes a contiguous part of every global batch, so that joining their parts in the order of
-    the workers gives the batch.
+    The processes draw the same batches as one process would, and each reads a contiguous part of
+    every batch. The parts, joined in the order of the processes, are the batch.
 
     Parameters
     ----------
-    index : int
-        Which worker this is, from 0.
-    num_shards : int
-        The number of workers.
+    index : int, default 0
+        The number of this process, counted from 0.
+    num_shards : int, default 1
+        The number of processes.
     even : bool, default False
-        Whether all parts are of the size of the largest, as workers in lockstep need them: a
-        smaller one then ends with the first row of the next, which counts nothing there.
+        Whether all parts have the size of the largest, as processes need that compute in lockstep.
+        A smaller part then ends with the first row of the next part, which has weight 0 in it.
 
     Raises
     ------
     ValueError
-        If there is no such worker.
+        If `num_shards` is below 1, or `index` is not below it.
 
     Examples
     --------
@@ -50,27 +50,27 @@ class Shard:
     even: bool = False
 
     def __post_init__(self) -> None:
-        """Check that there is such a worker."""
-        whole_number("num_shards", self.num_shards, 1, "it counts the workers.")
-        whole_number("index", self.index, 0, "workers are numbered from 0.")
+        """Check the numbers."""
+        whole_number("num_shards", self.num_shards, 1, "it counts the processes.")
+        whole_number("index", self.index, 0, "processes are counted from 0.")
         if self.index >= self.num_shards:
             raise ValueError(
                 f"`index` must be below `num_shards`={self.num_shards}, got {self.index}.\n"
-                "Hint: workers are numbered from 0."
+                "Hint: processes are counted from 0."
             )
 
     def part(self, num_rows: int) -> slice:
-        """Return which of the rows of a batch are this worker's; sizes differ by 1 at most.
+        """Return the part of a batch that this process reads; sizes of parts differ by at most 1.
 
         Parameters
         ----------
         num_rows : int
-            Rows of the batch that all workers draw together.
+            The number of rows of the batch, of all processes together.
 
         Returns
         -------
         slice
-            Places in that batch.
+            The positions of the part in the batch.
         """
         first, last = (
             num_rows * index // self.num_shards for index in (self.index, self.index + 1)
@@ -80,17 +80,20 @@ class Shard:
         return slice(first, last)
 
     def weights(self, num_rows: int) -> NDArray[np.float64] | None:
-        """Return how much each row of the part counts, for the mean over parts to be the batch's.
+        """Return the weights of the rows of the part.
+
+        With them, the mean over the processes of the weighted means of their parts is the mean of
+        the batch.
 
         Parameters
         ----------
         num_rows : int
-            Rows of the batch that all workers draw together.
+            The number of rows of the batch, of all processes together.
 
         Returns
         -------
-        ndarray, shape (rows of the part,), or None
-            None where each counts alike.
+        ndarray of float64, shape (rows of the part,), or None
+            None if all weights are 1.
         """
         if num_rows % self.num_shards == 0:
             return None
@@ -109,14 +112,14 @@ class Shard:
         num_rows: int,
         batch_size: int,
     ) -> NDArray[np.int64]:
-        """Return this worker's rows of consecutive steps of an order.
+        """Return the rows of this process of consecutive steps of an order.
 
         Parameters
         ----------
         order : callable
-            Returns the rows of whole batches.
+            Returns the rows of whole batches, such as `bayou.sampling.epoch.epoch_rows`.
         key, first, count, num_rows, batch_size
-            As the order takes them; ``batch_size`` is that of all workers together.
+            The arguments of the order; `batch_size` is that of all processes together.
 
         Returns
         -------

@@ -1,6 +1,6 @@
-"""Batches with a fixed number of rows of each stratum, in exact epochs within each.
+"""`by.Stratified`: batches with a fixed number of rows of each stratum.
 
-The rows of the strata are held: 8 bytes a row of the data, besides the strata themselves.
+The row numbers of the strata are in memory: 8 bytes a row of the data, besides the strata.
 """
 
 from __future__ import annotations
@@ -24,27 +24,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Stratified:
-    """An order in which every batch has a fixed number of rows of each stratum.
+    """An order with a fixed number of rows of each stratum in every batch.
+
+    Pass it as `order` to :func:`bayou.fit` or :class:`bayou.Batches`. It reduces the noise of
+    gradients if strata differ much, or if a small stratum decides some parameters.
 
     Parameters
     ----------
     strata : array_like, shape (num_rows,)
-        The stratum of each row: numbers or strings.
-    batch_rows : dict, optional
-        The rows of each stratum in a batch, at least 1 each. By default they are in proportion to
-        the rows that the strata have, and at least 1.
+        The stratum of each row of the data: numbers or strings.
+    batch_rows : dict of stratum to int, optional
+        The number of rows of each stratum in a batch, at least 1. By default in proportion to the
+        rows of the strata, and at least 1.
 
     Raises
     ------
     ValueError
-        If the strata are no vector, or ``batch_rows`` does not name them and give each a row.
+        If `strata` is not a vector, or `batch_rows` does not have each stratum with at least 1.
 
     Notes
     -----
-    Each stratum is gone through in exact epochs of its own. The rows of a batch stand in the order
-    of their strata. A batch carries the importance weights of its rows, (N_s / num_rows) *
-    (batch_size / b_s) for b_s rows of a stratum of N_s: the sum over a batch of weight times term,
-    times num_rows / batch_size, is an unbiased estimate of the sum of the terms of all rows.
+    The rows of a stratum come in exact epochs: every row once in random order before any comes
+    again. Within a batch, rows are ordered by their strata. The importance weight of a row is
+    (N_s / num_rows) * (batch_size / b_s), for b_s rows in a batch of a stratum with N_s rows. With
+    it, the sum of weight times term over a batch, times num_rows / batch_size, is an unbiased
+    estimate of the sum of the terms of all rows: the Horvitz-Thompson estimator [1]_.
+
+    References
+    ----------
+    .. [1] D. G. Horvitz, D. J. Thompson: A generalization of sampling without replacement from a
+       finite universe. Journal of the American Statistical Association 47 (1952), 663-685.
 
     Examples
     --------
@@ -52,7 +61,7 @@ class Stratified:
     >>> order.weights(np.array([[0, 3]]))
     array([[1.5, 0.5]])
 
-    Every batch has half its rows of a carrier that flies a hundredth of the flights:
+    Half of the rows of each batch are of a carrier with a hundredth of the flights:
 
     >>> random = np.random.default_rng(0)
     >>> carrier = (random.random(10_000) < 0.01).astype(int)
@@ -72,11 +81,11 @@ class Stratified:
     batch_rows: Mapping[Any, int] | None = None
 
     def __post_init__(self) -> None:
-        """Check the strata and the numbers of their rows."""
+        """Check the strata, and the numbers of their rows."""
         strata = np.asarray(self.strata)
         if strata.ndim != 1 or not len(strata):
             raise ValueError(
-                f"`strata` must be a vector of one stratum a row, got shape {strata.shape}.\n"
+                f"`strata` must be a vector with one stratum a row, got shape {strata.shape}.\n"
                 "Hint: pass a column of the data."
             )
         object.__setattr__(self, "strata", strata)
@@ -84,7 +93,7 @@ class Stratified:
             return
         if set(self.batch_rows) != set(self._members):
             raise ValueError(
-                f"`batch_rows` must give the strata {listed(self._members, 10)}, got "
+                f"`batch_rows` must have the strata {listed(self._members, 10)}, got "
                 f"{listed(self.batch_rows, 10)}.\n"
                 "Hint: a stratum that is never drawn would be missing from the likelihood."
             )
@@ -93,24 +102,24 @@ class Stratified:
 
     @property
     def num_rows(self) -> int:
-        """The rows whose strata are known."""
+        """The number of rows of the data."""
         return len(self.strata)
 
     @cached_property
     def _members(self) -> dict[Any, NDArray[np.int64]]:
-        """The rows of each stratum."""
+        """The row numbers of each stratum."""
         labels, codes = np.unique(self.strata, return_inverse=True)
         cuts = np.cumsum(np.bincount(codes))[:-1]
         rows = np.split(np.argsort(codes, kind="stable"), cuts)
         return dict(zip(labels.tolist(), rows, strict=True))
 
     def sizes(self, batch_size: int) -> dict[Any, int]:
-        """Return the rows of each stratum in a batch.
+        """Return the number of rows of each stratum in a batch.
 
         Parameters
         ----------
         batch_size : int
-            Rows of a batch.
+            The number of rows of a batch.
 
         Returns
         -------
@@ -119,20 +128,20 @@ class Stratified:
         Raises
         ------
         ValueError
-            If they cannot be ``batch_size`` together.
+            If their sum cannot be `batch_size`.
         """
         if self.batch_rows is not None:
             total = sum(self.batch_rows.values())
             if total != batch_size:
                 raise ValueError(
                     f"`batch_size` must be the sum of `batch_rows`, {total}, got {batch_size}.\n"
-                    "Hint: leave out `batch_rows` for numbers in proportion to the strata."
+                    "Hint: leave `batch_rows` out for numbers in proportion to the strata."
                 )
             return {stratum: self.batch_rows[stratum] for stratum in self._members}
         if batch_size < len(self._members):
             raise ValueError(
                 f"`batch_size` must be at least {len(self._members)}, a row of each stratum, got "
-                f"{batch_size}.\nHint: take larger batches, or join strata."
+                f"{batch_size}.\nHint: pass a larger one, or merge strata."
             )
         lengths = np.array([len(rows) for rows in self._members.values()])
         return dict(zip(self._members, _shares(lengths, batch_size), strict=True))
@@ -140,23 +149,23 @@ class Stratified:
     def rows(
         self, key: np.uint64, first: int, count: int, num_rows: int, batch_size: int
     ) -> NDArray[np.int64]:
-        """Return the rows of consecutive steps, shape (count, batch_size).
+        """Return the rows of consecutive steps.
 
         Parameters
         ----------
         key : uint64
             The key of the stream, from :func:`bayou.sampling.uniform.stream_key`.
         first, count : int
-            The steps first, ..., first + count - 1.
+            The first step, and the number of steps.
         num_rows : int
-            Rows to draw from: as many as there are in ``strata``.
+            The number of rows of the data, which is that of `strata`.
         batch_size : int
-            Rows of a step.
+            The number of rows of a step.
 
         Returns
         -------
         ndarray of int64, shape (count, batch_size)
-            Ordered by stratum within a batch.
+            Row numbers, ordered by stratum within a batch.
         """
         parts = [
             self._members[stratum][
@@ -174,7 +183,7 @@ class Stratified:
         Parameters
         ----------
         rows : ndarray of int64, shape (count, batch_size)
-            What :meth:`rows` returns.
+            The rows that :meth:`rows` returns.
 
         Returns
         -------
@@ -189,13 +198,15 @@ class Stratified:
 
 
 def _shares(lengths: NDArray[np.int64], total: int) -> list[int]:
-    """Cut ``total`` in proportion to the lengths, to whole numbers of at least 1."""
+    """Divide `total` in proportion to the lengths, into whole numbers of at least 1."""
     exact = lengths * (total / lengths.sum())
     shares = np.maximum(1, exact.astype(np.int64))
     missing = total - int(shares.sum())
     if missing > 0:
+        # To the shares that rounding down cut most: the method of largest remainders.
         shares[np.argsort(shares - exact, kind="stable")[:missing]] += 1
     for _ in range(-missing):
-        # What was lifted to 1 is taken from those that are furthest above their due.
+        # Shares below 1 were raised to 1. The excess is taken from the shares that are furthest
+        # above their proportion.
         shares[np.argmax(np.where(shares > 1, shares - exact, -np.inf))] -= 1
     return [int(share) for share in shares]

@@ -1,6 +1,7 @@
-"""Rows drawn with replacement, each with a probability in proportion to a weight.
+"""`by.Weighted`: rows drawn with replacement, with probabilities of their own.
 
-A row costs a search among the cumulative weights, which are held: 8 bytes a row of the data.
+A row costs a binary search in the cumulative probabilities, which are in memory: 16 bytes a row of
+the data with the probabilities.
 """
 
 from __future__ import annotations
@@ -16,29 +17,38 @@ from bayou.sampling.uniform import uniform_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# As many values in [0, 1) as a double tells apart evenly.
+# The number of evenly spaced values in [0, 1) that a double can represent.
 STEPS = np.uint64(2**53)
 
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """An order that draws row i with probability p[i], in proportion to its weight.
+    """An order that draws rows with replacement, row i with probability p[i].
+
+    Pass it as `order` to :func:`bayou.fit` or :class:`bayou.Batches`. It reduces the noise of
+    gradients if a few rows matter most, such as those of a rare outcome.
 
     Parameters
     ----------
     probabilities : array_like of float, shape (num_rows,)
-        Positive numbers, one a row; they need not sum to 1.
+        Positive numbers, one for each row of the data; they are scaled to a sum of 1.
 
     Raises
     ------
     ValueError
-        If they are no vector of positive, finite numbers.
+        If it is not a vector of positive, finite numbers.
 
     Notes
     -----
-    A batch carries the importance weights 1 / (num_rows * p[i]). The sum over a batch of weight
-    times term, times num_rows / batch_size, is an unbiased estimate of the sum of the terms of all
-    rows, whatever the probabilities. That is why none may be 0.
+    The importance weight of row i in a batch is 1 / (num_rows * p[i]). With it, the sum of weight
+    times term over a batch, times num_rows / batch_size, is an unbiased estimate of the sum of the
+    terms of all rows, whatever the probabilities: the Hansen-Hurwitz estimator [1]_. That is why
+    none may be 0.
+
+    References
+    ----------
+    .. [1] M. H. Hansen, W. N. Hurwitz: On the theory of sampling from finite populations. Annals of
+       Mathematical Statistics 14 (1943), 333-362.
 
     Examples
     --------
@@ -46,7 +56,7 @@ class Weighted:
     >>> order.weights(np.array([0, 2]))
     array([1.33333333, 0.66666667])
 
-    Rows of a rare kind are seen in most batches, and count for no more than they are:
+    Rows of a rare outcome come in most batches, and their weights undo it:
 
     >>> late = np.random.default_rng(0).random(10_000) < 0.01
     >>> with pm.Model():
@@ -63,58 +73,59 @@ class Weighted:
     probabilities: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        """Check the probabilities, and keep them scaled to a sum of 1."""
-        given = np.asarray(self.probabilities, dtype=np.float64)
-        if given.ndim != 1 or not len(given):
+        """Check the probabilities, and scale them to a sum of 1."""
+        weights = np.asarray(self.probabilities, dtype=np.float64)
+        if weights.ndim != 1 or not len(weights):
             raise ValueError(
-                f"`probabilities` must be a vector of one number a row, got shape {given.shape}.\n"
-                "Hint: pass a column of the data, or what you computed from one."
+                f"`probabilities` must be a vector with one number a row, got shape "
+                f"{weights.shape}.\nHint: compute it from a column of the data."
             )
-        valid = (given > 0) & (given < np.inf)
-        if not valid.all():
-            row = int(np.argmin(valid))
+        is_valid = (weights > 0) & (weights < np.inf)
+        if not is_valid.all():
+            row = int(np.argmin(is_valid))
             raise ValueError(
-                f"`probabilities` must be positive and finite, got {given[row]} in row {row}.\n"
-                "Hint: a row that is never drawn would be missing from the likelihood; give it a "
-                "small number, or leave it out of the data."
+                f"`probabilities` must be positive and finite, got {weights[row]} in row {row}.\n"
+                "Hint: the likelihood would lack a row that is never drawn; give it a small one, "
+                "or leave it out of the data."
             )
-        object.__setattr__(self, "probabilities", given / given.sum())
+        object.__setattr__(self, "probabilities", weights / weights.sum())
 
     @property
     def num_rows(self) -> int:
-        """The rows that there are probabilities for."""
+        """The number of rows of the data."""
         return len(self.probabilities)
 
     @cached_property
     def _ends(self) -> NDArray[np.float64]:
         ends = np.cumsum(self.probabilities)
-        # Whatever the rounding, the last row ends the interval.
+        # The cumulative sum may end a rounding error below 1.
         ends[-1] = 1.0
         return ends
 
     def rows(
         self, key: np.uint64, first: int, count: int, num_rows: int, batch_size: int
     ) -> NDArray[np.int64]:
-        """Return the rows of consecutive steps, shape (count, batch_size).
+        """Return the rows of consecutive steps.
 
         Parameters
         ----------
         key : uint64
             The key of the stream, from :func:`bayou.sampling.uniform.stream_key`.
         first, count : int
-            The steps first, ..., first + count - 1.
+            The first step, and the number of steps.
         num_rows : int
-            Rows to draw from: as many as there are probabilities.
+            The number of rows of the data, which is that of `probabilities`.
         batch_size : int
-            Rows of a step.
+            The number of rows of a step.
 
         Returns
         -------
         ndarray of int64, shape (count, batch_size)
+            Row numbers.
         """
         steps = np.arange(count, dtype=np.uint64) + np.uint64(first)
-        places = uniform_rows(key, steps, STEPS, batch_size) / float(STEPS)
-        return np.searchsorted(self._ends, places, side="right").astype(np.int64, copy=False)
+        uniform = uniform_rows(key, steps, STEPS, batch_size) / float(STEPS)
+        return np.searchsorted(self._ends, uniform, side="right").astype(np.int64, copy=False)
 
     def weights(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the importance weights of rows.
@@ -122,7 +133,7 @@ class Weighted:
         Parameters
         ----------
         rows : ndarray of int64
-            What :meth:`rows` returns.
+            Row numbers, such as those that :meth:`rows` returns.
 
         Returns
         -------

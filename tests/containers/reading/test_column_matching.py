@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import bayou as by
 from bayou.containers.data import Data
 from bayou.containers.reading.column_matching import match_columns
-from bayou.feeding.layout import Layout
+from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import read_pieces
 from bayou.sources.base.source import Source
 from tests.containers.helpers import columns_refuse
@@ -26,7 +26,7 @@ def test_every_kind_of_table_is_matched_and_read_in_pieces(table: Any) -> None:
     model = flights(FRAME)
     found = match_columns(model, table)
     assert set(found) == set(model.data_vars)
-    layout = Layout(tuple(reader.column for reader in found.values()))
+    layout = ColumnLayout(tuple(reader.column for reader in found.values()))
     first = 0
     for pieces in read_pieces(layout, layout.source.blocks, 3):  # type: ignore[arg-type]
         for (variable, reader), piece in zip(found.items(), pieces, strict=True):
@@ -43,7 +43,7 @@ def test_columns_are_matched_by_name(order: list[str]) -> None:
     model = flights(FRAME)
     wide = FRAME.assign(other="text", more=None)[order]
     for variable, reader in match_columns(model, wide).items():
-        [[array]] = read_pieces(Layout((reader.column,)), (4,), 4)
+        [[array]] = read_pieces(ColumnLayout((reader.column,)), (4,), 4)
         np.testing.assert_array_equal(reader.values(array), variable.get_value())
 
 

@@ -20,7 +20,7 @@ from bayou.containers.data import Data
 from bayou.containers.reading.column_matching import match_columns
 from bayou.containers.reading.columns import Columns, columns_of
 from bayou.containers.variables.source_variable import window_of
-from bayou.feeding.layout import Layout
+from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import read_pieces
 from tests.containers.helpers import categories_refuse, columns_refuse
 from tests.containers.tables import DAYS, FRAME, ROWS, flights
@@ -152,7 +152,7 @@ def test_text_of_files_is_coded_in_pieces(parquet: by.Source) -> None:
         Data("c", frame, columns="text", dims="row", categories="cs", unknown="other")
         Data("n", frame, columns="x", dims="row")
     codes, numbers = match_columns(model, parquet).values()
-    layout = Layout((codes.column, numbers.column))
+    layout = ColumnLayout((codes.column, numbers.column))
     pieces = list(read_pieces(layout, parquet.blocks, 7))  # type: ignore[arg-type]
     found = np.concatenate([codes.values(piece) for piece, _ in pieces])
     assert [model.coords["cs"][code] for code in found] == WORDS * 25

@@ -18,10 +18,9 @@ from bayou.containers.reading.column_reader import WantedColumns, column_readers
 from bayou.containers.reading.columns import ColumnKind, Columns, kind_of
 from bayou.containers.reading.dropped_rows import AllRows
 from bayou.containers.variables.resident_rows import Resident, read_resident
-from bayou.feeding.layout import Layout
+from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.memory import default_window
-from bayou.feeding.read import read_rows
-from bayou.feeding.window_reader import count_blocks
+from bayou.feeding.read import count_block_rows, read_rows
 from bayou.sources.derived.recoded import Recoded
 
 if TYPE_CHECKING:
@@ -146,8 +145,8 @@ def _read_table(reader: ColumnReader, labels: pd.Index[Any] | None) -> NewColumn
 
 def read_all_rows(columns: Sequence[Column]) -> Sequence[NDArray[Any]]:
     """Return all rows of some columns of one source, one array for each column."""
-    blocks = count_blocks(columns[0].source, columns[0].names[0])
-    return read_rows(Layout(tuple(columns)), blocks, 0, sum(blocks))
+    blocks = count_block_rows(columns[0].source, columns[0].names[0])
+    return read_rows(ColumnLayout(tuple(columns)), blocks, 0, sum(blocks))
 
 
 def _read_source(reader: ColumnReader, in_memory_size: int | None) -> NewColumns:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayou.containers.variables.resident_rows import registered_of
 from bayou.errors import warn
-from bayou.feeding.layout import Layout
+from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import fill_rows
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _read_again(windows: Sequence[tuple[Container, Resident]], arrays: Arrays) -
     residents = [resident for _, resident in windows]
     first, columns = residents[0], tuple(resident.column for resident in residents)
     try:
-        fill_rows(Layout(columns), first.blocks, first.start, arrays)
+        fill_rows(ColumnLayout(columns), first.blocks, first.start, arrays)
     except Exception as error:
         # Whatever the source raises, the fit that ends here must not be lost.
         _log.warning("Rows of %s cannot be read again", columns[0].name, exc_info=True)

@@ -16,10 +16,9 @@ import numpy as np
 import pytensor
 
 from bayou.arguments import whole_number
-from bayou.feeding.layout import Layout
+from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.memory import default_window
-from bayou.feeding.read import read_rows
-from bayou.feeding.window_reader import count_blocks
+from bayou.feeding.read import count_block_rows, read_rows
 from bayou.sources.base.source import Column, Source
 from bayou.sources.open import is_source, source
 
@@ -153,9 +152,9 @@ def read_resident(column: Column, in_memory_size: object, argument: str) -> Resi
     ValueError
         If the size is below 1, there are no rows, or a value is missing.
     """
-    layout = Layout((column,))
+    layout = ColumnLayout((column,))
     _check_numbers(column, argument)
-    blocks = count_blocks(column.source, column.names[0])
+    blocks = count_block_rows(column.source, column.names[0])
     num_rows = sum(blocks)
     if not num_rows:
         raise ValueError(

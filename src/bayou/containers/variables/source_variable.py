@@ -14,7 +14,7 @@ from bayou.containers.variables.resident_rows import (
     registered,
     registered_of,
 )
-from bayou.feeding.layout import Layout
+from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import read_rows
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def advance_window(variable: TensorSharedVariable) -> None:
         for container, other in registered_of(resident.column.source)
         if other.size == resident.size and other.start == resident.start
     ]
-    layout = Layout(tuple(other.column for _, other in aligned))
+    layout = ColumnLayout(tuple(other.column for _, other in aligned))
     start = (resident.start + resident.size) % resident.num_rows
     arrays = read_rows(layout, resident.blocks, start, resident.size)
     # All are checked before any is changed.

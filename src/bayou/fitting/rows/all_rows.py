@@ -14,7 +14,7 @@ import numpy as np
 from bayou.containers.variables.generator import GeneratorOp
 from bayou.containers.variables.source_variable import window_of
 from bayou.density.evaluator import Block, Evaluator
-from bayou.feeding.layout import Layout
+from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import read_pieces
 from bayou.feeding.row_padding import pad_rows
 from bayou.models.inputs import group_of, storage_of
@@ -77,7 +77,7 @@ def all_row_blocks(program: Program) -> Iterable[Block]:
         raise ValueError(f"The model cannot be evaluated on all of its rows: {reason}.")
     windows = _windows(program)
     if windows:
-        layout = Layout(tuple(window.column for window in windows))
+        layout = ColumnLayout(tuple(window.column for window in windows))
         counts = windows[0].blocks
         max_size = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, layout.row_bytes)))
         size = _block_size(program, sum(counts), max_size)
@@ -120,7 +120,7 @@ class SourceBlocks:
 
     Attributes
     ----------
-    layout : Layout
+    layout : ColumnLayout
         The columns that are inputs.
     counts : tuple of int
         The number of rows of each block of the source.
@@ -132,7 +132,7 @@ class SourceBlocks:
         Whether the last block is padded to ``size`` rows.
     """
 
-    layout: Layout
+    layout: ColumnLayout
     counts: tuple[int, ...]
     data: Inputs
     size: int

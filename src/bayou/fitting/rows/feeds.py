@@ -11,10 +11,10 @@ import numpy as np
 from bayou.containers.variables.generator import GeneratorOp
 from bayou.containers.variables.lent_memory import lend_memory
 from bayou.containers.variables.source_variable import window_of
-from bayou.feeding.feed import WHOLE, Feed, ItemFeed, SliceFeed
-from bayou.feeding.source_feed import SourceFeed, windowed
+from bayou.feeding.feed import ALL_ROWS, Feed, ItemFeed, SliceFeed
+from bayou.feeding.source_feed import SourceFeed, windowed_feeds
 from bayou.models.inputs import group_of, storage_of
-from bayou.sampling.order import prepare
+from bayou.sampling.order import compile_in_background
 from bayou.sources.open import source
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def program_feeds(
-    program: Program, order: AnyOrder, seed: int, shard: Shard = WHOLE
+    program: Program, order: AnyOrder, seed: int, shard: Shard = ALL_ROWS
 ) -> tuple[Feed, ...]:
     """Return feeds that together fill ``program.fed``, over the present values of the data.
 
@@ -69,18 +69,18 @@ def closing_feeds(feeds: Sequence[Feed]) -> Iterator[None]:
     Until then, windows of rows are read into the memory in which the containers hold their rows.
     """
     with ExitStack() as stack:
-        for feed in windowed(feeds):
+        for feed in windowed_feeds(feeds):
             memory = stack.enter_context(lend_memory(feed.columns))
             if memory is not None:
-                feed.keep_in(memory)
+                feed.use_buffers(memory)
             stack.callback(feed.close)
         yield
 
 
 def compile_row_order(feeds: Sequence[Feed], order: AnyOrder) -> None:
     """Compile the function that numbers rows, in the background, if a feed draws rows by number."""
-    if isinstance(order, str) and len(windowed(feeds)) < len(feeds):
-        prepare(order)
+    if isinstance(order, str) and len(windowed_feeds(feeds)) < len(feeds):
+        compile_in_background(order)
 
 
 def leading_batch_size(feed: Feed) -> int | None:

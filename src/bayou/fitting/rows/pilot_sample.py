@@ -11,7 +11,7 @@ from bayou.containers.variables.source_variable import window_of
 from bayou.density.evaluator import Block
 from bayou.feeding.extremes import array_extremes, source_extremes
 from bayou.feeding.feed import Feed, ItemFeed, SliceFeed, empty_slots
-from bayou.feeding.layout import Layout
+from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.source_feed import SourceFeed
 from bayou.fitting.rows.all_rows import all_row_blocks, all_rows_obstacle, largest_input_size
 from bayou.fitting.rows.feeds import leading_batch_size
@@ -101,7 +101,7 @@ def _write_extreme_rows_of_arrays(
 def _write_extreme_rows_of_source(
     feed: SourceFeed, variables: Sequence[TensorVariable], parts: Arrays
 ) -> list[tuple[str, Extremes]]:
-    layout = Layout(feed.columns)
+    layout = ColumnLayout(feed.columns)
     by_column = source_extremes(layout.source, layout.names, feed.blocks)
     extremes = [
         (name if window_of(storage_of(variable)) else variable.name or "", by_column[name])
@@ -128,7 +128,7 @@ def _rows_of_steps(feed: Feed, seed: int, num_steps: int) -> Arrays:
     if isinstance(feed, ItemFeed):
         return (feed.first,)
     if isinstance(feed, SliceFeed):
-        return feed.sample(seed, num_steps)
+        return feed.sample_rows(seed, num_steps)
     slots = empty_slots(feed, num_steps)
     feed.fill(0, slots)
     return tuple(slot.reshape(-1, *slot.shape[2:]) for slot in slots)

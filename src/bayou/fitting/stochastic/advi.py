@@ -18,7 +18,7 @@ import optax
 from bayou.density.evaluator import Evaluator
 from bayou.density.prng import noise_key
 from bayou.feeding.feed import ItemFeed
-from bayou.feeding.source_feed import windowed
+from bayou.feeding.source_feed import windowed_feeds
 from bayou.fitting.fixed_draws.pilot import fit_pilot, rotate_frame
 from bayou.fitting.guides.approximation import Approximation
 from bayou.fitting.guides.full_rank import FullRank
@@ -123,7 +123,7 @@ def fit_stochastic(
     stop = _run(task, stepper, progress, rate, num_steps, tolerance)
     if checkpoint is not None:
         checkpoint.write(progress)
-    if not stop.interrupted and windowed(task.feeds):
+    if not stop.interrupted and windowed_feeds(task.feeds):
         stop = _polish_windows(task, guide, progress.frame, stop, tolerance)
     path, elements = _path(guide, progress.frame, progress.path, stop.params)
     return Approximation(
@@ -197,7 +197,7 @@ def _rotate(task: Task, recipe: Recipe, progress: FitState) -> None:
 def _polish_windows(task: Task, guide: Guide, frame: Frame, stop: Stop, tolerance: float) -> Stop:
     """Polish the result of windowed rows on all rows, if they can be evaluated together."""
     # The memory of the windows is free for the blocks of all rows.
-    for feed in windowed(task.feeds):
+    for feed in windowed_feeds(task.feeds):
         feed.close()
     obstacle = all_rows_obstacle(task.program)
     if obstacle is None and not isinstance(guide, MeanField | FullRank):
