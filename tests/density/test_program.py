@@ -5,43 +5,18 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import pymc as pm
 import pytest
 
 import bayou as by
 from bayou.density.build import compile_program
-from bayou.density.flat_position import Layout
 
 DATA = np.random.default_rng(0).normal(size=12)
-LAYOUT = Layout(("a", "b", "c"), ((), (2, 3), (2,)), (False, True, False))
 
 
 def point_of(program: Any, position: np.ndarray) -> dict[str, Any]:
     return dict(zip(program.layout.names, program.layout.split(position), strict=True))
-
-
-def test_layout_sizes() -> None:
-    assert LAYOUT.sizes == (1, 6, 2)
-    assert LAYOUT.size == 9
-    np.testing.assert_array_equal(LAYOUT.is_log, [False] + [True] * 6 + [False] * 2)
-    assert LAYOUT.is_log.dtype == bool
-
-
-@pytest.mark.parametrize("leading", [(), (4,), (5, 4)])
-@pytest.mark.parametrize("xp", [np, jnp])
-def test_layout_splits_a_position(leading: tuple[int, ...], xp: Any) -> None:
-    position = xp.arange(9.0 * int(np.prod(leading))).reshape(*leading, 9)
-    parts = LAYOUT.split(position)
-    assert [part.shape for part in parts] == [leading, (*leading, 2, 3), (*leading, 2)]
-    flat = [np.reshape(part, (*leading, -1)) for part in parts]
-    np.testing.assert_array_equal(np.concatenate(flat, axis=-1), position)
-
-
-def test_a_variable_without_elements_takes_no_place() -> None:
-    parts = Layout(("a", "b"), ((0, 3), (2,)), (False, False)).split(np.arange(2.0))
-    assert [part.shape for part in parts] == [(0, 3), (2,)]
 
 
 def mixed_model() -> pm.Model:

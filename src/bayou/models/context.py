@@ -1,4 +1,4 @@
-"""The model that a call speaks of: the one given, or the one of the context."""
+"""The argument `model` of public functions, and the model of the context in its place."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import pymc as pm
 
 
 def model_of(model: pm.Model | None) -> pm.Model:
-    """Return the model given, else the one whose ``with`` block the call stands in.
+    """Return a model; for None, the one whose ``with`` block the call is in.
 
     Raises
     ------
     TypeError
-        If there is neither.
+        If there is neither, or it is no PyMC model.
     """
-    found = pm.modelcontext(model) if model is not None else pm.Model.get_context(False)
-    if not isinstance(found, pm.Model):
+    chosen = pm.modelcontext(model) if model is not None else pm.Model.get_context(False)
+    if not isinstance(chosen, pm.Model):
         raise TypeError(
             f"`model` must be a PyMC model, got {model!r} outside a model context.\n"
             "Hint: call inside a `with model:` block, or pass `model=`."
         )
-    return found
+    return chosen

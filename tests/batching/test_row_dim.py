@@ -1,0 +1,137 @@
+"""The rows of a model: found by a dim, or guessed by lengths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pymc as pm
+import pytest
+
+import bayou as by
+from bayou.batching.row_dim import (
+    check_total_sizes,
+    find_rows,
+    guess_rows,
+    holds_minibatches,
+    no_rows_error,
+)
+
+X = np.arange(12.0).reshape(6, 2)
+Y = np.arange(6.0)
+
+
+def of_rows(total_size: int | None = None) -> pm.Model:
+    with pm.Model() as model:
+        x = by.Data("x", X.T, dims=("feature", "row"))
+        offset = pm.Normal("offset", dims="row")
+        mean = pm.Normal("slopes", dims="feature") @ x + offset
+        pm.Data("other", np.ones(3), dims="item")
+        pm.Normal("y", mean, 1, observed=Y, dims="row", total_size=total_size)
+    return model
+
+
+def test_containers_observed_and_latent_variables_of_rows() -> None:
+    model = of_rows()
+    rows = find_rows(model)
+    assert (rows.dim, rows.num_rows) == ("row", 6)
+    assert (rows.observed, rows.latent) == (("y",), ("offset",))
+    # The array of what is observed is put into a container, along its first axis.
+    axes = {storage.name: axis for storage, axis in rows.storages.values()}
+    assert axes == {"x": 1, "y": 0}
+    assert rows.has_fixed_number
+
+
+def test_without_latent_variables_any_number_of_rows_will_do() -> None:
+    with pm.Model() as model:
+        y = by.Data("outcome", Y, dims="row")
+        pm.Normal("y", pm.Normal("mu"), 1, observed=y)
+    rows = find_rows(model)
+    assert not rows.has_fixed_number
+    by.set_data({"outcome": Y[:4]}, model=model)
+    assert rows.num_rows == 4
+
+
+def test_a_dim_among_several_is_named() -> None:
+    with pm.Model() as model:
+        mu = pm.Normal("mu")
+        pm.Normal("y", mu, 1, observed=by.Data("a", Y, dims="row"))
+        pm.Potential("pull", -((mu - by.Data("b", Y[:3], dims="item")) ** 2), dims="item")
+    with pytest.raises(ValueError, match=r"one of \['item', 'row'\], got none\.\nHint: batches"):
+        find_rows(model)
+    with pytest.raises(ValueError, match=r"one of \['item', 'row'\], got 'day'\."):
+        find_rows(model, "day")
+    assert find_rows(model, "item").num_rows == 3
+    assert find_rows(model, "item").observed == ()
+
+
+def test_rows_need_a_dim() -> None:
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), 1, observed=by.Data("a", Y))
+    message = r"rows that have a dim, got no first dim of what is observed, \['y'\]\.\nHint: name"
+    with pytest.raises(ValueError, match=message):
+        find_rows(model)
+
+
+def test_containers_of_one_dim_have_one_number_of_rows() -> None:
+    with pm.Model() as model:
+        a = pm.Data("a", Y, dims="row")
+        pm.Normal("y", pm.Normal("mu") + a, 1, observed=by.Data("b", Y, dims="row"))
+        a.set_value(Y[:2])
+    with pytest.raises(ValueError, match=r"'row' must .* got {'a': 2, 'b': 6}\.\nHint: change"):
+        find_rows(model)
+
+
+def test_minibatches_in_the_model_are_refused() -> None:
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), 1, observed=by.Minibatch(Y, 2), total_size=6)
+    assert holds_minibatches(model)
+    assert not holds_minibatches(of_rows())
+    with pytest.raises(ValueError, match=r"left out where the model holds minibatches.*\nHint"):
+        find_rows(model)
+
+
+@pytest.mark.filterwarnings("ignore:Data in y contains missing values")
+def test_imputed_values_are_refused() -> None:
+    with pm.Model(coords={"row": range(6)}) as model:
+        pm.Normal("y", pm.Normal("mu"), 1, observed=np.ma.masked_less(Y, 3), dims="row")
+    with pytest.raises(ValueError, match=r"missing values are imputed, got 'y'\.\nHint: leave"):
+        find_rows(model)
+
+
+@pytest.mark.parametrize("total_size", [None, 6])
+def test_the_right_total_size_passes(total_size: int | None) -> None:
+    model = of_rows(total_size)
+    check_total_sizes(model, find_rows(model))
+
+
+def test_another_total_size_is_refused() -> None:
+    model = of_rows(7)
+    with pytest.raises(ValueError, match=r"`total_size` of 'y' must .* 6, got 7\.\nHint: leave it"):
+        check_total_sizes(model, find_rows(model))
+
+
+def test_containers_as_long_as_what_is_observed_are_guessed() -> None:
+    with pm.Model() as model:
+        x, other = by.Data("x", Y), by.Data("other", np.ones(3))
+        mean = pm.Normal("slope") * x + other.sum()
+        pm.Normal("y", mean, 1, observed=by.Data("outcome", Y))
+    rows = guess_rows(model)
+    assert rows is not None
+    assert (rows.dim, rows.num_rows, rows.observed) == ("", 6, ("y",))
+    assert {storage.name for storage, _ in rows.storages.values()} == {"x", "outcome"}
+
+
+def test_nothing_is_guessed_of_arrays_and_of_several_lengths() -> None:
+    with pm.Model() as arrays:
+        pm.Normal("y", pm.Normal("slope") * Y, 1, observed=Y)
+    with pm.Model() as lengths:
+        mu = pm.Normal("mu")
+        pm.Normal("y", mu, 1, observed=by.Data("a", Y))
+        pm.Normal("z", mu, 1, observed=by.Data("b", Y[:3]))
+    assert guess_rows(arrays) is None
+    assert guess_rows(lengths) is None
+
+
+def test_the_error_for_no_rows_names_the_dim() -> None:
+    assert str(no_rows_error("row")).startswith("The data must have at least one row, got none alo")
+    assert "along 'row'.\nHint: check the filter" in str(no_rows_error("row"))
+    assert "along their first axis." in str(no_rows_error(None))

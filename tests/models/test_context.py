@@ -1,0 +1,27 @@
+"""The argument `model`, and the model of the context."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymc as pm
+import pytest
+
+from bayou.models.context import model_of
+
+
+def test_a_model_wins_over_the_context() -> None:
+    model = pm.Model()
+    with pm.Model() as context:
+        assert model_of(None) is context
+        assert model_of(model) is model
+        with model:
+            assert model_of(None) is model
+    assert model_of(model) is model
+
+
+@pytest.mark.parametrize("value", [None, "model", 3])
+def test_what_is_no_model_is_refused(value: Any) -> None:
+    message = rf"^`model` must be a PyMC model, got {value!r} outside a model context\.\nHint: call"
+    with pytest.raises(TypeError, match=message):
+        model_of(value)

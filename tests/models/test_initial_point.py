@@ -1,0 +1,66 @@
+"""Starting points: PyMC's own, jittered or from the prior, for a seed."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pymc as pm
+import pytest
+
+from bayou.models.initial_point import start_function
+
+
+@pytest.fixture(scope="module")
+def model() -> pm.Model:
+    with pm.Model() as model:
+        x = pm.Data("x", np.zeros(3))
+        pm.Normal("shift", x.sum(), 1, initval="support_point")
+        pm.Exponential("rate", 1, initval=np.full(2, 2.0), shape=(2,))
+        pm.Flat("flat")
+    return model
+
+
+def test_without_jitter_it_is_the_initial_point_of_pymc(model: pm.Model) -> None:
+    expected = model.initial_point()
+    values = start_function(model, jitter=False)(0)
+    names = [value.name for value in model.value_vars]
+    for name, value in zip(names, values, strict=True):
+        np.testing.assert_allclose(value, expected[name])
+    np.testing.assert_allclose(values[1], np.log([2.0, 2.0]))
+
+
+def test_jitter_is_up_to_one_and_decided_by_the_seed(model: pm.Model) -> None:
+    plain, jittered = (start_function(model, jitter=flag) for flag in (False, True))
+    for value, moved in zip(plain(0), jittered(1), strict=True):
+        assert 0 < np.abs(moved - value).max() <= 1
+    for one, again in zip(jittered(1), jittered(1), strict=True):
+        np.testing.assert_array_equal(one, again)
+    assert jittered(1)[0] != jittered(2)[0]
+
+
+def test_draws_from_the_prior_leave_flat_variables_where_they_are(model: pm.Model) -> None:
+    start = start_function(model, jitter=False, prior=True)
+    draws = np.array([start(seed)[0] for seed in range(200)])
+    assert draws.mean() == pytest.approx(0, abs=0.3)
+    assert draws.std() == pytest.approx(1, abs=0.2)
+    assert start(0)[2] == start(1)[2] == 0
+
+
+def test_other_values_of_containers_move_the_start(model: pm.Model) -> None:
+    start = start_function(model, jitter=False)
+    assert start(0, {model["x"].container: np.ones(4)})[0] == 4
+    assert start(0)[0] == 0
+
+
+def test_generators_of_the_model_are_not_seeded(model: pm.Model) -> None:
+    before = pm.draw(model["shift"], random_seed=5)
+    start_function(model, jitter=True)(1)
+    assert pm.draw(model["shift"], random_seed=5) == before
+
+
+def test_threads_get_the_points_of_their_seeds(model: pm.Model) -> None:
+    start = start_function(model, jitter=True)
+    expected = [float(start(seed)[0]) for seed in range(20)]
+    with ThreadPoolExecutor(4) as pool:
+        assert [float(values[0]) for values in pool.map(start, range(20))] == expected
