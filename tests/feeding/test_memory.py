@@ -1,5 +1,6 @@
 """Free memory, as the machine and its control groups say it, and the window that follows."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,29 @@ def test_the_least_that_a_group_leaves(
 
 def test_this_machine_has_some(tmp_path: Path) -> None:
     assert free_memory() > 0
-    # Where there is no /proc.
     assert free_memory(tmp_path) > 0
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"SC_AVPHYS_PAGES": 1, "SC_PHYS_PAGES": 2, "SC_PAGE_SIZE": 3}, 7 * 10),
+        ({"SC_PHYS_PAGES": 2, "SC_PAGE_SIZE": 3}, 9 * 10),
+        ({}, memory.FALLBACK_BYTES),
+    ],
+    ids=["unix", "macos", "windows"],
+)
+def test_other_systems_are_asked_in_their_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: dict[str, int], expected: int
+) -> None:
+    values = {"SC_AVPHYS_PAGES": 7, "SC_PHYS_PAGES": 9, "SC_PAGE_SIZE": 10}
+    monkeypatch.setattr(os, "sysconf_names", names)
+    monkeypatch.setattr(os, "sysconf", values.__getitem__)
+    if not names:
+        # As on Windows, where `os` has neither.
+        monkeypatch.delattr(os, "sysconf_names")
+        monkeypatch.delattr(os, "sysconf")
+    assert free_memory(tmp_path) == expected
 
 
 def test_a_quarter_of_it_at_most(row_source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
