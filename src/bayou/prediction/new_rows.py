@@ -9,7 +9,7 @@ import numpy as np
 
 from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import count_block_rows, read_pieces
-from bayou.models.inputs import storage_of
+from bayou.prediction.graph.row_containers import stored_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -122,9 +122,3 @@ class NewRows:
         else:
             row_shape = stored_values(container).shape[1:]
         return np.zeros((count, *row_shape), container.type.dtype)
-
-
-def stored_values(container: Any) -> NDArray[Any]:
-    """Return the values of a container; of a minibatch, the rows in memory that it draws from."""
-    values: NDArray[Any] = storage_of(container).get_value(borrow=True)
-    return values

@@ -219,7 +219,7 @@ def _read_value(
 ) -> NewValues:
     """Read the new value of one container."""
     columns, argument = columns_of(variable), f"`new_data[{variable.name!r}]`"
-    table = None if columns is None else _as_table(columns, value)
+    table = None if columns is None else as_table(columns, value)
     if table is not None:
         return _read_columns(model, table, [variable], argument)[variable]
     if isinstance(value, pd.DataFrame) and exports_index(variable) and variable.type.ndim == 2:
@@ -238,7 +238,7 @@ def _read_value(
     return NewValues(labelled, type(value).__name__, rows)
 
 
-def _as_table(columns: Columns, value: Any) -> NamedColumns | None:
+def as_table(columns: Columns, value: Any) -> NamedColumns | None:
     """Return the value of a container of columns as a table; None if it is to be read as it is.
 
     A vector of one column is a table with that column, unless it is codes or days already.
