@@ -17,6 +17,7 @@ from bayou.density.compiled_functions import CompiledFunctions
 from bayou.density.evaluator import Block, Evaluator
 from bayou.density.flat_position import Layout
 from bayou.density.program import Program
+from tests.warm_workers import WarmWorkers
 
 type Density = Callable[[jax.Array], jax.Array]
 type ProgramOf = Callable[[Density, int], Program]
@@ -36,6 +37,14 @@ def two_cores() -> Iterator[None]:
             ray.init("local", num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
         yield
         ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def warm_workers() -> Iterator[WarmWorkers]:
+    """Return two worker processes that stay for the session, to be passed as `start_workers`."""
+    workers = WarmWorkers(2)
+    yield workers
+    workers.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The same calls on a cluster: results of one machine, whichever workers die."""
+"""Calls with `cluster=` from end to end: the results of one machine, whichever workers die."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from bayou.prediction import cluster_run as prediction_cluster
 from tests.shops import SETTINGS
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.usefixtures("two_cores"),
     # Draws are few, to be quick.
     pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning"),
@@ -141,16 +142,6 @@ def test_an_interrupted_run_goes_on_elsewhere(model: pm.Model, tmp_path: Path) -
     assert_same(found, by.sample_many(data.values(), model=model, **SETTINGS))
 
 
-def test_fits(model: pm.Model) -> None:
-    settings: dict[str, Any] = {"model": model, "random_seed": 1, "draws": 200}
-    data = data_sets(3)
-    found = by.fit_many(data, **settings, cluster=by.Ray(1), progressbar=False)
-    expected = by.fit_many(data, **settings, progressbar=False)
-    for name in expected.posterior.data_vars:
-        np.testing.assert_allclose(found.posterior[name], expected.posterior[name], rtol=1e-10)
-    assert found["diagnostics"]["dataset"].values.tolist() == list(data)
-
-
 def predicted(model: pm.Model, data: Any, **settings: Any) -> Any:
     draws = {"b": RNG_DRAWS[..., :2], "effect": RNG_DRAWS[..., 2:]}
     dims = {"b": "term", "effect": "kinds"}
@@ -177,29 +168,12 @@ def own_densities() -> pm.Model:
     return model
 
 
-def test_densities_of_ones_own_are_sampled() -> None:
-    model = own_densities()
-    data = {"up": {"y": [0.0, 1.0, 2.0]}, "down": {"y": [0.0, -1.0, -2.0]}}
-    found = by.sample_many(data, model=model, cluster=by.Ray(1), **SETTINGS)
-    assert_same(found, by.sample_many(data, model=model, **SETTINGS))
-
-
 def test_densities_of_ones_own_are_predicted() -> None:
     draws = xr.Dataset({"slope": (("chain", "draw"), np.ones((1, 5)))})
     settings: dict[str, Any] = {"model": own_densities(), "random_seed": 1, "progressbar": False}
     found = by.predict(draws, {"x": np.arange(9.0)}, cluster=by.Ray(1), **settings)
     expected = by.predict(draws, {"x": np.arange(9.0)}, **settings)
     np.testing.assert_array_equal(found.predictions["observed"], expected.predictions["observed"])
-
-
-def test_batches_of_blackjax() -> None:
-    with pm.Model() as model:
-        y = by.Data("y", np.zeros(3), dims="row")
-        pm.Normal("observed", pm.Normal("mu"), 1, observed=y, dims="row")
-    data = {key: {"y": np.random.default_rng(key).normal(size=3 + key % 2)} for key in range(4)}
-    settings = {**SETTINGS, "model": model, "sampler": "blackjax"}
-    found = by.sample_many(data, **settings, cluster=by.Ray(1))
-    assert_same(found, by.sample_many(data, **settings))
 
 
 RNG_DRAWS = np.random.default_rng(1).normal(size=(2, 10, 5))

@@ -17,12 +17,15 @@ from bayou.models.pickling import carry_densities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     import pymc as pm
 
     from bayou.cluster.ray import Ray
+    from bayou.cluster.workers import Workers
     from bayou.many.data_sets.pending import Pending
 
+    type StartPool = Callable[[Ray, Callable[[int], _WorkerState]], AbstractContextManager[Workers]]
     type Run = Callable[[pm.Model, Iterator[Pending]], Generator[Outcome]]
 
 # A worker is sent up to so many data sets at once, so that a call takes much longer than sending
@@ -40,6 +43,7 @@ def dispatch(
     *,
     judged: Sequence[str] = (),
     per_call: int | None = None,
+    start_pool: StartPool | None = None,
 ) -> Generator[Outcome]:
     """Yield the outcome of each data set, in no order in this process, in theirs from a cluster.
 
@@ -60,6 +64,8 @@ def dispatch(
         Variables whose convergence workers compute, so that this process need not.
     per_call : int, optional
         Data sets that a worker is sent at once; by default up to 8.
+    start_pool : callable, optional
+        (cluster, start of a worker) -> a context manager of workers; by default, of Ray.
     """
     if cluster is None:
         with closing(run(model, pending)) as outcomes:
@@ -69,7 +75,7 @@ def dispatch(
     variables = _fed_variables(model)
     positions = {variable: position for position, variable in enumerate(variables)}
     start = partial(_start_worker, run, model, variables, judged)
-    with start_workers(cluster, start) as pool:
+    with (start_pool or start_workers)(cluster, start) as pool:
         share = DATA_SETS_PER_CALL if number is None else number // (CALLS_PER_WORKER * len(pool))
         per_call = per_call or min(max(1, share), DATA_SETS_PER_CALL)
         tasks = (_with_keys(data_set, positions) for data_set in pending)
