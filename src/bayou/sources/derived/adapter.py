@@ -1,4 +1,8 @@
-"""A source made of another one: of a user's own class, or of some of the fields."""
+"""A source of a user's own class, which needs three members only, or of some fields of a source.
+
+The class of the user does not have to know bayou: members that it lacks get the default of
+:class:`bayou.Source`.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +22,20 @@ if TYPE_CHECKING:
 
 
 class WrappedSource(Source):
-    """What has ``fields``, ``blocks`` and ``read``, with the rest that a source has.
+    """An object with ``fields``, ``blocks`` and ``read``, as a complete source.
 
     Parameters
     ----------
     inner : object
-        It may also have ``num_rows``, ``num_dropped``, ``null_counts``, ``bounds``, and ``take``
-        together with ``random_access``.
+        The object. It may also have ``num_rows``, ``num_dropped``, ``where``, ``null_counts``,
+        ``bounds``, and ``take`` together with ``random_access``.
     columns : sequence of str, optional
-        The fields to offer; all of them if left out.
+        The fields to offer. By default all.
 
     Raises
     ------
     TypeError
-        If `inner` has fields that are no :class:`Field`, by the name that they are listed under.
+        If a field of `inner` is not a :class:`Field` of the name that it is listed under.
     ValueError
         If it has no fields or rows, or no such columns.
     """
@@ -57,49 +61,49 @@ class WrappedSource(Source):
 
     @property
     def blocks(self) -> Sequence[int | None]:
-        """The blocks of what is wrapped."""
+        """The number of rows of each block of the object."""
         return self._inner.blocks  # type: ignore[no-any-return]
 
     @property
     def num_rows(self) -> int | None:
-        """The rows that it says to have, or those of its blocks."""
-        return self._own("num_rows", super().num_rows)  # type: ignore[no-any-return]
+        """The number of rows by the object, or by its blocks."""
+        return self._member("num_rows", super().num_rows)  # type: ignore[no-any-return]
 
     @property
     def where(self) -> str:
-        """Where the rows of what is wrapped are, or of what class it is."""
-        return self._own("where", None) or type(self._inner).__name__
+        """The path by the object, or the name of its class."""
+        return self._member("where", None) or type(self._inner).__name__
 
     @property
     def num_dropped(self) -> int | None:
-        """The rows that it says to have dropped."""
-        return self._own("num_dropped", 0)  # type: ignore[no-any-return]
+        """The number of dropped rows by the object."""
+        return self._member("num_dropped", 0)  # type: ignore[no-any-return]
 
     def null_counts(self) -> Mapping[str, int | None]:
-        """Return the nulls that it says to have counted."""
-        counts: Mapping[str, int | None] = self._own("null_counts", dict)()
+        """Return the number of nulls of each field by the object."""
+        counts: Mapping[str, int | None] = self._member("null_counts", dict)()
         return {name: counts.get(name) for name in self._fields}
 
     def bounds(self, block: int, name: str) -> tuple[int, int] | None:
-        """Return the bounds that it says to have."""
-        return self._own("bounds", super().bounds)(block, name)  # type: ignore[no-any-return]
+        """Return the least and the largest value of a field by the object."""
+        return self._member("bounds", super().bounds)(block, name)  # type: ignore[no-any-return]
 
     @property
     def random_access(self) -> bool:
-        """Whether it has random access, and a way to take rows."""
-        return bool(self._own("random_access", False)) and hasattr(self._inner, "take")
+        """Whether the object says so and has a ``take``."""
+        return bool(self._member("random_access", False)) and hasattr(self._inner, "take")
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
-        """Yield a block of what is wrapped."""
+        """Yield a block of the object."""
         choose_fields(self._fields, names)
         yield from self._inner.read(block, names)
 
     def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
-        """Return some rows, in the way of what is wrapped if it has one."""
+        """Return rows by their numbers, by the ``take`` of the object if it has one."""
         choose_fields(self._fields, names)
         if hasattr(self._inner, "take"):
             return self._inner.take(rows, names)  # type: ignore[no-any-return]
         return super().take(rows, names)
 
-    def _own(self, name: str, default: Any) -> Any:
+    def _member(self, name: str, default: Any) -> Any:
         return getattr(self._inner, name, default)

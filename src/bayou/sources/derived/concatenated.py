@@ -1,4 +1,4 @@
-"""Sources one after the other as one: the shards of a table, whose rows are numbered on."""
+"""Several sources as one, such as the files of a table: rows are numbered through all of them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 
 
 class ChainSource(Source):
-    """The rows of several sources of a known number of rows.
+    """The rows of several sources, one source after the other.
 
     Parameters
     ----------
     parts : mapping of str to Source
-        Each by the name that an error is to give it, such as its path. Fields are matched by name.
+        The sources, each with a known number of rows, by names for errors, such as their paths.
+        Fields are matched by name.
 
     Raises
     ------
     ValueError
-        If a part has other fields than the first, or fields of another dtype or shape.
+        If a part has other fields than the first, or a field of another dtype or shape.
     """
 
     def __init__(self, parts: Mapping[str, Source]) -> None:
@@ -40,9 +41,8 @@ class ChainSource(Source):
         for name, part in parts.items():
             _check_alike(self._fields, part.fields, first, name)
         self._stops = np.array(list(accumulate(part.num_rows or 0 for part in self._parts)))
-        self._places = [
-            (part, block) for part in self._parts for block, _ in enumerate(part.blocks)
-        ]
+        # The part and the index in it of each block.
+        self._places = [(part, block) for part in self._parts for block in range(len(part.blocks))]
 
     @property
     def fields(self) -> Mapping[str, Field]:
@@ -51,30 +51,30 @@ class ChainSource(Source):
 
     @property
     def blocks(self) -> Sequence[int | None]:
-        """The blocks of each part in turn."""
+        """The number of rows of each block of each part."""
         return [size for part in self._parts for size in part.blocks]
 
     def null_counts(self) -> Mapping[str, int | None]:
-        """Return the nulls of all parts together, where all of them know theirs."""
+        """Return the number of nulls of each field, None if a part does not know it."""
         counts = [part.null_counts() for part in self._parts]
-        totals = {name: [count[name] for count in counts] for name in self._fields}
+        by_field = {name: [count[name] for count in counts] for name in self._fields}
         return {
-            name: None if None in found else sum(filter(None, found))
-            for name, found in totals.items()
+            name: None if None in numbers else sum(filter(None, numbers))
+            for name, numbers in by_field.items()
         }
 
     @property
     def random_access(self) -> bool:
-        """Whether all parts have it."""
+        """Whether all parts have random access."""
         return all(part.random_access for part in self._parts)
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
-        """Yield a block of the part that it is of."""
-        part, own = self._places[block]
-        yield from part.read(own, names)
+        """Yield a block of the part that has it."""
+        part, number = self._places[block]
+        yield from part.read(number, names)
 
     def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
-        """Return some rows, those of a part together."""
+        """Return rows by their numbers, with one call of ``take`` for each part that has some."""
         check_rows(rows, int(self._stops[-1]))
         taken = {
             field.name: np.empty((len(rows), *field.shape), dtype=field.dtype)
@@ -82,10 +82,10 @@ class ChainSource(Source):
         }
         owner = np.searchsorted(self._stops, rows, side="right")
         for number in np.unique(owner):
-            here = np.flatnonzero(owner == number)
+            positions = np.flatnonzero(owner == number)
             start = self._stops[number - 1] if number else 0
-            for name, values in self._parts[number].take(rows[here] - start, names).items():
-                taken[name][here] = values
+            for name, values in self._parts[number].take(rows[positions] - start, names).items():
+                taken[name][positions] = values
         return taken
 
 

@@ -1,6 +1,6 @@
-"""A source whose text and categories come as codes of a table of ours, and dates as days.
+"""A source with text and categories as codes of a chosen table, and dates as days.
 
-Each value costs a look-up in Arrow's hash table.
+Text costs a look-up in Arrow's hash table for each value; categories, one for each category.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ if TYPE_CHECKING:
     from bayou.sources.base.field import Table
 
 DAY = 86_400_000_000  # microseconds
+# The code of a text that the table lacks, until all of them are listed in an error.
 UNKNOWN_CODE = -2
 
 
 @dataclass(frozen=True)
 class Codes:
-    """Text or categories as codes of a table of categories.
+    """The conversion of text or categories to codes of a table of categories.
 
     Attributes
     ----------
     table : tuple of str
-        What the codes 0, 1, ... stand for.
+        The categories that the codes 0, 1, ... stand for.
     dim : str
-        What the table belongs to, for the errors.
+        The dim that has the table as labels, for errors.
     unknown : str, optional
-        The category of the table that all others become; without it they are refused.
+        The category of the table assigned to texts outside it. Without it they are an error.
     """
 
     table: tuple[str, ...]
@@ -52,7 +53,13 @@ class Codes:
     unknown: str | None = None
 
     def field(self, field: Field, name: str) -> Field:
-        """Return the field of the codes of another field."""
+        """Return the field of the codes that a field is converted to.
+
+        Raises
+        ------
+        TypeError
+            If the field is neither text nor categories.
+        """
         if field.dtype != object and field.categories is None:
             raise TypeError(
                 f"`{field.name}` must be text or categories, codes of the dim {self.dim!r}, got "
@@ -62,8 +69,22 @@ class Codes:
         return Field(name, np.dtype(np.int32), (), self.table)
 
     def convert(self, field: Field, values: NDArray[Any]) -> NDArray[Any]:
-        """Return codes: -1 where missing, -2 where unknown."""
+        """Return the codes of values.
+
+        Parameters
+        ----------
+        field : Field
+            The field of the values.
+        values : ndarray of object or int32, shape (rows,)
+            Text, or codes of ``field.categories``.
+
+        Returns
+        -------
+        ndarray of int32, shape (rows,)
+            -1 where missing, -2 where the table lacks the text and there is no `unknown`.
+        """
         other = UNKNOWN_CODE if self.unknown is None else self.table.index(self.unknown)
+        # The codes may be those of the table already.
         if field.categories == self.table:
             return values
         if field.categories is None:
@@ -71,18 +92,23 @@ class Codes:
             missing = texts.is_null().to_numpy(zero_copy_only=False)
             return np.where(missing, np.int32(MISSING_CODE), look_up(texts, self.table, other))
         codes = look_up(pa.array(field.categories, pa.string()), self.table, other)
-        # The last entry is that of a missing value, -1.
-        table = np.append(codes, np.int32(MISSING_CODE))
-        converted: NDArray[Any] = table[values]
+        # The code -1, of a missing value, takes the last entry, which is -1 too.
+        converted: NDArray[np.int32] = np.append(codes, np.int32(MISSING_CODE))[values]
         return converted
 
 
 @dataclass(frozen=True)
 class Days:
-    """Dates as days since 1970-01-01 in UTC, exact to a microsecond."""
+    """The conversion of dates to days since 1970-01-01 in UTC, exact to a microsecond."""
 
     def field(self, field: Field, name: str) -> Field:
-        """Return the field of the days of another field."""
+        """Return the field of the days that a field is converted to.
+
+        Raises
+        ------
+        TypeError
+            If the field is not of dates.
+        """
         if field.dtype.kind != "M":
             raise TypeError(
                 f"`{field.name}` must be dates, got {_kind(field)}.\n"
@@ -91,15 +117,34 @@ class Days:
         return Field(name, np.dtype(np.float64), field.shape)
 
     def convert(self, field: Field, values: NDArray[Any]) -> NDArray[Any]:
-        """Return days, NaN where there is no date."""
+        """Return the days of dates.
+
+        Parameters
+        ----------
+        field : Field
+            The field of the dates, for the error.
+        values : ndarray of datetime64, any shape
+            The dates.
+
+        Returns
+        -------
+        ndarray of float64, shape of `values`
+            Days, NaN where there is no date.
+
+        Raises
+        ------
+        ValueError
+            If the days of a date would not give back its microseconds.
+        """
         missing = np.isnat(values)
         moments = values.astype("M8[us]")
-        whole, part = np.divmod(moments.view(np.int64), DAY)
-        days = whole + part / DAY
-        kept = np.rint((days - whole) * DAY) == part
-        kept &= moments.astype(values.dtype) == values
-        if not (kept | missing).all():
-            got = values[~(kept | missing)].ravel()[0]
+        whole_days, part = np.divmod(moments.view(np.int64), DAY)
+        days = whole_days + part / DAY
+        # Far from 1970 a float64 has no bits left for microseconds, and nanoseconds are lost above.
+        exact = np.rint((days - whole_days) * DAY) == part
+        exact &= moments.astype(values.dtype) == values
+        if not (exact | missing).all():
+            got = values[~(exact | missing)].ravel()[0]
             raise ValueError(
                 f"`{field.name}` must hold dates that days in float64 keep to a microsecond, got "
                 f"{got}.\nHint: round them, such as with frame[{field.name!r}].dt.floor('D')."
@@ -112,19 +157,20 @@ type Conversion = Codes | Days
 
 
 class Recoded(Source):
-    """The rows of another source, some of its fields as codes or days.
+    """The rows of another source, with some of its fields as codes or days.
 
     Parameters
     ----------
     inner : Source
-        Where the rows are.
+        The other source.
     wanted : mapping of str to (str, Codes or Days or None)
-        For each field that there is to be, which one it is made from, and how.
+        For each new field, by its name, the name of the field that it is made from and the
+        conversion. None keeps the values as they are.
 
     Raises
     ------
     TypeError
-        If a field cannot be made from the one named.
+        If a field cannot be converted.
     """
 
     def __init__(self, inner: Source, wanted: Mapping[str, tuple[str, Conversion | None]]) -> None:
@@ -144,38 +190,38 @@ class Recoded(Source):
 
     @property
     def blocks(self) -> Sequence[int | None]:
-        """The blocks of the other source."""
+        """The number of rows of each block of the other source."""
         return self._inner.blocks
 
     @property
     def num_rows(self) -> int | None:
-        """The rows of the other source."""
+        """The number of rows of the other source."""
         return self._inner.num_rows
 
     @property
     def num_dropped(self) -> int | None:
-        """The rows that the other source left out."""
+        """The number of rows that the other source left out."""
         return self._inner.num_dropped
 
     @property
     def random_access(self) -> bool:
-        """Whether the other source has it."""
+        """Whether the other source has random access."""
         return self._inner.random_access
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
-        """Yield a block, its fields converted.
+        """Yield a block with its fields converted.
 
         Raises
         ------
         ValueError
-            If there are unknown categories, with all of them, or dates that days cannot hold.
+            If there are unknown categories, all of which are listed, or inexact dates.
         """
         choose_fields(self._fields, names)
         for table in self._inner.read(block, self._origins(names)):
             yield self._converted(table, names)
 
     def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
-        """Return some rows, their fields converted."""
+        """Return rows by their numbers, with their fields converted."""
         choose_fields(self._fields, names)
         return self._converted(self._inner.take(rows, self._origins(names)), names)
 
@@ -195,20 +241,20 @@ class Recoded(Source):
         return converted
 
     def _unknown(self, origin: str, codes: Codes) -> ValueError:
-        """Pass over a field; return the error that lists all that is not in the table."""
+        """Return the error that lists all texts outside the table, after a pass over the field."""
         field = self._inner.fields[origin]
-        found: dict[str, None] = {}
+        unknown: set[str] = set()
         for block in range(len(self._inner.blocks)):
             for table in self._inner.read(block, [origin]):
                 values = table[origin]
-                strays = values[codes.convert(field, values) == UNKNOWN_CODE]
-                found |= dict.fromkeys(distinct_texts(field, strays))
+                outside = values[codes.convert(field, values) == UNKNOWN_CODE]
+                unknown.update(distinct_texts(field, outside))
         return ValueError(
             f"`{origin}` must be of the categories of the dim {codes.dim!r}, "
-            f"{listed(codes.table)}, got {listed(sorted(found))}.\n"
+            f"{listed(codes.table)}, got {listed(sorted(unknown))}.\n"
             "Hint: leave out such rows, give the dim all categories when the model is built, "
             f"pm.Model(coords={{{codes.dim!r}: [...]}}), or build the container with "
-            "unknown='other', the category that all unknown ones become."
+            "unknown='other', the category assigned to all others."
         )
 
 

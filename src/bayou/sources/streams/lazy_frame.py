@@ -1,6 +1,7 @@
-"""Frames that are a query yet: Polars LazyFrames and DuckDB relations, never collected whole.
+"""Sources of queries that have not run: Polars LazyFrames and DuckDB relations.
 
-The count of rows costs one run of the query, when the source is opened.
+The result is never in memory as a whole. To count the rows, the query runs once when the source is
+opened, and twice if rows with nulls are dropped.
 """
 
 from __future__ import annotations
@@ -19,25 +20,29 @@ from bayou.sources.in_memory.array import check_not_empty, empty_error
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import pyarrow as pa
+
     from bayou.sources.base.field import Table
     from bayou.sources.base.nulls import Nulls
 
-# Rows that are collected at once.
+# Rows of a Polars query that are collected at once.
 PIECE_ROWS = 2**16
+# Rows of a block of a DuckDB relation. Each block is a query that passes over the blocks before it.
 BLOCK_ROWS = 2**18
-# A connection of DuckDB refuses a second query while it runs one, and a relation hides its own.
+# A connection of DuckDB runs one query at a time, and a relation does not give its connection, so
+# that one lock serves for all of them.
 _DUCKDB = Lock()
 
 
 class LazySource(Source):
-    """A query of a dataframe library, with its nulls refused or dropped by the query itself.
+    """A query of a data frame library. Dropping rows with nulls is part of the query.
 
     Parameters
     ----------
     frame : LazyFrame or DuckDBPyRelation
-        The query, whose rows must come in one order whenever it runs.
+        The query. Its rows must come in the same order whenever it runs.
     nulls : {"refuse", "drop"}
-        What to do with nulls.
+        Make a null an error when it is read, or leave out and count the rows that have one.
 
     Raises
     ------
@@ -47,9 +52,9 @@ class LazySource(Source):
 
     def __init__(self, frame: Any, nulls: Nulls) -> None:
         wrapped: nw.LazyFrame[Any] = nw.from_native(frame)
-        kept = wrapped.drop_nulls() if nulls == "drop" else wrapped
-        self._frame = kept.to_native()
-        schema = kept.collect_schema()
+        query = wrapped.drop_nulls() if nulls == "drop" else wrapped
+        self._frame = query.to_native()
+        schema = query.collect_schema()
         if not schema:
             raise empty_error("no fields")
         types = self._types()
@@ -57,7 +62,7 @@ class LazySource(Source):
             name: arrow_field(name, types[name], _categories(dtype))
             for name, dtype in schema.items()
         }
-        self._num_rows = _count(kept)
+        self._num_rows = _count(query)
         self._num_dropped = _count(wrapped) - self._num_rows if nulls == "drop" else 0
         check_not_empty(schema, self._num_rows, self._num_dropped)
 
@@ -68,25 +73,25 @@ class LazySource(Source):
 
     @property
     def num_rows(self) -> int:
-        """The rows of the query, as they were counted."""
+        """The number of rows of the query, counted when the source was opened."""
         return self._num_rows
 
     @property
     def num_dropped(self) -> int:
-        """The rows left out for their nulls."""
+        """The number of rows left out because of nulls."""
         return self._num_dropped
 
     @abstractmethod
-    def _types(self) -> Mapping[str, Any]:
+    def _types(self) -> Mapping[str, pa.DataType]:
         """Return the Arrow types of the columns."""
 
 
 class PolarsSource(LazySource):
-    """A Polars LazyFrame: one block, that streams through Polars' engine in a single run."""
+    """A Polars LazyFrame, read as one block by one run of Polars' streaming engine."""
 
     @property
     def blocks(self) -> Sequence[int]:
-        """One: a slice of a query may cost as much as all of it."""
+        """One block, since a slice of a query may cost as much as all of it."""
         return (self._num_rows,)
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
@@ -97,26 +102,26 @@ class PolarsSource(LazySource):
         )
         yield from arrow_tables((batch.to_arrow() for batch in batches), fields, 0)
 
-    def _types(self) -> Mapping[str, Any]:
+    def _types(self) -> Mapping[str, pa.DataType]:
         schema = self._frame.head(0).collect().to_arrow().schema
         return dict(zip(schema.names, schema.types, strict=True))
 
 
 class RelationSource(LazySource):
-    """A DuckDB relation: each block is a query of its own, since a connection runs one at a time.
+    """A DuckDB relation, read by a query for each block, so that none stays open between them.
 
-    The relation needs an order where DuckDB keeps none (after a join or an aggregate), and its
-    connection must not be used by other threads while rows are read. It cannot be pickled. Where
-    that is too little, read the query through a connection of its own with `bayou.sql`.
+    The relation must have an order: DuckDB keeps none after a join or an aggregate. Other threads
+    must not use its connection while rows are read, and it cannot be pickled. :func:`bayou.sql`
+    has neither limit, since it opens connections of its own.
     """
 
     @property
     def blocks(self) -> Sequence[int]:
-        """Stretches of rows, each found by running the query up to its end."""
+        """The number of rows of each block; reading one runs the query up to its end."""
         return even_blocks(self._num_rows, BLOCK_ROWS)
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
-        """Yield the rows of a block at once."""
+        """Yield the rows of a block as one table."""
         fields = choose_fields(self._fields, names)
         start = block * BLOCK_ROWS
         with _DUCKDB:
@@ -124,7 +129,7 @@ class RelationSource(LazySource):
         yield from arrow_tables([table], fields, start)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Refuse to be pickled: the relation belongs to a connection of this process."""
+        """Raise TypeError, since a relation belongs to a connection of this process."""
         raise TypeError(
             "A source that is pickled must not be a DuckDB relation, got one.\n"
             "Hint: pass the query and how to connect, bayou.sql(query, connect)."
@@ -133,7 +138,7 @@ class RelationSource(LazySource):
     def _projected(self, names: Sequence[str]) -> Any:
         return nw.from_native(self._frame).select(*names).to_native()
 
-    def _types(self) -> Mapping[str, Any]:
+    def _types(self) -> Mapping[str, pa.DataType]:
         with _DUCKDB:
             schema = self._frame.limit(0).to_arrow_table().schema
         return dict(zip(schema.names, schema.types, strict=True))
@@ -159,7 +164,10 @@ def from_lazy(frame: nw.LazyFrame[Any], nulls: Nulls) -> LazySource:
 
 
 def _categories(dtype: Any) -> tuple[str, ...] | None:
-    """Return the categories that a type itself knows; others would differ between batches."""
+    """Return the categories that are part of a type.
+
+    Those of other categorical columns are seen in the rows alone, and differ between batches.
+    """
     return tuple(dtype.categories) if isinstance(dtype, nw.Enum) else None
 
 

@@ -1,7 +1,7 @@
-"""A function that returns a fresh iterator of rows or of blocks: each pass over them is a new one.
+"""The source of a function that returns an iterator of rows, or of blocks of rows.
 
-Rows are collected in pieces of some thousands, for a few microseconds a value beside what the
-function takes.
+Each pass over the rows calls the function again. Rows are collected in pieces of some thousands,
+which costs some microseconds a value beside the time of the function itself.
 """
 
 from __future__ import annotations
@@ -27,36 +27,38 @@ if TYPE_CHECKING:
     from bayou.sources.base.field import Field, Table
     from bayou.sources.base.nulls import Masked, Nulls
 
+# Rows that are collected before they become arrays.
 PIECE_ROWS = 4096
 
-# Field name -> value of a row, or values of several.
 type Item = Mapping[str, Any]
+"""Field name -> the value of one row, or the values of several."""
 
 
 class GeneratorSource(Source):
-    """What a function yields, item by item: rows or blocks of them, in one block.
+    """The rows of the items that a function's iterator yields, as one block.
 
     Parameters
     ----------
     make : callable
-        Returns a new iterator each time, with the same items. An item is a dict of field name to
-        value. Where each value has an axis, of one length, the item is a block of so many rows;
-        where a value is a number or a text, it is a row. (A row of vectors alone is to be
-        yielded as a block of one row.) The first item decides, and says the fields.
+        Function that returns a new iterator at each call, of the same items. An item is a dict of
+        field name to value. It is a row if one of its values is a number or a text, else a block
+        of rows, whose values are arrays with the rows on the first axis. (Yield a row of vectors
+        alone as a block of one row.) The first item gives the fields, and whether items are rows.
     num_rows : int, optional
-        How many rows there are, nulls left out where they are dropped; checked at each pass. If
-        left out, the number is unknown.
-    nulls : {"refuse", "drop"}, optional
-        Make None and masked values an error (the default), or leave out the rows that have one.
+        The number of rows, without those that are dropped. It is checked in each pass. By default
+        the number is not known.
+    nulls : {"refuse", "drop"}, default "refuse"
+        Make None and masked values an error, or leave out and count the rows that have one.
 
     Raises
     ------
     TypeError
-        If it returns no iterator of dicts.
+        If the function does not return an iterator of dicts.
     ValueError
-        If it returns the same iterator again, if there are no items, or if `num_rows` is none.
+        If it returns the same iterator again, if there are no items, or if `num_rows` is not a
+        number of at least 1.
     RuntimeError
-        If it raises, with the number of the item.
+        If the function or its iterator raises. The error has the number of the item.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class GeneratorSource(Source):
         self._make = make
         self._nulls = nulls
         self._num_rows = num_rows
-        # Of the first whole pass, which every other one must equal.
+        # The number that each pass must have: of the user, else of the first complete pass.
         self._rows_seen = num_rows
         self._num_dropped = None if nulls == "drop" else 0
         if iter(make()) is iter(make()):
@@ -80,54 +82,55 @@ class GeneratorSource(Source):
                 "`make` must return a new iterator each time, got the same one twice.\n"
                 "Hint: pass the generator function itself, not what it returns."
             )
-        self._fields, self._has_rows = self._first()
+        self._fields, self._has_rows = self._read_first()
 
     @property
     def fields(self) -> Mapping[str, Field]:
-        """The fields by name, as the first item has them."""
+        """The fields by name, by the first item."""
         return self._fields
 
     @property
     def blocks(self) -> Sequence[int | None]:
-        """One: what an iterator yields can only be had in its order."""
+        """One block, since an iterator yields its items in their order only."""
         return (self._num_rows,)
 
     @property
     def num_dropped(self) -> int | None:
-        """The rows left out for their nulls; None until a pass has come to its end."""
+        """The number of rows left out because of nulls, None before the end of the first pass."""
         return self._num_dropped
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
-        """Call the function, and yield what it yields, in pieces.
+        """Call the function, and yield the rows of its items in pieces.
 
         Raises
         ------
         RuntimeError
-            If it raises.
+            If the function or its iterator raises.
         ValueError
-            If an item has other fields than the first, of another dtype or shape, or a null that is
-            refused, or if the number of rows is not what it was. Each with the number of the item.
+            If an item has other fields than the first, or a field of another dtype or shape, or a
+            null that is refused; or if the number of rows is another than before. The error has the
+            number of the item.
         """
         fields = choose_fields(self._fields, names)
         pieces: list[Table] = []
-        held = rows = dropped = number = 0
+        num_rows = num_dropped = piece_rows = number = 0
         for number, columns in self._groups():
-            complete = self._complete(number, columns, rows + dropped)
-            kept = int(complete.sum())
-            dropped += len(complete) - kept
-            rows += kept
-            self._check_count(rows, number, more=True)
-            if kept:
+            complete = self._complete_rows(number, columns, num_rows + num_dropped)
+            num_complete = int(complete.sum())
+            num_dropped += len(complete) - num_complete
+            num_rows += num_complete
+            self._check_count(num_rows, number, more=True)
+            if num_complete:
                 pieces.append({name: columns[name][1][0][complete] for name in names})
-                held += kept
-            if held >= PIECE_ROWS:
-                yield _joined(pieces, fields)
-                pieces, held = [], 0
+                piece_rows += num_complete
+            if piece_rows >= PIECE_ROWS:
+                yield _join(pieces, fields)
+                pieces, piece_rows = [], 0
         if pieces:
-            yield _joined(pieces, fields)
-        self._check_count(rows, number, more=False)
-        self._rows_seen = rows
-        self._num_dropped = dropped
+            yield _join(pieces, fields)
+        self._check_count(num_rows, number, more=False)
+        self._rows_seen = num_rows
+        self._num_dropped = num_dropped
 
     def _items(self) -> Iterator[tuple[int, Item]]:
         items = iter(self._make())
@@ -156,15 +159,17 @@ class GeneratorSource(Source):
             yield from ((number, self._columns(number, item)) for number, item in self._items())
             return
         for numbered in batched(self._items(), PIECE_ROWS):
-            rows = [item for _, item in numbered]
-            together = self._together(rows)
-            if together is not None:
-                yield numbered[-1][0], together
+            columns = self._columns_of_rows([item for _, item in numbered])
+            if columns is not None:
+                yield numbered[-1][0], columns
             else:
                 yield from ((number, self._columns(number, item)) for number, item in numbered)
 
-    def _together(self, rows: Sequence[Item]) -> dict[str, tuple[Field, Masked]] | None:
-        """Return the columns of rows that are all alike, and like the first; None if not."""
+    def _columns_of_rows(self, rows: Sequence[Item]) -> dict[str, tuple[Field, Masked]] | None:
+        """Return the columns of many rows at once, None if they have to be taken one by one.
+
+        That is so if they differ in type, or if one is wrong: then the error is to name it.
+        """
         if any(row.keys() != self._fields.keys() for row in rows):
             return None
         columns = {}
@@ -180,15 +185,16 @@ class GeneratorSource(Source):
                 return None
         return columns
 
-    def _first(self) -> tuple[dict[str, Field], bool]:
-        """Return the fields of the first item with a row to keep, and whether items are rows."""
+    def _read_first(self) -> tuple[dict[str, Field], bool]:
+        """Return the fields of the first item with a complete row, and whether items are rows."""
         for number, item in self._items():
             check_names(list(item))
             if not item:
                 raise empty_error("no fields")
             has_rows = any(np.ndim(value) == 0 for value in item.values())
             columns = _columns(number, item, has_rows)
-            if self._complete(number, columns, 0).any():
+            # A column of nulls alone has no dtype yet.
+            if self._complete_rows(number, columns, 0).any():
                 return {name: field for name, (field, _) in columns.items()}, has_rows
         raise empty_error("no rows")
 
@@ -202,19 +208,19 @@ class GeneratorSource(Source):
         columns = _columns(number, item, self._has_rows)
         for name, expected in self._fields.items():
             field, (_, null) = columns[name]
-            # Nothing but nulls has no dtype.
+            # A column of nulls alone has no dtype to compare.
             if field != expected and not (null is not None and null.all()):
                 raise ValueError(
-                    f"`make` must yield `{name}` as in its first item, {_described(expected)}, "
-                    f"got {_described(field)} at item {number}.\n"
+                    f"`make` must yield `{name}` as in its first item, {_describe(expected)}, "
+                    f"got {_describe(field)} at item {number}.\n"
                     "Hint: yield arrays of one dtype and shape, for example with numpy.asarray."
                 )
         return columns
 
-    def _complete(
+    def _complete_rows(
         self, number: int, columns: Mapping[str, tuple[Field, Masked]], start: int
     ) -> NDArray[np.bool_]:
-        """Return which rows of an item have no null, if any may have one."""
+        """Return which rows of an item have no null, shape (rows,); raise if nulls are refused."""
         lengths = {name: len(values) for name, (_, (values, _)) in columns.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(
@@ -229,6 +235,7 @@ class GeneratorSource(Source):
         return complete_rows(nulls, next(iter(lengths.values()), 0))
 
     def _check_count(self, rows: int, number: int, *, more: bool) -> None:
+        """Check the number of rows up to an item; `more` says whether others may follow."""
         expected = self._rows_seen
         if expected is None or (rows <= expected if more else rows == expected):
             return
@@ -241,6 +248,7 @@ class GeneratorSource(Source):
 
 
 def _columns(number: int, item: Item, is_row: bool) -> dict[str, tuple[Field, Masked]]:
+    """Return the columns of an item."""
     if is_row:
         item = {name: _as_block(value) for name, value in item.items()}
     try:
@@ -252,16 +260,18 @@ def _columns(number: int, item: Item, is_row: bool) -> dict[str, tuple[Field, Ma
 
 
 def _kind(value: Any) -> tuple[type, Any, Any]:
+    """Return what must be equal among values for NumPy to make one array of them, unchanged."""
     return type(value), getattr(value, "dtype", None), getattr(value, "shape", None)
 
 
 def _as_block(value: Any) -> Any:
+    """Return the value of a row as the values of a block of one row."""
     if isinstance(value, np.ndarray) and value.ndim:
         return value[None]
     return [None if value is np.ma.masked else value]
 
 
-def _joined(pieces: Sequence[Table], fields: Sequence[Field]) -> Table:
+def _join(pieces: Sequence[Table], fields: Sequence[Field]) -> Table:
     return {
         field.name: np.concatenate([piece[field.name] for piece in pieces]).astype(
             field.dtype, copy=False
@@ -270,5 +280,5 @@ def _joined(pieces: Sequence[Table], fields: Sequence[Field]) -> Table:
     }
 
 
-def _described(field: Field) -> str:
+def _describe(field: Field) -> str:
     return f"{field.dtype} of shape {field.shape} a row"

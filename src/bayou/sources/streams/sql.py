@@ -1,6 +1,6 @@
-"""Queries of a database, read as Arrow batches through ADBC or DuckDB.
+"""The source of a query of a database, read as Arrow batches through ADBC or DuckDB.
 
-Each read runs the query once more, on a connection of its own, and holds one batch.
+Each read runs the query again, on a connection of its own, and keeps one batch in memory.
 """
 
 from __future__ import annotations
@@ -22,39 +22,50 @@ if TYPE_CHECKING:
     from bayou.sources.base.field import Table
     from bayou.sources.base.nulls import Nulls
 
+# Rows of a batch of DuckDB. ADBC drivers choose a size by themselves.
 PIECE_ROWS = 2**16
 
 
 def sql(query: str, connect: Callable[[], Any], *, nulls: Nulls = "refuse") -> SqlSource:
     """Return a source of the rows of a query.
 
-    The rows must come in one order whenever the query runs, so it needs an ORDER BY that decides
-    between any two rows, unless the database keeps an order by itself. It runs once for each pass
-    over the rows, and twice when the source is opened, to know its columns and to count its rows.
-    Only the columns that are needed should be in it.
+    The rows must come in the same order whenever the query runs: it needs an ORDER BY that decides
+    between any two rows, unless the database keeps an order by itself. The query runs once for each
+    pass over the rows, and twice when the source is opened, to get the columns and to count the
+    rows. All columns of the query are read in each pass, so select only those that you need.
 
     Parameters
     ----------
     query : str
-        A SELECT.
+        A SELECT statement.
     connect : callable
-        Returns a new connection of ADBC or DuckDB, such as
-        ``functools.partial(adbc_driver_sqlite.dbapi.connect, "flights.db")``; for a DuckDB
-        connection that is open, its method ``cursor``. The source can be pickled where it can.
-    nulls : {"refuse", "drop"}, optional
-        Make a null an error (the default), or leave out and count the rows that have one.
+        Function that returns a new connection of ADBC or DuckDB, such as
+        ``functools.partial(adbc_driver_sqlite.dbapi.connect, "flights.db")``. Of a DuckDB
+        connection that is open, pass the method ``cursor``. The source can be pickled if the
+        function can.
+    nulls : {"refuse", "drop"}, default "refuse"
+        Make a null an error, or leave out and count the rows that have one.
 
     Returns
     -------
     SqlSource
-        One block, that is read in pieces.
+        A source without random access, read in pieces as one block.
 
     Raises
     ------
     TypeError
-        If `connect` is no callable, or returns no connection of ADBC or DuckDB.
+        If `connect` is not callable, or returns something else than such a connection.
     ValueError
-        If two columns have one name, or there are no columns or rows.
+        If two columns have the same name, or there are no columns or rows.
+
+    Examples
+    --------
+    >>> import duckdb
+    >>> from functools import partial
+    >>> query = "SELECT range AS day, range % 7 = 0 AS late FROM range(100) ORDER BY day"
+    >>> rows = by.sql(query, partial(duckdb.connect, ":memory:"))
+    >>> rows.num_rows, list(rows.fields)
+    (100, ['day', 'late'])
     """
     check_nulls(nulls)
     if not callable(connect):
@@ -68,7 +79,11 @@ def sql(query: str, connect: Callable[[], Any], *, nulls: Nulls = "refuse") -> S
 
 
 class SqlSource(Source):
-    """The rows of a query; made by :func:`sql`."""
+    """The rows of a query of a database, returned by :func:`bayou.sql`.
+
+    It is one block, read in pieces by running the query again. :func:`bayou.shuffle` brings the
+    rows into random order on disk, and gives random access to them.
+    """
 
     def __init__(self, query: str, connect: Callable[[], Any], nulls: Nulls) -> None:
         self._query = query
@@ -88,31 +103,37 @@ class SqlSource(Source):
 
     @property
     def blocks(self) -> Sequence[int]:
-        """One: a database finds rows by their values, not by their number."""
+        """One block, since a database finds rows by their values and not by their numbers."""
         return (self._num_rows,)
 
     @property
     def num_rows(self) -> int:
-        """The rows of the query, as they were counted."""
+        """The number of rows of the query, counted when the source was opened."""
         return self._num_rows
 
     @property
     def num_dropped(self) -> int:
-        """The rows left out for their nulls."""
+        """The number of rows left out because of nulls."""
         return self._num_dropped
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
-        """Run the query, and yield its rows in pieces."""
+        """Run the query, and yield its rows in pieces.
+
+        Raises
+        ------
+        ValueError
+            If there is a null that is refused, or the number of rows is another than at first.
+        """
         fields = choose_fields(self._fields, names)
-        read = 0
+        num_read = 0
         with closing(self._connect()) as connection, _reader(connection, self._query) as batches:
             for batch in batches:
                 complete = batch.drop_null() if self._nulls == "drop" else batch
-                yield from arrow_tables([complete], fields, read)
-                read += complete.num_rows
-        if read != self._num_rows:
+                yield from arrow_tables([complete], fields, num_read)
+                num_read += complete.num_rows
+        if num_read != self._num_rows:
             raise ValueError(
-                f"`query` must give the same rows whenever it runs, got {read} where "
+                f"`query` must give the same rows whenever it runs, got {num_read} where "
                 f"{self._num_rows} were counted when it was opened.\n"
                 "Hint: the table has changed; open the source again, or read a copy of the table."
             )
@@ -126,7 +147,7 @@ def _fields(connection: Any, query: str) -> dict[str, Field]:
             column.name: arrow_field(
                 column.name,
                 column.type,
-                # Of an ENUM, which is whole in every batch.
+                # The dictionary of an ENUM, which each batch has complete.
                 arrow_categories(pa.chunked_array([first[place]]))
                 if first is not None and pa.types.is_dictionary(column.type)
                 else None,
@@ -145,7 +166,7 @@ def _count(connection: Any, query: str, complete: Iterable[str] = ()) -> int:
 
 @contextmanager
 def _reader(connection: Any, query: str) -> Iterator[Any]:
-    """Run a query, and return the reader of its record batches."""
+    """Run a query, and yield a reader of its record batches."""
     if hasattr(connection, "sql"):  # DuckDB
         with connection.sql(query).to_arrow_reader(PIECE_ROWS) as batches:
             yield batches
