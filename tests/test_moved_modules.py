@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import sys
 
 import pytest
 
+import bayou as by
 from bayou.moved_modules import CLASSES, FOLDERS, MODULES
 from bayou.sources.base.field import Field
 
@@ -12,7 +14,8 @@ from bayou.sources.base.field import Field
 @pytest.mark.parametrize("old", MODULES)
 def test_module_of_today_is_there(old: str) -> None:
     importlib.import_module(MODULES[old])
-    importlib.import_module(old)
+    with pytest.raises(AttributeError):
+        importlib.import_module(old).nothing  # noqa: B018
 
 
 @pytest.mark.parametrize(("module", "name"), CLASSES)
@@ -29,6 +32,14 @@ def test_pickle_that_names_an_old_module_loads() -> None:
     )
     assert b"bayou.sources.source" in old
     assert pickle.loads(old) == field
+
+
+def test_old_names_replace_no_function_of_today() -> None:
+    functions = by.sources.source, by.sources.sql
+    for name in ("source", "sql"):
+        sys.modules.pop(f"bayou.sources.{name}", None)
+        pickle.loads(f"cbayou.sources.{name}\nSource\n.".encode())
+    assert (by.sources.source, by.sources.sql) == functions
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
 
 # Folders that are gone, with what was in them.
@@ -185,10 +185,18 @@ class MovedModules(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Have the module look up its classes."""
-        module.__dict__["__getattr__"] = partial(_moved_class, module.__name__)
+        # After this, Python binds the module in its package, where a function of today may have the
+        # name, such as `bayou.sources.source`. The look-up that follows puts the function back.
+        package, _, child = module.__name__.rpartition(".")
+        members = vars(sys.modules[package])
+        replaced = {child: members[child]} if child in members else {}
+        module.__dict__["__getattr__"] = partial(_moved_class, module.__name__, members, replaced)
 
 
-def _moved_class(module: str, name: str) -> Any:
+def _moved_class(
+    module: str, members: dict[str, Any], replaced: Mapping[str, Any], name: str
+) -> Any:
+    members.update(replaced)
     if module not in MODULES:
         raise AttributeError(name)
     module, name = CLASSES.get((module, name), (MODULES[module], name))
