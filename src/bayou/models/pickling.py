@@ -1,7 +1,8 @@
-"""Densities that are registered in this process alone, which models take to others with them.
+"""Pickled models that take the densities of their distributions with them.
 
-PyMC makes a class for each pm.CustomDist and registers its density for that class. Elsewhere the
-class arrives as another one, for which nothing is registered; so do classes of a notebook.
+PyMC makes a class for each pm.CustomDist and registers its density for that class. In another
+process the class arrives as another one, for which nothing is registered; so do classes that were
+written in a notebook. Ray and other process pools pickle models.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     import pymc as pm
     from pytensor.graph.basic import Variable
+    from pytensor.graph.op import Op
 
+# PyMC's functions that look up their implementation by the class of a distribution's operation.
 REGISTRIES: dict[str, Any] = {
     "logp": _logprob,
     "logcdf": _logcdf,
@@ -28,9 +31,12 @@ REGISTRIES: dict[str, Any] = {
     "change_size": _change_dist_size,
 }
 
+type Implementations = dict[str, Callable[..., Any]]
+"""What is registered for a class, by the keys of ``REGISTRIES``."""
+
 
 def carry_densities(model: pm.Model) -> None:
-    """Have what is registered for distributions of a model pickled with them, from now on.
+    """Have the densities of a model's distributions pickled with them from now on.
 
     Parameters
     ----------
@@ -40,21 +46,21 @@ def carry_densities(model: pm.Model) -> None:
     for operation in _operations([*model.basic_RVs, *model.deterministics, *model.potentials]):
         kind = type(operation)
         if _registered(kind) and not _is_importable(kind):
-            copyreg.pickle(kind, _reduced)
+            copyreg.pickle(kind, _reduce)
 
 
-def _operations(outputs: Sequence[Variable]) -> Iterator[Any]:
-    """Yield all that is applied in graphs, and in the graphs that are applied there."""
+def _operations(outputs: Sequence[Variable]) -> Iterator[Op]:
+    """Yield the operations of graphs, and those of the graphs inside of operations."""
     for node in applys_between([], outputs):
         yield node.op
-        # Before PyTensor 3.3 an operation had one graph.
-        own = {"": node.op.fgraph} if hasattr(node.op, "fgraph") else {}
-        for graph in getattr(node.op, "inner_graphs", own).values():
+        # Before PyTensor 3.3 an operation had one inner graph.
+        one_graph = {"": node.op.fgraph} if hasattr(node.op, "fgraph") else {}
+        for graph in getattr(node.op, "inner_graphs", one_graph).values():
             yield from _operations(graph.outputs)
 
 
-def _registered(kind: type) -> dict[str, Callable[..., Any]]:
-    """Return what is registered for a class itself."""
+def _registered(kind: type) -> Implementations:
+    """Return what is registered for a class itself, not for its bases."""
     return {
         name: registry.registry[kind]
         for name, registry in REGISTRIES.items()
@@ -63,21 +69,23 @@ def _registered(kind: type) -> dict[str, Callable[..., Any]]:
 
 
 def _is_importable(kind: type) -> bool:
-    """Tell whether other processes find a class by its name, with what is registered for it."""
+    """Return whether another process gets a class by importing its module.
+
+    The import registers the densities too.
+    """
     module = sys.modules.get(kind.__module__)
     return kind.__module__ != "__main__" and getattr(module, kind.__qualname__, None) is kind
 
 
-def _reduced(operation: Any) -> Any:
-    """Return how an operation is made again: as any object, and what is registered for it."""
+def _reduce(operation: Op) -> tuple[Any, ...]:
+    """Reduce an operation for pickle as usual, with what is registered for its class."""
     make, arguments, *state = operation.__reduce_ex__(4)
+    # The name of this function is in pickles that were stored.
     return _made, (_registered(type(operation)), make, arguments), *state
 
 
-def _made(
-    registered: dict[str, Callable[..., Any]], make: Callable[..., Any], arguments: tuple[Any, ...]
-) -> Any:
-    """Make an operation, and register what is not registered for its class yet."""
+def _made(registered: Implementations, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Restore an operation, and register what is not registered for its class yet."""
     operation = make(*arguments)
     kind = type(operation)
     for name in registered.keys() - _registered(kind).keys():

@@ -1,8 +1,7 @@
-"""Draws as an ArviZ tree, with the dims, the coords and the data that the model has now."""
+"""Draws as an ArviZ tree, with the dims, coords and data that the model has now."""
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from pymc.pytensorf import extract_obs_data
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.variables.source_variable import window_of
+from bayou.errors import warn
 from bayou.models.inputs import depends_on_generator
 
 if TYPE_CHECKING:
@@ -33,32 +33,34 @@ def posterior_tree(
 ) -> xr.DataTree:
     """Return draws from a posterior as ArviZ reads them.
 
-    An observed minibatch is shown with all of the data that it draws from; what a generator feeds
-    is left out, since its items come once.
+    An observed minibatch is shown with all of the data that it is drawn from. What a generator
+    feeds is left out, since its items come once, and so are rows of a source that are not all in
+    memory.
 
     Parameters
     ----------
     model : pymc.Model
-        Gives the dims, the coords, the observed and the constant data, as they are now.
+        Its dims, coords, and observed and constant data are taken, as they are now.
     posterior : mapping of str to ndarray, shape (chains, draws, ...)
         The draws of each variable.
     sample_stats : mapping of str to ndarray, shape (chains, draws, ...), optional
-        What the sampler says of each draw.
+        Statistics of each draw.
     attrs : mapping of str to Any, optional
-        Kept on the groups ``posterior`` and ``sample_stats``; ``inference_library`` belongs here.
+        Attributes of the groups ``posterior`` and ``sample_stats``, ``inference_library`` among
+        them.
     posterior_attrs : mapping of str to Any, optional
-        Kept on the group ``posterior`` alone, such as the provenance of the draws.
+        Attributes of the group ``posterior`` alone, such as the provenance of the draws.
 
     Returns
     -------
     xarray.DataTree
-        With the groups ``posterior``, ``sample_stats``, ``observed_data`` and ``constant_data``, as
-        far as there are values for them.
+        With those of the groups ``posterior``, ``sample_stats``, ``observed_data`` and
+        ``constant_data`` that are not empty.
 
     Warns
     -----
     UserWarning
-        If the labels of a dim are more or fewer than the values along it; they are left out.
+        If a dim has more or fewer labels than values; its labels are left out.
 
     Examples
     --------
@@ -72,7 +74,7 @@ def posterior_tree(
     observed = {
         variable.name: extract_obs_data(model.rvs_to_values[variable])
         for variable in model.observed_RVs
-        if not (depends_on_generator(value := model.rvs_to_values[variable]) or _is_window(value))
+        if not (depends_on_generator(value := model.rvs_to_values[variable]) or _has_window(value))
     }
     groups = {
         "posterior": posterior,
@@ -81,16 +83,17 @@ def posterior_tree(
         "constant_data": find_constants(model),
     }
     filled = {name: group for name, group in groups.items() if group}
-    described = [name for name in ("posterior", "sample_stats") if name in filled]
-    kept = {name: dict(attrs or {}) for name in described}
-    kept["posterior"] |= dict(posterior_attrs or {})
+    group_attrs = {
+        name: dict(attrs or {}) for name in ("posterior", "sample_stats") if name in filled
+    }
+    group_attrs["posterior"] |= dict(posterior_attrs or {})
     return from_dict(
         filled,
         coords=_matching_coords(coords, dims, filled.values()),
         dims=dims,
         # It would take few draws of many chains for a mistake.
         check_conventions=False,
-        attrs=kept,
+        attrs=group_attrs,
     )
 
 
@@ -99,23 +102,25 @@ def _matching_coords(
     dims: Mapping[str, Sequence[str | None]],
     groups: Iterable[Mapping[str, NDArray[Any]]],
 ) -> dict[str, Any]:
-    """Leave out labels that do not fit the values: the draws are worth more than their labels."""
+    """Return the coords without labels that do not fit the values.
+
+    An error here would cost the user the draws.
+    """
     matching = dict(coords)
     for name, values in (item for group in groups for item in group.items()):
+        # Draws have axes for chains and draws before those of the dims.
         lengths = np.shape(values)[::-1]
         for dim, length in zip(reversed(dims.get(name, ())), lengths, strict=False):
             if dim in matching and len(matching[dim]) != length:
-                warnings.warn(
+                warn(
                     f"The coords of dim {dim!r} are left out: {len(matching[dim])} labels for "
                     f"the {length} values of {name!r}.\n"
-                    "Hint: pass new labels together with new data, by.set_data(..., coords=...).",
-                    UserWarning,
-                    stacklevel=3,
+                    "Hint: pass new labels together with new data, by.set_data(..., coords=...)."
                 )
                 del matching[dim]
     return matching
 
 
-def _is_window(variable: Variable) -> bool:
-    """Tell whether a variable depends on rows of which a part is in memory."""
+def _has_window(variable: Variable) -> bool:
+    """Return whether a variable depends on rows of a source that are not all in memory."""
     return any(window_of(ancestor) is not None for ancestor in ancestors([variable]))
