@@ -11,7 +11,7 @@ import pytest
 
 import bayou as by
 from bayou.batching import batched
-from bayou.batching.data_checks import check_imputed
+from bayou.batching.data_checks import check_imputed_values
 from bayou.fitting import fit
 from bayou.nuts import sample as nuts
 
@@ -90,7 +90,7 @@ def test_missing_values_that_the_model_computes_with(
 
 @pytest.mark.parametrize("write", COMPUTED)
 def test_without_missing_values_nothing_is_refused(write: Callable[[Any], None]) -> None:
-    check_imputed(with_missing(write, range(4)))
+    check_imputed_values(with_missing(write, range(4)))
 
 
 def test_what_is_observed_alone_is_imputed() -> None:
@@ -103,8 +103,8 @@ def test_what_is_observed_alone_is_imputed() -> None:
         pm.Deterministic("unused", x * 2, dims="row")
 
     for options in ({}, {"name": "named"}):
-        check_imputed(with_missing(of_observed, **options))
-    check_imputed(with_missing(lambda x: pm.Normal("alone")))
+        check_imputed_values(with_missing(of_observed, **options))
+    check_imputed_values(with_missing(lambda x: pm.Normal("alone")))
 
 
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)

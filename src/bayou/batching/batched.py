@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.arguments import seed_number, whole_number
-from bayou.batching.data_checks import check_imputed
+from bayou.batching.data_checks import check_imputed_values
 from bayou.batching.minibatch_model import add_names, build_minibatch_model
 from bayou.batching.row_dim import (
     check_total_sizes,
@@ -102,7 +102,7 @@ def batched(
     size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
     seed = _fresh_seed() if random_seed is None else seed_number(random_seed)
     assert seed is not None
-    check_imputed(model)
+    check_imputed_values(model)
     rows = find_rows(model, batch_dim)
     check_total_sizes(model, rows)
     minibatch_model = build_minibatch_model(model, rows, size, seed, latent_inputs=False)

@@ -42,7 +42,7 @@ class _Rows(NamedTuple):
     windowed_source: int | None
 
 
-def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
+def check_minibatches(model: pm.Model, program: Program, order: AnyOrder) -> None:
     """Check that minibatches are scaled to all rows, and that rows of one batch belong together.
 
     Parameters
@@ -80,7 +80,7 @@ def check_rows(model: pm.Model, program: Program, order: AnyOrder) -> None:
             _check_aligned(variable, rows, known.setdefault(stream, rows))
 
 
-def check_imputed(model: pm.Model) -> None:
+def check_imputed_values(model: pm.Model) -> None:
     """Check that missing values are imputed in observed variables alone, and are no integers.
 
     Raises

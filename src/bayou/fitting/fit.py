@@ -13,7 +13,7 @@ import numpy as np
 
 from bayou.arguments import seed_number
 from bayou.batching.batched import batched_program, program_of_rows
-from bayou.batching.data_checks import check_imputed, check_integers, check_rows
+from bayou.batching.data_checks import check_imputed_values, check_integers, check_minibatches
 from bayou.batching.row_dim import holds_minibatches
 from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import resolve_cluster
@@ -258,9 +258,9 @@ def fit(
 
 def _compile_model(model: pm.Model, options: FitOptions) -> tuple[pm.Model, Program]:
     """Return the model that is fitted, as it is written or in minibatches, and its program."""
-    check_imputed(model)
+    check_imputed_values(model)
     fitted_model, program = _program(model, options)
-    check_rows(fitted_model, program, options.order)
+    check_minibatches(fitted_model, program, options.order)
     check_integers(program)
     if options.correction == "linear_response":
         check_correctable(program, options.guide)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pytensor.graph.traversal import ancestors
 
-from bayou.batching.data_checks import check_imputed
+from bayou.batching.data_checks import check_imputed_values
 from bayou.containers.variables.source_variable import check_complete
 from bayou.models.inputs import depends_on_generator
 from bayou.models.total_size import minibatch_scales
@@ -28,7 +28,7 @@ def check_model(model: pm.Model) -> None:
         If there is no free variable, the model computes with missing values, or not all of its rows
         are in memory.
     """
-    check_imputed(model)
+    check_imputed_values(model)
     _check_free_variables(model)
     _check_rows(model)
 
