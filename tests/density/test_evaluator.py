@@ -14,7 +14,6 @@ from bayou.density.build import compile_program
 from bayou.density.compiled_functions import BlockSizes
 from bayou.density.evaluator import Evaluator
 from bayou.density.program import Program
-from bayou.fitting.rows import all_rows
 from bayou.fitting.rows.all_rows import all_row_blocks
 
 NUM_ROWS = 90
@@ -38,13 +37,9 @@ def program() -> Program:
 
 
 @pytest.fixture(params=[1000, 13], ids="blocks of {}".format)
-def evaluator(
-    program: Program, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Evaluator:
-    monkeypatch.setattr(all_rows, "BLOCK_ROWS", request.param)
+def evaluator(program: Program, request: pytest.FixtureRequest) -> Evaluator:
     program = replace(program, block_sizes=BlockSizes())
-    blocks = all_row_blocks(program)
-    assert blocks is not None
+    blocks = list(all_row_blocks(program, request.param))
     assert len(blocks) == -(-NUM_ROWS // request.param)
     assert sum(block.share for block in blocks) == pytest.approx(1)
     assert sum(np.count_nonzero(block.weights) for block in blocks) == NUM_ROWS
@@ -100,7 +95,6 @@ def test_groups_of_any_size_compiled_once(
 ) -> None:
     monkeypatch.setattr(evaluate, "GROUP_NUMBERS", numbers)
     blocks = all_row_blocks(program)
-    assert blocks is not None
     evaluator = Evaluator(program, blocks)
     evaluator.densities(POSITIONS[:64])
     known = program.compiled.num_compilations()

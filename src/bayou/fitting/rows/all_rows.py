@@ -62,11 +62,23 @@ def resident_rows_obstacle(program: Program) -> str | None:
     )
 
 
-def all_row_blocks(program: Program) -> Iterable[Block]:
+def all_row_blocks(program: Program, max_rows: int = BLOCK_ROWS) -> Iterable[Block]:
     """Return all rows in blocks, to be iterated over any number of times.
 
     Minibatches of leading rows are cut into blocks; other data are one block. Rows that are not in
     memory are read anew in each iteration.
+
+    Parameters
+    ----------
+    program : Program
+        The model.
+    max_rows : int, default 65536
+        The most rows of a block.
+
+    Returns
+    -------
+    iterable of Block
+        Together all rows. A list, if they are in memory.
 
     Raises
     ------
@@ -79,7 +91,7 @@ def all_row_blocks(program: Program) -> Iterable[Block]:
     if windows:
         layout = ColumnLayout(tuple(window.column for window in windows))
         counts = windows[0].blocks
-        max_size = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, layout.row_bytes)))
+        max_size = max(1, min(max_rows, BLOCK_BYTES // max(1, layout.row_bytes)))
         size = _block_size(program, sum(counts), max_size)
         return SourceBlocks(layout, counts, program.data_values(), size, program.takes_weights)
     data = program.data_values()
@@ -87,7 +99,7 @@ def all_row_blocks(program: Program) -> Iterable[Block]:
     if not _has_leading_rows(program):
         return [Block((*arrays, *data), 1.0, largest_input_size(program, arrays))]
     num_rows = len(arrays[0])
-    size = _block_size(program, num_rows, BLOCK_ROWS)
+    size = _block_size(program, num_rows, max_rows)
     return [
         _block(
             [array[start : start + size] for array in arrays],

@@ -1,0 +1,74 @@
+"""Draws from an approximation: reproducible, named, of the present data, with known densities."""
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytest
+from scipy import stats
+
+import bayou as by
+from bayou.fitting.fit_draws import constrained_draws, coordinate_draws, key_seed
+
+
+@pytest.fixture(scope="module")
+def fit() -> by.Fit:
+    with pm.Model(coords={"side": ["left", "right"]}):
+        shift = by.Data("shift", 1.0)
+        mu = pm.Normal("mu", dims="side")
+        scale = pm.HalfNormal("scale")
+        pm.Deterministic("shifted", mu + shift, dims="side")
+        pm.Normal("y", mu, scale, observed=np.ones((5, 2)))
+        return by.fit(10, random_seed=1, progressbar=False, correction=None)
+
+
+def draws_of(fit: by.Fit, names: Any = None, seed: int = 1) -> dict[str, np.ndarray]:
+    chosen = None if names is None else frozenset(names)
+    return constrained_draws(fit.program, fit.approximation, 300, seed, chosen)
+
+
+def test_draws_are_in_the_space_of_the_model(fit: by.Fit) -> None:
+    draws = draws_of(fit)
+    assert {name: values.shape for name, values in draws.items()} == {
+        "mu": (1, 300, 2),
+        "scale": (1, 300),
+        "shifted": (1, 300, 2),
+    }
+    assert (draws["scale"] > 0).all()
+    np.testing.assert_allclose(draws["shifted"], draws["mu"] + 1)
+
+
+def test_deterministics_use_the_present_data(fit: by.Fit) -> None:
+    by.set_data({"shift": 3.0}, model=fit.model)
+    draws = draws_of(fit)
+    by.set_data({"shift": 1.0}, model=fit.model)
+    np.testing.assert_allclose(draws["shifted"], draws["mu"] + 3)
+
+
+def test_some_variables_are_those_of_all(fit: by.Fit) -> None:
+    [(name, some)] = draws_of(fit, ["mu"]).items()
+    assert name == "mu"
+    np.testing.assert_array_equal(some, draws_of(fit)["mu"])
+    assert not np.array_equal(some, draws_of(fit, ["mu"], seed=2)["mu"])
+
+
+def test_coordinates_have_the_density_of_the_guide(fit: by.Fit) -> None:
+    coordinates, densities = coordinate_draws(fit.program, fit.approximation, 50, 1)
+    guide, params = fit.approximation.guide, fit.approximation.params
+    exact = stats.norm.logpdf(coordinates, guide.mean(params), guide.std(params)).sum(axis=1)
+    np.testing.assert_allclose(densities, exact)
+
+
+def test_seeds_as_pymc_takes_them(fit: by.Fit) -> None:
+    assert key_seed(7) == np.random.SeedSequence(7).generate_state(1)[0]
+    assert key_seed([1, 2]) == key_seed(np.array([1, 2])) != key_seed([2, 1])
+    assert key_seed(None) != key_seed(None)
+    generator = np.random.default_rng(1)
+    assert key_seed(generator) != key_seed(generator)
+    one, other = (
+        fit.sample(5, random_seed=np.random.default_rng(3)).posterior["mu"] for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, other)
+    for call in (fit.sample, fit.khat, fit.elbo_estimate, fit.summary):
+        with pytest.raises(ValueError, match=r"`random_seed` must be None, a whole .*got -1"):
+            call(random_seed=-1)
