@@ -1,5 +1,6 @@
 """by.fit: against exact posteriors, from every container, reproducible, and clear when it fails."""
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,6 @@ from scipy import stats
 import bayou as by
 from bayou.density.build import compile_program
 from bayou.errors import DivergenceError
-from bayou.fitting.stochastic import advi
 
 NUM_ROWS = 2000
 DATA = np.random.default_rng(0).normal(2.0, 1.0, size=NUM_ROWS)
@@ -317,6 +317,51 @@ def test_integers_that_single_precision_would_wrap_around() -> None:
         by.fit(model=model, progressbar=False)
 
 
+@pytest.mark.parametrize("method", ["advi", "auto"])
+def test_a_number_of_steps_has_no_stopping_rule(method: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit = by.fit(5, method, model=normal_model(DATA), random_seed=1, progressbar=False)
+    assert fit.converged is None
+    assert fit.reason == "5 steps were asked for"
+
+
+def test_a_stopping_rule_is_met_or_not() -> None:
+    model = normal_model(DATA)
+    assert by.fit(model=model, random_seed=1, progressbar=False).converged is True
+    with pytest.warns(by.ConvergenceWarning, match=r"iterations did not suffice.\nHint") as caught:
+        fit = by.fit(1, "dadvi", model=model, random_seed=1, progressbar=False)
+    assert fit.converged is False
+    # The warning is about the line above, not one of bayou.
+    assert caught[0].filename == __file__
+
+
+def test_a_callback_ends_a_fit_before_its_steps() -> None:
+    def stop(num_steps: int, losses: np.ndarray) -> None:
+        raise StopIteration
+
+    with pytest.warns(by.ConvergenceWarning, match="a callback stopped it after 512 steps"):
+        fit = by.fit(
+            900, "advi", model=normal_model(DATA), random_seed=1, callback=stop, progressbar=False
+        )
+    assert fit.converged is False
+
+
+def test_seeds_as_pymc_takes_them() -> None:
+    model = normal_model(by.Minibatch(DATA, 50), total_size=NUM_ROWS)
+
+    def elbo(seed: Any) -> np.ndarray:
+        return by.fit(5, model=model, random_seed=seed, progressbar=False, correction=None).elbo
+
+    np.testing.assert_array_equal(elbo([1, 2]), elbo(np.array([1, 2])))
+    generators = [np.random.default_rng(1) for _ in range(2)]
+    np.testing.assert_array_equal(elbo(generators[0]), elbo(generators[1]))
+    # A generator goes on.
+    assert not np.array_equal(elbo(generators[0]), elbo(np.random.default_rng(1)))
+    with pytest.raises(ValueError, match=r"`random_seed` must be None, a whole .*got -1"):
+        elbo(-1)
+
+
 @pytest.mark.parametrize("fed", [False, True], ids=["all rows", "minibatches"])
 def test_an_index_out_of_range_anywhere(fed: bool) -> None:
     index = np.arange(NUM_ROWS) % 3
@@ -330,25 +375,3 @@ def test_an_index_out_of_range_anywhere(fed: bool) -> None:
         IndexError, match=r"at least 0 and below its length: index 3 is .*size 3.*\nHint: check"
     ):
         by.fit(model=model, progressbar=False)
-
-
-def test_an_accelerator_gathers_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = np.random.default_rng(2)
-    x, y = generator.normal(size=(300, 40)), generator.normal(size=300)
-
-    def fitted() -> by.Fit:
-        with pm.Model() as model:
-            slope = pm.Normal("slope")
-            pm.Normal(
-                "y", slope * by.Minibatch(y, 20), 1, observed=by.Minibatch(y, 20), total_size=300
-            )
-            both = by.Minibatch(x, [(10, 1), (5, 2)])
-            pm.Normal("x", slope, 1, observed=both, total_size=(300, 40))
-        return by.fit(600, model=model, random_seed=1, progressbar=False, correction=None)
-
-    on_host = fitted()
-    monkeypatch.setattr(advi, "device_memory", lambda: 2**30)
-    on_device = fitted()
-    np.testing.assert_allclose(on_host.elbo, on_device.elbo, rtol=1e-12)
-    monkeypatch.setattr(advi, "device_memory", lambda: 2 * (x.nbytes + y.nbytes))
-    np.testing.assert_array_equal(on_host.elbo, fitted().elbo)

@@ -1,7 +1,8 @@
 """Guides: one table drives what all of them hold, and each reaches a known Gaussian posterior."""
 
+import inspect
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from jax.flatten_util import ravel_pytree
 from scipy import stats
 
 import bayou as by
+from bayou.fitting.fit_options import GUIDE_METHODS
 from bayou.fitting.guides import Guide, Params
 from bayou.fitting.guides.full_rank import FullRank
 from bayou.fitting.guides.low_rank import LowRank
@@ -28,11 +30,47 @@ class Case:
     correlated: bool
 
 
+class Location(NamedTuple):
+    """The one parameter of a guide of a user's own."""
+
+    location: jax.Array
+
+
+@dataclass(frozen=True)
+class UnitNormals:
+    """A guide of a user's own, which inherits nothing: normals whose deviations are all one."""
+
+    def init(self, position: jax.Array, scale: jax.Array) -> Location:
+        return Location(position)
+
+    def noise(self, key: jax.Array, num_draws: int, size: int, dtype: Any) -> jax.Array:
+        return jax.random.normal(key, (num_draws, size), dtype)
+
+    def transport(self, params: Location, noise: jax.Array) -> jax.Array:
+        return params.location + noise
+
+    def log_density(self, params: Location, position: jax.Array) -> jax.Array:
+        return jax.scipy.stats.norm.logpdf(position, params.location).sum()
+
+    def whiten(self, params: Location, gradient: Location) -> Location:
+        return gradient
+
+    def color(self, params: Location, step: Location) -> Location:
+        return step
+
+    def mean(self, params: Location) -> jax.Array:
+        return params.location
+
+    def std(self, params: Location) -> jax.Array:
+        return jnp.ones_like(params.location)
+
+
 CASES = {
     "mean-field": Case(MeanField(), "advi", 1e-12, correlated=False),
     "full-rank": Case(FullRank(), "fullrank_advi", 1e-12, correlated=True),
     "low-rank": Case(LowRank(), "lowrank_advi", 0.1, correlated=True),
     "rank one": Case(LowRank(rank=1), "", 0.1, correlated=True),
+    "a user's own": Case(UnitNormals(), "", 10.0, correlated=False),
 }
 NAMED = [name for name, case in CASES.items() if case.method]
 SIZE = 4
@@ -72,6 +110,15 @@ def test_it_is_a_hashable_value(case: Case) -> None:
     again = type(case.guide)(**vars(case.guide))
     assert again == case.guide
     assert hash(again) == hash(case.guide)
+
+
+def test_it_has_the_methods_of_the_contract(case: Case) -> None:
+    assert (
+        *("init", "noise", "transport", "log_density", "whiten", "color", "mean", "std"),
+    ) == GUIDE_METHODS
+    for name in GUIDE_METHODS:
+        parameters = inspect.signature(getattr(type(case.guide), name)).parameters
+        assert list(parameters) == list(inspect.signature(getattr(by.Guide, name)).parameters)
 
 
 def test_init_has_the_mean_and_deviations_asked_for(case: Case) -> None:
@@ -127,7 +174,10 @@ def test_color_is_the_transpose_of_whiten(case: Case, params: Params) -> None:
     assert inner(white, step) == pytest.approx(inner(gradient, change), rel=1e-10)
 
 
-def test_a_step_of_the_location_is_in_the_guides_own_units(case: Case) -> None:
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.init_error < 1])
+def test_a_step_of_the_location_is_in_the_guides_own_units(name: str) -> None:
+    case = CASES[name]
+
     def shift(scale: np.ndarray) -> np.ndarray:
         params = case.guide.init(jnp.asarray(POSITION), jnp.asarray(scale))
         step = jax.tree.map(jnp.zeros_like, params)._replace(location=jnp.ones(SIZE))
@@ -135,22 +185,6 @@ def test_a_step_of_the_location_is_in_the_guides_own_units(case: Case) -> None:
 
     np.testing.assert_allclose(shift(SCALE), SCALE)
     np.testing.assert_allclose(shift(10 * SCALE), 10 * SCALE)
-
-
-def test_what_is_above_the_diagonal_of_full_rank_is_not_read() -> None:
-    guide = FullRank()
-    params = moved(guide.init(jnp.asarray(POSITION), jnp.asarray(SCALE)), seed=1)
-    lower = params._replace(factor=jnp.tril(params.factor, -1))
-    noise = guide.noise(jax.random.key(0), 1, SIZE, None)[0]
-    np.testing.assert_array_equal(guide.transport(params, noise), guide.transport(lower, noise))
-    np.testing.assert_array_equal(guide.std(params), guide.std(lower))
-    assert guide.log_density(params, noise) == guide.log_density(lower, noise)
-
-
-def test_low_rank_takes_no_more_directions_than_there_are_elements() -> None:
-    params = LowRank(rank=10).init(jnp.asarray(POSITION), jnp.asarray(SCALE))
-    assert params.factor.shape == (SIZE, SIZE)
-    assert LowRank(rank=1).init(jnp.asarray(POSITION), jnp.asarray(SCALE)).factor.shape == (SIZE, 1)
 
 
 # Fits of a regression with correlated predictors, known noise and a normal prior: its posterior is
@@ -186,6 +220,19 @@ def test_a_fit_reaches_the_gaussian_posterior(name: str, model: pm.Model) -> Non
     draws = fit.sample(20_000, random_seed=2).posterior["slopes"].values[0]
     correlation = CORRELATION if case.correlated else np.eye(3)
     np.testing.assert_allclose(np.corrcoef(draws.T), correlation, atol=0.04)
+
+
+def test_a_guide_of_a_users_own_is_fitted(model: pm.Model) -> None:
+    fit = by.fit(2000, UnitNormals(), model=model, random_seed=1, progressbar=False)
+    assert fit.converged is None
+    assert fit.correction is None
+    # Its draws are many deviations of the posterior away, whose noise leaves less to average.
+    np.testing.assert_allclose((fit.mean["slopes"] - MEAN) / STD, 0, atol=1)
+    np.testing.assert_array_equal(fit.std["slopes"], 1)
+    assert fit.sample(10).posterior["slopes"].shape == (1, 10, 3)
+    # Much too wide for this posterior.
+    assert fit.khat(random_seed=1) > 0.7
+    assert repr(fit).startswith("Fit(UnitNormals(), steps=2000")
 
 
 def test_linear_response_repairs_independent_normals(model: pm.Model) -> None:

@@ -75,32 +75,6 @@ def chunk(value: float, num_steps: int) -> Chunk:
     return Chunk(state(), params, np.full(num_steps, value))
 
 
-def test_an_average_weighs_chunks_by_their_steps() -> None:
-    progress = start()
-    for value, num_steps in ((100.0, 256), (1.0, 256), (4.0, 128)):
-        progress.add(chunk(value, num_steps), np.full(num_steps, 0.1), np.full(2, value))
-    assert progress.num_steps == 640
-    average = progress.average(1)
-    np.testing.assert_allclose(average.location, 2.0)
-    np.testing.assert_allclose(average.log_scale, -2.0)
-    np.testing.assert_allclose(progress.average(2).location, 4.0)
-
-
-def test_coordinates_may_change_on_the_way() -> None:
-    progress = start()
-    progress.add(chunk(1.0, 4), np.full(4, 0.1), np.array([1.0, 2.0]))
-    turned = Frame(np.array([10.0, 20.0]), np.array([2.0, 4.0]))
-    progress.restart(turned, state())
-    np.testing.assert_array_equal(progress.current_average().location, 0)
-    for value in (3.0, 5.0):
-        progress.add(chunk(value, 4), np.full(4, 0.1), np.array([1.0, -1.0]))
-    # The path is of positions, the ELBO is of nats there, and averages are of these coordinates.
-    np.testing.assert_allclose(progress.path, [[1, 2], [12, 16], [12, 16]])
-    np.testing.assert_allclose(progress.elbo[0], -1)
-    np.testing.assert_allclose(progress.elbo[1], np.log(8) - 3)
-    np.testing.assert_allclose(progress.current_average().location, 5)
-
-
 @dataclass(frozen=True)
 class Scripted(Stepper):
     """Steps whose losses are a function of the rate; None diverges."""

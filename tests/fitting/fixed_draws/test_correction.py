@@ -1,0 +1,93 @@
+"""Corrections: exact for normals, with the means of logs kept, and refused by their reason."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bayou.density.flat_position import Layout
+from bayou.density.program import Program
+from bayou.fitting.fixed_draws.correction import check_correctable, correct_stds
+from bayou.fitting.fixed_draws.optimize import MAX_DENSE
+from bayou.fitting.guides.approximation import Approximation
+from bayou.fitting.guides.coordinates import Frame
+from bayou.fitting.guides.full_rank import FullRank
+from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
+from bayou.fitting.rows.task import Task
+
+PRECISION = np.array([[4.0, 3.4], [3.4, 4.0]])
+COVARIANCE = np.linalg.inv(PRECISION)
+
+
+def normal(position: jax.Array) -> jax.Array:
+    return -0.5 * position @ PRECISION @ position
+
+
+@pytest.fixture(scope="module")
+def program(program_of: Any) -> Program:
+    return program_of(normal, 2)
+
+
+def task_of(program: Program) -> Task:
+    return Task(program, np.zeros(2), 1, 1, (), lambda _: None)
+
+
+def independent(**changes: Any) -> Approximation:
+    """Return the independent normals that are closest to the density."""
+    params = MeanFieldParams(jnp.zeros(2), -0.5 * jnp.log(jnp.diag(jnp.asarray(PRECISION))))
+    frame = Frame(np.zeros(2), np.ones(2))
+    fit = Approximation(
+        MeanField(), params, frame, np.zeros(3), np.zeros(3), converged=True, reason=""
+    )
+    return replace(fit, **changes)
+
+
+@pytest.mark.parametrize("converged", [True, None])
+@pytest.mark.parametrize("required", [True, False])
+def test_standard_deviations_of_a_normal_are_exact(
+    program: Program, required: bool, converged: bool | None
+) -> None:
+    fit = correct_stds(task_of(program), independent(converged=converged), required)
+    assert fit.correction == "linear_response"
+    np.testing.assert_allclose(fit.frame.factor @ fit.frame.factor.T, COVARIANCE, rtol=1e-6)
+    np.testing.assert_array_equal(fit.params.log_scale, 0)
+    np.testing.assert_allclose(fit.frame.origin, 0, atol=1e-12)
+
+
+def test_the_means_of_logs_stay_in_the_space_of_the_model(program: Program) -> None:
+    logs = replace(program, layout=Layout(("x",), ((2,),), (True,)))
+    before, after = independent(), correct_stds(task_of(logs), independent(), required=True)
+    # The mean of a log-normal is exp(mean + variance / 2).
+    old = before.frame.origin + np.exp(2 * np.asarray(before.params.log_scale)) / 2
+    new = after.frame.origin + np.diag(after.frame.factor @ after.frame.factor.T) / 2
+    np.testing.assert_allclose(new, old)
+
+
+def test_a_fit_that_failed_is_corrected_only_if_asked_for(program: Program) -> None:
+    failed = independent(converged=False)
+    assert correct_stds(task_of(program), failed, required=False) is failed
+    assert correct_stds(task_of(program), failed, required=True).correction == "linear_response"
+
+
+def test_without_a_minimum_there_is_none(program_of: Any) -> None:
+    task, fit = task_of(program_of(lambda x: jnp.sum(x**2), 2)), independent()
+    assert correct_stds(task, fit, required=False) is fit
+    with pytest.raises(ValueError, match=r"not possible: the loss has no minimum .*\nHint: leave"):
+        correct_stds(task, fit, required=True)
+
+
+def test_other_guides_have_none(program: Program) -> None:
+    fit = independent(guide=FullRank())
+    assert correct_stds(task_of(program), fit, required=False) is fit
+    with pytest.raises(ValueError, match=r"the guide is FullRank\(\), and it corrects .*\nHint: l"):
+        check_correctable(program, FullRank())
+    check_correctable(program, MeanField())
+
+
+def test_a_large_model_has_none(program_of: Any) -> None:
+    size = 10 * MAX_DENSE + 1
+    with pytest.raises(ValueError, match=f"the model has {size} elements, and it takes matrices"):
+        check_correctable(program_of(jnp.sum, size), MeanField())
