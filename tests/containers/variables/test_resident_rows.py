@@ -1,54 +1,27 @@
-"""Containers of a source: what is in memory, how it moves on, and what is refused."""
+"""Rows of a source in memory: how many are read, in which dtype, and what is refused."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import gc
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pymc as pm
+import pytensor
 import pytest
 
 import bayou as by
 from bayou.containers.variables import resident_rows as resident
-from bayou.containers.variables.source_variable import resident_of, window_of
-
-NUM_ROWS = 1000
-ROW = np.arange(NUM_ROWS)
-
-
-class Blocks:
-    """A user's own class, without a base, that is read block by block."""
-
-    fields: Mapping[str, by.Field] = {
-        "row": by.Field("row", np.dtype(np.int64)),
-        "half": by.Field("half", np.dtype(np.float32)),
-    }
-    blocks: Sequence[int] = (300, 300, 300, 100)
-
-    def read(self, block: int, names: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
-        rows = ROW[300 * block : 300 * block + self.blocks[block]]
-        values = {"row": rows, "half": (rows / 2).astype(np.float32)}
-        yield {name: values[name] for name in names}
-
-
-def parquet(folder: Path) -> by.Source:
-    table = pa.table({"row": ROW, "half": pa.array(ROW / 2, pa.float32())})
-    pq.write_table(table, folder / "rows.parquet", row_group_size=170)
-    return by.scan(folder / "rows.parquet")
-
-
-SOURCES = {
-    "parquet": parquet,
-    "arrays": lambda folder: by.source({"row": ROW, "half": (ROW / 2).astype(np.float32)}),
-    "own class": lambda folder: by.source(Blocks()),
-}
-
-
-@pytest.fixture(params=SOURCES)
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> by.Source:
-    return SOURCES[request.param](tmp_path)
+from bayou.containers.variables.resident_rows import (
+    Resident,
+    as_column,
+    read_resident,
+    register,
+    registered,
+    registered_of,
+)
+from bayou.containers.variables.source_variable import source_variable, window_of
+from tests.containers.row_sources import ROW, Blocks, parquet
 
 
 def test_all_rows_are_in_memory_where_there_is_room(source: by.Source) -> None:
@@ -75,59 +48,6 @@ def test_a_source_is_all_of_its_fields(tmp_path: Path) -> None:
     plain = by.Minibatch(Blocks(), 5)
     np.testing.assert_array_equal(plain.shared.get_value(), np.column_stack([ROW, ROW / 2]))
     assert by.Minibatch(by.source(ROW), 5).ndim == 1
-
-
-def test_the_window_moves_through_the_source(source: by.Source) -> None:
-    rows = by.Minibatch(source["row"], 10, in_memory_size=400)
-    halves = by.Minibatch(source["half"], 10, in_memory_size=400)
-    assert set(rows.eval()) <= set(range(400))
-    for first in (400, 800, 200):
-        rows.update_shared()
-        expected = (first + np.arange(400)) % NUM_ROWS
-        np.testing.assert_array_equal(rows.shared.get_value(), expected)
-        # What holds the same rows goes on together, so that they stay aligned.
-        np.testing.assert_array_equal(halves.shared.get_value(), expected / 2)
-        by.align_minibatches([rows, halves])
-        np.testing.assert_array_equal(rows.eval() / 2, halves.eval())
-    late = by.Minibatch(source["half"], 10, in_memory_size=400)
-    np.testing.assert_array_equal(late.shared.get_value() * 2, rows.shared.get_value())
-
-
-def test_data_hold_a_window_too(source: by.Source) -> None:
-    with pm.Model() as model:
-        rows = by.Data("rows", source["row"], dims="row", in_memory_size=300)
-        whole = by.Data("whole", source["half"])
-    assert model.dim_lengths["row"].eval() == 300
-    np.testing.assert_array_equal(whole.get_value(), ROW / 2)
-    rows.update_shared()
-    np.testing.assert_array_equal(rows.get_value(), np.arange(300, 600))
-
-
-def test_other_values_take_the_place_of_the_source(source: by.Source) -> None:
-    batch = by.Minibatch(source["row"], 10, in_memory_size=400)
-    assert window_of(batch.shared) is not None
-    batch.set_value(np.arange(7))
-    assert resident_of(batch.shared) is None
-    np.testing.assert_array_equal(batch.shared.get_value(), np.arange(7))
-    with pytest.raises(NotImplementedError, match="has no `update_shared_f`"):
-        batch.update_shared()
-
-
-def test_nuts_takes_no_part_of_the_rows(source: by.Source) -> None:
-    with pm.Model() as model:
-        mu = pm.Normal("mu")
-        batch = by.Minibatch(source["half"], 10, in_memory_size=400)
-        pm.Normal("y", mu, 1, observed=batch, total_size=400)
-    with pytest.raises(
-        ValueError, match=r"must hold all rows of its source, 1000, got 400 in memory.\nHint: raise"
-    ):
-        by.sample(model=model)
-    with pm.Model() as model:
-        mu = pm.Normal("mu")
-        pm.Normal("y", mu, 1, observed=by.Data("halves", source["half"], in_memory_size=400))
-    for run in (by.sample, by.fit):
-        with pytest.raises(ValueError, match=r"'halves' must hold all rows of its source, 1000"):
-            run(model=model)
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, True])
@@ -179,3 +99,43 @@ def test_data_that_change_under_way() -> None:
 
     with pytest.raises(ValueError, match=r"`source` must yield 1000 rows, got fewer.\nHint: the d"):
         by.Minibatch(by.source(Shrinking())["row"], 10)
+
+
+def test_a_window_starts_where_others_of_its_size_are(source: by.Source) -> None:
+    first = source_variable(read_resident(source["row"], 300, "`value`"), "first")
+    first.update_shared()
+    assert read_resident(source["half"], 300, "`value`").start == 300
+    assert read_resident(source["half"], 200, "`value`").start == 0
+    del first
+    gc.collect()
+    assert read_resident(source["half"], 300, "`value`").start == 0
+
+
+def test_the_register_knows_a_value_until_it_is_set(source: by.Source) -> None:
+    resident = read_resident(source["row"], 300, "`value`")
+    variable = pytensor.shared(resident.array, borrow=True)
+    assert registered(variable.container) is None
+    register(variable.container, resident)
+    assert registered(variable.container) is resident
+    assert [rows for _, rows in registered_of(resident.column.source)] == [resident]
+    variable.set_value(ROW)
+    assert registered(variable.container) is None
+    assert registered_of(resident.column.source) == []
+
+
+def test_pickles_of_old_names_load(source: by.Source) -> None:
+    resident = read_resident(by.source({"row": ROW})["row"], 300, "`value`")
+    state = {**vars(resident), "given": 300}
+    del state["requested_size"]
+    old = Resident.__new__(Resident)
+    old.__setstate__(state)
+    assert vars(old) == vars(resident)
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [("float32", "floats"), ("int64", "integers")])
+def test_columns_are_cast(dtype: str, kind: str) -> None:
+    column = by.source({"v": np.arange(3, dtype=dtype)})["v"]
+    expected = pytensor.config.floatX if kind == "floats" else dtype
+    assert as_column(column).dtype == expected
+    assert as_column(column, "float64").dtype == np.float64
+    assert as_column(np.ones(3)) is None
