@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from pymc.exceptions import ShapeError
 
 from bayou.containers.data import Data
+from bayou.containers.data_change import plan_change
 from bayou.containers.set_data import set_data
 from tests.containers.helpers import (
+    assert_same,
+    contents_of,
     frame_of,
     regression,
     series_of,
@@ -294,3 +297,41 @@ def test_labels_may_come_twice() -> None:
         draws = pm.sample_prior_predictive(3, random_seed=1).prior["y"]
     assert model.coords["row"] == ("c", "c")
     assert draws.sel(row="c").shape == (1, 3, 2)
+
+
+def test_a_plan_changes_nothing_until_it_is_applied() -> None:
+    model = regression()
+    before = contents_of(model)
+    new = {"x": np.zeros((2, 2)), "y": [5.0, 6.0]}
+    change = plan_change(model, new, {"row": ["a", "b"]})
+    assert_same(contents_of(model), before)
+    assert change.names == {"x", "y"}
+    assert change.lengths == {"row": 2, "feature": 2}
+    assert change.labels == {"row": ("a", "b")}
+    assert change.sources == {model["x"]: "ndarray", model["y"]: "list"}
+    change.apply(model)
+    assert model["y"].get_value().tolist() == [5.0, 6.0]
+    assert model.coords["row"] == ("a", "b")
+    assert model.dim_lengths["row"].eval() == 2
+
+
+def test_labels_that_are_lacking_may_be_counted() -> None:
+    with pm.Model() as model:
+        Data("x", [1.0, 2.0], dims="row", coords={"row": ["a", "b"]})
+    set_data_refuses(model, ValueError, "`coords` must give new labels", {"x": np.ones(3)})
+    assert plan_change(model, {"x": np.ones(3)}, count_labels=True).labels == {"row": (0, 1, 2)}
+    assert plan_change(model, {"x": np.ones(2)}, count_labels=True).labels == {}
+
+
+def test_rows_are_dropped_in_the_plan() -> None:
+    frame = {"a": [1.0, None, 3.0], "b": [1.0, 2.0, 3.0]}
+    with pm.Model() as model:
+        for name in frame:
+            Data(name, frame, columns=name, dims="row", missing="drop")
+    change = plan_change(model, {"b": [None, 5.0, 6.0]})
+    assert change.names == {"b"}
+    arrays = {variable.name: array.tolist() for variable, array in change.arrays.items()}
+    assert arrays == {"a": [3.0], "b": [6.0]}
+    [selection] = change.selections
+    assert selection.mask.tolist() == [False, False, True]
+    assert change.lengths == {"row": 1}

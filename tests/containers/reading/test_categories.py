@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 import bayou as by
 from bayou.containers.data import Data
+from bayou.containers.reading.categories import category_table, check_codes
 from bayou.containers.reading.column_matching import match_columns
 from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.new_columns import read_all_rows
 from bayou.containers.set_data import set_data
+from bayou.sources.base.field import Field
 from tests.containers.helpers import categories_refuse
 
 WORDS = ["UA", "AA", "UA", "B6"]
@@ -221,3 +223,33 @@ def test_labels_are_text() -> None:
             set_data({"a": pd.Categorical([1, "1"], categories=[1, "1"])})
         set_data({"a": ["2", "1"]})
     assert model["x"].get_value().tolist() == [1, 0]
+
+
+def test_the_table_is_that_of_the_dim_the_type_or_the_texts() -> None:
+    source = by.source({"w": np.array(["v", "u", "v"], dtype=object)})
+    texts, coded = source.fields["w"], Field("w", np.dtype("i4"), (), ("z", "v", "u"))
+    model = pm.Model(coords={"given": ["u", "v", 1]})
+
+    def table(field: Field, dim: str, unknown: str | None = None) -> tuple[str, ...]:
+        return category_table(model, "x", source, field, dim, unknown)
+
+    assert table(texts, "ws") == ("u", "v")
+    assert table(texts, "ws", "other") == ("u", "v", "other")
+    assert table(coded, "ws", "u") == ("z", "v", "u")
+    assert table(coded, "given", "1") == ("u", "v", "1")
+    with pytest.raises(ValueError, match="must be a label of the dim 'given', which the model has"):
+        table(coded, "given", "other")
+
+
+@given(st.lists(st.integers(-2, 4), max_size=5))
+def test_codes_stand_for_a_category_each(codes: list[int]) -> None:
+    array, strays = np.array(codes, dtype=int), [c for c in codes if not 0 <= c < 3]
+    if not strays:
+        check_codes("`data`", array, ("a", "b", "c"))
+        return
+    message = (
+        rf"^`data` must hold codes from 0 to 2, of 'a', 'b', 'c', got {strays[0]} in row "
+        rf"{codes.index(strays[0])}\.\nHint: pass the categories themselves; bayou turns them into"
+    )
+    with pytest.raises(ValueError, match=message):
+        check_codes("`data`", array, ("a", "b", "c"))

@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 
 import bayou as by
 from bayou.containers.data import Data
-from bayou.containers.reading.column_matching import match_columns
+from bayou.containers.reading.column_matching import (
+    check_has_columns,
+    match_columns,
+    open_columns,
+    require_table,
+)
 from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import read_pieces
 from bayou.sources.base.source import Source
@@ -104,3 +109,25 @@ def test_names_that_come_twice_are_refused() -> None:
     columns_refuse(ValueError, "must differ, got 'a' twice", twice, columns="a")
     with pm.Model():
         assert Data("b", twice, columns="b").get_value().tolist() == [3.0]
+
+
+def test_a_table_without_rows_is_an_error() -> None:
+    table = require_table({"a": []}, "`data`")
+    with pytest.raises(
+        ValueError,
+        match=r"^`data` must have at least one row, got a dict without any\.\nHint: ",
+    ):
+        open_columns(table, ["a"], "`data`")
+    assert require_table(table, "`data`") is table
+
+
+def test_all_missing_columns_are_listed_with_their_containers() -> None:
+    table = require_table({"hours": [1], "b": [2], 3: [4]}, "`data`")
+    check_has_columns(table, {"x": ("hours",), "y": ("b", "hours")})
+    with pytest.raises(
+        ValueError,
+        match=r"^The data must have the columns that containers were built from, got a dict "
+        r"without 'hour' \(for 'x', 'y'\), 'day' \(for 'x'\)\.\n"
+        r"Hint: did you mean 'hours'\? The columns are 'hours', 'b', 3\.$",
+    ):
+        check_has_columns(table, {"x": ("hour", "day"), "y": ("b", "hour")})

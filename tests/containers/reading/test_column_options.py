@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+import pytest
 
+from bayou.containers.reading.column_options import read_options
+from bayou.sources.base.field import Field
 from tests.containers.helpers import categories_refuse, columns_refuse
 from tests.containers.tables import FRAME
 
@@ -73,3 +77,22 @@ def test_names_of_columns_must_be_text() -> None:
             ValueError, "without 'hour' .*\nHint: The columns are 0, 1.$", frame, columns="hour"
         )
         categories_refuse(TypeError, "or a list of names, as text, got 0.\n", frame, columns=0)
+
+
+def test_options_are_returned_as_they_are_used() -> None:
+    assert read_options("x", None, None, None, "refuse").names == ()
+    vector = read_options("x", "carrier", "carriers", "other", "drop")
+    assert (vector.names, vector.is_matrix) == (("carrier",), False)
+    assert (vector.categories, vector.unknown, vector.missing) == ("carriers", "other", "drop")
+    matrix = read_options("x", ["a", "b"], None, None, "impute")
+    assert (matrix.names, matrix.is_matrix) == (("a", "b"), True)
+
+
+def test_durations_are_refused_by_name() -> None:
+    options = read_options("x", "wait", None, None, "refuse")
+    with pytest.raises(
+        TypeError,
+        match=r"^The column 'wait' of data container 'x' must hold numbers, booleans, dates, text "
+        r"or categories, got timedelta64\[s\]\.\nHint: convert it to numbers first, such as with",
+    ):
+        options.check_fields([Field("wait", np.dtype("m8[s]"))])

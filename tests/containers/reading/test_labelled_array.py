@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tests.containers.helpers import INTEGERS, data_refuses, value_of
+from bayou.containers.reading.labelled_array import natural_dtype, to_array
+from tests.containers.helpers import FLIGHTS, INTEGERS, TABLE, data_refuses, value_of
 
 
 @pytest.mark.parametrize("name", INTEGERS)
@@ -225,3 +226,40 @@ def test_ragged_list_is_refused() -> None:
         "^`value` of data container 'x' must form an array, got a ragged list",
         value=[[1, 2], [3]],
     )
+
+
+def test_labels_are_the_index_of_each_axis() -> None:
+    assert to_array([1, 2], "`v`").labels == (None,)
+    assert to_array(np.ones((2, 3)), "`v`").labels == (None, None)
+    assert to_array(1.5, "`v`").labels == ()
+    assert to_array(FLIGHTS, "`v`").labels[0] is FLIGHTS.index
+    rows, columns = to_array(TABLE, "`v`").labels
+    assert rows is TABLE.index
+    assert columns is TABLE.columns
+
+
+def test_an_array_of_the_dtype_is_not_copied() -> None:
+    array = np.ones(3)
+    assert to_array(array, "`v`").array is array
+    assert to_array(array, "`v`", "int8").array.dtype == np.int8
+
+
+@given(st.lists(st.sampled_from([*INTEGERS, "float32", "float64"]), max_size=4))
+def test_the_natural_dtype_of_columns(names: list[str]) -> None:
+    found = natural_dtype([np.dtype(name) for name in names])
+    if not names or any(name.startswith("float") for name in names):
+        assert found == np.dtype(pytensor.config.floatX)
+    else:
+        assert found.kind in "biu"
+        assert all(np.can_cast(name, found) or found == np.int64 for name in names)
+
+
+def test_the_subject_of_errors_is_the_argument() -> None:
+    with pytest.raises(
+        ValueError, match=r"^`size` must hold no missing values, got 1: in row 0\.\n"
+    ):
+        to_array([np.nan], "`size`")
+    with pytest.raises(
+        TypeError, match=r"^`size` must hold numbers or booleans, got <U1\.\nHint: p"
+    ):
+        to_array(["a"], "`size`")
