@@ -22,7 +22,6 @@ from bayou.sources.base.arrow_values import arrow_field, arrow_values
 from bayou.sources.base.field import Field
 from bayou.sources.base.source import Source
 from bayou.sources.base.text_codes import MISSING_CODE, encode, from_objects, is_text, kinds_error
-from bayou.sources.files.zarr import is_zarr_object
 from bayou.sources.in_memory.array import (
     ArraySource,
     array_column,
@@ -32,7 +31,7 @@ from bayou.sources.in_memory.array import (
 )
 from bayou.sources.in_memory.frame import series_column
 from bayou.sources.in_memory.xarray import check_dims, from_xarray, in_memory, with_columns
-from bayou.sources.open import is_source, of_arrow, source
+from bayou.sources.open import of_arrow, open_lazily
 from bayou.sources.streams.lazy_frame import from_lazy
 
 if TYPE_CHECKING:
@@ -163,9 +162,8 @@ def named_columns(obj: Any) -> NamedColumns | None:
     if isinstance(obj, NamedColumns):
         return obj
     description = _describe(obj)
-    if is_source(obj) or is_zarr_object(obj) or (callable(obj) and not isinstance(obj, type)):
-        opened = source(obj)
-        return NamedColumns(tuple(opened.fields), description, opened)
+    if (source := open_lazily(obj)) is not None:
+        return NamedColumns(tuple(source.fields), description, source)
     if isinstance(obj, xr.Dataset | xr.DataArray):
         dataset = with_columns(obj)
         is_series = isinstance(obj, xr.DataArray) and len(dataset.data_vars) == 1

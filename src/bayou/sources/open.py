@@ -233,6 +233,23 @@ def is_source(obj: Any) -> bool:
     return all(hasattr(obj, name) for name in members) and not hasattr(obj, "columns")
 
 
+def open_lazily(obj: Any) -> Source | None:
+    """Return a source of an object whose rows are read block by block, without reading any.
+
+    Returns
+    -------
+    Source or None
+        For a source, an array or group of Zarr, or a function that returns an iterator of rows;
+        None for other objects.
+    """
+    if is_source(obj):
+        return obj if isinstance(obj, Source) else WrappedSource(obj)
+    if is_zarr_object(obj):
+        return ZarrSource(obj)
+    is_function = callable(obj) and not isinstance(obj, type)
+    return GeneratorSource(obj) if is_function else None
+
+
 def _as_it_is(obj: Any, nulls: Nulls) -> Source:
     if nulls != "refuse":
         raise ValueError(
