@@ -280,7 +280,7 @@ def _one_prediction(
     def predict_one(parameters: Arrays, fixed: Arrays, rows: Arrays) -> list[NDArray[Any]]:
         try:
             values = evaluate(*parameters, *fixed, *rows, *generators_at(len(generators), 0))
-        except (ValueError, IndexError, TypeError) as error:
+        except (ValueError, IndexError, TypeError, AssertionError) as error:
             message = str(error).partition("\n")[0]
             raise ValueError(
                 "`data` must fit the model, got rows that it cannot be computed for: "
