@@ -111,7 +111,7 @@ def mean_seconds(pool: Workers, size: int, count: int) -> float:
             return jax.lax.fori_loop(0, count, lambda _, last: team.mean(last + 1), value)
 
         team = worker.team
-        together = team.together(means)
+        together = team.compile(means)
         value = jnp.zeros(size)
         jax.block_until_ready(together(None, value, 1))
         begin = time.perf_counter()

@@ -1,5 +1,3 @@
-"""The command: what it prints, what it writes, and how it says what is wrong."""
-
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +69,7 @@ def test_inspect_keeps_columns(rows: Path) -> None:
 
 def test_shuffle_writes_a_store(rows: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options = ["--seed", 3, "--memory", "64 KiB", "--columns", "day", "--columns", "late"]
+    options = ["--random-seed", 3, "--memory", "64 KiB", "--columns", "day", "--columns", "late"]
     result = run("shuffle", rows, out, *options)
     assert result.exit_code == 0
     assert "5,000 rows, fields [day: int64, late: bool]" in result.stdout.replace("\n", "")

@@ -1,4 +1,4 @@
-"""The command ``bayou``: look at rows in files, and shuffle them on disk."""
+"""The command `bayou`: inspect rows in files, and shuffle them on disk."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ app = typer.Typer(help="The data layer for Bayesian models.", no_args_is_help=Tr
 
 Format = Annotated[
     str | None,
-    typer.Option("--format", help="What the files are, where their names do not tell."),
+    typer.Option("--format", help="The format of the files, if their names do not have it."),
 ]
 Columns = Annotated[
-    list[str] | None, typer.Option(help="A column to keep; give it several times for several.")
+    list[str] | None,
+    typer.Option(help="A column to read; repeat the option for several. By default all."),
 ]
 DropNulls = Annotated[
-    bool, typer.Option("--drop-nulls", help="Leave out rows with nulls, which else are an error.")
+    bool, typer.Option("--drop-nulls", help="Leave out rows with nulls, instead of an error.")
 ]
 Paths = Annotated[str, typer.Argument(help="A file, folder, glob or URL.")]
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(by.__version__)
         raise typer.Exit
 
@@ -43,46 +44,57 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", help="Say the version.", callback=_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
-    """Run the command that is named."""
+    """Hold the options of the command `bayou` itself."""
 
 
 @app.command()
 def inspect(
     path: Paths, kind: Format = None, columns: Columns = None, drop_nulls: DropNulls = False
 ) -> None:
-    """Say what rows look like: fields, size, nulls, order, and what to do about it."""
-    with _errors():
-        Console().print(look_at(_rows(path, kind, columns, drop_nulls)))
+    """Print the fields, the size and the nulls of rows, and whether they are in some order."""
+    with _short_errors():
+        Console().print(look_at(_open_rows(path, kind, columns, drop_nulls)))
 
 
 @app.command()
 def shuffle(
     path: Paths,
     out: Annotated[str, typer.Argument(help="The folder to write, which must not exist.")],
-    seed: Annotated[int | None, typer.Option(help="Decides the order; drawn if left out.")] = None,
-    memory: Annotated[str, typer.Option(help='What may be held, such as "512 MiB".')] = "1 GiB",
+    random_seed: Annotated[
+        int | None,
+        typer.Option("--random-seed", "--seed", help="Decides the order. By default drawn."),
+    ] = None,
+    memory: Annotated[
+        str, typer.Option(help='The most memory to use, such as "512 MiB".')
+    ] = "1 GiB",
     kind: Format = None,
     columns: Columns = None,
     drop_nulls: DropNulls = False,
 ) -> None:
-    """Write rows in random order into a store. Interrupted, it goes on when called again."""
-    with _errors():
-        rows = _rows(path, kind, columns, drop_nulls)
-        typer.echo(write_shuffled(rows, out, random_seed=seed, memory=memory))
+    """Write rows in random order into a store.
+
+    If it is interrupted, run it again with the same arguments to resume.
+    """
+    with _short_errors():
+        rows = _open_rows(path, kind, columns, drop_nulls)
+        typer.echo(write_shuffled(rows, out, random_seed=random_seed, memory=memory))
 
 
-def _rows(path: str, kind: str | None, columns: list[str] | None, drop_nulls: bool) -> Source:
-    # Typer gives an empty list where an option is not given.
+def _open_rows(path: str, kind: str | None, columns: list[str] | None, drop_nulls: bool) -> Source:
+    # Typer passes an empty list if there is no such option.
     nulls: Nulls = "drop" if drop_nulls else "refuse"
     return scan(path, format=kind, columns=columns or None, nulls=nulls)
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
-    """Print what bayou raises as its message alone, and exit with code 2."""
+def _short_errors() -> Iterator[None]:
+    """Print an error of bayou without its traceback, and exit with code 2."""
     try:
         yield
     except (ImportError, OSError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Tells whether a source keeps the contract that all of bayou relies on."""
+"""`check_source`: whether a source keeps the contract of `bayou.Source`, for tests of users."""
 
 from __future__ import annotations
 
@@ -16,29 +16,40 @@ if TYPE_CHECKING:
 
     from bayou.sources import Source, Table
 
+# Two reads at the same time are enough to show state that they share.
 THREADS = 2
 
 
 def check_source(source: Any, *, pickles: bool = True) -> None:
-    """Check that a source keeps the rules of :class:`bayou.Source`.
+    """Check that a source keeps the contract of :class:`bayou.Source`.
 
-    All rows are held in memory a few times over, so check a source of few of them: some blocks, the
-    last one smaller, are enough.
+    Use it in the tests of a source of your own. It checks that
+
+    - ``fields``, ``blocks`` and ``num_rows`` agree with the tables that ``read`` yields;
+    - ``read`` returns the same rows each time, for any choice of fields, and to two threads at
+      once;
+    - ``take`` returns the rows of ``read`` for row numbers that are unsorted, repeated or none, and
+      raises IndexError for row numbers out of range;
+    - the source can be pickled.
+
+    All rows are in memory several times, so check a source of few rows: some blocks, the last one
+    smaller than the others.
 
     Parameters
     ----------
-    source : Source or object
-        A source, or an object with ``fields``, ``blocks`` and ``read``.
-    pickles : bool, optional
-        Whether it must survive pickling, as it must to be sent to other processes.
+    source : Source, or object with ``fields``, ``blocks`` and ``read``
+        The source.
+    pickles : bool, default True
+        Whether it must be picklable. Sources are pickled to send them to other processes.
 
     Raises
     ------
     AssertionError
-        If it breaks a rule; the error says which.
+        If the source breaks a rule; the message has the rule and the value received.
 
     Examples
     --------
+    >>> from bayou.testing import check_source
     >>> check_source(by.source({"x": np.arange(10.0)}))
     """
     checked = as_source(source)
@@ -46,9 +57,10 @@ def check_source(source: Any, *, pickles: bool = True) -> None:
     _check_fields(checked)
     table = _read_blocks(checked, names)
     _check_equal(_read_blocks(checked, names), table, "`read` must return the same rows each time")
-    for some in (names[::-1], names[:1], names[-1:]):
+    for chosen in (names[::-1], names[:1], names[-1:]):
+        expected = {name: table[name] for name in chosen}
         _check_equal(
-            _read_blocks(checked, some), _chosen(table, some), f"`read` must honour names {some}"
+            _read_blocks(checked, chosen), expected, f"`read` must return the fields {chosen}"
         )
     _check_take(checked, table)
     _check_threads(checked, table)
@@ -66,12 +78,13 @@ def _check_fields(source: Source) -> None:
         )
         _require(
             isinstance(field.dtype, np.dtype) and field.dtype.isnative,
-            f"`{name}` must have a numpy.dtype in the byte order of the machine, "
+            f"`{name}` must have a numpy.dtype in the byte order of this machine, "
             f"got {field.dtype!r}",
         )
         _require(
             field.categories is None or field.dtype == np.int32,
-            f"`{name}` has categories, so its dtype must be int32, got {field.dtype}",
+            f"`{name}` has categories, so its dtype must be int32, that of their codes, "
+            f"got {field.dtype}",
         )
     sizes = list(source.blocks)
     _require(len(sizes) > 0, "`blocks` must have at least one block, got none")
@@ -84,7 +97,7 @@ def _check_fields(source: Source) -> None:
 
 
 def _read_blocks(source: Source, names: Sequence[str]) -> Table:
-    """Read all rows, each table checked."""
+    """Read all rows, and check each table."""
     pieces: list[Table] = []
     for block, size in enumerate(source.blocks):
         rows = 0
@@ -94,21 +107,21 @@ def _read_blocks(source: Source, names: Sequence[str]) -> Table:
             rows += len(table[names[0]])
         _require(
             size is None or rows == size,
-            f"`read` must yield the {size} rows that `blocks` says of block {block}, got {rows}",
+            f"`read` must yield as many rows of block {block} as `blocks` says, {size}, got {rows}",
         )
     total = sum(len(piece[names[0]]) for piece in pieces)
     _require(
         source.num_rows is None or total == source.num_rows,
-        f"the blocks must hold the {source.num_rows} rows of `num_rows`, got {total}",
+        f"the blocks must have as many rows as `num_rows` says, {source.num_rows}, got {total}",
     )
-    _require(total > 0, "the blocks must hold at least one row, got none")
+    _require(total > 0, "the blocks must have at least one row, got none")
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
 
 
 def _check_table(source: Source, table: dict[str, Any], names: Sequence[str], where: str) -> None:
     _require(
         list(table) == list(names),
-        f"the tables of {where} must hold the fields {list(names)} in this order, "
+        f"the tables of {where} must have the fields {list(names)} in this order, "
         f"got {list(table)}",
     )
     rows = len(table[names[0]])
@@ -126,23 +139,22 @@ def _check_table(source: Source, table: dict[str, Any], names: Sequence[str], wh
 
 
 def _check_take(source: Source, table: Table) -> None:
-    """Compare rows that are taken with those that were read."""
+    """Compare the rows that `take` returns with those that were read."""
     total = len(next(iter(table.values())))
     names = list(table)
     generator = np.random.default_rng(0)
     drawn = generator.integers(0, total, size=min(3 * total, 1000))
-    whole = np.arange(total)
-    for rows, what in [
+    for rows, words in [
         (np.array([], dtype=np.int64), "no rows"),
-        (np.array([0, total - 1, 0]), "the first row, the last and the first again"),
-        (drawn, "rows that are unsorted and repeated"),
-        (whole[::-1], "all rows, backwards"),
+        (np.array([0, total - 1, 0]), "the first row, the last and the first"),
+        (drawn, "unsorted and repeated rows"),
+        (np.arange(total)[::-1], "all rows in reverse"),
     ]:
-        for some in (names, names[-1:]):
-            taken = source.take(rows, some)
-            _check_table(source, taken, some, f"`take` of {what}")
-            expected = {name: table[name][rows] for name in some}
-            _check_equal(taken, expected, f"`take` must equal what `read` yields, for {what}")
+        for chosen in (names, names[-1:]):
+            taken = source.take(rows, chosen)
+            _check_table(source, taken, chosen, f"`take` of {words}")
+            expected = {name: table[name][rows] for name in chosen}
+            _check_equal(taken, expected, f"`take` must return the rows of `read`, for {words}")
     for wrong in (-1, total):
         try:
             source.take(np.array([wrong]), names)
@@ -150,7 +162,7 @@ def _check_take(source: Source, table: Table) -> None:
             continue
         raise AssertionError(
             f"`take` must raise IndexError for row {wrong} of {total}, got no error.\n"
-            "Hint: bayou.sources.base.source.check_rows does so."
+            "Hint: call bayou.sources.base.source.check_rows(rows, num_rows)."
         )
 
 
@@ -166,21 +178,18 @@ def _check_threads(source: Source, table: Table) -> None:
 
 def _check_pickle(source: Source, table: Table) -> None:
     try:
-        # A user's own class, wrapped, is pickled by itself.
+        # The wrapper of an object that is no `Source` pickles that object.
         unpickled = pickle.loads(pickle.dumps(source))
     except Exception as error:
         raise AssertionError(
-            f"a source must survive pickling, got {type(error).__name__}: {error}\n"
-            "Hint: keep paths and open files in `read`; or pass pickles=False."
+            f"a source must be picklable, got {type(error).__name__}: {error}\n"
+            "Hint: keep paths, and open files in `read`; or pass pickles=False."
         ) from error
     _require(
-        dict(unpickled.fields) == dict(source.fields), "pickling must keep `fields`, got others"
+        dict(unpickled.fields) == dict(source.fields),
+        "pickling must keep `fields`, got other fields",
     )
     _check_equal(_read_blocks(unpickled, list(table)), table, "pickling must keep the rows")
-
-
-def _chosen(table: Table, names: Sequence[str]) -> Table:
-    return {name: table[name] for name in names}
 
 
 def _check_equal(table: Table, expected: Table, rule: str) -> None:
@@ -190,10 +199,10 @@ def _check_equal(table: Table, expected: Table, rule: str) -> None:
         except AssertionError as error:
             raise AssertionError(
                 f"{rule}, got other values of `{name}`: {error}\n"
-                "Hint: see the contract in bayou.Source."
+                "Hint: bayou.Source has the contract."
             ) from None
 
 
 def _require(holds: bool, rule: str) -> None:
     if not holds:
-        raise AssertionError(f"{rule}.\nHint: see the contract in bayou.Source.")
+        raise AssertionError(f"{rule}.\nHint: bayou.Source has the contract.")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bayou.cluster.connection import host_address
-from bayou.cluster.jax_processes import free_port, join
+from bayou.cluster.jax_processes import free_port, join_team
 from bayou.cluster.ray import Ray
 from bayou.cluster.workers import start_workers
 
@@ -25,7 +25,7 @@ def own_values(index: int) -> np.ndarray:
 
 
 def compute(index: int, address: str) -> Any:
-    team = join(address, index, 2)
+    team = join_team(address, index, 2)
 
     def means(own: dict[str, jax.Array], factor: jax.Array) -> Any:
         def step(_: int, last: jax.Array) -> jax.Array:
@@ -34,7 +34,7 @@ def compute(index: int, address: str) -> Any:
 
         return jax.lax.fori_loop(0, 3, step, 0 * own["values"]), team.mean(own["count"])
 
-    together = team.together(means)
+    together = team.compile(means)
     own = {"values": own_values(index), "count": np.array(index)}
     found = together(own, 2.0)
     again = together(own, 2.0)
@@ -60,7 +60,7 @@ def test_a_mean_has_the_same_bits_in_all_processes() -> None:
 def test_a_process_that_has_computed_cannot_join() -> None:
     jax.devices()
     with pytest.raises(RuntimeError, match="before any JAX"):
-        join("127.0.0.1:1", 0, 1)
+        join_team("127.0.0.1:1", 0, 1)
 
 
 def test_ports_are_free() -> None:

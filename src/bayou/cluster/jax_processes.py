@@ -1,6 +1,8 @@
-"""Processes that compute one program together, joined by JAX's own distributed runtime.
+"""Processes that run one compiled function together, over JAX's distributed runtime.
 
-A mean over them costs a message to each of the others: on CPUs by Gloo, over TCP.
+Each process computes on its own part of a batch, and they exchange the mean of their gradients, so
+that all of them take the same step. A mean costs one message between processes: on CPUs by Gloo,
+over TCP.
 """
 
 from __future__ import annotations
@@ -18,33 +20,44 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# The axis of the mesh, one device a process.
 AXIS = "workers"
-ALIKE, OWN = PartitionSpec(), PartitionSpec(AXIS)
+# Values that are the same in all processes, and values that each process has its own of.
+REPLICATED, SHARDED = PartitionSpec(), PartitionSpec(AXIS)
 
 
 @dataclass(frozen=True)
 class Team:
-    """Number ``index`` of ``size`` processes that compute together; made by :func:`join`."""
+    """The processes that compute together, as one of them sees them; made by :func:`join_team`.
+
+    Attributes
+    ----------
+    index : int
+        The number of this process, counted from 0.
+    size : int
+        The number of processes.
+    """
 
     index: int
     size: int
 
     def mean(self, values: Any) -> Any:
-        """Return the mean over the processes of a pytree of arrays, within :meth:`together`.
+        """Return the mean over the processes of a pytree of arrays, within :meth:`compile`.
 
-        It is one message, and has the same bits in all of the processes.
+        It has the same bits in all processes, so that they stay in step without comparing.
         """
+        # One array, since each mean is a message.
         flat, unravel = ravel_pytree(values)
         return unravel(jax.lax.pmean(flat, AXIS))
 
-    def together(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Compile a function that all of the processes call at once.
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compile a function that all processes call at the same time.
 
         Parameters
         ----------
         function : callable
-            Takes and returns pytrees of arrays. The first argument is each process's own, of the
-            same shapes in all of them; the other ones and what it returns are to be alike.
+            Takes and returns pytrees of arrays. Each process has its own first argument, of the
+            same shapes in all; the other arguments and the result must be the same in all.
 
         Returns
         -------
@@ -52,18 +65,26 @@ class Team:
             Takes and returns arrays of this process.
         """
 
-        def part(own: Any, others: tuple[Any, ...]) -> Any:
-            return function(jax.tree.map(lambda value: value[0], own), *others)
+        def part(own: Any, replicated: tuple[Any, ...]) -> Any:
+            # A part has the axis of the mesh, of length 1.
+            return function(jax.tree.map(lambda value: value[0], own), *replicated)
 
-        # Means are taken where `function` says, and nowhere else.
+        # Without `check_vma`, JAX adds no communication: the only messages are the means that the
+        # function takes.
         mapped = jax.shard_map(
-            part, mesh=self._mesh, in_specs=(OWN, ALIKE), out_specs=ALIKE, check_vma=False
+            part,
+            mesh=self._mesh,
+            in_specs=(SHARDED, REPLICATED),
+            out_specs=REPLICATED,
+            check_vma=False,
         )
         compiled = jax.jit(mapped)
 
-        def call(own: Any, *others: Any) -> Any:
-            ended = compiled(jax.tree.map(self._of_each, own), jax.tree.map(self._of_all, others))
-            return jax.tree.map(lambda value: value.addressable_data(0), ended)
+        def call(own: Any, *replicated: Any) -> Any:
+            result = compiled(
+                jax.tree.map(self._shard, own), jax.tree.map(self._replicate, replicated)
+            )
+            return jax.tree.map(lambda value: value.addressable_data(0), result)
 
         return call
 
@@ -73,41 +94,45 @@ class Team:
         devices = [jax.local_devices(process_index=index)[0] for index in range(self.size)]
         return Mesh(np.array(devices), (AXIS,))
 
-    def _of_each(self, value: Any) -> jax.Array:
-        # A view, which XLA reads where it lies.
+    def _shard(self, value: Any) -> jax.Array:
+        # A view, which XLA reads without a copy if it is aligned.
         local = jax.device_put(np.asarray(value)[None], self._device)
         shape = (self.size, *local.shape[1:])
-        sharding = NamedSharding(self._mesh, OWN)
+        sharding = NamedSharding(self._mesh, SHARDED)
         return jax.make_array_from_single_device_arrays(shape, sharding, [local])
 
-    def _of_all(self, value: Any) -> jax.Array:
+    def _replicate(self, value: Any) -> jax.Array:
         local = jax.device_put(value, self._device)
-        sharding = NamedSharding(self._mesh, ALIKE)
+        sharding = NamedSharding(self._mesh, REPLICATED)
         return jax.make_array_from_single_device_arrays(local.shape, sharding, [local])
 
     @property
-    def _device(self) -> Any:
+    def _device(self) -> jax.Device:
         return jax.local_devices()[0]
 
 
-def join(address: str, index: int, size: int) -> Team:
-    """Join this process with the others, to compute on CPUs; returns when all of them have.
+def join_team(address: str, index: int, size: int) -> Team:
+    """Join this process with the others, to compute on CPUs; returns when all have joined.
 
     Parameters
     ----------
     address : str
-        "host:port" of the process number 0, which listens there.
+        "host:port" of process 0, which listens there.
     index : int
-        The number of this process.
+        The number of this process, counted from 0.
     size : int
-        How many they are.
+        The number of processes.
+
+    Returns
+    -------
+    Team
 
     Raises
     ------
     RuntimeError
-        If this process has computed with JAX before, or the others do not come.
+        If this process has computed with JAX before, or the others do not join.
     """
-    # Workers of one machine would each take all of an accelerator that it has.
+    # JAX reserves three quarters of an accelerator's memory for each process.
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(address, size, index)
@@ -115,7 +140,7 @@ def join(address: str, index: int, size: int) -> Team:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nothing listens on."""
+    """Return a port of this machine on which nothing listens, as far as one can know."""
     with socket.socket() as listener:
         listener.bind(("", 0))
         port: int = listener.getsockname()[1]

@@ -173,7 +173,7 @@ class Stacked:
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def together(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(own: Any, *others: Any) -> Any:
             of_own = (1, None if own[1] is None else 0)
             axes = (of_own, *[None] * len(others))

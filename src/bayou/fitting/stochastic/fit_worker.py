@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import jax
 
 from bayou.cluster.connection import host_address
-from bayou.cluster.jax_processes import free_port, join
+from bayou.cluster.jax_processes import free_port, join_team
 from bayou.density.build import compile_program
 from bayou.density.prng import noise_key
 from bayou.errors import DivergenceError
@@ -72,7 +72,7 @@ class FitWorker:
 
     def join(self, address: str, size: int) -> None:
         """Join the team of ``size`` workers that meets at an address."""
-        self.team = join(address, self._index, size)
+        self.team = join_team(address, self._index, size)
 
     def open(self, task: WorkerTask) -> None:
         """Compile the model and open the feeds of this worker's share of the rows."""

@@ -224,7 +224,7 @@ def _compile(program: Program, recipe: Recipe, inputs: StepInputs) -> Callable[.
     def compile_steps() -> Callable[..., Any]:
         steps = partial(_steps, program, recipe, axes, team)
         # The states of all rows are changed in place (donated), or each chunk would copy them.
-        return jax.jit(steps, donate_argnums=3) if team is None else team.together(steps)
+        return jax.jit(steps, donate_argnums=3) if team is None else team.compile(steps)
 
     return program.compiled.get_or_compile(StepsKey(recipe, axes, team), compile_steps)
 
