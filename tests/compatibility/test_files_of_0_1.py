@@ -179,7 +179,7 @@ def test_draws_say_what_they_are_of() -> None:
     model = models.cost_model()
     assert by.verify(tree, model)
     by.set_data({"cost": models.table()["cost"] + 1}, model=model)
-    assert by.verify(tree, model).differences == ("container 'cost' has other values",)
+    assert by.verify(tree, model).differences == ("container 'cost' has different values",)
 
 
 @of_these_pickles
@@ -222,7 +222,11 @@ def test_pickled_sources_read_their_rows(name: str, files: Path) -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (FILES / "results").iterdir()))
 def test_pickled_results_load(name: str) -> None:
     found = pickle.loads((FILES / "results" / f"{name}.pickle").read_bytes())
-    if name in EXPECTED["results"]:
+    if isinstance(found, by.Verification):
+        # The line above the differences has other words today.
+        lines = EXPECTED["results"][name].splitlines()[1:]
+        assert found.differences == tuple(line.removeprefix("- ") for line in lines)
+    elif name in EXPECTED["results"]:
         assert repr(found) == EXPECTED["results"][name]
     if name == "adapter":
         assert list(found) == models.data_sets()[0]["cost"].tolist()
