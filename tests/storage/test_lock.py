@@ -10,15 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from bayou.storage import lock
 from bayou.storage.lock import lock_file, locked
 
 BUSY = BlockingIOError("somebody writes there")
+# The module by its file: importing all of bayou takes seconds.
 HOLD = """
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from bayou.storage.lock import locked
 
-with locked(Path(sys.argv[1]), BlockingIOError("busy")):
+spec = spec_from_file_location("lock", sys.argv[2])
+lock = module_from_spec(spec)
+spec.loader.exec_module(lock)
+with lock.locked(Path(sys.argv[1]), BlockingIOError("busy")):
     print("locked", flush=True)
     sys.stdin.read()
 """
@@ -27,7 +32,7 @@ with locked(Path(sys.argv[1]), BlockingIOError("busy")):
 def hold(path: Path) -> subprocess.Popen[str]:
     """Start a process that holds the lock of a path until its input ends."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)],
+        [sys.executable, "-c", HOLD, str(path), lock.__file__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,15 +1,20 @@
-"""Downloads a file of the PyMC examples once, and checks each later read against that download."""
+"""Download of the files of the PyMC examples, once, with a checksum for each later read.
+
+The cache is a folder of the user, with the SHA-256 of each file beside it.
+"""
 
 from __future__ import annotations
 
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from urllib.parse import quote
 
+from bayou.storage.atomic_write import write_atomically
+
 _DATA_FOLDER = "https://raw.githubusercontent.com/pymc-devs/pymc-examples/main/examples/data/"
-_TIMEOUT = (3.0, 30.0)  # seconds to connect to each of the server's addresses, and to each answer
+# Seconds to connect to each address of the server, and to wait for each part of an answer.
+_TIMEOUT = (3.0, 30.0)
 
 
 def download(filename: str, *, hint: str) -> bytes:
@@ -18,9 +23,14 @@ def download(filename: str, *, hint: str) -> bytes:
     Parameters
     ----------
     filename : str
-        A path below the examples' data folder, known to stay below it.
+        A path in the examples' data folder, checked to stay in it.
     hint : str
-        What to do where the file cannot be downloaded.
+        The hint of the error if the file cannot be downloaded.
+
+    Returns
+    -------
+    bytes
+        The content.
 
     Raises
     ------
@@ -31,7 +41,7 @@ def download(filename: str, *, hint: str) -> bytes:
     """
     cache = _cache_folder()
     cached, checksum = cache / "files" / filename, cache / "checksums" / filename
-    # The checksum is written last: without it, a download was cut short and has to be done again.
+    # The checksum is written last: a file without one is of a download that was interrupted.
     if checksum.is_file() and cached.is_file():
         return _checked(cached, checksum)
     content = _content(filename, hint)
@@ -48,11 +58,11 @@ def _cache_folder() -> Path:
 
 def _checked(cached: Path, checksum: Path) -> bytes:
     content = cached.read_bytes()
-    found, expected = sha256(content).hexdigest(), checksum.read_text()
-    if found != expected:
+    actual, expected = sha256(content).hexdigest(), checksum.read_text()
+    if actual != expected:
         raise OSError(
             f"The cached file {cached} must be as it was downloaded, with SHA-256 {expected}, "
-            f"got {found}.\nHint: delete it, and it is downloaded again."
+            f"got {actual}.\nHint: delete it, and it is downloaded again."
         )
     return content
 
@@ -76,9 +86,5 @@ def _content(filename: str, hint: str) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write in one piece, so that a reader finds all of the file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, delete_on_close=False) as file:
-        file.write(content)
-        file.close()
-        Path(file.name).replace(path)
+    write_atomically(path, content)

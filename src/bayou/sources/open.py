@@ -1,4 +1,8 @@
-"""Picks the source for what holds the rows: an object in memory, or paths."""
+"""The functions ``source`` and ``scan``, which choose the class of a source for what they get.
+
+``source`` goes by the type of an object, ``scan`` by the suffixes of files and what is in folders.
+No row is read to choose, and few to open: see each class.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +45,14 @@ if TYPE_CHECKING:
     from bayou.sources.base.nulls import Masked, Nulls
     from bayou.sources.files.paths import Paths
 
-# What a file or folder is, by the ending of its name, and how formats may be called.
-_FORMATS = {ending: name for name, endings in SUFFIXES.items() for ending in endings} | {
+# The format of a file or folder, by its suffix.
+_FORMATS = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in suffixes} | {
     ".npy": "npy",
     ".npz": "npz",
     ".zarr": "zarr",
 }
-_CALLED = {name: name for name in (*_FORMATS.values(), "store")} | {
+# The formats, by the names that the argument `format` takes.
+_FORMAT_NAMES = {name: name for name in (*_FORMATS.values(), "store")} | {
     "arrow": "ipc",
     "feather": "ipc",
 }
@@ -59,30 +64,34 @@ def source(obj: Any, *, nulls: Nulls = "refuse", num_rows: int | None = None) ->
     Parameters
     ----------
     obj : array_like, frame, dataset, callable or object
-        An array (its field is "value"), a structured or masked array, or a dict of arrays, each
-        with the rows on its first axis; a frame of pandas, Polars (also lazy) or PyArrow, or a
-        DuckDB relation; a Dataset or DataArray of xarray; an array or group of Zarr; a function
-        that returns a new iterator of dicts, each a row or a block of rows; or an object with the
-        members ``fields``, ``blocks`` and ``read`` of a :class:`Source`.
-    nulls : {"refuse", "drop"}, optional
-        Make a null an error when it is met (the default), or leave out the rows that have one and
-        count them in ``num_dropped``. Null, None and masked are nulls; NaN is a value.
+        The rows, as one of:
+
+        - an array, which is the field "value", a structured or masked array, or a dict of arrays,
+          each with the rows on its first axis;
+        - a frame of pandas, Polars (also lazy) or PyArrow, or a DuckDB relation;
+        - a Dataset or DataArray of xarray, or an array or group of Zarr;
+        - a function that returns a new iterator of dicts at each call, each dict a row or a block
+          of rows;
+        - an object with the members ``fields``, ``blocks`` and ``read`` of a :class:`Source`.
+    nulls : {"refuse", "drop"}, default "refuse"
+        Make a null an error when it is read, or leave out the rows that have one and count them in
+        ``num_dropped``. Null, None and masked are nulls; NaN is a value.
     num_rows : int, optional
-        How many rows there are, for a function, of which only a pass tells. It is checked against
-        what there is, for other objects too.
+        The number of rows of a function's items, which are otherwise known after a pass only. It is
+        checked, for other objects too.
 
     Returns
     -------
     Source
-        Nothing is copied that does not have to be.
+        The rows, without a copy where the layout of the object allows it.
 
     Raises
     ------
     TypeError
-        If there is no source of such an object.
+        If no source can be made of such an object.
     ValueError
-        If there are no fields or rows, if names or lengths do not fit, if there are nulls that are
-        refused, or if `num_rows` is wrong.
+        If there are no fields or rows, if names repeat or lengths differ, if there are nulls that
+        are refused, or if `num_rows` is another number.
 
     Examples
     --------
@@ -95,19 +104,19 @@ def source(obj: Any, *, nulls: Nulls = "refuse", num_rows: int | None = None) ->
     check_nulls(nulls)
     if callable(obj) and not is_source(obj):
         return GeneratorSource(obj, num_rows=num_rows, nulls=nulls)
-    made = _source(obj, nulls)
-    if num_rows is not None and num_rows != made.num_rows:
+    opened = _source(obj, nulls)
+    if num_rows is not None and num_rows != opened.num_rows:
         raise ValueError(
-            f"`num_rows` must be the number of rows, {made.num_rows}, got {num_rows}.\n"
+            f"`num_rows` must be the number of rows, {opened.num_rows}, got {num_rows}.\n"
             "Hint: leave it out, unless `obj` is a function that yields rows."
         )
-    return made
+    return opened
 
 
 def scan(
     what: Paths,
     *,
-    format: str | None = None,  # noqa: A002 - what readers of files call it
+    format: str | None = None,  # noqa: A002 - the name that readers of files give it
     columns: Sequence[str] | None = None,
     nulls: Nulls = "refuse",
     filesystem: Any = None,
@@ -118,34 +127,37 @@ def scan(
     ----------
     what : str, path, or sequence of them
         Files, folders or globs: Parquet, Arrow IPC (Feather), CSV, .npy, .npz, Zarr, or a store
-        that :func:`bayou.shuffle` wrote. Several are one table, in the order given.
+        that :func:`bayou.shuffle` wrote. Several are one table, in their order.
     format : {"parquet", "ipc", "arrow", "feather", "csv", "npy", "npz", "zarr", "store"}, optional
-        By default it is told by the names, or by what is in the folder.
+        The format. By default that of the suffixes, or of the files in a folder.
     columns : sequence of str, optional
-        The fields to offer; by default all.
-    nulls : {"refuse", "drop"}, optional
-        Make a null an error when it is read (the default), or leave out the rows that have one in
-        the columns and count them in ``num_dropped``. In CSV, empty values, NA, NULL and NaN are
-        nulls; formats of arrays have none.
+        The fields to read. By default all.
+    nulls : {"refuse", "drop"}, default "refuse"
+        Make a null an error when it is read, or leave out the rows that have one in `columns` and
+        count them in ``num_dropped``. In CSV files, empty values, NA, NULL and NaN are nulls.
+        Arrays (.npy, .npz, Zarr, stores) have none.
     filesystem : pyarrow.fs.FileSystem or fsspec filesystem, optional
-        Where the paths are, for the formats of Arrow, and Zarr (fsspec). URLs say it themselves.
+        The filesystem of the paths, for Parquet, IPC and CSV files, and Zarr (of fsspec). URLs
+        need none.
 
     Returns
     -------
     Source
-        Rows stay in the files until they are read.
+        The rows, which stay in the files until they are read.
 
     Raises
     ------
     FileNotFoundError
         If no file matches.
     TypeError
-        If there is something else than paths.
+        If `what` holds something else than paths, or if a column has different types in the files.
     ValueError
-        If a path is empty, if the format is unknown or not one, if files do not fit each other, or
-        if there are no fields or rows.
+        If a path is empty, if the format is not known or there are several, if the files have
+        different columns, or if there are no fields or rows.
     ImportError
-        If a package that reads the format is not installed.
+        If the package that reads the format is not installed.
+    SourceError
+        If a file is damaged.
 
     Examples
     --------
@@ -158,31 +170,31 @@ def scan(
     >>> folder.cleanup()
     """
     check_nulls(nulls)
-    if format is not None and format not in _CALLED:
+    if format is not None and format not in _FORMAT_NAMES:
         raise ValueError(
-            f"`format` must be one of {', '.join(_CALLED)}, got {format!r}.\n"
+            f"`format` must be one of {', '.join(_FORMAT_NAMES)}, got {format!r}.\n"
             "Hint: leave it out where the names of the files end in what they are."
         )
     paths = _paths(what)
-    found = _CALLED[format] if format is not None else _format(paths, filesystem)
-    if found is None or found in SUFFIXES:
-        known = cast("Any", found)
+    name = _FORMAT_NAMES[format] if format is not None else _format(paths, filesystem)
+    if name is None or name in SUFFIXES:
+        known = cast("Any", name)
         return ArrowSource(what, format=known, columns=columns, filesystem=filesystem, nulls=nulls)
-    if filesystem is not None and found != "zarr":
+    if filesystem is not None and name != "zarr":
         raise ValueError(
-            f"`filesystem` must be left out for the format {found}, got {filesystem!r}.\n"
+            f"`filesystem` must be left out for the format {name}, got {filesystem!r}.\n"
             "Hint: such files are mapped into memory, which takes files of this machine."
         )
     opened = {
-        str(path): _open(os.fspath(path), found, columns, filesystem)
+        str(path): _open(os.fspath(path), name, columns, filesystem)
         for single in paths
-        for path in ([single] if filesystem is not None else _expand(single, found))
+        for path in ([single] if filesystem is not None else _expand(single, name))
     }
     return next(iter(opened.values())) if len(opened) == 1 else ChainSource(opened)
 
 
 def _paths(what: Paths) -> list[str | os.PathLike[str]]:
-    """Return one path or several as a list."""
+    """Return the argument `what` as a list of paths, after a check of each."""
     hint = (
         'name files, folders or globs, such as "flights/*.parquet"; "." is the working directory. '
         "Objects in memory go to by.source."
@@ -203,7 +215,7 @@ def _paths(what: Paths) -> list[str | os.PathLike[str]]:
 def _source(obj: Any, nulls: Nulls) -> Source:
     obj = of_arrow(obj)
     if isinstance(obj, Source) or is_source(obj):
-        return _as_it_is(obj, nulls)
+        return _of_source(obj, nulls)
     if isinstance(obj, xr.Dataset | xr.DataArray):
         return from_xarray(obj, nulls)
     if isinstance(obj, Mapping):
@@ -228,7 +240,10 @@ def _source(obj: Any, nulls: Nulls) -> Source:
 
 
 def is_source(obj: Any) -> bool:
-    """Tell whether an object has the members that a source has."""
+    """Return whether an object has the members that a source needs.
+
+    A frame may have columns of such names, which are attributes of it in pandas.
+    """
     members = ("fields", "blocks", "read")
     return all(hasattr(obj, name) for name in members) and not hasattr(obj, "columns")
 
@@ -250,7 +265,7 @@ def open_lazily(obj: Any) -> Source | None:
     return GeneratorSource(obj) if is_function else None
 
 
-def _as_it_is(obj: Any, nulls: Nulls) -> Source:
+def _of_source(obj: Any, nulls: Nulls) -> Source:
     if nulls != "refuse":
         raise ValueError(
             f'`nulls` must be "refuse" for what is a source already, got {nulls!r}.\n'
@@ -272,26 +287,29 @@ def _column(name: str, values: Any) -> tuple[Field, Masked]:
 
 
 def of_arrow(obj: Any) -> Any:
-    """Return what narwhals knows of Arrow: NumPy would make NaN of the nulls in the others."""
+    """Return an Arrow object as one that narwhals knows, other objects as they are.
+
+    As an array of NumPy, a record batch or an Arrow array would have NaN for nulls.
+    """
     if isinstance(obj, pa.RecordBatch):
         return pa.Table.from_batches([obj])
     return pa.chunked_array([obj]) if isinstance(obj, pa.Array) else obj
 
 
 def _format(paths: Sequence[str | os.PathLike[str]], filesystem: Any) -> str | None:
-    """Return the one format of all paths; None where Arrow's formats are to be looked for."""
-    found = {_format_of(os.fspath(path), filesystem) for path in paths}
-    if len(found) > 1:
-        names = ", ".join(sorted("a format of Arrow" if name is None else name for name in found))
+    """Return the format of all paths, None for Parquet, IPC and CSV, which `find_files` tells."""
+    formats = {_format_of(os.fspath(path), filesystem) for path in paths}
+    if len(formats) > 1:
+        names = ", ".join(sorted("a format of Arrow" if name is None else name for name in formats))
         raise ValueError(
             f"`what` must be files of one format, got {names}.\n"
             "Hint: scan the files of each format by themselves."
         )
-    return next(iter(found), None)
+    return next(iter(formats), None)
 
 
 def _format_of(path: str, filesystem: Any) -> str | None:
-    ending = _FORMATS.get(PurePosixPath(path).suffix.lower())
+    name = _FORMATS.get(PurePosixPath(path).suffix.lower())
     folder = Path(path).expanduser()
     if "://" not in path and filesystem is None and folder.is_dir():
         if is_store(folder):
@@ -300,12 +318,12 @@ def _format_of(path: str, filesystem: Any) -> str | None:
             return "zarr"
         inside = {_FORMATS.get(file.suffix.lower()) for file in folder.iterdir()}
         if inside & {"npy", "npz"}:
-            return _only(inside, path)
-    return None if ending in SUFFIXES else ending
+            return _only_format(inside, path)
+    return None if name in SUFFIXES else name
 
 
-def _only(found: set[str | None], path: str) -> str | None:
-    known = sorted(name for name in found if name is not None)
+def _only_format(formats: set[str | None], path: str) -> str | None:
+    known = sorted(name for name in formats if name is not None)
     if len(known) > 1:
         raise ValueError(
             f"`what` must be files of one format, got {path!r} with {', '.join(known)}.\n"
@@ -314,16 +332,16 @@ def _only(found: set[str | None], path: str) -> str | None:
     return known[0]
 
 
-def _expand(single: str | os.PathLike[str], found: str) -> list[str]:
-    """Return the paths of a glob or of a folder of NumPy's files, in the order of their names."""
+def _expand(single: str | os.PathLike[str], format_name: str) -> list[str]:
+    """Return the paths of a glob or of a folder of NumPy files, sorted by their names."""
     path = os.fspath(single)
     folder = Path(path).expanduser()
     if is_glob(path) and not folder.exists():
-        whole = folder.absolute()
-        root = Path(whole.anchor)
-        paths = sorted(map(str, root.glob(str(whole.relative_to(root)))))
-    elif found in {"npy", "npz"} and folder.is_dir():
-        paths = sorted(str(file) for file in folder.glob(f"*.{found}"))
+        pattern = folder.absolute()
+        root = Path(pattern.anchor)
+        paths = sorted(map(str, root.glob(str(pattern.relative_to(root)))))
+    elif format_name in {"npy", "npz"} and folder.is_dir():
+        paths = sorted(str(file) for file in folder.glob(f"*.{format_name}"))
     else:
         paths = [path] if "://" in path else [str(folder)] if folder.exists() else []
     if not paths:
@@ -334,9 +352,9 @@ def _expand(single: str | os.PathLike[str], found: str) -> list[str]:
     return paths
 
 
-def _open(path: str, found: str, columns: Sequence[str] | None, filesystem: Any) -> Source:
-    if found == "zarr":
+def _open(path: str, format_name: str, columns: Sequence[str] | None, filesystem: Any) -> Source:
+    if format_name == "zarr":
         return ZarrSource(path, columns, filesystem)
-    if found == "store":
+    if format_name == "store":
         return open_store(path) if columns is None else WrappedSource(open_store(path), columns)
     return NpySource(path, columns)

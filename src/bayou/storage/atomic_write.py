@@ -7,6 +7,7 @@ which replaces the old file at once. The cost is two flushes, of the file and of
 from __future__ import annotations
 
 import os
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def write_atomically(file: Path, content: bytes) -> None:
     OSError
         If the content cannot be written. The old file is then as it was.
     """
-    # The number of the process keeps two that write the same file from sharing a temporary one.
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    # The numbers keep processes and threads that write the same file from sharing a temporary one.
+    temporary = file.with_name(f".{file.name}.{os.getpid()}{get_ident()}")
     try:
         with temporary.open("wb") as opened:
             opened.write(content)
@@ -48,8 +49,8 @@ def is_temporary(path: Path, file: Path) -> bool:
 
     Only a process that was killed leaves one.
     """
-    process = path.name.removeprefix(f".{file.name}.")
-    return path.parent == file.parent and process != path.name and process.isdecimal()
+    numbers = path.name.removeprefix(f".{file.name}.")
+    return path.parent == file.parent and numbers != path.name and numbers.isdecimal()
 
 
 def flush_to_disk(path: Path) -> None:

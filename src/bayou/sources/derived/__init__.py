@@ -1,1 +1,1 @@
-"""Sources made of other sources."""
+"""Sources that are made of other sources."""

@@ -1,1 +1,1 @@
-"""Sources of arrays and frames in memory."""
+"""Sources of arrays, data frames and datasets in memory."""

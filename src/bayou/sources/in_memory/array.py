@@ -1,4 +1,8 @@
-"""Arrays in memory: rows are taken where they are, with nothing copied before."""
+"""The source of arrays in memory, which copies nothing but the rows that are taken.
+
+The conversion of anything array-like to a field with values is here too, and the checks of names
+and lengths that other sources share.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from bayou.sources.base.field import Table
     from bayou.sources.base.nulls import Masked, Nulls
 
-# What the field of an array without names is called.
+# The name of the field of an array without names.
 VALUE = "value"
 
 
@@ -30,13 +34,13 @@ class ArraySource(Source):
     Parameters
     ----------
     fields : mapping of str to Field
-        What the arrays hold.
+        The fields.
     values : mapping of str to ndarray, each of shape (num_rows, *field.shape)
-        The arrays, which are not copied; one is asked for when it is first needed.
+        The arrays, which are not copied. An array is looked up when its field is first read.
     num_rows : int
-        Their length.
-    num_dropped : int, optional
-        How many rows were left out of them for their nulls.
+        The length of the arrays.
+    num_dropped : int, default 0
+        The number of rows that were left out because of nulls.
     """
 
     def __init__(
@@ -60,31 +64,31 @@ class ArraySource(Source):
 
     @property
     def blocks(self) -> Sequence[int]:
-        """Stretches of rows, since memory has no blocks of its own."""
+        """The number of rows of each block, up to 65,536: memory has no blocks of its own."""
         return self._blocks
 
     @property
     def num_rows(self) -> int:
-        """The length of the arrays."""
+        """The number of rows, which is the length of the arrays."""
         return self._num_rows
 
     @property
     def num_dropped(self) -> int:
-        """The rows left out for their nulls."""
+        """The number of rows left out because of nulls."""
         return self._num_dropped
 
     def null_counts(self) -> Mapping[str, int | None]:
-        """Return 0 for each field whose array is made, since none of these holds a null."""
+        """Return 0 for each field whose array is there: an array with nulls would be an error."""
         known = () if self._num_dropped else self._values
         return {name: 0 if name in known else None for name in self._fields}
 
     @property
     def random_access(self) -> bool:
-        """True: rows are taken where they are."""
+        """True, since rows are taken from memory."""
         return True
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
-        """Yield a block as views of the arrays."""
+        """Yield a block as one table of views of the arrays."""
         size = self._blocks[0]
         rows = slice(block * size, (block + 1) * size)
         yield {
@@ -93,7 +97,7 @@ class ArraySource(Source):
         }
 
     def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
-        """Return some rows, in the order asked for."""
+        """Return rows by their numbers, in any order."""
         check_rows(rows, self._num_rows)
         return {
             field.name: np.take(self._values[field.name], rows, axis=0).astype(
@@ -109,39 +113,53 @@ def from_arrays(arrays: Mapping[str, Any], nulls: Nulls) -> ArraySource:
     Parameters
     ----------
     arrays : mapping of str to array_like of shape (num_rows, ...)
-        The fields.
+        The values of each field.
     nulls : {"refuse", "drop"}
-        What to do with masked values and with None.
+        Make a masked value or None an error, or leave out and count the rows that have one.
 
     Raises
     ------
     ValueError
         If the lengths differ, or if there are no fields, no rows, or nulls that are refused.
     TypeError
-        If a name is no text, or an array has no rows or is not of one dtype.
+        If a name is not text, or a value is no array with the rows on its first axis.
     """
     check_names(list(arrays))
     return from_columns({name: array_column(name, array) for name, array in arrays.items()}, nulls)
 
 
 def from_columns(columns: Mapping[str, tuple[Field, Masked]], nulls: Nulls) -> ArraySource:
-    """Return a source of fields whose values are in memory, its nulls refused or dropped."""
+    """Return a source of fields whose values are in memory.
+
+    Parameters
+    ----------
+    columns : mapping of str to (Field, (ndarray, ndarray of bool or None))
+        Each field, its values, and which of them are null.
+    nulls : {"refuse", "drop"}
+        Make a null an error, or leave out and count the rows that have one.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, or if there are no fields, no rows, or nulls that are refused.
+    """
     fields = {name: field for name, (field, _) in columns.items()}
     num_rows = one_length({name: len(masked[0]) for name, (_, masked) in columns.items()})
     if nulls == "refuse":
         values = {name: without_nulls(name, masked, 0) for name, (_, masked) in columns.items()}
         return ArraySource(fields, values, num_rows)
     complete = complete_rows([null for _, (_, null) in columns.values()], num_rows)
-    kept = int(complete.sum())
-    if kept < num_rows:
-        values = {name: array[complete] for name, (_, (array, _)) in columns.items()}
-    else:
-        values = {name: array for name, (_, (array, _)) in columns.items()}
-    return ArraySource(fields, values, kept, num_rows - kept)
+    num_complete = int(complete.sum())
+    # Without nulls, the arrays are not copied.
+    values = {
+        name: array if num_complete == num_rows else array[complete]
+        for name, (_, (array, _)) in columns.items()
+    }
+    return ArraySource(fields, values, num_complete, num_rows - num_complete)
 
 
 def named_arrays(array: Any) -> Mapping[str, Any]:
-    """Return the fields of a structured array, or an array without names by the name of "value".
+    """Return the fields of a structured array by name, any other array as "value".
 
     Examples
     --------
@@ -155,7 +173,26 @@ def named_arrays(array: Any) -> Mapping[str, Any]:
 
 
 def array_column(name: str, values: Any) -> tuple[Field, Masked]:
-    """Return the field of an array_like, with its values and where they are null."""
+    """Return the field of an array_like, its values, and which rows are null.
+
+    Parameters
+    ----------
+    name : str
+        The name of the field.
+    values : array_like, shape (rows, ...)
+        The values. Objects that are all numbers or None become numbers.
+
+    Returns
+    -------
+    Field
+    tuple of (ndarray, shape (rows, ...), ndarray of bool, shape (rows,), or None)
+        The values, arbitrary where null.
+
+    Raises
+    ------
+    TypeError
+        If `values` is one value or a structured array.
+    """
     null: NDArray[np.bool_] | None = None
     if isinstance(values, np.ma.MaskedArray):
         values, null = np.ma.getdata(values), np.ma.getmaskarray(values)
@@ -172,22 +209,22 @@ def array_column(name: str, values: Any) -> tuple[Field, Masked]:
         null = none if null is None else none | null
         array = _of_objects(array, null)
         if array.dtype.kind == "O":
-            # Beside text, NaN is no number but what pandas and xarray put for a missing one.
+            # Among text, a float NaN is the mark of pandas and xarray for a missing value.
             null = null | _where(array, lambda value: isinstance(value, float) and isnan(value))
     if null is not None and null.ndim > 1:
         null = null.reshape(len(null), -1).any(axis=1)
-    # A file may hold bytes in the order of another machine; they are turned as rows are read.
+    # A file may have the byte order of another machine; values are converted as rows are read.
     field = Field(name, array.dtype.newbyteorder("="), array.shape[1:])
     return field, (array, null)
 
 
 def _where(array: NDArray[Any], is_such: Callable[[Any], bool]) -> NDArray[np.bool_]:
-    found = np.fromiter(map(is_such, array.ravel()), dtype=bool, count=array.size)
-    return found.reshape(array.shape)
+    where = np.fromiter(map(is_such, array.ravel()), dtype=bool, count=array.size)
+    return where.reshape(array.shape)
 
 
 def _of_objects(array: NDArray[Any], null: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return objects as the numbers that they are, any value where null; else as they are."""
+    """Return objects as numbers if all of them are, with 0 where null, else as they are."""
     known = array[~null].tolist()
     numbers = {type(value) for value in known}
     if not numbers or not all(issubclass(kind, int | float | np.generic) for kind in numbers):
@@ -201,22 +238,22 @@ def _of_objects(array: NDArray[Any], null: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def check_names(names: Sequence[Any]) -> None:
-    """Check that the names of columns are text, and differ.
+    """Check that the names of columns are text, and that each comes once.
 
     Raises
     ------
     TypeError
-        If one is no text.
+        If a name is not text.
     ValueError
-        If one comes twice.
+        If a name comes twice.
     """
-    for place, name in enumerate(names):
+    for position, name in enumerate(names):
         if not isinstance(name, str):
             raise TypeError(
                 f"The names of fields must be text, got {name!r}.\n"
                 "Hint: rename the columns, for example frame.columns = frame.columns.astype(str)."
             )
-        if name in names[:place]:
+        if name in names[:position]:
             raise ValueError(
                 f"The names of fields must differ, got {name!r} twice.\n"
                 "Hint: rename one of the columns, or choose those to keep before."
@@ -226,10 +263,15 @@ def check_names(names: Sequence[Any]) -> None:
 def one_length(lengths: Mapping[str, int]) -> int:
     """Return the number of rows that all fields have.
 
+    Parameters
+    ----------
+    lengths : mapping of str to int
+        The number of rows of each field.
+
     Raises
     ------
     ValueError
-        If it is not the same, or if there are no fields.
+        If they differ, or if there are no fields.
     """
     if not lengths:
         raise empty_error("no fields")
@@ -245,12 +287,12 @@ def one_length(lengths: Mapping[str, int]) -> int:
 
 
 def check_not_empty(names: Collection[str], num_rows: int, num_dropped: int = 0) -> None:
-    """Check that there are fields and rows.
+    """Check that a source has fields and rows.
 
     Raises
     ------
-    ValueError
-        If there are none.
+    EmptySourceError
+        If it has none.
     """
     if not names:
         raise empty_error("no fields")
@@ -259,7 +301,7 @@ def check_not_empty(names: Collection[str], num_rows: int, num_dropped: int = 0)
 
 
 def empty_error(got: str) -> EmptySourceError:
-    """Return the error for a source that has nothing: `got` says what it has."""
+    """Return the error for a source without fields or rows; `got` says which: "no rows"."""
     return EmptySourceError(
         f"A source must have at least one field and one row, got {got}.\n"
         "Hint: look at what was passed or at the path, and at the filter that came before."

@@ -1,6 +1,7 @@
-"""Frames in memory (pandas, Polars, PyArrow): each column becomes an array when it is first used.
+"""The source of a data frame in memory: pandas, Polars, PyArrow, and others that narwhals knows.
 
-Columns whose layout NumPy shares are not copied; the others are converted once and kept.
+A column becomes an array when it is first read. Columns whose layout NumPy shares are not copied;
+all others are converted once.
 """
 
 from __future__ import annotations
@@ -35,18 +36,19 @@ def from_frame(frame: Any, nulls: Nulls) -> ArraySource:
     Parameters
     ----------
     frame : DataFrame or Table
-        Of pandas, Polars, PyArrow or another library that narwhals knows.
+        A frame of pandas, Polars, PyArrow or another library that narwhals knows.
     nulls : {"refuse", "drop"}
-        What to do with nulls; NaN and NaT in columns of NumPy's dtypes are values.
+        Make a null an error when it is read, or leave out and count the rows that have one. NaN
+        and NaT in columns with NumPy dtypes are values.
 
     Raises
     ------
     ValueError
-        If two columns have one name, or there are no columns or rows.
+        If two columns have the same name, or there are no columns or rows.
     TypeError
-        If a name is no text.
+        If a name is not text.
     """
-    # Before narwhals looks at them, which has an error of its own for each library.
+    # First, since the errors of narwhals for such names are those of each library.
     check_names(list(getattr(frame, "column_names", None) or frame.columns))
     wrapped = nw.from_native(frame, eager_only=True)
     check_not_empty(wrapped.columns, len(wrapped))
@@ -65,7 +67,7 @@ def from_frame(frame: Any, nulls: Nulls) -> ArraySource:
 
 
 def series_column(series: nw.Series[Any]) -> tuple[Field, Masked]:
-    """Return the field of a series, with its values and where they are null."""
+    """Return the field of a series, its values, and which of them are null."""
     native = series.to_native()
     if series.implementation.is_pandas() and isinstance(native.dtype, np.dtype):
         values = native.to_numpy()
@@ -83,7 +85,10 @@ def series_column(series: nw.Series[Any]) -> tuple[Field, Masked]:
 
 
 def _pandas_categories(name: str, series: pd.Series[Any]) -> tuple[Field, Masked]:
-    """Return codes of categories as text; Arrow would not write those of intervals as pandas."""
+    """Return the codes of a pandas Categorical, whose categories become text.
+
+    Arrow writes intervals and other categories in another way than pandas.
+    """
     categories = series.cat.categories.tolist()
     known: dict[str, Any] = {}
     for category in categories:
@@ -98,7 +103,7 @@ def _pandas_categories(name: str, series: pd.Series[Any]) -> tuple[Field, Masked
 
 
 class _Columns(dict[str, "NDArray[Any]"]):
-    """The arrays of a frame's columns, made when they are first asked for."""
+    """The arrays of a frame's columns, each made when it is first looked up."""
 
     def __init__(self, frame: nw.DataFrame[Any]) -> None:
         super().__init__()
@@ -110,11 +115,12 @@ class _Columns(dict[str, "NDArray[Any]"]):
         return self[name]
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # The frame alone: a dict would be pickled with its arrays too.
         return _Columns, (self.frame,)
 
 
 def _field(series: nw.Series[Any]) -> Field | None:
-    """Return the field of a series if its type tells it, without a look at the values."""
+    """Return the field of a series by its type, None if only the values tell it."""
     if series.dtype in {nw.Categorical, nw.Enum, nw.Object, nw.Unknown}:
         return None
     field, _ = series_column(series.head(0))

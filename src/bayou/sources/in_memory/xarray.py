@@ -1,6 +1,6 @@
-"""Datasets and DataArrays of xarray whose variables share their first dimension, the row.
+"""The source of a Dataset or DataArray of xarray, whose first dimension is the row.
 
-What is in memory is taken row by row; what is still in files or chunks is read chunk by chunk.
+Values in memory become a source of arrays. A dataset in files or dask chunks is read by chunks.
 """
 
 from __future__ import annotations
@@ -33,15 +33,17 @@ def from_xarray(obj: xr.Dataset | xr.DataArray, nulls: Nulls) -> Source:
     Parameters
     ----------
     obj : Dataset or DataArray
-        Its variables; a DataArray without a name is the field "value". Coordinates are no fields:
-        ``reset_coords`` makes variables of them.
+        Each data variable is a field. A DataArray without a name is the field "value". Coordinates
+        are not fields: ``reset_coords`` makes variables of them.
     nulls : {"refuse", "drop"}
-        What to do with None among objects; NaN and NaT are values.
+        Make a None among objects an error, or leave out and count such rows. NaN and NaT are
+        values.
 
     Raises
     ------
     ValueError
-        If the variables differ in their first dimension, or there are no variables or rows.
+        If the variables differ in their first dimension, if there are no variables or rows, or if
+        rows of a dataset in files are to be dropped.
     """
     if isinstance(obj, xr.DataArray):
         obj = obj.to_dataset(name=VALUE if obj.name is None else str(obj.name))
@@ -57,7 +59,11 @@ def from_xarray(obj: xr.Dataset | xr.DataArray, nulls: Nulls) -> Source:
 
 
 def with_columns(obj: xr.Dataset | xr.DataArray) -> xr.Dataset:
-    """Return a dataset of columns: of a DataArray, by its name, or by labels of its second dim."""
+    """Return a dataset with one variable a column.
+
+    A DataArray of two dimensions with labels along the second has a column for each label; any
+    other one is one column.
+    """
     if isinstance(obj, xr.Dataset):
         return obj
     if obj.ndim == 2 and obj.dims[1] in obj.indexes:
@@ -66,12 +72,12 @@ def with_columns(obj: xr.Dataset | xr.DataArray) -> xr.Dataset:
 
 
 def in_memory(dataset: xr.Dataset) -> bool:
-    """Whether all values are in memory; `values` of a variable in a file would load it whole."""
+    """Return whether all values are in memory. Asking for those of a file would load them."""
     return all(array.variable._in_memory for array in dataset.data_vars.values())
 
 
 class DatasetSource(Source):
-    """The variables of a dataset that is in files or chunks; made by :func:`from_xarray`."""
+    """The rows of a dataset that is in files or in chunks, made by :func:`from_xarray`."""
 
     def __init__(self, dataset: xr.Dataset) -> None:
         arrays = list(dataset.data_vars.values())
@@ -92,11 +98,11 @@ class DatasetSource(Source):
 
     @property
     def blocks(self) -> Sequence[int]:
-        """Stretches of rows as long as the longest chunk."""
+        """The number of rows of each block, as many as the largest chunk has."""
         return even_blocks(self._num_rows, self._block_rows)
 
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
-        """Yield a block, read from its files or computed from its chunks."""
+        """Yield a block as one table, read from files or computed from chunks."""
         start = block * self._block_rows
         rows = {self._row: slice(start, start + self._block_rows)}
         table = {}
@@ -110,7 +116,15 @@ class DatasetSource(Source):
 
 
 def check_dims(dataset: xr.Dataset) -> None:
-    """Check that the variables of a dataset share their first dimension."""
+    """Check that the variables of a dataset share their first dimension.
+
+    Raises
+    ------
+    EmptySourceError
+        If there are no variables.
+    ValueError
+        If they do not share it.
+    """
     if not dataset.data_vars:
         raise empty_error("no fields")
     first = {
@@ -125,7 +139,7 @@ def check_dims(dataset: xr.Dataset) -> None:
 
 
 def _chunk_rows(array: xr.DataArray, num_rows: int) -> int:
-    """Return the rows of the largest chunk, of dask or of the file."""
+    """Return the number of rows of the largest chunk, of dask or of the file."""
     if array.chunks is not None:
         return max(array.chunks[0])
     chunks = array.encoding.get("preferred_chunks") or {}

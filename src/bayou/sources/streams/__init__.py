@@ -1,1 +1,1 @@
-"""Sources that are read from front to back: generators, lazy frames, SQL."""
+"""Sources that are read in one order only: queries, relations and functions that yield rows."""
