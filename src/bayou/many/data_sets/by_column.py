@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.containers.reading.column_matching import require_table
 from bayou.containers.reading.columns import columns_of
-from bayou.sources.named_columns import NamedColumns, named_columns
+from bayou.sources.named_columns import NamedColumns
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -56,32 +54,25 @@ class TableGroups:
             yield key, NamedColumns(tuple(columns), self.kind, columns, index)
 
 
-def is_table(value: Any) -> bool:
-    """Return whether a value has named columns; a function is none, whatever it returns."""
-    return not callable(value) and named_columns(value) is not None
-
-
-def group_rows(model: pm.Model, datasets: Any, by: str) -> TableGroups:
+def group_rows(model: pm.Model, table: NamedColumns, by: str) -> TableGroups:
     """Group the rows of a table by a column.
 
     Parameters
     ----------
     model : pymc.Model
         The model whose containers were built from other columns of such a table.
-    datasets : frame, dataset, mapping of columns or source
+    table : NamedColumns
     by : str
         The column of the keys.
 
     Raises
     ------
     TypeError
-        If `datasets` is no table, `by` is no name, or its values are neither text nor whole
-        numbers.
+        If the values of `by` are neither text nor whole numbers.
     ValueError
         If there is no such column, one of its values is missing, or the table has no column that a
         container was built from.
     """
-    table = _check_table(datasets, by)
     if by not in table.names:
         raise ValueError(
             f"`by` must name a column of the table, got {by!r}.\n"
@@ -108,23 +99,6 @@ def group_rows(model: pm.Model, datasets: Any, by: str) -> TableGroups:
     row_numbers = np.split(order, np.flatnonzero(np.diff(group_of_row[order])) + 1)
     used_values = {name: values[name] for name in sorted(used)}
     return TableGroups(keys, row_numbers, used_values, table.row_labels(names), table.description)
-
-
-def _check_table(datasets: Any, by: Any) -> NamedColumns:
-    if isinstance(by, list | tuple | set | np.ndarray):
-        raise TypeError(
-            f"`by` must be the name of one column, got {by!r}.\n"
-            "Hint: make one column of keys of them, and pass its name."
-        )
-    first = next(iter(datasets.values()), None) if isinstance(datasets, Mapping) else None
-    # A Series is a column of a table; a mapping to tables or to mappings is one to data sets.
-    table = named_columns(first) if first is not None and not callable(first) else None
-    if table is not None and not table.is_series:
-        raise TypeError(
-            f"`datasets` with `by` must be a table, got a mapping of keys to data and by={by!r}.\n"
-            "Hint: leave out `by`: the keys of the mapping identify the data sets."
-        )
-    return require_table(datasets, "`datasets` with `by`")
 
 
 def _read_columns(table: NamedColumns, names: list[str]) -> dict[str, NDArray[Any]]:

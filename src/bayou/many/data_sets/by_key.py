@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bayou.containers.reading.new_values import is_container
-from bayou.many.data_sets.by_column import group_rows, is_table
+from bayou.containers.reading.column_matching import require_table
+from bayou.many.data_sets.by_column import group_rows
+from bayou.sources.named_columns import named_columns
 
 if TYPE_CHECKING:
     import pymc as pm
 
+    from bayou.many.data_sets.by_column import TableGroups
     from bayou.many.results.outcome import Key
+    from bayou.sources.named_columns import NamedColumns
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,21 +35,20 @@ class DataSets:
         The number of data sets, None if it is not known before they are read.
     first : Any
         The new data of the smallest key, None if their number is not known.
-    containers : frozenset of str or None
-        The containers that the data sets have values for together, None if these are not known
-        before they are read.
+    in_memory : collection
+        The new data of all data sets, if they are in memory; else empty.
     """
 
     pairs: Iterable[tuple[Any, Any]]
     number: int | None
     first: Any = None
-    containers: frozenset[str] | None = None
+    in_memory: Collection[Any] = ()
 
     def __iter__(self) -> Iterator[tuple[Key, Any]]:
         """Yield keys, all of one type, with new data or an exception."""
         previous: Key | None = None
-        for raw_key, new_data in self.pairs:
-            previous = check_key(raw_key, previous)
+        for key, new_data in self.pairs:
+            previous = check_key(key, previous)
             yield previous, new_data
 
 
@@ -69,16 +71,13 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
     ValueError
         If columns are missing, a key is missing, or there is no data set.
     """
-    if isinstance(datasets, pd.Series) and datasets.dtype == object and by is None:
-        datasets = _by_index(datasets)
     if by is not None:
-        groups = group_rows(model, datasets, by)
-        for key in groups.keys[-1:]:  # The largest.
-            check_key(key)
-        _, first = next(iter(groups), (None, None))
-        data_sets = DataSets(groups, len(groups.keys), first)
+        table = _check_table(datasets, by)
+        data_sets = _of_groups(group_rows(model, table, by))
+    elif isinstance(datasets, pd.Series) and datasets.dtype == object:
+        data_sets = _of_series(datasets)
     elif isinstance(datasets, Mapping):
-        data_sets = _of_mapping(model, datasets)
+        data_sets = _of_mapping(datasets)
     elif not isinstance(datasets, str | bytes) and is_table(datasets):
         raise TypeError(
             f"`datasets` must come with `by=` if it is a table, got a {type(datasets).__name__} "
@@ -86,7 +85,7 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
             "Hint: name the column whose values identify the data sets, such as by='shop'."
         )
     elif isinstance(datasets, Iterable) and not isinstance(datasets, str | bytes | np.ndarray):
-        data_sets = _of_iterable(model, datasets)
+        data_sets = _of_iterable(datasets)
     else:
         raise TypeError(
             "`datasets` must be a mapping of keys to data, an iterable of data, or a table, got a "
@@ -100,7 +99,12 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
     return data_sets
 
 
-def check_key(raw_key: Any, previous: Key | None = None) -> Key:
+def is_table(value: Any) -> bool:
+    """Return whether a value has named columns; a function is none, whatever it returns."""
+    return not callable(value) and named_columns(value) is not None
+
+
+def check_key(key: Any, previous: Key | None = None) -> Key:
     """Return a key as a string or an int.
 
     Raises
@@ -110,23 +114,59 @@ def check_key(raw_key: Any, previous: Key | None = None) -> Key:
     ValueError
         If it is a whole number that int64 cannot hold.
     """
-    key = raw_key.item() if isinstance(raw_key, np.generic) else raw_key
+    if isinstance(key, np.generic):
+        return check_key(key.item(), previous)
     if type(key) not in (str, int) or (previous is not None and type(key) is not type(previous)):
         after = "" if previous is None else f" after a {type(previous).__name__}"
         raise TypeError(
             f"`datasets` must have keys that are all strings or all whole numbers, got "
-            f"{raw_key!r}{after}.\nHint: convert them to strings, which label the results."
+            f"{key!r}{after}.\nHint: convert them to strings, which label the results."
         )
     if isinstance(key, int) and not -(2**63) <= key < 2**63:
         raise ValueError(
             f"`datasets` must have keys that int64 can hold, or strings, got {key}.\n"
             "Hint: convert all of them to strings."
         )
-    checked: Key = key
-    return checked
+    return key  # type: ignore[no-any-return]
 
 
-def _of_mapping(model: pm.Model, datasets: Mapping[Any, Any]) -> DataSets:
+def _check_table(datasets: Any, by: Any) -> NamedColumns:
+    if isinstance(by, list | tuple | set | np.ndarray):
+        raise TypeError(
+            f"`by` must be the name of one column, got {by!r}.\n"
+            "Hint: make one column of keys of them, and pass its name."
+        )
+    first = next(iter(datasets.values()), None) if isinstance(datasets, Mapping) else None
+    # A Series is a column of a table; a mapping to tables or to mappings is one to data sets.
+    table = named_columns(first) if first is not None and not callable(first) else None
+    if table is not None and not table.is_series:
+        raise TypeError(
+            f"`datasets` with `by` must be a table, got a mapping of keys to data and by={by!r}.\n"
+            "Hint: leave out `by`: the keys of the mapping identify the data sets."
+        )
+    return require_table(datasets, "`datasets` with `by`")
+
+
+def _of_groups(groups: TableGroups) -> DataSets:
+    """Return the data sets of the groups of a table."""
+    for key in groups.keys[-1:]:  # The largest.
+        check_key(key)
+    _, first = next(iter(groups), (None, None))
+    return DataSets(groups, len(groups.keys), first)
+
+
+def _of_series(datasets: pd.Series[Any]) -> DataSets:
+    """Return the data sets of a Series by its index."""
+    if not datasets.index.is_unique:
+        repeated = datasets.index[datasets.index.duplicated()][0]
+        raise ValueError(
+            f"`datasets` must have each key once, got {repeated!r} twice in the index.\n"
+            "Hint: reset the index, or make the keys unique."
+        )
+    return _of_mapping(dict(zip(datasets.index.tolist(), datasets.tolist(), strict=True)))
+
+
+def _of_mapping(datasets: Mapping[Any, Any]) -> DataSets:
     """Return the data sets of a mapping, whose values may be read from somewhere one by one."""
     previous: Key | None = None
     for key in datasets:  # A wrong key is an error before any value is read.
@@ -139,21 +179,19 @@ def _of_mapping(model: pm.Model, datasets: Mapping[Any, Any]) -> DataSets:
     for key, new_data in checked.items():
         _check_new_data(new_data, "map keys to the data of each", f" for {key!r}")
     pairs = ((key, _value_or_error(datasets, key)) for key in datasets)
-    containers = _named_containers(model, datasets.values() if in_memory else ())
-    return DataSets(pairs, len(datasets), first, containers)
+    return DataSets(pairs, len(datasets), first, datasets.values() if in_memory else ())
 
 
-def _of_iterable(model: pm.Model, datasets: Iterable[Any]) -> DataSets:
+def _of_iterable(datasets: Iterable[Any]) -> DataSets:
     """Return the data sets of an iterable, whose keys are their numbers."""
     number = len(datasets) if isinstance(datasets, Sized) else None
-    in_memory = isinstance(datasets, list | tuple)
     # An iterator would lose the item that is looked at.
     is_repeatable = bool(number) and not isinstance(datasets, Iterator)
     first = next(iter(datasets), None) if is_repeatable else None
     if is_repeatable:
         _check_new_data(first, "hold the data of each", " as the first")
-    containers = _named_containers(model, datasets if in_memory else ())
-    return DataSets(_numbered(datasets), number, first, containers)
+    in_memory = datasets if isinstance(datasets, list | tuple) else ()
+    return DataSets(_numbered(datasets), number, first, in_memory)
 
 
 def _value_or_error(datasets: Mapping[Any, Any], key: Any) -> Any:
@@ -182,27 +220,6 @@ def _numbered(datasets: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         if number == 0:
             _check_new_data(item, "hold the data of each", " as the first")
         yield number, item
-
-
-def _by_index(series: pd.Series[Any]) -> dict[Any, Any]:
-    """Return the data sets of a Series by its index."""
-    if not series.index.is_unique:
-        repeated = series.index[series.index.duplicated()][0]
-        raise ValueError(
-            f"`datasets` must have each key once, got {repeated!r} twice in the index.\n"
-            "Hint: reset the index, or make the keys unique."
-        )
-    return dict(zip(series.index.tolist(), series.tolist(), strict=True))
-
-
-def _named_containers(model: pm.Model, data_sets: Iterable[Any]) -> frozenset[str] | None:
-    """Return the containers that data sets in memory name together; None if one is no mapping."""
-    names: set[str] = set()
-    for new_data in data_sets:
-        if not isinstance(new_data, Mapping):
-            return None
-        names |= {model[name].name for name in new_data if is_container(model, name)}
-    return frozenset(names) or None
 
 
 def _check_new_data(value: Any, rule: str, which: str) -> None:

@@ -92,7 +92,7 @@ def pending_data_sets(
     ValueError
         If a key comes twice.
     """
-    reader = DataSetReader(model, data_sets.containers)
+    reader = DataSetReader(model, data_sets.in_memory)
     known_key = None if results is None else next(iter(results.done), None)
     seen: set[Key] = set()
     for key, new_data in data_sets:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytensor.graph.traversal import ancestors
 
 from bayou.batching.row_dim import no_rows_error
 from bayou.containers.data_change import plan_change
+from bayou.containers.reading.new_values import is_container
 from bayou.containers.variables.dims import dims_of
 from bayou.text import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pymc as pm
     from pytensor.compile.sharedvalue import SharedVariable
 
@@ -26,15 +30,15 @@ class DataSetReader:
     ----------
     model : pymc.Model
         The model whose containers have new data.
-    containers : frozenset of str, optional
-        The containers that the data sets have values for together. By default, each must have
-        values for those of the first.
+    in_memory : collection
+        The new data of all data sets, if they are in memory; else empty. Each data set must have
+        values for the containers that these name together, or that the first one has.
     """
 
-    def __init__(self, model: pm.Model, containers: frozenset[str] | None = None) -> None:
+    def __init__(self, model: pm.Model, in_memory: Collection[Any] = ()) -> None:
         self._model = model
-        self._containers = containers
-        self._is_first_the_rule = containers is None
+        self._containers = _named_containers(model, in_memory)
+        self._is_first_the_rule = self._containers is None
         self._observed = _observed_containers(model)
 
     def read(self, new_data: Any) -> DataChange:
@@ -85,6 +89,16 @@ class DataSetReader:
         ]
         if lengths and not any(lengths):
             raise no_rows_error(dims_of(self._model, self._observed[0])[0])
+
+
+def _named_containers(model: pm.Model, in_memory: Collection[Any]) -> frozenset[str] | None:
+    """Return the containers that data sets name together; None if one of them is no mapping."""
+    names: set[str] = set()
+    for new_data in in_memory:
+        if not isinstance(new_data, Mapping):
+            return None
+        names |= {model[name].name for name in new_data if is_container(model, name)}
+    return frozenset(names) or None
 
 
 def _observed_containers(model: pm.Model) -> list[SharedVariable]:
