@@ -11,7 +11,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymc.model.transform.basic import remove_minibatched_nodes
 from pytensor.graph.replace import clone_replace
@@ -45,6 +45,7 @@ def batches(draw: Any) -> tuple[tuple[int, ...], list[Any], tuple[int, ...]]:
     return tuple(shape), entries, batch
 
 
+@settings(max_examples=40)
 @given(batches())
 def test_shape_and_content_of_a_slice(case: Any) -> None:
     shape, batch_size, expected = case

@@ -14,6 +14,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from pymc.exceptions import ShapeError
+from pymc.model.transform.optimization import freeze_model
 
 from bayou.containers.data import Data
 from bayou.containers.set_data import set_data
@@ -183,6 +184,16 @@ def test_a_copy_takes_new_containers_after_the_original_changed() -> None:
     set_data({"x": [1.0]}, model=model)
     Data("y", [3.0, 4.0], dims="row", model=twin)
     set_data_refuses(twin, ShapeError, "got 2 in 'x', 1 in 'y'", {"y": [1.0]})
+
+
+def test_a_frozen_model_takes_new_values() -> None:
+    model = regression()
+    frozen = freeze_model(model)
+    set_data({"y": [5.0, 6.0, 7.0]}, frozen)
+    assert frozen["y"].get_value().tolist() == [5.0, 6.0, 7.0]
+    assert model["y"].get_value().tolist() == [0.0, 1.0, 2.0]
+    with pytest.raises(TypeError, match="a model that takes new variables, got a FrozenModel"):
+        Data("z", [1.0], model=frozen)
 
 
 def test_unknown_names_are_refused() -> None:

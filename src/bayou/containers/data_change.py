@@ -152,7 +152,7 @@ def plan_change(
     check_masks(arrays)
     return DataChange(
         arrays=arrays,
-        labels={dim: own for dim, own in labels.items() if own != model.coords.get(dim)},
+        labels={dim: new for dim, new in labels.items() if new != model.coords.get(dim)},
         lengths=lengths,
         # Last, since lengths that are shared variables of their own join the arrays.
         length_expressions=resized_lengths(model, arrays, lengths),

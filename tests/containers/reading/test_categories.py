@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pymc as pm
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bayou as by
@@ -56,6 +56,7 @@ def test_codes_stand_for_the_categories(column: str) -> None:
     assert model.dim_lengths["carriers"].eval() == len(table)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.text(max_size=3), min_size=1), st.randoms(use_true_random=False))
 def test_new_data_are_coded_by_the_same_table(words: list[str], random: Any) -> None:
     with pm.Model() as model:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymc.exceptions import ShapeError
 
@@ -50,6 +50,7 @@ def frame_of(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list("abc")).astype({"a": "Int64", "b": "Int64"})
 
 
+@settings(max_examples=40)
 @given(ROWS, st.permutations("abc"))
 def test_rows_that_any_lacks_are_left_out_of_all(rows: Any, order: list[str]) -> None:
     complete = expected(rows)
@@ -66,6 +67,7 @@ def test_rows_that_any_lacks_are_left_out_of_all(rows: Any, order: list[str]) ->
     assert model.dim_lengths["row"].eval() == len(complete)
 
 
+@settings(max_examples=40)
 @given(ROWS.filter(expected), ROWS.filter(expected))
 def test_new_rows_are_left_out_anew(old: Any, new: Any) -> None:
     model = dropped(frame_of(old))

@@ -5,7 +5,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayou.containers.variables.random_rows import (
@@ -56,6 +56,7 @@ def test_each_call_of_a_function_advances_the_step() -> None:
     assert step.get_value() == 3
 
 
+@settings(max_examples=25)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 3))
 def test_a_slice_is_of_the_rows_of_its_samples(rows: int, columns: int, number: int) -> None:
     data = np.arange(30).reshape(6, 5)

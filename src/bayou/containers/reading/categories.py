@@ -1,4 +1,4 @@
-"""The categories that the codes of a container stand for: found, checked against codes and coords.
+"""The categories that the codes of a container stand for, and the check of codes against them.
 
 A container with ``categories=`` holds codes (int32): code ``k`` is the k-th label of the dim that
 ``categories`` names. Values are looked up in that table, whatever codes the new data have

@@ -84,8 +84,8 @@ def match_columns(
 
 def _with_columns(model: pm.Model) -> dict[TensorSharedVariable, Columns]:
     """Return the containers of a model that were built from named columns, with these."""
-    columns = {variable: columns_of(variable) for variable in model.root.data_vars}
-    return {variable: found for variable, found in columns.items() if found is not None}
+    pairs = ((variable, columns_of(variable)) for variable in model.root.data_vars)
+    return {variable: columns for variable, columns in pairs if columns is not None}
 
 
 def require_table(data: Any, argument: str) -> NamedColumns:

@@ -195,9 +195,9 @@ def _current_rows(variable: TensorSharedVariable) -> AllRows:
     is_float = value.dtype.kind == "f"
     if not np.array_equal(rows.values[rows.selected], value, equal_nan=is_float):
         raise ValueError(
-            f"{variable.name!r} must hold the rows that are left of those that it was given, got "
-            "others.\nHint: it was changed without `bayou.set_data`; pass its new rows there, all "
-            "of them."
+            f"{variable.name!r} must hold the rows that are left of those that it was built from, "
+            "got other values.\n"
+            "Hint: it was changed without `bayou.set_data`; pass all of its new rows there."
         )
     return rows
 

@@ -43,6 +43,9 @@ _WITHOUT_COMPILING = Mode(linker="py", optimizer=None)
 def model_or_context(model: pm.Model | None) -> pm.Model:
     """Return the model, or that of the context if it is None.
 
+    Unlike :func:`bayou.models.context.model_of`, it accepts a ``pymc.FrozenModel``, whose data can
+    be exchanged.
+
     Raises
     ------
     TypeError
@@ -137,12 +140,12 @@ def length_of(model: pm.Model, dim: str) -> TensorVariable:
     """Return the length of a dim, as an expression of the model's own containers."""
     length = model.dim_lengths[dim]
     # In a copy of a model, PyMC leaves the lengths of dims tied to the original's containers.
-    own = {
+    counterparts = {
         variable: model.root.named_vars.get(variable.name, variable)
         for variable in graph_inputs([length])
         if isinstance(variable, SharedVariable)
     }
-    foreign = {variable: copied for variable, copied in own.items() if copied is not variable}
+    foreign = {v: copied for v, copied in counterparts.items() if copied is not v}
     return clone_replace(length, foreign) if foreign else length
 
 

@@ -50,7 +50,7 @@ class SourceVariable(TensorSharedVariable):
 
 
 def source_variable(resident: Resident, name: str) -> SourceVariable:
-    """Return a shared variable whose value is the given rows."""
+    """Return a shared variable whose value is these rows of a source."""
     array = resident.array
     kind = TensorType(array.dtype, shape=(None,) * array.ndim)
     variable = SourceVariable(type=kind, value=array, strict=True, name=name)
@@ -62,7 +62,7 @@ def source_variable(resident: Resident, name: str) -> SourceVariable:
 def resident_of(variable: Variable) -> Resident | None:
     """Return the rows of a source that are a shared variable's value.
 
-    None for a variable without a source, or one that was given another value since.
+    None for a variable without a source, or with a value that was set since.
     """
     if not isinstance(variable, TensorSharedVariable):
         return None
