@@ -1,20 +1,21 @@
 """Evaluation on all rows: blocks add up to the whole, in groups of any size, as JAX has it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import numpy as np
 import pymc as pm
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 import bayou as by
-from bayou.density import evaluator as evaluate
+from bayou.batching.batched import batched_program
 from bayou.density.build import compile_program
-from bayou.density.compiled_functions import BlockSizes
-from bayou.density.evaluator import Evaluator
+from bayou.density.evaluator import GROUP_NUMBERS, GROUP_STEP, Block, Evaluator, _group_size
 from bayou.density.program import Program
-from bayou.fitting.rows.all_rows import all_row_blocks
+from bayou.models.inputs import storage_of
 
 NUM_ROWS = 90
 RANDOM = np.random.default_rng(0)
@@ -36,15 +37,22 @@ def program() -> Program:
     return compile_program(model)
 
 
+def blocks_of(program: Program, size: int, counted_rows: int | None = None) -> list[Block]:
+    """Return all rows in blocks of a size, the last of them padded with rows of no weight."""
+    storages = [storage_of(variable).get_value() for variable in program.fed]
+    blocks = []
+    for start in range(0, NUM_ROWS, size):
+        rows = np.arange(start, start + size)
+        weights = (rows < NUM_ROWS).astype(float)
+        share = weights.sum() / NUM_ROWS
+        inputs = tuple(data[np.minimum(rows, NUM_ROWS - 1)] for data in storages)
+        blocks.append(Block(inputs, share, counted_rows or size, weights / weights.mean()))
+    return blocks
+
+
 @pytest.fixture(params=[1000, 13], ids="blocks of {}".format)
 def evaluator(program: Program, request: pytest.FixtureRequest) -> Evaluator:
-    program = replace(program, block_sizes=BlockSizes())
-    blocks = list(all_row_blocks(program, request.param))
-    assert len(blocks) == -(-NUM_ROWS // request.param)
-    assert sum(block.share for block in blocks) == pytest.approx(1)
-    assert sum(np.count_nonzero(block.weights) for block in blocks) == NUM_ROWS
-    assert len({block.inputs[0].shape for block in blocks}) == 1
-    return Evaluator(program, blocks)
+    return Evaluator(program, blocks_of(program, request.param))
 
 
 @dataclass(frozen=True)
@@ -89,16 +97,42 @@ def test_blocks_add_up_to_the_whole(exact: Exact, evaluator: Evaluator) -> None:
     np.testing.assert_allclose(products, expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("numbers", [1, 500, 10**6])
-def test_groups_of_any_size_compiled_once(
-    program: Program, exact: Exact, monkeypatch: pytest.MonkeyPatch, numbers: int
-) -> None:
-    monkeypatch.setattr(evaluate, "GROUP_NUMBERS", numbers)
-    blocks = all_row_blocks(program)
-    evaluator = Evaluator(program, blocks)
+@pytest.mark.parametrize("num_groups", [1, 8, 70])
+def test_groups_of_any_size_compiled_once(program: Program, exact: Exact, num_groups: int) -> None:
+    # A block that counts as more rows is evaluated for fewer positions at once.
+    evaluator = Evaluator(program, blocks_of(program, NUM_ROWS, GROUP_NUMBERS * num_groups // 70))
     evaluator.densities(POSITIONS[:64])
     known = program.compiled.num_compilations()
     for count in (9, 16, 65, 70):
-        found = evaluator.densities(POSITIONS[:count])
-        np.testing.assert_allclose(found, exact.densities[:count], rtol=1e-10)
+        values = evaluator.densities(POSITIONS[:count])
+        np.testing.assert_allclose(values, exact.densities[:count], rtol=1e-10)
     assert program.compiled.num_compilations() == known
+
+
+@given(st.integers(1, 500), st.integers(1, 64))
+def test_groups_are_even_and_of_few_lengths(count: int, most: int) -> None:
+    size = _group_size(count, most)
+    assert 1 <= size <= most
+    assert size == most or size % GROUP_STEP == 0
+    # No more calls than with the longest groups.
+    assert -(-count // size) <= -(-count // most)
+
+
+def test_latent_variables_at_the_end_of_the_position() -> None:
+    with pm.Model() as model:
+        y = by.Data("outcome", Y.astype(float), dims="row")
+        effect = pm.Normal("effect", pm.Normal("mu"), 2, dims="row")
+        pm.Normal("y", effect, 1, observed=y, dims="row")
+    _, program = batched_program(model, 10, None, validate=True)
+    fed = [storage_of(variable).get_value()[:10] for variable in program.fed]
+    block = Block((*fed, *program.data_values()), 1.0, 10)
+    joint = Evaluator(program, [block], num_joint_rows=10)
+    positions = RANDOM.normal(size=(3, 11))
+    values, gradients = joint.gradients(positions)
+    assert gradients.shape == (3, 11)
+    mu, effects = positions[:, :1], positions[:, 1:]
+    terms = stats.norm.logpdf(effects, mu, 2) + stats.norm.logpdf(Y[:10], effects, 1)
+    expected = stats.norm.logpdf(mu[:, 0]) + NUM_ROWS / 10 * terms.sum(axis=1)
+    np.testing.assert_allclose(values, expected, rtol=1e-8)
+    slopes = NUM_ROWS / 10 * ((Y[:10] - effects) - (effects - mu) / 4)
+    np.testing.assert_allclose(gradients[:, 1:], slopes, rtol=1e-8)
