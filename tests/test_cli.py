@@ -98,7 +98,7 @@ def test_errors_are_their_message_alone(rows: Path, tmp_path: Path) -> None:
         "`memory` must"
     )
     assert refused("shuffle", rows, tmp_path / "out", "--seed", -1).startswith("`random_seed` must")
-    assert refused("shuffle", rows, tmp_path).startswith("`path` must not exist yet, got")
+    assert refused("shuffle", rows, tmp_path).startswith("`out` must not exist yet, got")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["rows.parquet"]
 
 

@@ -289,3 +289,14 @@ def test_a_state_is_no_step() -> None:
         pytest.raises(ValueError, match=r"got \{.*\}.\nHint: .* state is state\['step'\]"),
     ):
         found.seek(found.state())  # type: ignore[arg-type]
+
+
+def test_seeds_are_those_of_pymc(row_source: Any) -> None:
+    def rows(seed: Any) -> tuple[list[int], int]:
+        with Batches(row_source([60]), 20, columns=["row"], random_seed=seed) as batches:
+            return next(batches)["row"].tolist(), batches.state()["random_seed"]
+
+    first, seed = rows([1, 2])
+    assert rows(np.array([1, 2])) == rows(seed) == (first, seed)
+    assert rows(np.random.default_rng(3)) == rows(int(np.random.default_rng(3).integers(2**63)))
+    assert rows(7)[1] == 7

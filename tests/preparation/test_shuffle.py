@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+import bayou as by
 from bayou.preparation import shuffle as module
 from bayou.preparation import shuffle_plan as plans
 from bayou.sampling.epoch import epoch_rows
@@ -139,3 +140,26 @@ def test_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"`source` must have fields of numbers, .* got \['day'\]"):
         run(source, tmp_path / "rows")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_earlier_name_of_the_folder_is_taken_with_a_warning(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"random_seed": 1, "progressbar": False}
+    with pytest.warns(FutureWarning, match="`path` of by.shuffle is now called `out`") as caught:
+        store = by.shuffle(Rows([10]), path=tmp_path / "rows", **options)
+    assert caught[0].filename == __file__
+    assert order_of(store) == order_of(by.shuffle(Rows([10]), out=tmp_path / "new", **options))
+    with pytest.raises(TypeError, match="`out` must be the folder of the store, without `path`"):
+        by.shuffle(Rows([10]))
+
+
+def test_seeds_are_those_of_pymc(tmp_path: Path) -> None:
+    seeds = ([1, 2], np.array([1, 2]))
+    orders = [
+        order_of(run(Rows([50]), tmp_path / str(number), random_seed=seed))
+        for number, seed in enumerate(seeds)
+    ]
+    assert orders[0] == orders[1]
+    generator = np.random.default_rng(1)
+    store = run(Rows([50]), tmp_path / "generator", random_seed=generator)
+    recorded = store.manifest["made"]["random_seed"]
+    assert recorded == int(np.random.default_rng(1).integers(2**63))

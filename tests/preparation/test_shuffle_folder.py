@@ -85,28 +85,26 @@ def test_another_shuffle_is_refused(unfinished: Path, changes: dict[str, Any], n
 
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     run(Rows([10]), tmp_path / "rows")
-    with pytest.raises(FileExistsError, match=r"`path` must not exist yet, got .*\nHint: open it"):
+    with pytest.raises(FileExistsError, match=r"`out` must not exist yet, got .*\nHint: open it"):
         run(Rows([10]), tmp_path / "rows")
 
 
 def test_a_folder_of_another_kind_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "rows.partial").mkdir()
     (tmp_path / "rows.partial" / "mine").touch()
-    with pytest.raises(
-        FileExistsError, match=r"`path` must leave .* got a folder with other files"
-    ):
+    with pytest.raises(FileExistsError, match=r"`out` must leave .* got a folder with other files"):
         run(Rows([10]), tmp_path / "rows")
     assert (tmp_path / "rows.partial" / "mine").exists()
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="`path` must be in a folder that exists"):
+    with pytest.raises(FileNotFoundError, match="`out` must be in a folder that exists"):
         run(Rows([10]), tmp_path / "none" / "rows")
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     # A name is at most 255 long, with what is put behind it.
-    with pytest.raises(OSError, match=r"`path` must be where folders can be created, .*name too"):
+    with pytest.raises(OSError, match=r"`out` must be where folders can be created, .*name too"):
         run(Rows([10]), tmp_path / ("x" * 250))
     assert list(tmp_path.iterdir()) == []
 
@@ -114,7 +112,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_two_at_a_time_are_refused(unfinished: Path) -> None:
     with (
         locked(unfinished, AssertionError()),
-        pytest.raises(FileExistsError, match="`path` must not be shuffled into twice at the"),
+        pytest.raises(FileExistsError, match="`out` must not be shuffled into twice at the"),
     ):
         run(Rows([50, 50], 5), unfinished, memory=800)
 
@@ -132,7 +130,7 @@ def test_a_fault_before_the_first_row_leaves_nothing(tmp_path: Path) -> None:
 def test_a_disk_without_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = folders.shutil.disk_usage(tmp_path)._replace(free=10**6)
     monkeypatch.setattr(folders.shutil, "disk_usage", lambda path: usage)
-    message = r"`path` must be on a disk with 1\.06 MB free for the shuffle, got 1\.00 MB at"
+    message = r"`out` must be on a disk with 1\.06 MB free for the shuffle, got 1\.00 MB at"
     with pytest.raises(OSError, match=message):
         run(Rows([100]), tmp_path / "rows")
     assert list(tmp_path.iterdir()) == []

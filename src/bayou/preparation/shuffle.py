@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayou.arguments import seed_number, whole_number
+from bayou.errors import warn
 from bayou.preparation.shuffle_buckets import (
     explain_full_disk,
     fill_buckets,
@@ -59,11 +60,12 @@ UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 def shuffle(
     source: Any,
-    path: str | Path,
+    out: str | Path | None = None,
     *,
     random_seed: RandomSeed | None = None,
     memory: int | str = "1 GiB",
     progressbar: bool = True,
+    path: str | Path | None = None,
 ) -> Store:
     """Write all rows of a source in random order into a store, a folder of memory-mapped files.
 
@@ -76,9 +78,9 @@ def shuffle(
     source : Source, or an object that :func:`bayou.source` takes
         The rows: fields of numbers, dates, booleans or categories. They are read once, in their
         order, and once more to count them if the source does not know its number of rows.
-    path : str or Path
+    out : str or Path
         The folder of the store, which must not exist. The work is done in the folder
-        ``{path}.partial``, which is renamed at the end.
+        ``{out}.partial``, which is renamed at the end.
     random_seed : int, sequence of int, Generator, RandomState or None, default None
         Decides the order, together with the number of rows. None draws a seed, which is recorded in
         the store.
@@ -87,6 +89,8 @@ def shuffle(
         order does not depend on it.
     progressbar : bool, default True
         Whether to show progress bars.
+    path : str or Path, optional
+        The earlier name of `out`.
 
     Returns
     -------
@@ -96,16 +100,21 @@ def shuffle(
     Raises
     ------
     FileExistsError
-        If the path exists, or another process shuffles into it.
+        If `out` exists, or another process shuffles into it.
     FileNotFoundError
-        If the folder that the path is in does not exist.
+        If the folder that `out` is in does not exist.
     OSError
         If the disk is full, or has not enough space to begin with.
     TypeError
-        If a field is of text or of objects.
+        If a field is of text or of objects, or `out` is missing.
     ValueError
         If an argument is out of range, the source has no rows or yields other rows than it says, or
-        an unfinished shuffle at the path is of another source or of other arguments.
+        an unfinished shuffle into `out` is of another source or of other arguments.
+
+    Warns
+    -----
+    FutureWarning
+        If `path` is passed.
 
     Notes
     -----
@@ -128,7 +137,7 @@ def shuffle(
     True
     """
     identity_arguments = seed_number(random_seed), _memory_bytes(memory)
-    target = Path(path).absolute()
+    target = _store_folder(out, path)
     check_path_is_free(target)
     rows = as_source(source)
     identity = identify(rows, *identity_arguments)
@@ -148,6 +157,23 @@ def shuffle(
             _run(rows, plan, progress, folder, identity, progressbar)
         finish_folder(folder, target)
     return open_store(target)
+
+
+def _store_folder(out: str | Path | None, path: str | Path | None) -> Path:
+    """Return the folder of the store, by the present name of the argument or the earlier one."""
+    if path is not None:
+        warn(
+            f"`path` of by.shuffle is now called `out`, as in by.predict, got path={str(path)!r}.\n"
+            f"Hint: write out={str(path)!r}.",
+            FutureWarning,
+        )
+    folders = [folder for folder in (out, path) if folder is not None]
+    if len(folders) != 1:
+        raise TypeError(
+            "`out` must be the folder of the store, without `path`, its earlier name, got "
+            f"out={out!r}, path={path!r}.\nHint: by.shuffle(source, 'rows.store')."
+        )
+    return Path(folders[0]).absolute()
 
 
 def _run(

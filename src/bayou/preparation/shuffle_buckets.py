@@ -171,7 +171,7 @@ def explain_full_disk(file: Path) -> Iterator[None]:
         if error.errno not in DISK_FULL:
             raise
         raise OSError(
-            f"`path` must be on a disk with room for the shuffle, got {error.strerror!r} while "
+            f"`out` must be on a disk with room for the shuffle, got {error.strerror!r} while "
             f"writing {file}.\nHint: the work so far is saved; free some space and call by.shuffle "
             "again with the same arguments."
         ) from error

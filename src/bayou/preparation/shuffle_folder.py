@@ -139,7 +139,7 @@ def check_resumed(identity: Identity, begun: Identity, folder: Path) -> None:
         is_open = value is None and name in {"random_seed", "num_rows"}
         if not is_open and before[name] != value:
             raise ValueError(
-                f"`path` has an unfinished shuffle, which must be resumed as it was begun, got "
+                f"`out` has an unfinished shuffle, which must be resumed as it was begun, got "
                 f"another {name}: {before[name]!r} then, {value!r} now.\n"
                 f"Hint: pass the same source and arguments, or remove {folder}."
             )
@@ -161,19 +161,19 @@ def claim_folder(path: Path) -> Iterator[Path]:
     folder = path.with_name(f"{path.name}.partial")
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"`path` must be in a folder that exists, got {str(path)!r}.\n"
+            f"`out` must be in a folder that exists, got {str(path)!r}.\n"
             "Hint: create the folder, or check the name."
         )
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise type(error)(
-            f"`path` must be where folders can be created, got {str(path)!r}: {error.strerror}.\n"
-            "Hint: pass another path, or change the permissions."
+            f"`out` must be where folders can be created, got {str(path)!r}: {error.strerror}.\n"
+            "Hint: pass another folder, or change the permissions."
         ) from error
     busy = FileExistsError(
-        f"`path` must not be shuffled into twice at the same time, got {str(path)!r}, "
-        "where a shuffle is running.\nHint: wait for it, or pass another path."
+        f"`out` must not be shuffled into twice at the same time, got {str(path)!r}, "
+        "where a shuffle is running.\nHint: wait for it, or pass another folder."
     )
     with locked(path, busy):
         try:
@@ -205,8 +205,8 @@ def read_unfinished(folder: Path) -> tuple[Identity, Progress | None] | None:
     # A first save that was cut off leaves the file that was to be renamed.
     if any(not is_temporary(file, folder / PROGRESS) for file in folder.iterdir()):
         raise FileExistsError(
-            f"`path` must leave {str(folder)!r} to the shuffle, got a folder with other files "
-            "there.\nHint: pass another path, or remove the folder."
+            f"`out` must leave {str(folder)!r} to the shuffle, got a folder with other files "
+            "there.\nHint: pass another folder, or remove the folder."
         )
     return None
 
@@ -234,8 +234,8 @@ def check_path_is_free(path: Path) -> None:
     """Check that there is nothing at a path yet."""
     if path.exists():
         raise FileExistsError(
-            f"`path` must not exist yet, got {str(path)!r}, which does.\n"
-            "Hint: open it with by.scan if it is the store, else pass another path."
+            f"`out` must not exist yet, got {str(path)!r}, which does.\n"
+            "Hint: open it with by.scan if it is the store, else pass another folder."
         )
 
 
@@ -244,9 +244,9 @@ def check_disk_space(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < needed:
         raise OSError(
-            f"`path` must be on a disk with {_size_text(needed)} free for the shuffle, got "
+            f"`out` must be on a disk with {_size_text(needed)} free for the shuffle, got "
             f"{_size_text(free)} at {str(path)!r}.\n"
-            "Hint: free some space, or pass a path on another disk."
+            "Hint: free some space, or pass a folder on another disk."
         )
 
 

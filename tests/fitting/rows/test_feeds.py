@@ -83,7 +83,7 @@ def test_weights_of_rows_are_fed_by_a_source() -> None:
     assert leading_batch_size(feed) == 6
 
 
-def windowed(*sizes: int) -> Program:
+def windowed_feeds(*sizes: int) -> Program:
     def read() -> Iterator[dict[str, np.ndarray]]:
         yield {"a": X[:, 0], "b": X[:, 1]}
 
@@ -101,4 +101,4 @@ def test_windows_of_a_source_have_one_size() -> None:
         ValueError,
         match=r"`in_memory_size` must be the same for all .*got 8 for .* 7 for .*\nHint",
     ):
-        program_feeds(windowed(7, 8), "epoch", seed=1)
+        program_feeds(windowed_feeds(7, 8), "epoch", seed=1)
