@@ -11,7 +11,6 @@ from hypothesis.extra import numpy as arrays
 import bayou as by
 from bayou.containers.variables.resident_rows import Resident
 from bayou.containers.variables.source_variable import window_of
-from bayou.provenance import fingerprint
 from bayou.provenance.fingerprint import array_fingerprint, window_fingerprints
 
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
@@ -79,10 +78,9 @@ def windows(source: by.Source) -> list[Resident]:
     return found  # type: ignore[return-value]
 
 
-def test_windows_are_as_the_arrays_that_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fingerprint, "PIECE_ROWS", 3)
+def test_windows_are_as_the_arrays_that_they_are_of() -> None:
     a = np.arange(20.0)
-    assert window_fingerprints(windows(Counted())) == [
+    assert window_fingerprints(windows(Counted()), piece_rows=3) == [
         array_fingerprint(a),
         array_fingerprint(np.stack([a, a + 1], axis=1)),
     ]

@@ -112,6 +112,7 @@ def test_total_size_is_a_part() -> None:
     assert [name for name in before if before[name] != after[name]] == ["y"]
 
 
+@pytest.mark.slow
 def test_two_processes_agree() -> None:
     """Whatever Python's hashes and PyTensor's mode are, and wherever objects lie in memory."""
     code = (

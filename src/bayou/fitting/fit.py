@@ -33,8 +33,9 @@ from bayou.fitting.stochastic.checkpoint import open_checkpoint
 from bayou.fitting.stochastic.distributed import distributed_run
 from bayou.models.context import model_of
 from bayou.progress import step_progress
-from bayou.provenance.fingerprint import data_fingerprint, optimiser_fingerprint, order_fingerprint
+from bayou.provenance.fingerprint import data_fingerprint
 from bayou.provenance.model_provenance import provenance_of
+from bayou.provenance.option_fingerprint import optimizer_fingerprint, order_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -321,7 +322,7 @@ def _open_checkpoint(model: pm.Model, program: Program, options: FitOptions) -> 
         "method": options.method if isinstance(options.method, str) else repr(options.guide),
         "n": options.n,
         "num_particles": options.num_particles,
-        "optimizer": optimiser_fingerprint(options.optimizer),
+        "optimizer": optimizer_fingerprint(options.optimizer),
         "order": order_fingerprint(options.order),
         "tolerance": options.tolerance,
         "random_seed": options.random_seed,

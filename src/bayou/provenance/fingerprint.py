@@ -1,13 +1,13 @@
-"""Fingerprints of data and of optimisers: short texts that differ if they do."""
+"""Fingerprints of data: digests of the values, wherever these are.
+
+Fingerprints are saved in fits and results. What they are computed from may not change.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import pickle
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
@@ -22,21 +22,30 @@ from bayou.text import digest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import optax
     import pymc as pm
     from numpy.typing import NDArray
 
     from bayou.containers.variables.resident_rows import Resident
     from bayou.density.program import Program
-    from bayou.feeding.source_feed import AnyOrder
 
+# The rows of a source in memory at a time.
 PIECE_ROWS = 2**16
 
 
 def array_fingerprint(array: Any) -> str:
-    """Return the fingerprint of an array: of its dtype, shape and values, and of what is masked.
+    """Return the fingerprint of an array: of its dtype, shape, values and mask.
 
-    It costs a pass over the array, about a second for a GB.
+    The cost is one pass over the array, about a second for a GB.
+
+    Parameters
+    ----------
+    array : array_like
+        Any array. Its memory layout and byte order do not count.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
 
     Examples
     --------
@@ -46,78 +55,71 @@ def array_fingerprint(array: Any) -> str:
     False
     """
     values = np.ma.getdata(array)
-    found = _begun(values.dtype, values.shape)
-    _add(found, values)
+    array_digest = _ArrayDigest(values.dtype, values.shape)
+    array_digest.add(values)
     if np.ma.is_masked(array):
-        _add(found, np.ma.getmaskarray(array))
-    return _text(found)
+        array_digest.add(np.ma.getmaskarray(array))
+    return array_digest.text
 
 
-def window_fingerprints(windows: Sequence[Resident]) -> list[str]:
-    """Return the fingerprints of all rows of what is in memory in part.
+def window_fingerprints(windows: Sequence[Resident], piece_rows: int = PIECE_ROWS) -> list[str]:
+    """Return the fingerprints of containers of which a part of the rows is in memory.
 
-    They are those of the arrays that all of the rows would make. It costs a pass over each source.
+    They are the fingerprints of the arrays of all rows. The cost is one pass over each source.
+
+    Parameters
+    ----------
+    windows : sequence of Resident
+        The containers.
+    piece_rows : int, optional
+        The rows that are in memory at a time.
     """
     by_source: dict[int, list[int]] = {}
-    for place, window in enumerate(windows):
-        by_source.setdefault(id(window.column.source), []).append(place)
-    found = [
-        _begun(window.column.dtype, (window.num_rows, *window.column.shape)) for window in windows
+    for index, window in enumerate(windows):
+        by_source.setdefault(id(window.column.source), []).append(index)
+    digests = [
+        _ArrayDigest(window.column.dtype, (window.num_rows, *window.column.shape))
+        for window in windows
     ]
-    for places in by_source.values():
-        layout = ColumnLayout(tuple(windows[place].column for place in places))
-        for piece in read_pieces(layout, windows[places[0]].blocks, PIECE_ROWS):
-            for place, values in zip(places, piece, strict=True):
-                _add(found[place], values)
-    return list(map(_text, found))
+    for indices in by_source.values():
+        layout = ColumnLayout(tuple(windows[index].column for index in indices))
+        for piece in read_pieces(layout, windows[indices[0]].blocks, piece_rows):
+            for index, values in zip(indices, piece, strict=True):
+                digests[index].add(values)
+    return [array_digest.text for array_digest in digests]
 
 
 def data_fingerprint(model: pm.Model, program: Program) -> str:
-    """Return the fingerprint of the values that a model is conditioned on.
+    """Return the fingerprint of all data that a model is conditioned on.
 
-    Of a generator it is that of the first item. It costs a pass over all of the data.
+    That of a generator is of its first item. The cost is one pass over all of the data.
     """
-    held = [(variable, window_of(storage_of(variable))) for variable in program.fed]
+    fed = [(variable, window_of(storage_of(variable))) for variable in program.fed]
     values = [
         variable.owner.op.adapter.first
         if isinstance(variable.owner.op, GeneratorOp)
         else storage_of(variable).get_value(borrow=True)
-        for variable, window in held
+        for variable, window in fed
         if window is None
     ]
     values += [variable.get_value(borrow=True) for variable in program.data]
     graphs = [model.logp()]
     constants = [found.data for found in ancestors(graphs) if isinstance(found, Constant)]
-    parts = window_fingerprints([window for _, window in held if window is not None])
+    parts = window_fingerprints([window for _, window in fed if window is not None])
     parts += [array_fingerprint(value) for value in [*values, *constants] if np.ndim(value)]
     return digest(*parts)
 
 
-def _begun(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
-    return hashlib.sha256(f"{dtype.newbyteorder('<').str} {shape}".encode())
+class _ArrayDigest:
+    """The digest of an array whose rows come in pieces."""
 
+    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        # Little-endian, so that machines of either byte order agree.
+        self._hash = hashlib.sha256(f"{dtype.newbyteorder('<').str} {shape}".encode())
 
-def _add(found: Any, values: NDArray[Any]) -> None:
-    found.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")))
+    def add(self, values: NDArray[Any]) -> None:
+        self._hash.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")))
 
-
-def _text(found: Any) -> str:
-    text: str = found.hexdigest()[:32]
-    return text
-
-
-def order_fingerprint(order: AnyOrder) -> str:
-    """Return the name of an order, or the fingerprint of its probabilities or strata."""
-    if isinstance(order, str):
-        return order
-    return digest(pickle.dumps(order))
-
-
-def optimiser_fingerprint(optimiser: optax.GradientTransformation | None) -> str:
-    """Return the fingerprint of what an optimiser computes, rates and schedules included."""
-    if optimiser is None:
-        return "adam"
-    params = jnp.zeros(2)
-    computed = jax.make_jaxpr(optimiser.update)(params, optimiser.init(params), params)
-    text = f"{computed}{[np.asarray(constant).tolist() for constant in computed.consts]}"
-    return digest(text)
+    @property
+    def text(self) -> str:
+        return self._hash.hexdigest()[:32]

@@ -1,7 +1,7 @@
-"""What a model says, apart from its data: a short text for each variable that differs if it does.
+"""Fingerprints of the definitions of a model's variables, without their data.
 
-Graphs are read as they were written, nothing is derived or compiled, so that it costs milliseconds.
-What this takes of the insides of PyMC and PyTensor is touched in this file alone.
+They are digests of the graphs as they were written. Nothing is derived or compiled, so that they
+cost milliseconds. They are saved in results: what they are computed from may not change.
 """
 
 from __future__ import annotations
@@ -28,19 +28,21 @@ if TYPE_CHECKING:
 
     from pytensor.graph.basic import Variable
 
-    # What stands for a variable that is not looked into; None for one that is.
+    # The name of a variable at which a walk over a graph stops; None where it goes on.
     type Leaf = Callable[[Variable], str | None]
 
-# Where an object is in memory, which Python writes of those that have no text of their own.
+# The address of an object in memory, in the representation that Python gives by default. It is
+# another one in each process.
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def variable_fingerprints(model: pm.Model) -> dict[str, str]:
     """Return the fingerprint of each random variable, deterministic and potential.
 
-    Each covers how a variable is computed from those that have names, and the arrays in between,
-    but no values of data containers and no lengths that they bring. It stays the same between
-    processes; other versions of PyMC and PyTensor may write the same model otherwise.
+    It covers how a variable is computed from variables and data with names, and constant arrays in
+    between, but not the values of data containers, nor lengths that depend on them. It is the same
+    in each process. Other versions of PyMC and PyTensor may build another graph of the same model,
+    with another fingerprint.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def variable_fingerprints(model: pm.Model) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        By the names of the variables.
+        The fingerprints, of 32 hexadecimal digits, by the names of the variables.
 
     Examples
     --------
@@ -81,10 +83,17 @@ def variable_fingerprints(model: pm.Model) -> dict[str, str]:
 
 
 def _graph_digests(outputs: Sequence[Variable], leaf: Leaf, *, sized: bool = True) -> list[str]:
-    """Return a digest of each graph, made of those of what it is computed from.
+    """Return the digest of each graph, computed from those of its inputs.
 
-    Without ``sized``, the lengths of random variables are left out: they are those of what is
-    observed.
+    Parameters
+    ----------
+    outputs : sequence of Variable
+        The graphs.
+    leaf : callable
+        variable -> the name of one at which the graph ends, or None.
+    sized : bool, default True
+        Whether the sizes of random variables count. Those of observed variables are the number of
+        rows, and do not.
     """
 
     def inputs_of(variable: Variable) -> list[Variable]:
@@ -99,7 +108,7 @@ def _graph_digests(outputs: Sequence[Variable], leaf: Leaf, *, sized: bool = Tru
         elif variable.owner is None:
             digests[variable] = digest(_root_text(variable))
         elif isinstance(variable.owner.op, ViewOp):
-            # PyMC leaves out of a copy of a model what it puts around a deterministic.
+            # PyMC wraps each deterministic in a view, but not in a copy of a model.
             digests[variable] = digests[variable.owner.inputs[0]]
         else:
             node = variable.owner
@@ -125,7 +134,7 @@ def _root_text(variable: Variable) -> str:
 
 
 def _operation_text(op: Any) -> str:
-    """Return what an operation says of itself, of what it applies and of the graphs in it."""
+    """Return the digest of an operation: of its type, options, inner operation and graphs."""
     options: dict[str, Any] = getattr(op, "_props_dict", dict)()
     texts = [_ADDRESS.sub("", f"{type(op).__name__} {op} {options}")]
     if hasattr(op, "core_op"):
@@ -139,13 +148,17 @@ def _operation_text(op: Any) -> str:
 
 
 def _density_text(variable: Variable) -> str:
-    """Return the digest of the density of a pm.CustomDist, which is a function of Python's."""
+    """Return the digest of the density of a pm.CustomDist, "" for other distributions.
+
+    The density is a function of Python, of which only the graph that it builds can be compared.
+    """
     if not isinstance(variable.owner.op, CustomDistRV | CustomSymbolicDistRV):
         return ""
     if isinstance(variable.type, RandomType):
         return ""
     value = variable.type("value")
-    # Deriving a density copies random variables, which then have no names that are known here.
+    # Inputs without a history: deriving a density copies random variables, so that their names
+    # would no longer be known.
     inputs = [found.type(f"input {place}") for place, found in enumerate(variable.owner.inputs)]
     alone = variable.owner.clone_with_new_inputs(inputs).outputs[variable.index]
     try:

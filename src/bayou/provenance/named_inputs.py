@@ -1,20 +1,19 @@
-"""What feeds a model, found in its graph: data containers, minibatches, generators and constants.
+"""The data of a model by name: containers, minibatches, generators and observed arrays.
 
-Whatever stands in the graph is told apart by name here, for descriptions and for fingerprints.
+Descriptions and fingerprints refer to the data, and to variables, by these names.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.traversal import walk
-from pytensor.tensor.shape import Shape, Shape_i
 
 from bayou.containers.variables.generator import GeneratorOp
-from bayou.containers.variables.random_rows import NumRows
-from bayou.models.inputs import feeding_variables, is_minibatch, storage_of
+from bayou.models.inputs import feeding_variables, is_minibatch, storage_of, value_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -25,19 +24,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ModelInput:
-    """A variable that brings values into a model.
+    """Data of a model.
 
     Attributes
     ----------
     name : str
-        Its name in the model, of which there is one.
+        A name that no other data and no variable of the model has.
     role : {"input", "observed", "minibatch", "generator"}
-        What it is. Containers that an observed variable takes are observed, even if others take
-        them too.
+        How the model uses it. A container that is the value of an observed variable is observed,
+        also if it is a predictor too.
     variable : Variable
-        What stands in the graph.
+        The variable in the graph: of a minibatch, the batch.
     storage : SharedVariable or Constant
-        What holds the values; of a generator, its first item.
+        The variable that has the values; of a generator, its first item.
     observed_by : tuple of str
         The observed variables whose values it is.
     """
@@ -50,28 +49,29 @@ class ModelInput:
 
 
 def model_inputs(model: pm.Model) -> tuple[ModelInput, ...]:
-    """Find what feeds a model.
+    """Return the data of a model.
 
     Parameters
     ----------
     model : pymc.Model
-        Any model; the minibatches may be PyMC's own.
+        Any model. Its minibatches may be of PyMC.
 
     Returns
     -------
     tuple of ModelInput
-        First the data containers, in the order that they were made in, whether anything takes them
-        or not; then what else is in the graph, and the arrays that are observed as they are.
+        First the data containers, in the order of the model, used or not; then other data in its
+        graphs; last the arrays that were passed to ``observed=`` directly.
     """
     values = {observed.name: model.rvs_to_values[observed] for observed in model.observed_RVs}
-    # By name, since the variables of a copy of a model are in another order.
+    # Sorted by name, since a copy of a model has its variables in another order, and names of
+    # data that have none of their own are numbered.
     graphs = sorted(variables_of(model), key=lambda variable: str(variable.name), reverse=True)
-    found = feeding_variables([*values.values(), *graphs])
-    slices = {storage_of(root): root for root in found if is_minibatch(root)}
+    in_graphs = feeding_variables([*values.values(), *graphs])
+    minibatches = {storage_of(root): root for root in in_graphs if is_minibatch(root)}
     containers = list(model.data_vars)
-    roots = [slices.get(container, container) for container in containers]
-    # A container that is cut into batches stands in the graph as their storage too.
-    roots += [root for root in found if not is_length(model, root) and root not in slices]
+    # A container that a minibatch is drawn from is listed once, as the minibatch.
+    roots = [minibatches.get(container, container) for container in containers]
+    roots += [root for root in in_graphs if not is_length(model, root) and root not in minibatches]
     observers: dict[Any, list[str]] = {}
     for name, value in values.items():
         for root in feeding_variables([value]):
@@ -86,35 +86,36 @@ def model_inputs(model: pm.Model) -> tuple[ModelInput, ...]:
         if storage in containers:
             name = str(storage.name)
         else:
-            # What is observed as it is has the name of its observer, and keeps it in batches.
-            name = str(root.name) if root.name in observed_by else _unused(root, taken)
+            # An array that is observed directly has the name of the observed variable, also if
+            # the model was turned into one of minibatches.
+            name = str(root.name) if root.name in observed_by else _unused_name(root, taken)
         taken.add(name)
         inputs[key] = ModelInput(name, _role(root, observed_by), root, storage, observed_by)
     constants = (
         ModelInput(name, "observed", constant, constant, (name,))
         for name, value in values.items()
         if not feeding_variables([value])
-        for constant in [_constant(value)]
+        for constant in [_observed_constant(value)]
     )
     return (*inputs.values(), *constants)
 
 
 def variables_of(model: pm.Model) -> list[Variable]:
-    """List the variables of a model that have a graph, in the order that they were made in."""
-    mine = {*model.basic_RVs, *model.deterministics, *model.potentials}
-    return [variable for variable in model.named_vars.values() if variable in mine]
+    """List the random variables, deterministics and potentials of a model in its order."""
+    variables = {*model.basic_RVs, *model.deterministics, *model.potentials}
+    return [variable for variable in model.named_vars.values() if variable in variables]
 
 
 def names_of(model: pm.Model, inputs: Iterable[ModelInput]) -> dict[Any, str]:
-    """Map what has a name in the graph, by :func:`key_of`, to that name."""
+    """Return the names of the variables and of the data of a model by :func:`key_of`."""
     names = {key_of(variable): str(variable.name) for variable in variables_of(model)}
-    for found in inputs:
-        names[key_of(found.variable)] = names[key_of(found.storage)] = found.name
+    for data in inputs:
+        names[key_of(data.variable)] = names[key_of(data.storage)] = data.name
     return names
 
 
 def is_length(model: pm.Model, variable: Variable) -> bool:
-    """Tell whether a variable holds the length of a dim, also in a copy of a model."""
+    """Return whether a variable is the length of a dim, also in a copy of a model."""
     return (
         isinstance(variable, SharedVariable)
         and variable.name in model.dim_lengths
@@ -124,31 +125,31 @@ def is_length(model: pm.Model, variable: Variable) -> bool:
 
 
 def parents_of(variable: Variable, names: Container[Any]) -> Iterator[Any]:
-    """Yield the key of each named variable that a variable is computed from without another.
+    """Yield the key of each named variable that a variable is computed from directly.
 
-    What gives no more than a length does not count.
+    A variable of which the length alone is taken is no parent.
     """
 
-    def inputs_of(found: Variable) -> list[Variable]:
-        named = found is not variable and key_of(found) in names
-        if named or found.owner is None or isinstance(found.owner.op, Shape | Shape_i | NumRows):
-            return []
-        return list(reversed(found.owner.inputs))
+    def is_named(ancestor: Variable) -> bool:
+        return ancestor is not variable and key_of(ancestor) in names
 
-    for found in walk([variable], inputs_of, bfs=False):
-        if found is not variable and key_of(found) in names:
-            yield key_of(found)
+    def inputs_of(ancestor: Variable) -> list[Variable]:
+        return [] if is_named(ancestor) else value_inputs(ancestor)[::-1]
+
+    for ancestor in walk([variable], inputs_of, bfs=False):
+        if is_named(ancestor):
+            yield key_of(ancestor)
 
 
 def key_of(variable: Variable) -> Any:
-    """Return what tells a variable from others; clones of one slice have it in common."""
+    """Return a key of a variable, which is equal for all clones of a minibatch."""
     if is_minibatch(variable):
         return (variable.owner.op, *variable.owner.inputs, variable.index)
     return variable
 
 
-def _constant(value: Variable) -> Variable:
-    """Return the array that is observed, below the casts that PyMC puts on it."""
+def _observed_constant(value: Variable) -> Variable:
+    """Return the array that is observed, without the casts of PyMC around it."""
     while value.owner is not None:
         value = value.owner.inputs[0]
     return value
@@ -160,12 +161,8 @@ def _role(root: Variable, observed_by: tuple[str, ...]) -> str:
     return "observed" if observed_by else "input"
 
 
-def _unused(root: Variable, taken: Container[str]) -> str:
-    """Return its name, with a number where it is taken: minibatches need no names of their own."""
+def _unused_name(root: Variable, taken: Container[str]) -> str:
+    """Return the name of data, with a number if it is taken: minibatches may share a name."""
     name = root.name or ("minibatch" if is_minibatch(root) else "shared")
-    number = 1
-    found = name
-    while found in taken:
-        number += 1
-        found = f"{name} {number}"
-    return found
+    candidates = (name if number == 1 else f"{name} {number}" for number in count(1))
+    return next(candidate for candidate in candidates if candidate not in taken)
