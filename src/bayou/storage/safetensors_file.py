@@ -32,7 +32,8 @@ def write_arrays(
     path : str or Path
         The file.
     arrays : mapping of str to ndarray, any shapes
-        The arrays, of numbers or booleans. They need not be contiguous.
+        The arrays, of numbers or booleans. They need not be contiguous. An array without axes is
+        written as one of shape (1,).
     description : mapping of str to JSON values
         What else the file is to hold.
     """
