@@ -1,17 +1,20 @@
-"""Missing values that cannot be imputed are refused before anything is compiled."""
+"""Checks of the data of a model: imputed values, alignment and scale of minibatches, integers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import pymc as pm
 import pytest
 
 import bayou as by
 from bayou.batching import batched
-from bayou.batching.data_checks import check_imputed_values
+from bayou.batching.data_checks import check_imputed_values, check_integers, check_minibatches
+from bayou.density.build import compile_program
+from bayou.density.program import Program
 from bayou.fitting import fit
 from bayou.nuts import sample as nuts
 
@@ -120,3 +123,107 @@ def test_missing_whole_numbers(run: Callable[[pm.Model], Any], name: str) -> Non
     )
     with pytest.raises(TypeError, match=message):
         run(with_missing(count, name=name))
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_what_feeds_a_model_is_no_reason_to_compile(run: Callable[[pm.Model], Any]) -> None:
+    # The fixture raises where something is compiled, so that the tests above would see it.
+    with pytest.raises(AssertionError, match="This compiles"):
+        run(with_missing(of_mean, range(4)))
+
+
+Y = np.arange(12.0)
+
+
+def in_minibatches(
+    x: Any = None, y: Any = None, *, total_size: int | None = 12
+) -> tuple[pm.Model, Program]:
+    y = by.Minibatch(Y, 4) if y is None else y
+    with pm.Model() as model:
+        mean = pm.Normal("slope") * (1.0 if x is None else x)
+        pm.Normal("y", mean, 1, observed=y, total_size=total_size)
+    return model, compile_program(model)
+
+
+def test_aligned_and_scaled_minibatches_pass() -> None:
+    check_minibatches(*in_minibatches(by.Minibatch(2 * Y, 4)), "epoch")
+    check_minibatches(*in_minibatches(by.Minibatch(2 * Y, 4)), "uniform")
+
+
+def test_minibatches_of_one_seed_are_of_one_length() -> None:
+    model, program = in_minibatches(by.Minibatch(Y[:8], 4))
+    message = r"^Minibatches of one size and seed must be of data of one length, got \d+ and "
+    with pytest.raises(ValueError, match=message):
+        check_minibatches(model, program, "epoch")
+    check_minibatches(*in_minibatches(by.Minibatch(Y[:8], 4, random_seed=7)), "epoch")
+
+
+def test_batches_of_an_epoch_have_no_row_twice() -> None:
+    model, program = in_minibatches(y=by.Minibatch(Y, 13))
+    with pytest.raises(ValueError, match=r'under order="epoch", got 13 of 12 .*\nHint: a batch of'):
+        check_minibatches(model, program, "epoch")
+    check_minibatches(model, program, "uniform")
+
+
+@pytest.mark.filterwarnings("ignore:total_size not provided")
+def test_observed_minibatches_have_a_total_size() -> None:
+    model, program = in_minibatches(total_size=None)
+    message = r"^`total_size` must be given for 'y', which observes a minibatch, got none\.\nHint"
+    with pytest.raises(ValueError, match=message):
+        check_minibatches(model, program, "epoch")
+
+
+def test_the_total_size_of_a_window_is_that_of_its_source() -> None:
+    source = by.source({"y": Y})
+    for total_size in (12, 10):
+        batch = by.Minibatch(source["y"], 4, in_memory_size=6)
+        model, program = in_minibatches(y=batch, total_size=total_size)
+        if total_size == 12:
+            check_minibatches(model, program, "epoch")
+        else:
+            message = r"`total_size` of 'y' must be .* of its source, 12, got 10\.\nHint: pass"
+            with pytest.raises(ValueError, match=message):
+                check_minibatches(model, program, "epoch")
+
+
+def test_minibatches_of_one_source_are_sampled_alike() -> None:
+    source = by.source({"x": Y, "y": Y})
+    x = by.Minibatch(source["x"], 4, random_seed=1)
+    model, program = in_minibatches(x, by.Minibatch(source["y"], 4, random_seed=2))
+    with pytest.raises(ValueError, match=r"one batch_size and random_seed, got others.*\nHint:"):
+        check_minibatches(model, program, "epoch")
+
+
+def test_an_order_needs_batches() -> None:
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), 1, observed=Y)
+    program = compile_program(model)
+    check_minibatches(model, program, "epoch")
+    for order, name in (("uniform", "'uniform'"), (by.Weighted(np.ones(12)), "'Weighted'")):
+        with pytest.raises(ValueError, match=rf"^`order` must come .*, got {name} for a .*\nHint"):
+            check_minibatches(model, program, order)
+
+
+def test_weights_need_one_likelihood_of_rows() -> None:
+    weighted = by.Weighted(np.ones(12))
+    check_minibatches(*in_minibatches(by.Minibatch(2 * Y, 4)), weighted)
+    model, program = in_minibatches(by.Minibatch(2 * Y, 4, random_seed=7))
+    with pytest.raises(ValueError, match=r"^`order` must be by name unless .*Weighted\.\nHint"):
+        check_minibatches(model, program, weighted)
+
+
+def test_integers_need_no_check_in_64_bits() -> None:
+    check_integers(in_minibatches(by.Minibatch(np.arange(12) + 2**40, 4))[1])
+
+
+def test_integers_beyond_32_bits_are_refused_in_32() -> None:
+    _, fitting = in_minibatches(by.Minibatch(np.arange(12), 4))
+    _, large = in_minibatches(by.Minibatch(np.arange(12) + 2**40, 4, name="ids"))
+    source = by.source({"ids": np.arange(12)})
+    _, window = in_minibatches(by.Minibatch(source["ids"], 4, in_memory_size=6, name="ids"))
+    with jax.enable_x64(False):
+        check_integers(fitting)
+        with pytest.raises(ValueError, match=r"need 64 bits, got 1099.* in 'ids'\.\nHint: number"):
+            check_integers(large)
+        with pytest.raises(ValueError, match=r"`floatX` must .* for int64 of which a part is in m"):
+            check_integers(window)

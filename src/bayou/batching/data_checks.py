@@ -124,9 +124,8 @@ def check_integers(program: Program) -> None:
     """
     if jax.dtypes.canonicalize_dtype(np.int64) == np.int64:
         return
-    storages = [storage_of(variable) for variable in program.fed]
-    for variable in storages:
-        window = window_of(variable)
+    for variable in program.fed:
+        window = window_of(storage_of(variable))
         # Rows that are not in memory yet cannot be looked at.
         if window is not None and window.column.dtype in (np.int64, np.uint64, np.uint32):
             raise ValueError(
@@ -134,8 +133,8 @@ def check_integers(program: Program) -> None:
                 f"memory, got {variable.name!r}, whose values may need 64 bits.\n"
                 'Hint: pass dtype="int32" if none does, or set pytensor.config.floatX.'
             )
-    for variable in (*storages, *program.data):
-        values = variable.get_value(borrow=True)
+    for variable in (*program.fed, *program.data):
+        values = storage_of(variable).get_value(borrow=True)
         if values.dtype.kind in "iu" and values.size:
             low, high = int(values.min()), int(values.max())
             if low < -(2**31) or high >= 2**31:
@@ -238,7 +237,7 @@ def _check_aligned(variable: TensorVariable, rows: _Rows, first: _Rows) -> None:
         raise ValueError(
             "Minibatches of one size and seed must be fed the same rows, got an array or another "
             f"source beside one that is read in windows ({variable.name!r}).\n"
-            "Hint: a window is the part of a source that is in memory at a time. Bring the data "
-            "into one source, or give one minibatch another seed if its rows need not be those of "
-            "the other."
+            "Hint: bring them into one source, or give one of them another seed if its rows need "
+            "not be those of the other. A window is the part of a source that is in memory at a "
+            "time."
         )
