@@ -25,7 +25,6 @@ from bayou.containers.variables.source_variable import source_variable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import ArrayLike
     from pytensor.tensor.sharedvar import TensorSharedVariable
     from pytensor.tensor.variable import TensorVariable
 
@@ -36,12 +35,11 @@ if TYPE_CHECKING:
     from bayou.containers.reading.new_columns import NewColumns
     from bayou.containers.variables.dims import ContainerArrays, Labels
     from bayou.containers.variables.resident_rows import Resident
-    from bayou.sources.base.source import Column, Source
 
 
 def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     name: str,
-    value: ArrayLike | Column | Source | Any,
+    value: Any,
     *,
     columns: str | list[str] | tuple[str, ...] | None = None,
     dims: str | tuple[str | None, ...] | list[str | None] | None = None,

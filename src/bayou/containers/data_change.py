@@ -124,6 +124,8 @@ def plan_change(
     new_values = read_values(model, new_data, new_labels)
     for variable in new_values:
         check_features(model, variable, new_labels)
+    # Lengths and labels are compared before rows are dropped: all containers of a dim have the rows
+    # of one table then, whichever of them has missing values.
     selections = _select_rows(model, new_values)
     arrays: ContainerArrays = {
         variable: values.table.array for variable, values in new_values.items()
@@ -142,6 +144,7 @@ def plan_change(
     labels = _changed_labels(old_labels, lengths, new_labels, exported)
     all_labels: LabelsByDim = {dim: labels.get(dim, old) for dim, old in old_labels.items()}
 
+    # From here on, the rows that remain.
     for selection in selections:
         arrays |= selection.arrays()
         if selection.dim is not None:
@@ -266,6 +269,7 @@ def _changed_labels(
                 f"got {len(labels)} labels.\n"
                 "Hint: pass one label for each entry along the axis."
             )
+    # The user's own labels go before those of an index.
     changed = {**exported, **new_labels}
     for dim, length in lengths.items():
         old = old_labels[dim]

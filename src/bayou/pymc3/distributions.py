@@ -80,6 +80,7 @@ class Distribution:
         if "testval" in kwargs:
             kwargs["initval"] = kwargs.pop("testval")
         if "broadcastable" in kwargs:
+            # PyMC takes a length that is a shared variable for one that may change.
             axes = zip(kwargs["shape"], kwargs.pop("broadcastable"), strict=True)
             kwargs["shape"] = [1 if one else shared(np.int64(length)) for length, one in axes]
         return self.kind(name, *args, observed=observed, **self._with_sigma(kwargs))

@@ -47,9 +47,11 @@ class Model(pm.Model):
                     f"line, got {rv_var.owner.op}.\n"
                     "Hint: transform a Normal with a Deterministic."
                 )
+            # The node by which PyMC scales observed variables; it takes no transform.
             rv_var = create_minibatch_rv(rv_var, total_size)
         variable = super().register_rv(rv_var, name, **kwargs)
         if self.rvs_to_transforms[variable] is None:
+            # Where `theano.function` and `theano.tensor.grad` look it up.
             variable.tag.value_variable = self.rvs_to_values[variable]
         return variable
 

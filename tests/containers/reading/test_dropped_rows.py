@@ -8,14 +8,17 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 import pymc as pm
+import pytensor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from pymc.exceptions import ShapeError
 
 import bayou as by
 from bayou.containers.data import Data
 from bayou.containers.reading.columns import columns_of
+from bayou.containers.reading.dropped_rows import AllRows, RowSelection, all_rows_of
 from bayou.containers.set_data import set_data
 
 FRAME = pd.DataFrame(
@@ -277,3 +280,39 @@ def test_no_row_left_is_refused() -> None:
 def test_no_row_left_without_dims_is_refused() -> None:
     with pm.Model(), pytest.raises(ValueError, match=r"^A row .* be left, got none among 2"):
         Data("a", {"a": [None, np.nan]}, columns="a", missing="drop")
+
+
+# The parts
+
+
+@given(hnp.arrays(bool, st.tuples(st.integers(0, 5), st.integers(1, 3))))
+def test_rows_with_a_missing_value_are_incomplete(missing: np.ndarray) -> None:
+    values = np.zeros(missing.shape)
+    rows = AllRows.without_missing(values, missing)
+    assert rows.incomplete.tolist() == [any(row) for row in missing.tolist()]
+    assert not AllRows.complete(values).incomplete.any()
+    selection = RowSelection("row", ~rows.incomplete, {})
+    chosen = [k for k, row in enumerate(missing.tolist()) if not any(row)]
+    assert selection.num_rows == len(chosen)
+    assert selection.select_labels(tuple(range(len(missing)))) == tuple(chosen)
+    assert selection.select(np.arange(len(missing))).tolist() == chosen
+
+
+def test_a_selection_is_noted_on_the_container_and_removed_again() -> None:
+    variable = pytensor.shared(np.zeros(1))
+    rows = AllRows.without_missing(np.zeros(2), np.array([True, False]))
+    RowSelection(None, ~rows.incomplete, {}).record(variable, rows, ("a", "b"))
+    noted = all_rows_of(variable)
+    assert noted is not None
+    assert noted.selected is not None
+    assert (noted.labels, noted.selected.tolist()) == (("a", "b"), [False, True])
+    RowSelection(None, np.ones(2, dtype=bool), {}).record(variable, rows, None)
+    assert all_rows_of(variable) is None
+
+
+def test_pickles_with_old_names_of_fields_load() -> None:
+    rows = AllRows.__new__(AllRows)
+    lacking, kept = np.array([True, False]), np.array([False, True])
+    rows.__setstate__({"values": [1, 2], "lacking": lacking, "labels": None, "kept": kept})
+    assert rows.incomplete is lacking
+    assert rows.selected is kept

@@ -57,6 +57,7 @@ def category_table(
                 f"`categories` of data container {container!r} must name a dim with labels, got "
                 f"{dim!r}, which has none.\nHint: name another dim, or give it labels."
             )
+        # As text, like the categories of every column: labels may be numbers or intervals.
         table = tuple(map(str, labels))
         if unknown is not None and unknown not in table:
             raise ValueError(
@@ -82,6 +83,7 @@ def _distinct_texts(source: Source, field: Field) -> tuple[str, ...]:
     for block in range(len(source.blocks)):
         for rows in source.read(block, [field.name]):
             texts.update(distinct_texts(field, rows[field.name]))
+    # Sorted, so that the codes do not depend on the order of the rows.
     return tuple(sorted(texts))
 
 

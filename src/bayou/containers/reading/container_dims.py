@@ -75,6 +75,7 @@ class Axes:
         for axis, (dim, size) in enumerate(zip(self.dims, self.shape, strict=True)):
             if dim is None or dim not in model.coords:
                 continue
+            # The value has all of its rows, the dim of the model those that remain.
             if axis == 0 and all_rows is not None:
                 length, labels = len(all_rows.values), all_rows.labels
             else:
@@ -226,6 +227,7 @@ def _dims_with_index_names(
     name: str, table: LabelledArray, dims: Dims, *, is_explicit: bool
 ) -> Dims:
     """Return the dims, with the name of an axis's index for an axis without a dim."""
+    # An index may be named by a number, which no dim can be.
     names = [None if index is None else index.name for index in table.labels]
     axis_dims = tuple(
         index_name if dim is None and isinstance(index_name, str) else dim

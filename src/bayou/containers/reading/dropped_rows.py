@@ -181,6 +181,7 @@ def select_rows(
             f"A row without missing values must be left{where}, got none among "
             f"{len(incomplete)}.\nHint: leave out columns that are mostly missing."
         )
+    # Checked only if rows are dropped: until then, a dim may have containers of any kind.
     if incomplete.any() and dim is not None:
         for variable in containers:
             _check_can_drop(model, dim, variable)
@@ -192,6 +193,7 @@ def _current_rows(variable: TensorSharedVariable) -> AllRows:
     value, rows = variable.get_value(borrow=True), all_rows_of(variable)
     if rows is None:
         return AllRows.complete(value)
+    # Whoever calls `set_value` of a container does not say what its dropped rows are now.
     is_float = value.dtype.kind == "f"
     if not np.array_equal(rows.values[rows.selected], value, equal_nan=is_float):
         raise ValueError(

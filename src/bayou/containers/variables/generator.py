@@ -83,6 +83,7 @@ class GeneratorAdapter:
             ) from None
         self.generator = generator
         self.num_items = 0
+        # The dtype before the cast to floatX: later items must have it too.
         self.item_dtype = first.dtype
         self.tensortype = TensorType(_tensor_dtype(first.dtype), shape=(None,) * first.ndim)
         self.first: NDArray[Any] = first.astype(self.tensortype.dtype)
@@ -111,6 +112,8 @@ class NextItem(Op):
     """The next item of an adapter, or a default after the last: no inputs, one output."""
 
     def __init__(self, adapter: GeneratorAdapter) -> None:
+        # Without `__props__`, an operation equals itself alone: PyTensor merges the uses of one
+        # variable, and never two generators.
         self.adapter = adapter
         self.default: NDArray[Any] | None = None
         self.itypes: list[Any] = []
@@ -135,6 +138,7 @@ class NextItem(Op):
         except StopIteration:
             if self.default is None:
                 raise
+            # A copy, as with every item: a compiled function may write into its inputs.
             return self.default.copy()
 
     def do_constant_folding(self, fgraph: Any, node: Apply[Any]) -> bool:
@@ -225,6 +229,7 @@ class GeneratorOp(MinibatchOp):
         node: Apply[Any] = super().make_node(*inputs)
         variable = GeneratorVariable(self.output_types[0], None, name="generator")
         variable.op = self
+        # As in PyMC3, where code reads the shape of an item off it.
         variable.tag.test_value = self.adapter.first
         return Apply(self, node.inputs, [variable])
 
@@ -327,6 +332,7 @@ def _as_array(item: ArrayLike, expected: np.dtype[Any] | None = None) -> NDArray
             "Hint: encode text and dates as numbers, and fill or drop masked values."
         )
     untyped = not hasattr(item, "dtype")
+    # np.can_cast goes by the dtypes; whether a large integer survives, only its value tells.
     if untyped and expected is not None and np.can_cast(array.dtype, expected):
         with np.errstate(invalid="ignore"):
             cast = array.astype(expected)

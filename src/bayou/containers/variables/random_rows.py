@@ -59,6 +59,7 @@ class UniformRows(Op):
     def make_node(self, step: Variable, length: Variable) -> Apply[Any]:
         """Apply the operation to a scalar step and a scalar length."""
         inputs = [pt.as_tensor(step, dtype="int64"), pt.as_tensor(length, dtype="int64")]
+        # No static shape, though the size is known: data of any length may replace a minibatch.
         return Apply(self, inputs, [pt.TensorType("int64", shape=(None,))()])
 
     def perform(
@@ -152,6 +153,7 @@ def random_slice(
     """
     inner_storage, inner_step = storage.type(), step.type()
     batch: Any = inner_storage
+    # Axis by axis: the drawn rows have the same drawn columns, so that predictors stay together.
     for sample in samples:
         rows = UniformRows(int(sample.key()), sample.size)(
             inner_step, inner_storage.shape[sample.axis]
@@ -160,6 +162,7 @@ def random_slice(
     ones = [axis for axis, one in enumerate(broadcastable) if one]
     if ones:
         batch = pt.specify_broadcastable(batch, *ones)
+    # One operation around the graph, so that PyMC finds no random graph under observed data.
     op = SliceOp([inner_storage, inner_step], [batch])
     op.samples = tuple(samples)
     return op(storage, step)
