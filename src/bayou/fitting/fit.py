@@ -24,6 +24,7 @@ from bayou.fitting.fit_options import FitOptions
 from bayou.fitting.fit_result import Fit
 from bayou.fitting.fixed_draws.correction import check_correctable, correct_stds
 from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, fit_fixed_draws
+from bayou.fitting.option_fingerprint import optimizer_fingerprint, order_fingerprint
 from bayou.fitting.rows.all_rows import all_rows_density, resident_rows_obstacle
 from bayou.fitting.rows.feeds import closing_feeds, compile_row_order, program_feeds
 from bayou.fitting.rows.pilot_sample import first_inputs
@@ -35,7 +36,6 @@ from bayou.models.context import model_of
 from bayou.progress import step_progress
 from bayou.provenance.fingerprint import data_fingerprint
 from bayou.provenance.model_provenance import provenance_of
-from bayou.provenance.option_fingerprint import optimizer_fingerprint, order_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 
 import bayou as by
-from bayou.provenance.option_fingerprint import optimizer_fingerprint, order_fingerprint
+from bayou.fitting.option_fingerprint import optimizer_fingerprint, order_fingerprint
 
 
 def test_orders() -> None:
