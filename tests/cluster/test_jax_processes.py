@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bayou.cluster.connection import host_address
-from bayou.cluster.jax_processes import free_port, join_team
+from bayou.cluster.jax_processes import Team, free_port, join_team
 from bayou.cluster.ray import Ray
 from bayou.cluster.workers import start_workers
 
@@ -43,6 +43,22 @@ def compute(index: int, address: str) -> Any:
     return [np.asarray(value) for value in (*found, *again, alone)]
 
 
+def test_a_team_of_one_computes_what_the_function_does() -> None:
+    team = Team(0, 1)
+
+    def function(own: dict[str, Any], factor: Any) -> Any:
+        mean = team.mean({"a": own["a"], "b": own["b"] * factor})
+        return mean, factor + 1
+
+    own = {"a": np.arange(3.0), "b": np.ones((2, 2))}
+    mean, factor = team.compile(function)(own, 2.0)
+    np.testing.assert_array_equal(mean["a"], own["a"])
+    np.testing.assert_array_equal(mean["b"], 2 * own["b"])
+    assert factor == 3
+    assert isinstance(factor, jax.Array)
+
+
+@pytest.mark.slow
 def test_a_mean_has_the_same_bits_in_all_processes() -> None:
     with start_workers(Ray(2), lambda index: index) as pool:
         place = pool.result(pool.submit(0, address))

@@ -177,6 +177,7 @@ def squares(held: Path, tasks: list[int]) -> list[int]:
     return [task * task for task in tasks]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_cores")
 def test_a_killed_process_loses_no_task(tmp_path: Path) -> None:
     with start_workers(Ray(2), lambda index: tmp_path) as pool:

@@ -50,17 +50,6 @@ class Workers:
         worker.
     reserve_seconds : float
         How long to wait for cores that are in use.
-
-    Raises
-    ------
-    MemoryError
-        If `start`, pickled, does not fit into Ray's shared memory.
-    RuntimeError
-        If the cores do not become free.
-    TypeError
-        If `start` cannot be pickled.
-    ValueError
-        If the cluster does not have that many cores.
     """
 
     def __init__(self, ray: ModuleType, cluster: Ray, start: Start, reserve_seconds: float) -> None:
