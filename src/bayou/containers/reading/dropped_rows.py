@@ -71,7 +71,7 @@ class AllRows:
         missing : ndarray of bool, of the same shape
             True where a value is missing.
         """
-        return cls(values, missing.reshape(len(missing), -1).any(axis=1))
+        return cls(values, missing.any(axis=tuple(range(1, missing.ndim))))
 
 
 @dataclass(frozen=True, eq=False)
