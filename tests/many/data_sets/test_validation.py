@@ -1,12 +1,12 @@
-"""What the data sets of a call must give: the same containers, and rows."""
+"""Each data set of a call has values for the same containers, and rows."""
 
 from typing import Any
 
 import pymc as pm
 import pytest
-import xarray as xr
 
 import bayou as by
+from bayou.many.data_sets.validation import DataSetReader
 
 
 @pytest.fixture(scope="module")
@@ -20,42 +20,52 @@ def model() -> pm.Model:
     return model
 
 
-def sampled(data: Any, model: pm.Model) -> xr.DataTree:
-    return by.sample_many(data, model=model, draws=1000, random_seed=1, progressbar=False)
-
-
-def fitted(data: Any, model: pm.Model) -> xr.DataTree:
-    return by.fit_many(data, model=model, draws=200, random_seed=1, progressbar=False)
-
-
 GOOD: dict[str, Any] = {"y": [1.0, 2.0], "offset": 1.0}
 
 
-@pytest.mark.parametrize("run", [sampled, fitted])
-def test_data_without_rows_have_failed(model: pm.Model, run: Any) -> None:
-    with pytest.warns(UserWarning, match="1 of 2 data sets failed: 'a'"):
-        tree = run({"a": {"y": [], "offset": 0.0}, "b": GOOD}, model)
-    error = tree["diagnostics"]["error"].sel(dataset="a").item()
-    assert error.startswith("ValueError: The data must have at least one row, got none along 'row'")
+def test_values_are_read(model: pm.Model) -> None:
+    data = DataSetReader(model).read(GOOD)
+    assert data.arrays[model["y"]].tolist() == [1, 2]
+    assert data.names == {"y", "offset"}
 
 
-@pytest.mark.parametrize("order", [1, -1])
-def test_a_data_set_that_lacks_what_others_give_has_failed(model: pm.Model, order: int) -> None:
-    data = {"a": {"y": [1.0]}, "b": GOOD, "c": GOOD}
-    with pytest.warns(UserWarning, match="1 of 3 data sets failed: 'a'"):
-        tree = sampled(dict(list(data.items())[::order]), model)
-    error = tree["diagnostics"]["error"].sel(dataset="a").item()
-    assert "the same containers each, got one without 'offset', which others have" in error
+def test_an_exception_is_raised_again(model: pm.Model) -> None:
+    with pytest.raises(OSError, match="no such file"):
+        DataSetReader(model).read(OSError("no such file"))
 
 
-def test_an_iterator_gives_what_its_first_gives(model: pm.Model) -> None:
-    with pytest.warns(UserWarning, match="2 of 3 data sets failed: 1, 2"):
-        tree = sampled(iter([{"y": [1.0]}, GOOD, {"offset": 2.0}]), model)
-    errors = tree["diagnostics"]["error"].values
-    assert "with 'offset', which the first does not have" in errors[1]
-    assert "without 'y', which others have" in errors[2]
+def test_data_must_have_rows(model: pm.Model) -> None:
+    text = "The data must have at least one row, got none along 'row'"
+    with pytest.raises(ValueError, match=text):
+        DataSetReader(model).read({"y": [], "offset": 0.0})
 
 
-def test_what_no_data_set_gives_is_that_of_the_model(model: pm.Model) -> None:
-    tree = sampled({"a": {"y": [1.0]}, "b": {"y": [2.0]}}, model)
-    assert (tree["diagnostics"]["error"] == "").all()
+def test_what_is_observed_at_something_else_has_rows_anyway() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", [0.0, 1.0], dims="row")
+        pm.Normal("observed", pm.Normal("mu") + x.sum(), 1, observed=[1.0])
+    assert DataSetReader(model).read({"x": []}).arrays[x].tolist() == []
+
+
+def test_data_sets_in_memory_have_values_for_all_that_others_have(model: pm.Model) -> None:
+    datasets = [{"y": [1.0]}, GOOD]
+    reader = DataSetReader(model, datasets)
+    with pytest.raises(ValueError, match="got one without 'offset', which others have"):
+        reader.read(datasets[0])
+    reader.read(GOOD)
+
+
+@pytest.mark.parametrize("in_memory", [(), ["rows of a table", GOOD]])
+def test_else_the_first_is_the_rule(model: pm.Model, in_memory: Any) -> None:
+    reader = DataSetReader(model, in_memory)
+    reader.read({"y": [1.0]})
+    with pytest.raises(ValueError, match="with 'offset', which the first does not have"):
+        reader.read(GOOD)
+    with pytest.raises(ValueError, match="without 'y', which others have"):
+        reader.read({"offset": 2.0})
+
+
+def test_what_no_data_set_has_is_that_of_the_model(model: pm.Model) -> None:
+    reader = DataSetReader(model, [{"y": [1.0]}, {"y": [2.0]}])
+    for values in (1.0, 2.0):
+        assert reader.read({"y": [values]}).names == {"y"}
