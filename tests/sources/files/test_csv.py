@@ -4,11 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bayou.errors import SourceError
 from bayou.sources.files import csv as delimited
 from bayou.sources.files.arrow import ArrowSource
+from bayou.sources.files.paths import find_files
 from tests.sources.files.tables import values
 
 
@@ -43,6 +47,8 @@ def test_lines_are_found_by_one_pass(tmp_path: Path, monkeypatch: Any) -> None:
         (["1", "true"], "object"),
         (["2013-01-01", "2013-01-01 10:00:00"], "datetime64[s]"),
         (["2013-01-01", "1.5"], "object"),
+        (["2013-01-01 10:00:00Z", "2013-01-01 10:00:00.5Z"], "datetime64[ns]"),
+        (["2013-01-01", "2013-01-01 10:00:00Z"], "object"),
     ],
 )
 def test_a_type_holds_all_texts_of_a_column(
@@ -82,3 +88,65 @@ def test_lines_that_are_wrong(tmp_path: Path) -> None:
     path = csv(tmp_path / "a.csv", "\n")
     with pytest.raises(SourceError, match=r"must begin with a line that names its columns, got n"):
         ArrowSource(path)
+
+
+TYPES = [
+    pa.null(),
+    pa.bool_(),
+    pa.int64(),
+    pa.float64(),
+    pa.date32(),
+    pa.time32("s"),
+    pa.timestamp("s"),
+    pa.timestamp("ns"),
+    pa.timestamp("s", "UTC"),
+    pa.timestamp("ns", "UTC"),
+    pa.string(),
+]
+
+
+@given(one=st.sampled_from(TYPES), other=st.sampled_from(TYPES))
+def test_the_wider_of_two_types_does_not_depend_on_their_order(one: Any, other: Any) -> None:
+    wider = delimited._wider_type(one, other)
+    assert wider == delimited._wider_type(other, one)
+    assert delimited._wider_type(one, one) == one
+    assert delimited._wider_type(one, pa.null()) == one
+    if wider is not None:
+        assert delimited._wider_type(wider, one) == wider
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "wider"),
+    [
+        (pa.int64(), pa.float64(), pa.float64()),
+        (pa.date32(), pa.timestamp("ns"), pa.timestamp("ns")),
+        (pa.timestamp("s", "UTC"), pa.timestamp("ns", "UTC"), pa.timestamp("ns", "UTC")),
+        (pa.timestamp("s"), pa.timestamp("s", "UTC"), None),
+        (pa.bool_(), pa.int64(), None),
+        (pa.string(), pa.int64(), None),
+    ],
+)
+def test_types_that_hold_the_texts_of_two(one: Any, other: Any, wider: Any) -> None:
+    assert delimited._wider_type(one, other) == wider
+
+
+@given(
+    rows=st.lists(st.integers(0, 10**6), min_size=1, max_size=40), block_bytes=st.integers(1, 60)
+)
+def test_blocks_of_any_size_hold_whole_lines(
+    rows: list[int], block_bytes: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = csv(tmp_path_factory.mktemp("csv") / "a.csv", "n\n" + "\n".join(map(str, rows)))
+    [file] = find_files(path)[1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delimited, "BLOCK_BYTES", block_bytes)
+        [data] = delimited.open_csv([file])
+    assert sum(data.sizes) == len(rows)
+    read = [
+        number
+        for block in range(len(data.sizes))
+        for batch in data.batches(block, ["n"], 5)
+        for number in batch["n"].to_pylist()
+    ]
+    assert read == rows
+    assert {data.null_count(block, "n") for block in range(len(data.sizes))} == {0}

@@ -14,6 +14,7 @@ import pytest
 from bayou.errors import SourceError
 from bayou.sources.files import arrow, parquet
 from bayou.sources.files.arrow import ArrowSource
+from bayou.sources.files.paths import find_files
 from tests.sources.files.tables import NUMBERS, values, write
 
 
@@ -84,3 +85,44 @@ def test_a_damaged_row_group(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=message):
         list(source.read(1, ["x"]))
     assert len(next(source.read(2, ["x"]))["x"]) == 100
+
+
+def data_of(path: Path, table: pa.Table, **options: Any) -> parquet.ParquetData:
+    pq.write_table(table, path, row_group_size=2, **options)
+    [file] = find_files(path)[1]
+    return parquet.open_parquet(file)
+
+
+STATISTICS = pa.table(
+    {
+        "n": pa.array([3, None, -2, 7], pa.int16()),
+        "x": [0.5, 1.5, None, None],
+        "pair": pa.array([[1, 2], [None, 3], [4, 5], [6, 7]], pa.list_(pa.int64(), 2)),
+        "word": ["a", "b", None, "d"],
+    }
+)
+
+
+def test_nulls_are_those_of_the_statistics(tmp_path: Path) -> None:
+    data = data_of(tmp_path / "a.parquet", STATISTICS)
+    assert data.sizes == (2, 2)
+    counts = [[data.null_count(block, name) for name in data.schema.names] for block in (0, 1)]
+    assert counts == [[1, 0, None, 0], [0, 2, 0, 1]]
+
+
+def test_bounds_are_those_of_integers(tmp_path: Path) -> None:
+    data = data_of(tmp_path / "a.parquet", STATISTICS)
+    bounds = [[data.bounds(block, name) for name in data.schema.names] for block in (0, 1)]
+    assert bounds == [[(3, 3), None, None, None], [(-2, 7), None, None, None]]
+
+
+def test_without_statistics_nothing_is_known(tmp_path: Path) -> None:
+    data = data_of(tmp_path / "a.parquet", STATISTICS, write_statistics=False)
+    assert data.null_count(0, "x") is None
+    assert data.bounds(0, "n") is None
+
+
+def test_the_internal_reader_of_pyarrow_is_there() -> None:
+    # If this fails, pyarrow has changed what `ParquetData.batches` uses.
+    reader = pq.ParquetFile.__init__.__globals__["ParquetReader"]
+    assert reader is parquet.ParquetReader

@@ -1,5 +1,6 @@
 """Columns that files have in common, by name and type; and folders that name columns."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,19 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import fs
 
 from bayou.sources.files.arrow import ArrowSource
+from bayou.sources.files.data_file import DataFile
+from bayou.sources.files.listed_file import File
+from bayou.sources.files.schema import (
+    common_types,
+    merge_categories,
+    partition_types,
+    partition_values,
+)
 from tests.sources.files.tables import NUMBERS, values, write
 
 
@@ -138,3 +150,125 @@ def test_a_folder_named_as_a_column(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"got `x` twice in .*\nHint: rename the folders, or pass"):
         ArrowSource(tmp_path)
     assert ArrowSource([path]).num_rows == 10
+
+
+# The functions by themselves.
+
+
+class Listed(DataFile):
+    """A file of a schema alone."""
+
+    sizes = (1,)
+
+    def __init__(self, path: str, schema: pa.Schema, **keys: str | None) -> None:
+        self.file = File(fs.LocalFileSystem(), path, 0, None, tuple(keys.items()))
+        self.schema = schema
+
+    def batches(self, block: int, names: Sequence[str], num_rows: int) -> Iterator[Any]:
+        raise NotImplementedError
+
+    def describe_block(self, block: int) -> str:
+        raise NotImplementedError
+
+
+SCHEMA = pa.schema([("x", pa.float64()), ("s", pa.string()), ("n", pa.int32())])
+
+
+@given(
+    orders=st.lists(st.permutations(range(3)), min_size=1, max_size=4),
+    columns=st.none() | st.lists(st.sampled_from("xsn"), min_size=1, unique=True),
+    widths=st.lists(
+        st.sampled_from([pa.string(), pa.large_string(), pa.string_view()]), min_size=4
+    ),
+)
+def test_columns_in_any_order_and_of_any_width_are_the_same(
+    orders: list[list[int]], columns: list[str] | None, widths: list[Any]
+) -> None:
+    files = [
+        Listed(str(place), pa.schema([SCHEMA.set(1, pa.field("s", width))[at] for at in order]))
+        for place, (order, width) in enumerate(zip(orders, widths, strict=False))
+    ]
+    types = common_types(files, columns)
+    names = [SCHEMA.names[at] for at in orders[0]]
+    assert list(types) == [name for name in names if columns is None or name in columns]
+    assert types == {name: SCHEMA.field(name).type for name in types}
+
+
+def test_metadata_and_nullability_make_no_other_type() -> None:
+    field = pa.field("x", pa.float64(), nullable=False, metadata={"unit": "miles"})
+    files = [Listed("a", SCHEMA), Listed("b", SCHEMA.set(0, field).with_metadata({"by": "me"}))]
+    assert list(common_types(files, None)) == SCHEMA.names
+
+
+def test_a_partition_that_a_folder_lacks_is_refused() -> None:
+    files = [Listed("a", SCHEMA, year="1", month="2"), Listed("b", SCHEMA, year="1")]
+    with pytest.raises(ValueError, match=r"got `month` \(int64\) in a, not in b\.\nHint: name the"):
+        common_types(files, None)
+    assert list(common_types(files, ["x", "year"])) == ["x", "year"]
+
+
+def test_promotions_of_arrow_that_lose_values_are_refused() -> None:
+    for one, other in [(pa.int64(), pa.float64()), (pa.uint64(), pa.int64())]:
+        schemas = [pa.schema([("n", kind)]) for kind in (one, other)]
+        pa.unify_schemas(schemas, promote_options="permissive")
+        with pytest.raises(TypeError, match="`n` must be of one type in all files"):
+            common_types([Listed("a", schemas[0]), Listed("b", schemas[1])], None)
+
+
+def test_decimals_within_other_types_are_refused() -> None:
+    kind = pa.list_(pa.decimal128(5, 2), 2)
+    with pytest.raises(TypeError, match="`d` must be of a type that NumPy has"):
+        common_types([Listed("a", pa.schema([("d", kind)]))], None)
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["1", "-20"], "int64"),
+        (["007"], "int64"),
+        ([None, "3"], "int64"),
+        ([None], "int64"),
+        (["9" * 18], "int64"),
+        # Beyond what int32, the type of Arrow's partitions, and then what int64 holds.
+        (["3000000000", "1"], "int64"),
+        (["9" * 19], "dictionary"),
+        (["1", "a"], "dictionary"),
+        (["1.5"], "dictionary"),
+        (["+1"], "dictionary"),
+        (["٣"], "dictionary"),
+        ([""], "dictionary"),
+        (["-"], "dictionary"),
+    ],
+)
+def test_partitions_are_whole_numbers_or_categories(texts: list[str | None], kind: str) -> None:
+    files = [Listed(str(place), SCHEMA, k=text) for place, text in enumerate(texts)]
+    found = partition_types(files)["k"]
+    assert str(found).startswith(kind)
+    for text in texts:
+        values = partition_values(text, found, 3)
+        assert len(values) == 3
+        expected = int(text) if kind == "int64" and text is not None else text
+        assert values.to_pylist() == [expected] * 3
+
+
+@given(tables=st.lists(st.lists(st.text(max_size=2), unique=True).map(tuple), max_size=5))
+def test_new_categories_are_appended(tables: list[tuple[str, ...]]) -> None:
+    merged = merge_categories("c", tables, ordered=False)
+    assert len(set(merged)) == len(merged)
+    assert set(merged) == {word for table in tables for word in table}
+    if tables:
+        assert merged[: len(tables[0])] == list(tables[0])
+
+
+@given(full=st.lists(st.text(max_size=2), unique=True, max_size=6), data=st.data())
+def test_ordered_categories_keep_their_order(full: list[str], data: st.DataObject) -> None:
+    keep = st.lists(st.booleans(), min_size=len(full), max_size=len(full))
+    parts = [
+        tuple(word for word, kept in zip(full, data.draw(keep), strict=True) if kept)
+        for _ in range(3)
+    ]
+    tables = data.draw(st.permutations([*parts, tuple(full)]))
+    assert merge_categories("c", tables, ordered=True) == full
+    if len(full) > 1:
+        with pytest.raises(ValueError, match="`c` is ordered, so its categories must be in one"):
+            merge_categories("c", [tuple(full), (full[1], full[0])], ordered=True)
