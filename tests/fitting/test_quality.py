@@ -20,6 +20,7 @@ def quality(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("quality")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["contextual", "centred", "noncentred", "normal"])
 def test_default_fit_is_near_the_truth(quality: ModuleType, name: str) -> None:
     case = quality.CASES[name]

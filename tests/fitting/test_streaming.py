@@ -59,7 +59,10 @@ def fit(model: pm.Model, **kwargs: Any) -> by.Fit:
     return by.fit(model=model, **({"random_seed": 1, "progressbar": False} | kwargs))
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name == "windows")) for name in SOURCES],
+)
 def test_the_posterior_is_that_of_all_rows(name: str, folder: Path) -> None:
     found = fit(model_of(*SOURCES[name](folder)))
     assert found.converged
@@ -218,7 +221,7 @@ def test_fields_of_one_source_are_fed_alike(folder: Path) -> None:
         fit(other(random_seed=3))
     with pytest.raises(
         ValueError,
-        match=r"be one .*, got 4000 for 'Minibatch' of 'y', 5000 for 'Minibatch' of 'x1'.\nHint",
+        match=r"the same .*, got 4000 for 'Minibatch' of 'y', 5000 for 'Minibatch' of 'x1'.\nHint",
     ):
         fit(other(in_memory_size=4000))
     fit(other(), n=50)
@@ -232,7 +235,7 @@ def test_arrays_are_not_aligned_with_windows(folder: Path) -> None:
         y = by.Minibatch(source["y"], 50, in_memory_size=size)
         pm.Normal("y", mu * x, 1, observed=y, total_size=NUM_ROWS)
     with pytest.raises(
-        ValueError, match=r"must be fed the same rows, got an array or .*\nHint: bring them"
+        ValueError, match=r"must be fed the same rows, got an array or .*\nHint: a window is"
     ):
         fit(model)
 
@@ -254,7 +257,8 @@ def test_arrays_are_aligned_with_rows_that_can_be_taken() -> None:
 def test_fixed_draws_take_all_rows_at_each_step(folder: Path) -> None:
     model = model_of(*SOURCES["windows"](folder))
     with pytest.raises(
-        ValueError, match=r"`method=\"dadvi\"` must have all rows in memory, but a part .*\nHint: p"
+        ValueError,
+        match=r"must have all rows in memory, but only a part .*\nHint: p",
     ):
         fit(model, method="dadvi")
 
@@ -287,7 +291,7 @@ def test_a_fault_in_the_source_reaches_the_caller(folder: Path) -> None:
     with pytest.raises(OSError, match="the disk is gone") as caught:
         fit(model)
     [note] = caught.value.__notes__
-    assert note.startswith("Containers of ['y'] must read 5000 rows again, from row 0 on, after")
+    assert note.startswith("Containers of ['y'] must read their 5000 rows again, from row 0 on")
 
 
 @pytest.mark.parametrize("name", ["store", "in memory"])
@@ -365,10 +369,10 @@ def test_a_checkpoint_is_of_all_rows_and_of_no_window(tmp_path: Path) -> None:
 
 
 def test_floats_of_a_source_are_not_cast_to_integers(folder: Path) -> None:
-    with pytest.raises(TypeError, match=r"must be cast from floats where .*\nHint"):
+    with pytest.raises(TypeError, match=r"must be floats where .*, got int32 .*\nHint"):
         by.Minibatch(by.scan(folder / "rows.parquet")["y"], 8, dtype="int32")
 
 
 def test_a_folder_that_is_not_there(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"`checkpoint` must be a file in a folder .*\nHint: make"):
+    with pytest.raises(ValueError, match=r"must be a file in an existing folder, .*\nHint: make"):
         fit(model_of(*SOURCES["in memory"](folder)), checkpoint=folder / "none" / "x")

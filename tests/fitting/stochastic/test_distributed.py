@@ -75,7 +75,7 @@ MODEL = logistic()
 
 
 def run(cluster: Ray | None, model: pm.Model = MODEL, **options: Any) -> by.Fit:
-    default = {"n": 1500, "batch_size": BATCH_SIZE, "random_seed": 1, "progressbar": False}
+    default = {"n": 700, "batch_size": BATCH_SIZE, "random_seed": 1, "progressbar": False}
     return by.fit(model=model, cluster=cluster, **(default | options))
 
 
@@ -112,6 +112,7 @@ def test_densities_of_ones_own() -> None:
     assert_same(run(TWO, model, **options), run(None, model, **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_worker_costs_no_bit(
     victim: int, shared: by.Fit, monkeypatch: pytest.MonkeyPatch
