@@ -25,6 +25,7 @@ from bayou.containers.variables.source_variable import source_variable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
     from pytensor.tensor.sharedvar import TensorSharedVariable
     from pytensor.tensor.variable import TensorVariable
 
@@ -296,18 +297,19 @@ def _plan_addition(model: pm.Model, axes: Axes, value: _Value) -> _Addition:
 def _variable(name: str, value: _Value, selection: RowSelection | None) -> TensorSharedVariable:
     """Return the variable of a new container, with the rows that the model is to see."""
 
-    def select(array: Any) -> Any:
+    def select(array: NDArray[Any]) -> NDArray[Any]:
         return array if selection is None else selection.select(array)
 
     array, new = select(value.table.array), value.columns
-    variable: TensorSharedVariable = None
+    mask = None
+    if new is not None and new.columns.missing == "impute":
+        mask = select(new.missing)
+    variable: TensorSharedVariable
     if value.resident is not None:
         variable = source_variable(value.resident, name)
-    elif new is not None and new.columns.missing == "impute":
-        mask = select(new.missing)
-        if mask.any():
-            variable = imputed_variable(name, array, mask)
-    if variable is None:
+    elif mask is not None and mask.any():
+        variable = imputed_variable(name, array, mask)
+    else:
         variable = pytensor.shared(array, name)
     if new is not None:
         variable.tag.columns = new.columns

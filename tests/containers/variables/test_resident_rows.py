@@ -19,6 +19,7 @@ from bayou.containers.variables.resident_rows import (
     register,
     registered,
     registered_of,
+    replace_rows,
 )
 from bayou.containers.variables.source_variable import source_variable, window_of
 from tests.containers.row_sources import ROW, Blocks, parquet
@@ -139,3 +140,22 @@ def test_columns_are_cast(dtype: str, kind: str) -> None:
     assert as_column(column).dtype == expected
     assert as_column(column, "float64").dtype == np.float64
     assert as_column(np.ones(3)) is None
+
+
+def test_pytensor_keeps_a_value_in_a_container_that_clones_share() -> None:
+    variable = pytensor.shared(np.zeros(2))
+    clone = variable.clone()
+    assert clone.container is variable.container
+    assert variable.container.storage[0] is variable.get_value(borrow=True)
+    variable.container.storage[0] = np.ones(3)
+    assert clone.get_value().tolist() == [1, 1, 1]
+
+
+def test_rows_are_replaced_without_a_copy(source: by.Source) -> None:
+    resident = read_resident(source["row"], 300, "`value`")
+    variable = source_variable(resident, "rows")
+    array = ROW[5:10]
+    replace_rows(variable.container, resident, 5, array)
+    assert variable.get_value(borrow=True) is array
+    assert (resident.start, resident.size) == (5, 5)
+    assert registered(variable.container) is resident

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bayou.containers.variables.resident_rows import registered_of
+from bayou.containers.variables.resident_rows import registered, registered_of, replace_rows
 from bayou.errors import warn
 from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import fill_rows
@@ -19,7 +19,6 @@ from bayou.feeding.read import fill_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
     from pytensor.link.basic import Container
 
     from bayou.containers.variables.resident_rows import Resident
@@ -63,7 +62,8 @@ def lend_memory(columns: Sequence[Column]) -> Iterator[Arrays | None]:
         arrays = tuple(resident.array for _, resident in windows)
         for container, resident in windows:
             resident.is_lent = True
-            _set_rows(container, resident, resident.array[:REMAINING_ROWS].copy())
+            remaining = resident.array[:REMAINING_ROWS].copy()
+            replace_rows(container, resident, resident.start, remaining)
     if not windows:
         yield None
         return
@@ -111,14 +111,9 @@ def _read_again(windows: Sequence[tuple[Container, Resident]], arrays: Arrays) -
     else:
         for (container, resident), array in zip(windows, arrays, strict=True):
             # Unless the user has set another value meanwhile.
-            if container.storage[0] is resident.array:
-                _set_rows(container, resident, array)
+            if registered(container) is resident:
+                replace_rows(container, resident, resident.start, array)
     finally:
         for resident in residents:
             resident.is_lent = False
     return None
-
-
-def _set_rows(container: Container, resident: Resident, array: NDArray[Any]) -> None:
-    resident.size, resident.array = len(array), array
-    container.storage[0] = array

@@ -108,6 +108,24 @@ def registered_of(source: Source) -> list[tuple[Container, Resident]]:
     ]
 
 
+def replace_rows(container: Container, resident: Resident, start: int, array: NDArray[Any]) -> None:
+    """Set the rows that are in memory, and the value of all shared variables of a container.
+
+    Parameters
+    ----------
+    container : Container
+        The value of the variables.
+    resident : Resident
+        The rows, which become the new ones.
+    start : int
+        The number of the first new row.
+    array : ndarray, shape (size, *column.shape)
+        The new rows. They are not copied.
+    """
+    resident.start, resident.size, resident.array = start, len(array), array
+    container.storage[0] = array
+
+
 def as_column(data: ArrayLike | Column | Source, dtype: DTypeLike | None = None) -> Column | None:
     """Return data as a column of a source; None if they are an array.
 

@@ -13,6 +13,7 @@ from bayou.containers.variables.resident_rows import (
     register,
     registered,
     registered_of,
+    replace_rows,
 )
 from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import read_rows
@@ -115,5 +116,4 @@ def advance_window(variable: TensorSharedVariable) -> None:
     for (_, other), array in zip(aligned, arrays, strict=True):
         check_no_nan(array, other.column, "`update_shared`")
     for (container, other), array in zip(aligned, arrays, strict=True):
-        other.start, other.array = start, array
-        container.storage[0] = array
+        replace_rows(container, other, start, array)
