@@ -11,6 +11,16 @@ import pytensor.tensor as pt
 import pytest
 
 import bayou as by
+from bayou.batching.row_independence import (
+    GENERAL_HINT,
+    Dependence,
+    check_likelihood,
+    check_one_density_each,
+    find_dependence,
+    rows_are_independent,
+)
+from bayou.density.build import compile_program
+from bayou.density.program import Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -352,3 +362,63 @@ def test_an_index_out_of_range_is_called_so() -> None:
         pm.Normal("y", effect[rows("group", GROUPS)], 1, observed=rows("z", Z))
     with pytest.raises(IndexError, match="below its length"):
         by.fit(batch_size=32, model=model)
+
+
+def test_each_reason_has_its_hint() -> None:
+    error = Dependence("'y' takes rows together").error()
+    assert str(error) == (
+        "The likelihood must be a product over rows to be fitted in batches, but 'y' takes rows "
+        f"together.\nHint: {GENERAL_HINT}"
+    )
+    with pytest.raises(
+        ValueError, match=r"one number for all rows\.\nHint: leave the sum over rows"
+    ):
+        by.batched(build(REFUSED["potential_of_all_rows"][1]), batch_size=32)
+
+
+def test_what_is_not_checked_is_said_at_the_line_of_the_call() -> None:
+    model = build(REFUSED["centred_in_the_model"][1])
+    with pytest.warns(UserWarning, match="it is not checked") as caught:
+        by.batched(model, batch_size=32, validate=False)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def in_batches(write: Callable[[object, object], object]) -> tuple[pm.Model, Program]:
+    with pm.Model() as model:
+        write(pm.Normal("mu"), by.Minibatch(Z, 32))
+    return model, compile_program(model)
+
+
+def shared_scale(mu: object, z: object) -> None:
+    pm.Normal("y", mu, 1, observed=z, total_size=NUM_ROWS)
+
+
+def sum_of_rows(mu: object, z: object) -> None:
+    pm.Potential("pull", -((mu - z) ** 2).sum() * NUM_ROWS / 32)
+
+
+def one_density(mu: object, z: object) -> None:
+    pm.MvNormal("y", mu * np.ones(32), np.eye(32), observed=z, total_size=NUM_ROWS)
+
+
+def test_dependence_is_found_or_not() -> None:
+    assert find_dependence(*in_batches(shared_scale)) is None
+    assert rows_are_independent(*in_batches(shared_scale))
+    found = find_dependence(*in_batches(one_density), "write it otherwise.")
+    assert found is not None
+    assert found.reason.startswith("'y' cannot be evaluated on a part of the rows (")
+    assert found.hint == "write it otherwise."
+
+
+def test_potentials_of_a_batch_are_left_to_the_user() -> None:
+    # bayou.Minibatch is scaled by hand there, so nothing says what is right.
+    check_likelihood(*in_batches(sum_of_rows), validate=True)
+    with pytest.raises(ValueError, match="must be a product over rows"):
+        check_likelihood(*in_batches(one_density), validate=True)
+
+
+def test_one_density_for_each_row_is_needed() -> None:
+    plain, joint = pm.Normal.dist(shape=3), pm.MvNormal.dist(np.zeros(3), np.eye(3), name="y")
+    check_one_density_each([plain])
+    with pytest.raises(ValueError, match=r"but 'y' has one distribution over all rows, Multi"):
+        check_one_density_each([plain, joint])

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from bayou.batching.row_terms import RowNumbers
     from bayou.density.program import Program
 
-# The interpreter takes about a second for so many rows; more of them show little more.
+# The check of a logistic regression of 20 columns took 0.06 s with so many rows on two busy cores,
+# and 0.25 s with ten times as many. A dependence between rows shows with few of them.
 MOST_ROWS = 5_000
 HALF_ROWS = 500
 NUM_BATCHES = 3
