@@ -371,7 +371,7 @@ def test_each_reason_has_its_hint() -> None:
         f"together.\nHint: {GENERAL_HINT}"
     )
     with pytest.raises(
-        ValueError, match=r"one number for all rows\.\nHint: leave the sum over rows"
+        ValueError, match=r"one number for all rows\.\nHint: leave the sum"
     ):
         by.batched(build(REFUSED["potential_of_all_rows"][1]), batch_size=32)
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     type Density = Callable[..., jax.Array]
 
 # A group of positions times a block of rows is about this many numbers: 4 MiB for an intermediate
-# array. It bounds memory: on 100,000 rows x 20, gradients at 16 positions took the same time, within
-# the noise of two busy cores, with 2**17 to 2**21.
+# array. It bounds memory: on 100,000 rows x 20, gradients at 16 positions took the same time with
+# 2**17 to 2**21, within the noise of two busy cores.
 GROUP_NUMBERS = 2**19
 # The most positions of a call, however few the rows are.
 MAX_POSITIONS = 16
