@@ -370,9 +370,7 @@ def test_each_reason_has_its_hint() -> None:
         "The likelihood must be a product over rows to be fitted in batches, but 'y' takes rows "
         f"together.\nHint: {GENERAL_HINT}"
     )
-    with pytest.raises(
-        ValueError, match=r"one number for all rows\.\nHint: leave the sum"
-    ):
+    with pytest.raises(ValueError, match=r"one number for all rows\.\nHint: leave the sum"):
         by.batched(build(REFUSED["potential_of_all_rows"][1]), batch_size=32)
 
 
