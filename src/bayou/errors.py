@@ -1,4 +1,4 @@
-"""The exceptions and warnings of bayou, and how a warning points at the line of the user."""
+"""The exceptions and warnings of bayou, and the function that warns at the user's line."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class EmptySourceError(ValueError):
 
 
 class OtherDataError(ValueError):
-    """A folder of results holds, under one of the keys, results of other data."""
+    """A results folder has results of other data under one of the keys."""
 
 
 class RowsDependError(Exception):
-    """Predictions for a row depend on other rows. The message says what shows it."""
+    """The predictions of a row depend on other rows. The message says how that shows."""
 
 
 class SourceError(OSError):
@@ -41,11 +41,11 @@ class SourceError(OSError):
 
 
 class WorkerDiedError(RuntimeError):
-    """The process of a worker is gone: killed, out of memory, or lost with its machine."""
+    """A worker process has died: it was killed, ran out of memory, or its machine was lost."""
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line outside of bayou that the call came from.
+    """Warn at the line of the user's code that called bayou.
 
     Parameters
     ----------

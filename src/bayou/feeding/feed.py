@@ -170,8 +170,8 @@ class SliceFeed:
             length = self.arrays[0].shape[sample.axis]
             generator = np.random.default_rng((seed, sample.seed, sample.stream))
             all_rows = np.tile(np.arange(length), size // length)
-            others = generator.choice(length, size % length, replace=False, shuffle=False)
-            rows.append(np.concatenate([all_rows, np.sort(others)]))
+            rest = generator.choice(length, size % length, replace=False, shuffle=False)
+            rows.append(np.concatenate([all_rows, np.sort(rest)]))
         return tuple(self._slice(array, rows) for array in self.arrays)
 
     @property

@@ -29,9 +29,9 @@ _scale = numba.njit(uniform.scale)
 
 
 @numba.njit(nogil=True, forceinline=True)
-def _pass(place: Any, key: Any, low_bits: Any, low_mask: Any, high_mask: Any) -> Any:
+def _map_number(number: Any, key: Any, low_bits: Any, low_mask: Any, high_mask: Any) -> Any:
     """Return the number to which the network maps a number; all arguments are uint64."""
-    high, low = place >> low_bits, place & low_mask
+    high, low = number >> low_bits, number & low_mask
     word = key
     for _ in range(ROUNDS):
         word += GOLDEN
@@ -43,19 +43,19 @@ def _pass(place: Any, key: Any, low_bits: Any, low_mask: Any, high_mask: Any) ->
 
 @numba.njit(nogil=True)
 def _permute(
-    places: Any, key: Any, first: Any, size: Any, low_bits: Any, low_mask: Any, high_mask: Any
+    numbers: Any, key: Any, first: Any, size: Any, low_bits: Any, low_mask: Any, high_mask: Any
 ) -> None:
     """Write what :func:`bayou.sampling.permutation.permutation` returns."""
     # The first pass has no branch, so that the processor works on several numbers at once. Few of
     # them are out of range, and are mapped again in a second loop.
-    for index in range(len(places)):
-        place = np.uint64(first) + np.uint64(index)
-        places[index] = np.int64(_pass(place, key, low_bits, low_mask, high_mask))
-    for index in range(len(places)):
-        place = np.uint64(places[index])
-        while place >= size:
-            place = _pass(place, key, low_bits, low_mask, high_mask)
-        places[index] = np.int64(place)
+    for index in range(len(numbers)):
+        number = np.uint64(first) + np.uint64(index)
+        numbers[index] = np.int64(_map_number(number, key, low_bits, low_mask, high_mask))
+    for index in range(len(numbers)):
+        number = np.uint64(numbers[index])
+        while number >= size:
+            number = _map_number(number, key, low_bits, low_mask, high_mask)
+        numbers[index] = np.int64(number)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -63,24 +63,24 @@ def fill_epochs(
     rows: Any, key: Any, start: Any, num_rows: Any, low_bits: Any, low_mask: Any, high_mask: Any
 ) -> None:
     """Write the rows at the positions from `start` on of the endless stream of epochs."""
-    epoch, place = start // num_rows, start % num_rows
+    epoch, position = start // num_rows, start % num_rows
     done = 0
     while done < len(rows):
-        count = min(PIECE, num_rows - place, len(rows) - done)
+        count = min(PIECE, num_rows - position, len(rows) - done)
         epoch_key = mix(key + np.uint64(epoch) * GOLDEN)
         _permute(
             rows[done : done + count],
             epoch_key,
-            np.uint64(place),
+            np.uint64(position),
             np.uint64(num_rows),
             low_bits,
             low_mask,
             high_mask,
         )
         done += count
-        place += count
-        if place == num_rows:
-            epoch, place = epoch + 1, 0
+        position += count
+        if position == num_rows:
+            epoch, position = epoch + 1, 0
 
 
 @numba.njit(nogil=True, cache=True)

@@ -70,42 +70,42 @@ def permutation(key: np.uint64, size: int, first: int, count: int) -> NDArray[np
     [0, 1, 2, 3, 4]
     """
     if 2 * size <= 2**MIN_BITS:
-        return _few(key, size)[first : first + count]
+        return _small_permutation(key, size)[first : first + count]
     halves = network(size)
     rounds = list(_rounds(key, halves, count))
-    places = np.empty(count, dtype=np.int64)
+    numbers = np.empty(count, dtype=np.int64)
     for begin in range(0, count, PIECE):
-        piece = places[begin : begin + PIECE]
+        piece = numbers[begin : begin + PIECE]
         piece[:] = np.arange(first + begin, first + begin + len(piece))
-        _pass(piece, rounds, halves)
+        _map_numbers(piece, rounds, halves)
         # Cycle walking: a permutation of more numbers, followed from a number in range until it is
         # in range again, is a permutation of the numbers in range.
         beyond = np.flatnonzero(piece >= size)
         while len(beyond):
             walked = piece[beyond]
-            _pass(walked, rounds, halves)
+            _map_numbers(walked, rounds, halves)
             piece[beyond] = walked
             beyond = beyond[walked >= size]
-    return places
+    return numbers
 
 
-def _few(key: np.uint64, size: int) -> NDArray[np.int64]:
+def _small_permutation(key: np.uint64, size: int) -> NDArray[np.int64]:
     """Return a whole permutation that is much smaller than its network.
 
     A walk takes 2**MIN_BITS / size steps on average; over all positions, they are at most all
     numbers of the network, each mapped once.
     """
     halves = network(size)
-    numbers = np.arange(2**MIN_BITS)
-    _pass(numbers, list(_rounds(key, halves, len(numbers))), halves)
-    following = numbers.tolist()
-    places = []
-    for number in range(size):
-        place = following[number]
-        while place >= size:
-            place = following[place]
-        places.append(place)
-    return np.array(places)
+    mapped = np.arange(2**MIN_BITS)
+    _map_numbers(mapped, list(_rounds(key, halves, len(mapped))), halves)
+    next_number = mapped.tolist()
+    numbers = []
+    for position in range(size):
+        number = next_number[position]
+        while number >= size:
+            number = next_number[number]
+        numbers.append(number)
+    return np.array(numbers)
 
 
 def _rounds(key: np.uint64, halves: Halves, count: int) -> Iterator[Round]:
@@ -135,7 +135,7 @@ def _round(word: np.uint64, seen: int, changed: int, count: int) -> Round:
     return lambda half: results.take(half, mode="clip")
 
 
-def _pass(numbers: NDArray[np.int64], rounds: Sequence[Round], halves: Halves) -> None:
+def _map_numbers(numbers: NDArray[np.int64], rounds: Sequence[Round], halves: Halves) -> None:
     """Map numbers by the network, in place."""
     low_bits, low_mask, _ = halves
     high, low = numbers >> low_bits, numbers & low_mask

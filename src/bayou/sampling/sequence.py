@@ -37,5 +37,5 @@ def sequential_rows(
            [4, 0]])
     """
     start = first * batch_size
-    places = np.arange(count * batch_size, dtype=np.int64) + start % num_rows
-    return (places % num_rows).reshape(count, batch_size)
+    positions = np.arange(count * batch_size, dtype=np.int64) + start % num_rows
+    return (positions % num_rows).reshape(count, batch_size)
