@@ -433,3 +433,30 @@ def test_pieces_and_chunks_change_nothing(
     assert len({tuple(row) for row in y}) == 6
     assert not np.array_equal(y[:, :1024], y[:, 1024:2048])
     assert not np.array_equal(y[:, :8192], y[:, 8192:16384])
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "names", "reason"),
+    [
+        (centred, ["y"], r"are computed at once, since rows of .* change with other rows"),
+        (bernoulli, ["odds"], "are the same for all rows"),
+    ],
+)
+def test_a_cluster_needs_rows_that_can_be_divided(
+    likelihood: Likelihood, names: list[str], reason: str
+) -> None:
+    model = regression(likelihood)
+    with model:
+        pm.Deterministic("odds", pm.math.exp(model["e"]), dims="group")
+    message = rf"^`cluster` must be left out .* got predictions that {reason}\.\nHint: leave it out"
+    with pytest.raises(ValueError, match=message):
+        predictions(model, posterior(), var_names=names, cluster="ray")
+
+
+@pytest.mark.parametrize("seed", [[1, 2], np.random.default_rng(3), np.random.RandomState(3)])
+def test_seeds_are_taken_as_by_pymc(seed: Any) -> None:
+    model, tree = regression(bernoulli), posterior().isel(draw=slice(5))
+    found = predictions(model, tree, random_seed=seed).predictions
+    number = found.attrs["random_seed"]
+    again = predictions(model, tree, random_seed=number).predictions
+    assert np.array_equal(found["y"].values, again["y"].values)

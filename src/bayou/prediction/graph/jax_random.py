@@ -1,7 +1,8 @@
-"""How JAX draws from distributions: those of which each value costs the same, whatever it becomes.
+"""Samplers of JAX for the distributions that need no rejection sampling.
 
-They are drawn by a key and nothing else. Distributions that take rejection (gamma, Poisson and what
-is made of them) are not here: under JAX on a CPU they cost tens of times what NumPy takes for them.
+Draws are a function of a key alone. Gamma, Poisson and the distributions that are composed of them
+are left to NumPy: under vmap, rejection sampling runs until the last element of all is accepted,
+which takes tens of times as long on a CPU.
 """
 
 from __future__ import annotations
@@ -25,83 +26,96 @@ if TYPE_CHECKING:
 
     from bayou.models.random_variables import RandomNode
 
-# From a key, the shape of the draws and the parameters, to draws.
+type Shape = tuple[int, ...]
 type Sampler = Callable[..., jax.Array]
+"""(key, shape of the draws, *parameters) -> draws. The parameters broadcast to the shape."""
 
 
-def _normal(key: Any, shape: Any, mean: Any, std: Any) -> Any:
+def _normal(key: jax.Array, shape: Shape, mean: jax.Array, std: jax.Array) -> jax.Array:
     return mean + std * jax.random.normal(key, shape, _float(mean, std))
 
 
-def _uniform(key: Any, shape: Any, low: Any, high: Any) -> Any:
+def _uniform(key: jax.Array, shape: Shape, low: jax.Array, high: jax.Array) -> jax.Array:
     return low + (high - low) * jax.random.uniform(key, shape, _float(low, high))
 
 
-def _exponential(key: Any, shape: Any, scale: Any) -> Any:
+def _exponential(key: jax.Array, shape: Shape, scale: jax.Array) -> jax.Array:
     return scale * jax.random.exponential(key, shape, _float(scale))
 
 
-def _weibull(key: Any, shape: Any, power: Any) -> Any:
+def _weibull(key: jax.Array, shape: Shape, power: jax.Array) -> jax.Array:
     return jax.random.exponential(key, shape, _float(power)) ** (1 / power)
 
 
-def _pareto(key: Any, shape: Any, power: Any, scale: Any) -> Any:
+def _pareto(key: jax.Array, shape: Shape, power: jax.Array, scale: jax.Array) -> jax.Array:
     return scale * jnp.exp(jax.random.exponential(key, shape, _float(power)) / power)
 
 
-def _triangular(key: Any, shape: Any, left: Any, mode: Any, right: Any) -> Any:
-    chance = jax.random.uniform(key, shape, _float(left, mode, right))
+# By inversion of the distribution function, as numpy.random.Generator.triangular.
+def _triangular(
+    key: jax.Array, shape: Shape, left: jax.Array, mode: jax.Array, right: jax.Array
+) -> jax.Array:
+    probability = jax.random.uniform(key, shape, _float(left, mode, right))
     width = right - left
-    rising = left + jnp.sqrt(chance * width * (mode - left))
-    falling = right - jnp.sqrt((1 - chance) * width * (right - mode))
-    return jnp.where(chance * width < mode - left, rising, falling)
+    rising = left + jnp.sqrt(probability * width * (mode - left))
+    falling = right - jnp.sqrt((1 - probability) * width * (right - mode))
+    return jnp.where(probability * width < mode - left, rising, falling)
 
 
-def _bernoulli(key: Any, shape: Any, chance: Any) -> Any:
-    return jax.random.uniform(key, shape, _float(chance)) < chance
+def _bernoulli(key: jax.Array, shape: Shape, probability: jax.Array) -> jax.Array:
+    return jax.random.uniform(key, shape, _float(probability)) < probability
 
 
-def _bernoulli_of_logit(key: Any, shape: Any, logit: Any) -> Any:
-    # As below a chance of 1 / (1 + exp(-logit)), without the division.
+def _bernoulli_by_logit(key: jax.Array, shape: Shape, logit: jax.Array) -> jax.Array:
+    # uniform < 1 / (1 + exp(-logit)), without the division, which is the slower operation.
     return jax.random.uniform(key, shape, _float(logit)) * (1 + jnp.exp(-logit)) < 1
 
 
-def _categorical(key: Any, shape: Any, chances: Any) -> Any:
-    sums = jnp.cumsum(chances, axis=-1)
+def _categorical(key: jax.Array, shape: Shape, probabilities: jax.Array) -> jax.Array:
+    # Probabilities may sum to slightly less or more than 1.
+    sums = jnp.cumsum(probabilities, axis=-1)
     level = jax.random.uniform(key, shape, sums.dtype)[..., None] * sums[..., -1:]
     return (level >= sums[..., :-1]).sum(axis=-1)
 
 
-def _geometric(key: Any, shape: Any, chance: Any) -> Any:
-    rate = -jnp.log1p(-chance)
-    number = jnp.ceil(jax.random.exponential(key, shape, _float(chance)) / rate)
+def _geometric(key: jax.Array, shape: Shape, probability: jax.Array) -> jax.Array:
+    rate = -jnp.log1p(-probability)
+    number = jnp.ceil(jax.random.exponential(key, shape, _float(probability)) / rate)
     return jnp.maximum(number, 1)
 
 
-def _multivariate_normal(key: Any, shape: Any, mean: Any, covariance: Any) -> Any:
+def _multivariate_normal(
+    key: jax.Array, shape: Shape, mean: jax.Array, covariance: jax.Array
+) -> jax.Array:
     factor = jnp.linalg.cholesky(covariance)
     standard = jax.random.normal(key, shape, _float(mean, covariance))
     return mean + jnp.einsum("...ij,...j->...i", factor, standard)
 
 
-def _located(draw: Callable[..., Any]) -> Sampler:
-    def sampler(key: Any, shape: Any, location: Any, scale: Any) -> Any:
+def _located(draw: Sampler) -> Sampler:
+    """Return the sampler of a family of a location and a scale from its standard one."""
+
+    def sampler(key: jax.Array, shape: Shape, location: jax.Array, scale: jax.Array) -> jax.Array:
         return location + scale * draw(key, shape, _float(location, scale))
 
     return sampler
 
 
-def _positive(draw: Callable[..., Any]) -> Sampler:
-    def sampler(key: Any, shape: Any, location: Any, scale: Any) -> Any:
+def _positive(draw: Sampler) -> Sampler:
+    """Return the sampler of the absolute values of a symmetric standard distribution."""
+
+    def sampler(key: jax.Array, shape: Shape, location: jax.Array, scale: jax.Array) -> jax.Array:
         return location + scale * jnp.abs(draw(key, shape, _float(location, scale)))
 
     return sampler
 
 
-def _float(*parameters: Any) -> Any:
+def _float(*parameters: jax.Array) -> Any:
+    """Return the dtype to draw in: that of the parameters, or single precision for integers."""
     return jnp.result_type(*parameters, jnp.float32)
 
 
+# For every distribution that is drawn by JAX; tests compare each with PyTensor's draws.
 SAMPLERS: dict[type, Sampler] = {
     basic.NormalRV: _normal,
     basic.HalfNormalRV: _positive(jax.random.normal),
@@ -124,7 +138,19 @@ SAMPLERS: dict[type, Sampler] = {
 
 
 class Draw(Op):
-    """A draw by a key: inputs the key and the parameters, output of a shape that is known."""
+    """An operation that draws by a key. It exists for JAX alone.
+
+    Parameters
+    ----------
+    sampler : callable
+        Draws.
+    index : int
+        The number of the random variable in its graph, so that each has random numbers of its own.
+    shape : tuple of int
+        The shape of the draws, which JAX needs when it compiles.
+    dtype : str
+        The dtype of the draws.
+    """
 
     __props__ = ("sampler", "index", "shape", "dtype")
 
@@ -135,21 +161,33 @@ class Draw(Op):
         self.dtype = dtype
 
     def make_node(self, key: Variable, *parameters: Variable) -> Apply[Any]:
-        """Apply the operation."""
+        """Return the node that draws."""
         return Apply(self, [key, *parameters], [pt.TensorType(self.dtype, shape=self.shape)()])
 
     def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:
-        """Refuse to work outside of JAX."""
+        """Raise: PyTensor does not draw by keys."""
         raise NotImplementedError("only JAX draws by keys")
 
 
 def draw_by_key(node: RandomNode, key: Variable, index: int, shape: tuple[int, ...]) -> Variable:
-    """Return what draws as a node does, in the graph of the node, by a key and its number."""
+    """Return a variable that is drawn as a random one is, by a key.
+
+    Parameters
+    ----------
+    node : RandomNode
+        The random variable, of a distribution in ``SAMPLERS``.
+    key : Variable
+        The key, an input of the graph.
+    index : int
+        The number of the random variable in its graph.
+    shape : tuple of int
+        The shape of the draws.
+    """
     sampler, parameters = SAMPLERS[type(node.op)], node.parameters
     if sampler is _bernoulli:
         logit = logit_of(*parameters)
         if logit is not None:
-            sampler, parameters = _bernoulli_of_logit, (logit,)
+            sampler, parameters = _bernoulli_by_logit, (logit,)
     draw = Draw(sampler, index, shape, node.value.type.dtype)
     return draw(key, *parameters)
 
