@@ -141,7 +141,7 @@ def test_columns_of_several_row_dims_are_refused() -> None:
 
 
 def test_lengths_must_agree() -> None:
-    with pytest.raises(ValueError, match="must have one number of rows"):
+    with pytest.raises(ValueError, match="must have the same number of rows"):
         named_columns({"a": [1], "b": [1, 2]}).open(["a", "b"])
     with pytest.raises(ValueError, match="at least one field and one row, got no rows"):
         named_columns({"a": []}).open(["a"])

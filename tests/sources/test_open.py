@@ -194,7 +194,7 @@ def test_unknown_formats() -> None:
 @pytest.mark.parametrize("what", ["none.npy", "none/*.npz", "none.zarr", "none.parquet", []])
 def test_no_file_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"`what` must name (a file|files)"):
+    with pytest.raises(FileNotFoundError, match=r"`what` must name (at least one file|files)"):
         by.scan(what)
 
 

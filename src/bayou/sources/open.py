@@ -173,7 +173,7 @@ def scan(
     if format is not None and format not in _FORMAT_NAMES:
         raise ValueError(
             f"`format` must be one of {', '.join(_FORMAT_NAMES)}, got {format!r}.\n"
-            "Hint: leave it out where the names of the files end in what they are."
+            "Hint: leave it out if the names of the files have the suffix of their format."
         )
     paths = _paths(what)
     name = _FORMAT_NAMES[format] if format is not None else _format(paths, filesystem)
@@ -269,7 +269,7 @@ def _of_source(obj: Any, nulls: Nulls) -> Source:
     if nulls != "refuse":
         raise ValueError(
             f'`nulls` must be "refuse" for what is a source already, got {nulls!r}.\n'
-            "Hint: say so where the source is made, in bayou.source or bayou.scan."
+            "Hint: pass it where the source is made, in bayou.source or bayou.scan."
         )
     return obj if isinstance(obj, Source) else WrappedSource(obj)
 
@@ -346,7 +346,7 @@ def _expand(single: str | os.PathLike[str], format_name: str) -> list[str]:
         paths = [path] if "://" in path else [str(folder)] if folder.exists() else []
     if not paths:
         raise FileNotFoundError(
-            f"`what` must name a file at least, got {path!r}, which matches none.\n"
+            f"`what` must name at least one file, got {path!r}, which matches no file.\n"
             "Hint: check the path; relative ones start from the working directory."
         )
     return paths

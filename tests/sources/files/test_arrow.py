@@ -231,7 +231,9 @@ def test_columns_without_nulls_are_not_passed_through(tmp_path: Path, monkeypatc
 
 def test_nulls_in_every_row(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", pa.table({"x": pa.array([None] * 5, pa.float64())}))
-    with pytest.raises(ValueError, match=r"`nulls` must leave a row, got a null in each of 5"):
+    with pytest.raises(
+        ValueError, match=r"`nulls` must leave at least one row, got a null in each of 5"
+    ):
         ArrowSource(path, nulls="drop")
     with pytest.raises(ValueError, match=r"`nulls` must be one of 'refuse', 'drop', got 'keep'"):
         ArrowSource(path, nulls="keep")
@@ -244,7 +246,7 @@ def test_a_file_that_was_cut_off(ending: str, tmp_path: Path) -> None:
     for keep in (0, 7, len(data) // 2, len(data) - 3):
         path.write_bytes(data[:keep])
         with pytest.raises(
-            SourceError, match=r"must be whole, got a fault in its metadata: .*\nHi"
+            SourceError, match=r"must be readable, got an error in its metadata: .*\nHi"
         ):
             ArrowSource(path)
 

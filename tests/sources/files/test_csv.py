@@ -68,7 +68,7 @@ def test_numbers_of_files_have_one_type_and_text_is_refused(tmp_path: Path) -> N
     csv(tmp_path / "3.csv", "x\n")
     np.testing.assert_array_equal(values(ArrowSource(tmp_path))["x"], [1.0, 2.0, 0.5])
     csv(tmp_path / "4.csv", "x\noops\n")
-    with pytest.raises(TypeError, match=r"got double in .*2.csv and string in .*4.csv.\nHint: me"):
+    with pytest.raises(TypeError, match=r"got double in .*2.csv and string in .*4.csv.\nHint: co"):
         ArrowSource(tmp_path)
 
 
@@ -83,7 +83,9 @@ def test_nulls_in_csv(tmp_path: Path) -> None:
 
 def test_lines_that_are_wrong(tmp_path: Path) -> None:
     path = csv(tmp_path / "a.csv", "x,y\n1,2\n3\n")
-    with pytest.raises(SourceError, match=r"got a fault in its bytes 4 to 9: CSV parse error: Row"):
+    with pytest.raises(
+        SourceError, match=r"got an error in its bytes 4 to 9: CSV parse error: Row"
+    ):
         ArrowSource(path)
     path = csv(tmp_path / "a.csv", "\n")
     with pytest.raises(SourceError, match=r"must begin with a line that names its columns, got n"):

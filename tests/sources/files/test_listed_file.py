@@ -71,8 +71,8 @@ def test_a_file_that_is_gone_is_refused(file: File) -> None:
 )
 def test_errors_of_reading_name_the_file_and_the_part(file: File, error: Exception) -> None:
     message = (
-        rf"^`{file.path}` must be whole, got a fault in its row group 3: bad page\.\n"
-        r"Hint: the file is damaged, or no file of this format; write it anew\.$"
+        rf"^`{file.path}` must be readable, got an error in its row group 3: bad page\.\n"
+        r"Hint: the file is damaged, or no file of this format; write it again\.$"
     )
     with pytest.raises(SourceError, match=message) as caught, reading(file, "row group 3"):
         raise error
@@ -98,7 +98,7 @@ def test_other_errors_are_left_as_they_are(file: File) -> None:
 
 
 def test_damage_is_said_in_one_line() -> None:
-    error = damage_error("s3://a", "metadata", ValueError("two\nlines. "), "write it anew.")
+    error = damage_error("s3://a", "metadata", ValueError("two\nlines. "), "write it again.")
     assert str(error) == (
-        "`s3://a` must be whole, got a fault in its metadata: two lines.\nHint: write it anew."
+        "`s3://a` must be readable, got an error in its metadata: two lines.\nHint: write it again."
     )

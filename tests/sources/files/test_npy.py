@@ -65,7 +65,7 @@ def test_compressed_members_are_read(tmp_path: Path) -> None:
 
 def test_columns_are_chosen_before_their_lengths_count(tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", x=np.zeros(3), y=np.zeros(3), labels=np.zeros(2))
-    with pytest.raises(ValueError, match=r"one number of rows, got 3 of `x` and 2 of `labels`\."):
+    with pytest.raises(ValueError, match=r"same number of rows, got 3 of `x` and 2 of `labels`\."):
         by.scan(tmp_path / "rows.npz")
     assert list(by.scan(tmp_path / "rows.npz", columns=["y", "x"]).fields) == ["y", "x"]
     with pytest.raises(ValueError, match=r"must be a field of the source, got 'z'\."):
@@ -79,7 +79,9 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str, cut: float) -> N
     (np.save if name == "x.npy" else np.savez)(path, np.arange(1000.0))
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * cut)])
-    with pytest.raises(ValueError, match=rf"{name} must be a whole \.npy or \.npz file of numbers"):
+    with pytest.raises(
+        ValueError, match=rf"{name} must be a complete \.npy or \.npz file of numbers"
+    ):
         by.scan(path)
 
 
@@ -87,7 +89,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str, cut: float) -> N
 def test_objects_are_never_unpickled(tmp_path: Path, name: str) -> None:
     array = np.array([{"a": 1}], dtype=object)
     (np.save if name == "x.npy" else np.savez)(tmp_path / name, array)
-    with pytest.raises(ValueError, match=r"(?s)must be a whole .* without Python objects\."):
+    with pytest.raises(ValueError, match=r"(?s)must be a complete .* without Python objects\."):
         by.scan(tmp_path / name)
 
 

@@ -81,7 +81,9 @@ def test_a_damaged_row_group(tmp_path: Path) -> None:
     pq.write_table(table, path, row_group_size=100, **plain)
     source = ArrowSource(path)
     spoil(path, pq.read_metadata(path).row_group(1).column(0).data_page_offset + 400, 40)
-    message = r"a.parquet` must be whole, got a fault in its row group 1 \(rows 100 to 199\): .*CRC"
+    message = (
+        r"a.parquet` must be readable, got an error in its row group 1 \(rows 100 to 199\): .*CRC"
+    )
     with pytest.raises(SourceError, match=message):
         list(source.read(1, ["x"]))
     assert len(next(source.read(2, ["x"]))["x"]) == 100

@@ -72,23 +72,25 @@ def test_paths_from_the_working_directory_and_home(folder: Path, monkeypatch: An
 @pytest.mark.parametrize("what", ["none/*.parquet", "*.csv", []])
 def test_nothing_is_found(folder: Path, what: Any, monkeypatch: Any) -> None:
     monkeypatch.chdir(folder)
-    with pytest.raises(FileNotFoundError, match=r"must name a file at least, got .*, which match"):
+    with pytest.raises(
+        FileNotFoundError, match=r"must name at least one file, got .*, which match"
+    ):
         find_files(what)
 
 
 def test_an_empty_folder_and_a_missing_file(folder: Path) -> None:
     (folder / "empty").mkdir()
-    message = r"matches none.\nHint: .* end in one of .csv and begin with neither . nor _."
+    message = r"matches no file.\nHint: .* end in one of .csv and begin with neither . nor _."
     with pytest.raises(FileNotFoundError, match=message):
         find_files(folder / "empty", "csv")
-    with pytest.raises(FileNotFoundError, match=r"must name files that are there, got .*no.csv'"):
+    with pytest.raises(FileNotFoundError, match=r"must name files that exist, got .*no.csv'"):
         find_files(folder / "no.csv")
 
 
 def test_the_format_must_be_one_and_known(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"`format` must be one of parquet, ipc, csv, got 'xls'"):
         find_files(folder, "xls")
-    with pytest.raises(ValueError, match=r"`format` must be given where a file's name does not t"):
+    with pytest.raises(ValueError, match=r"`format` must be given for files without a known s"):
         find_files(folder / "notes.txt")
     (folder / "z.csv").write_bytes(b"x")
     with pytest.raises(ValueError, match=r"files of one format, got '.*parquet' and '.*z.csv'.\n"):

@@ -87,7 +87,7 @@ def test_all_rows_have_a_null() -> None:
 
 
 def test_lengths_differ() -> None:
-    wrong = r"must have one number of rows, got 3 of `x` and 2 of `y`\.\nHint: the first axis of"
+    wrong = r"must have the same number of rows, got 3 of `x` and 2 of `y`\.\nHint: the first axis"
     with pytest.raises(ValueError, match=wrong):
         by.source({"x": np.zeros(3), "y": np.zeros(2)})
 
@@ -111,7 +111,7 @@ def test_names_must_be_text() -> None:
 
 def test_fields_need_rows_of_their_own() -> None:
     with pytest.raises(
-        TypeError, match=r"`x` must be an array with one entry a row, got one value"
+        TypeError, match=r"`x` must be an array with one entry for each row, got one value"
     ):
         by.source({"x": 1.0})
     nested = np.zeros(2, dtype=[("a", float)])

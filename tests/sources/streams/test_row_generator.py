@@ -82,7 +82,9 @@ def test_a_generator_that_raises_at_once() -> None:
 def test_a_generator_that_ends_early() -> None:
     source = by.source(of({"x": 0.0}, {"x": 1.0}), num_rows=3)
     assert source.num_rows == 3
-    early = r"must yield 3 rows, the number said by `num_rows`, got 2 and its end after item 1\.\nH"
+    early = (
+        r"must yield 3 rows, the number given by `num_rows`, got 2 and its end after item 1\.\nH"
+    )
     with pytest.raises(ValueError, match=early):
         read(source, "x")
 
@@ -140,20 +142,20 @@ def test_an_item_of_other_fields() -> None:
 
 
 def test_a_block_of_fields_of_unequal_length() -> None:
-    unequal = r"fields have one number of rows, got \{'x': 2, 'y': 3\} at item 0\.\nHint: the first"
+    unequal = r"fields have the same number of rows, got \{'x': 2, 'y': 3\} at item 0\.\nHint: the"
     with pytest.raises(ValueError, match=unequal):
         by.source(of({"x": np.zeros(2), "y": np.zeros(3)}))
 
 
 def test_a_block_with_a_number_in_it() -> None:
     source = by.source(of({"x": np.zeros(2), "y": np.zeros(2)}, {"x": np.zeros(2), "y": 0.0}))
-    with pytest.raises(ValueError, match=r"what fits an array, at item 1: `y` must be an array"):
+    with pytest.raises(ValueError, match=r"that form an array, at item 1: `y` must be an array"):
         read(source, "x")
 
 
 def test_ragged_rows() -> None:
     source = by.source(of({"x": 0.0, "v": [1, 2]}, {"x": 0.0, "v": [[1], [2, 3]]}))
-    with pytest.raises(ValueError, match=r"what fits an array, at item 1: "):
+    with pytest.raises(ValueError, match=r"that form an array, at item 1: "):
         read(source, "x")
 
 

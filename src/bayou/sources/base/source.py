@@ -390,5 +390,5 @@ def even_blocks(num_rows: int, size: int = 2**16) -> tuple[int, ...]:
     >>> even_blocks(10, 4)
     (4, 4, 2)
     """
-    whole, rest = divmod(num_rows, size)
-    return (size,) * whole + ((rest,) if rest else ())
+    num_full, rest = divmod(num_rows, size)
+    return (size,) * num_full + ((rest,) if rest else ())

@@ -56,8 +56,8 @@ def look_up(texts: Texts, table: Sequence[str], other: int) -> NDArray[np.int32]
     -------
     ndarray of int32, shape (rows,)
     """
-    found = pc.index_in(texts, pa.array(table, texts.type)).fill_null(other)
-    codes: NDArray[np.int32] = found.to_numpy(zero_copy_only=False)
+    positions = pc.index_in(texts, pa.array(table, texts.type)).fill_null(other)
+    codes: NDArray[np.int32] = positions.to_numpy(zero_copy_only=False)
     return codes.astype(np.int32, copy=False)
 
 

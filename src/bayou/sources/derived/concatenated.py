@@ -105,5 +105,5 @@ def _check_alike(
                 f"All parts of a source must have fields like the first ({first}), got "
                 f"`{field.name}` of {field.dtype} and shape {field.shape} a row in {name}, and of "
                 f"{other.dtype} and shape {other.shape} a row before.\n"
-                "Hint: write the file anew with the dtype and shape of the others."
+                "Hint: write the file again with the dtype and shape of the others."
             )

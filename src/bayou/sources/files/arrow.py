@@ -277,7 +277,7 @@ def _batches(
     if count != block.stored_rows:
         raise SourceError(
             f"`{data.file.path}` must hold {block.stored_rows} rows in its {part}, got {count}.\n"
-            "Hint: the file is damaged; write it anew."
+            "Hint: the file is damaged; write it again."
         )
 
 
@@ -357,7 +357,7 @@ def _without_nulls(
             complete_blocks.append(replace(block, num_rows=num_rows, nulls=nulls_of))
     if not complete_blocks:
         raise ValueError(
-            f"`nulls` must leave a row, got a null in each of {start}.\n"
+            f"`nulls` must leave at least one row, got a null in each of {start}.\n"
             "Hint: leave out columns that are mostly null with `columns`."
         )
     return tuple(complete_blocks)

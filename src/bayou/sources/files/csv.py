@@ -100,7 +100,7 @@ def open_csv(files: Sequence[File]) -> list[CsvData]:
                 raise TypeError(
                     f"`{field.name}` must be of one type in all files, got {kind} in "
                     f"{first.path} and {field.type} in {data.file.path}.\n"
-                    "Hint: mend the file that is wrong, or leave the column out with `columns`."
+                    "Hint: correct the file that is wrong, or leave the column out with `columns`."
                 )
             common[field.name] = (wider, first if wider == kind else data.file)
     return [

@@ -94,7 +94,7 @@ def reading(file: File, part: str) -> Iterator[None]:
     except (pa.ArrowException, OSError, EOFError) as error:
         # A file that was replaced fails in any way; that it was replaced is what to say.
         file.check()
-        hint = "the file is damaged, or no file of this format; write it anew."
+        hint = "the file is damaged, or no file of this format; write it again."
         raise damage_error(file.path, part, error, hint) from error
 
 
@@ -114,5 +114,5 @@ def damage_error(where: Any, part: str, error: Exception, hint: str) -> SourceEr
     """
     reason = " ".join(str(error).split()).rstrip(" .")
     return SourceError(
-        f"`{where}` must be whole, got a fault in its {part}: {reason}.\nHint: {hint}"
+        f"`{where}` must be readable, got an error in its {part}: {reason}.\nHint: {hint}"
     )

@@ -69,7 +69,7 @@ def find_files(
     if format_name is not None and format_name not in SUFFIXES:
         raise ValueError(
             f"`format` must be one of {', '.join(SUFFIXES)}, got {format_name!r}.\n"
-            "Hint: leave it out where the names of the files end in what they are."
+            "Hint: leave it out if the names of the files have the suffix of their format."
         )
     singles = [what] if isinstance(what, str | os.PathLike) else list(what)
     files = [
@@ -77,7 +77,7 @@ def find_files(
     ]
     if not files:
         raise FileNotFoundError(
-            f"`what` must name a file at least, got {what!r}, which matches none.\n"
+            f"`what` must name at least one file, got {what!r}, which matches no file.\n"
             "Hint: check the pattern; in a folder, files count whose names end in one of "
             f"{_suffixes(format_name)} and begin with neither . nor _."
         )
@@ -89,9 +89,9 @@ def _format_of(files: Sequence[File]) -> str:
     formats = {_known_format(file.path): file.path for file in files}
     if None in formats:
         raise ValueError(
-            "`format` must be given where a file's name does not tell it, got "
+            "`format` must be given for files without a known suffix, got "
             f"{formats[None]!r}.\n"
-            f"Hint: names end in one of {_suffixes(None)}; or say format='parquet', 'ipc' or 'csv'."
+            f"Hint: the suffixes are {_suffixes(None)}; else pass format='parquet', 'ipc' or 'csv'."
         )
     if len(formats) > 1:
         examples = " and ".join(map(repr, formats.values()))
@@ -134,7 +134,7 @@ def _expand(single: str, format_name: str | None, filesystem: Any) -> Iterator[F
                 yield _file(where, info, below)
     else:
         raise FileNotFoundError(
-            f"`what` must name files that are there, got {single!r}.\n"
+            f"`what` must name files that exist, got {single!r}.\n"
             "Hint: check the path; relative ones start from the working directory."
         )
 

@@ -135,7 +135,7 @@ def _column_types(data: DataFile, partitions: Mapping[str, pa.DataType]) -> dict
             else "rename the columns where the file is written"
         )
         raise ValueError(
-            f"The columns of a file must have names of their own, got `{repeated[0]}` twice in "
+            f"The columns of a file must have different names, got `{repeated[0]}` twice in "
             f"{data.file.path}.\nHint: {hint}."
         )
     stored = {field.name: _value_type(field.type) for field in data.schema}

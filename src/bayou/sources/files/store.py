@@ -142,7 +142,7 @@ class Store(Source):
             raise SourceError(
                 f"`{file}` must not change while it is read, got {values.nbytes} of the "
                 f"{count * field.row_bytes} bytes of rows {first} to {first + count - 1} of the "
-                f"field `{field.name}`.\nHint: restore the file, or make the store anew."
+                f"field `{field.name}`.\nHint: restore the file, or write the store again."
             )
         return values.reshape(count, *field.shape)
 
@@ -244,7 +244,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise SourceError(
             f"`{file}` must be a manifest as bayou wrote it, got one that cannot be read "
             f"({type(error).__name__}: {error}).\n"
-            "Hint: it was changed or damaged; restore it, or make the store anew."
+            "Hint: it was changed or damaged; restore it, or write the store again."
         ) from error
     if not checked:
         raise ValueError(
@@ -305,12 +305,12 @@ def _checksum(file: Path) -> int:
 def _missing(file: Path, name: str) -> SourceError:
     return SourceError(
         f"`{file}` must hold the field `{name}` of the store, got no such file.\n"
-        "Hint: restore the file, or make the store anew."
+        "Hint: restore the file, or write the store again."
     )
 
 
 def _damaged(file: Path, what: str) -> SourceError:
     return SourceError(
         f"`{file}` must be as it was written, got {what}.\n"
-        "Hint: the file was cut short, changed or damaged; restore it, or make the store anew."
+        "Hint: the file was cut short, changed or damaged; restore it, or write the store again."
     )

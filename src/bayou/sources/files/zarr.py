@@ -148,7 +148,7 @@ def _reading(where: Any, part: str) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (ValueError, RuntimeError, KeyError, OSError) as error:
-        hint = "it is damaged, or no Zarr array or group; write it anew."
+        hint = "it is damaged, or no Zarr array or group; write it again."
         raise damage_error(where, part, error, hint) from error
 
 

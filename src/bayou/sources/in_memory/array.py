@@ -200,7 +200,7 @@ def array_column(name: str, values: Any) -> tuple[Field, Masked]:
     if array.ndim == 0 or array.dtype.names is not None:
         got = "one value" if array.ndim == 0 else "a structured array"
         raise TypeError(
-            f"`{name}` must be an array with one entry a row, got {got}.\n"
+            f"`{name}` must be an array with one entry for each row, got {got}.\n"
             "Hint: pass one array a field, each with the rows on its first axis."
         )
     if array.dtype.kind not in "biufcmM":
@@ -279,8 +279,8 @@ def one_length(lengths: Mapping[str, int]) -> int:
     for name, length in lengths.items():
         if length != lengths[first]:
             raise ValueError(
-                f"The fields must have one number of rows, got {lengths[first]} of `{first}` and "
-                f"{length} of `{name}`.\n"
+                "The fields must have the same number of rows, got "
+                f"{lengths[first]} of `{first}` and {length} of `{name}`.\n"
                 "Hint: the first axis of each array is the row; choose the fields that share it."
             )
     return lengths[first]
@@ -304,5 +304,5 @@ def empty_error(got: str) -> EmptySourceError:
     """Return the error for a source without fields or rows; `got` says which: "no rows"."""
     return EmptySourceError(
         f"A source must have at least one field and one row, got {got}.\n"
-        "Hint: look at what was passed or at the path, and at the filter that came before."
+        "Hint: check the object or the path that was passed, and the filter before it."
     )

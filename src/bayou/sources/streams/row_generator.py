@@ -143,7 +143,7 @@ class GeneratorSource(Source):
                 raise RuntimeError(
                     f"`make` must yield all of its items, got {type(error).__name__} at item "
                     f"{number}: {error}\n"
-                    "Hint: items are numbered from 0; what was raised is shown above."
+                    "Hint: items are numbered from 0; the error of `make` is shown above."
                 ) from error
             if not isinstance(item, Mapping):
                 raise TypeError(
@@ -224,7 +224,7 @@ class GeneratorSource(Source):
         lengths = {name: len(values) for name, (_, (values, _)) in columns.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(
-                "`make` must yield blocks whose fields have one number of rows, got "
+                "`make` must yield blocks whose fields have the same number of rows, got "
                 f"{lengths} at item {number}.\n"
                 "Hint: the first axis is the row; yield a row of vectors as a block of one row."
             )
@@ -239,9 +239,9 @@ class GeneratorSource(Source):
         expected = self._rows_seen
         if expected is None or (rows <= expected if more else rows == expected):
             return
-        said = "said by `num_rows`" if self._num_rows is not None else "in the first pass"
+        origin = "given by `num_rows`" if self._num_rows is not None else "in the first pass"
         raise ValueError(
-            f"`make` must yield {expected} rows, the number {said}, got {rows} "
+            f"`make` must yield {expected} rows, the number {origin}, got {rows} "
             f"{'up to' if more else 'and its end after'} item {number}.\n"
             "Hint: it must yield the same items each time it is called."
         )
@@ -255,7 +255,7 @@ def _columns(number: int, item: Item, is_row: bool) -> dict[str, tuple[Field, Ma
         return {name: array_column(name, value) for name, value in item.items()}
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"`make` must yield what fits an array, at item {number}: {error}"
+            f"`make` must yield values that form an array, at item {number}: {error}"
         ) from error
 
 

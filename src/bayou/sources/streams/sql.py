@@ -148,11 +148,11 @@ def _fields(connection: Any, query: str) -> dict[str, Field]:
                 column.name,
                 column.type,
                 # The dictionary of an ENUM, which each batch has complete.
-                arrow_categories(pa.chunked_array([first[place]]))
+                arrow_categories(pa.chunked_array([first[position]]))
                 if first is not None and pa.types.is_dictionary(column.type)
                 else None,
             )
-            for place, column in enumerate(batches.schema)
+            for position, column in enumerate(batches.schema)
         }
 
 
