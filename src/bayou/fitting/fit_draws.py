@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.density.program import Inputs, Program
-    from bayou.fitting.guides import Guide, Params
+    from bayou.fitting.guides import Guide, Noise, Params
     from bayou.fitting.guides.approximation import Approximation
     from bayou.fitting.guides.coordinates import Frame
 
@@ -86,9 +86,9 @@ def constrained_draws(
     guide, latent = approximation.guide, approximation.latent
 
     def compute(
-        params: Params, frame: Frame, rows: RowMoments | None, noise: Any, data: Inputs
+        params: Params, frame: Frame, rows: RowMoments | None, noise: Noise, data: Inputs
     ) -> dict[str, jax.Array]:
-        def constrain(noise_and_key: tuple[Any, jax.Array]) -> dict[str, jax.Array]:
+        def constrain(noise_and_key: tuple[Noise, jax.Array]) -> dict[str, jax.Array]:
             draw, key = noise_and_key
             position = frame.positions(guide.transport(params, draw))
             values = program.constrain(position, (*data, *_draw_rows(rows, key)))
@@ -130,8 +130,8 @@ def coordinate_draws(
     return coordinates, log_densities
 
 
-def _with_log_densities(guide: Guide, params: Params, noise: Any) -> tuple[jax.Array, jax.Array]:
-    def draw(one: Any) -> tuple[jax.Array, jax.Array]:
+def _with_log_densities(guide: Guide, params: Params, noise: Noise) -> tuple[jax.Array, jax.Array]:
+    def draw(one: Noise) -> tuple[jax.Array, jax.Array]:
         coordinates = guide.transport(params, one)
         return coordinates, guide.log_density(params, coordinates)
 

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import jax
     from jax.typing import DTypeLike
 
-__all__ = ["LOG_2_PI", "Guide", "Params"]
+__all__ = ["LOG_2_PI", "Guide", "Noise", "Params"]
 
-# A pytree of arrays, as `Guide.init` returns it.
+# Pytrees of JAX arrays: the parameters that `Guide.init` returns, and the noise of `Guide.noise`.
+# Each guide has its own structure of both, so that neither has a narrower type.
 type Params = Any
+type Noise = Any
 
 LOG_2_PI = math.log(2 * math.pi)
 
@@ -89,7 +91,7 @@ class Guide(Protocol):
         """
         ...
 
-    def noise(self, key: jax.Array, num_draws: int, size: int, dtype: DTypeLike | None) -> Any:
+    def noise(self, key: jax.Array, num_draws: int, size: int, dtype: DTypeLike | None) -> Noise:
         """Return standard noise for several positions.
 
         Parameters
@@ -107,7 +109,7 @@ class Guide(Protocol):
         """
         ...
 
-    def transport(self, params: Params, noise: Any) -> jax.Array:
+    def transport(self, params: Params, noise: Noise) -> jax.Array:
         """Return the position that the noise of one draw is carried to.
 
         Parameters

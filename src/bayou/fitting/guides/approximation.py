@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bayou.fitting.guides import Guide
+    from bayou.fitting.guides import Guide, Params
     from bayou.fitting.guides.coordinates import Frame
     from bayou.fitting.guides.mean_field import MeanFieldParams
 
@@ -50,7 +50,7 @@ class Approximation:
     """
 
     guide: Guide
-    params: Any
+    params: Params
     frame: Frame
     elbo: Array
     rates: Array

@@ -6,7 +6,7 @@ which leaves the gradient unbiased and lets its noise vanish where the guide equ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 
 if TYPE_CHECKING:
     from bayou.density.program import Inputs, Program
-    from bayou.fitting.guides import Guide, Params
+    from bayou.fitting.guides import Guide, Noise, Params
     from bayou.fitting.guides.coordinates import Frame
 
 # The family of the variables with a value for each row.
@@ -45,9 +45,9 @@ def negative_elbo(
     guide: Guide,
     frame: Frame,
     params: Params,
-    noise: Any,
+    noise: Noise,
     inputs: Inputs,
-    weights: Any = None,
+    weights: jax.Array | None = None,
     row_normals: RowNormals | None = None,
 ) -> jax.Array:
     """Return the loss: minus the ELBO, averaged over the draws of the noise.
@@ -78,12 +78,12 @@ def negative_elbo(
     """
     fixed_params = jax.lax.stop_gradient(params)
 
-    def gap(draw: Any) -> jax.Array:
+    def gap(draw: Noise) -> jax.Array:
         coordinates = guide.transport(params, draw)
         density = program.density(frame.positions(coordinates), inputs, weights)
         return guide.log_density(fixed_params, coordinates) - density
 
-    def gap_with_rows(draw: Any, row_draw: jax.Array) -> jax.Array:
+    def gap_with_rows(draw: Noise, row_draw: jax.Array) -> jax.Array:
         assert row_normals is not None
         coordinates = guide.transport(params, draw)
         values = NORMALS.transport(row_normals.params, row_draw)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from bayou.cluster.jax_processes import Team
     from bayou.density.program import Inputs, Program
-    from bayou.fitting.guides import Guide, Params
+    from bayou.fitting.guides import Guide, Noise, Params
     from bayou.fitting.guides.coordinates import Frame
     from bayou.fitting.guides.mean_field import MeanFieldParams
     from bayou.fitting.rows.step_inputs import StepInputs
@@ -323,7 +323,7 @@ def _row_noise(program: Program, recipe: Recipe, key: jax.Array, step: Any) -> A
     return jax.random.normal(step_key, shape, pytensor.config.floatX)
 
 
-def _noise(program: Program, recipe: Recipe, key: jax.Array, step: Any) -> Any:
+def _noise(program: Program, recipe: Recipe, key: jax.Array, step: jax.Array | np.int64) -> Noise:
     step_key = jax.random.fold_in(key, step)
     dtype = pytensor.config.floatX
     return recipe.guide.noise(step_key, recipe.num_particles, program.layout.size, dtype)
