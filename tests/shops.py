@@ -50,17 +50,3 @@ def data_sets(lengths: dict[str, int]) -> dict[str, dict[str, Any]]:
 
 def sample_many(data: Any, model: pm.Model, **settings: Any) -> xr.DataTree:
     return by.sample_many(data, model=model, **SETTINGS | settings)
-
-
-def labelled(model_labels: list[str]) -> pm.Model:
-    """Return a model with a value for each labelled row."""
-    with pm.Model() as model:
-        index = pd.Index(model_labels, name="row")
-        y = by.Data("y", pd.Series(1.0, index=index), export_index_as_coords=True)
-        z = pm.Normal("z", dims="row")
-        pm.Normal("observed", z, 1, observed=y, dims="row")
-    return model
-
-
-def series(*labels: str) -> dict[str, Any]:
-    return {"y": pd.Series(np.arange(len(labels)), index=list(labels), dtype=float)}

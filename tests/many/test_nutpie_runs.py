@@ -14,15 +14,9 @@ from bayou.many.nutpie_runs import nutpie_outcomes
 from bayou.many.results.outcome import Failure, Outcome
 from bayou.nuts.chains import start_chains
 from bayou.nuts.settings import NutsSettings
-from tests.shops import data_sets, shop_model
+from tests.shops import data_sets
 
 SETTINGS = NutsSettings(draws=10, tune=20, chains=2)
-
-
-@pytest.fixture(scope="module")
-def model() -> pm.Model:
-    """Return the model of the shops, compiled once."""
-    return shop_model()
 
 
 def pending(model: pm.Model, new_data: dict[str, Any]) -> Iterator[Pending]:

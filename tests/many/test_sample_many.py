@@ -1,6 +1,5 @@
 """by.sample_many: each data set has the posterior that it has alone, whatever else is sampled."""
 
-from collections import UserDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,16 @@ import pandas as pd
 import pymc as pm
 import pytest
 import xarray as xr
+import zarr
 
 import bayou as by
+from bayou.many import nutpie_runs
 from bayou.many.data_sets.pending import seed_of
-from tests.shops import SETTINGS, SHOPS, data_sets, labelled, sample_many, series, shop_model
+from bayou.many.results import zarr_folder
+from tests.shops import SETTINGS, SHOPS, data_sets, sample_many
 
 # Draws are few, to be quick.
 pytestmark = pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning")
-
-
-@pytest.fixture(scope="module")
-def model() -> pm.Model:
-    """Return the model of the shops, compiled once."""
-    return shop_model()
 
 
 def posterior(tree: xr.DataTree, key: Any) -> xr.Dataset:
@@ -81,21 +77,6 @@ def test_data_without_keys_are_counted(model: pm.Model) -> None:
     assert tree.posterior["gain"].dtype == np.float64
 
 
-def test_data_may_be_overwritten_once_they_are_handed_out(model: pm.Model) -> None:
-    data = data_sets({"one": 3, "two": 3, "three": 3})
-    place = {"price": np.empty(3), "sold": np.empty(3)}
-
-    def overwritten() -> Iterator[Any]:
-        for values in data.values():
-            for name, array in values.items():
-                place[name][:] = array
-            yield place
-
-    tree = sample_many(overwritten(), model)
-    expected = sample_many(data.values(), model)
-    xr.testing.assert_identical(tree["posterior"].to_dataset(), expected["posterior"].to_dataset())
-
-
 def test_failed_data_sets_cost_the_others_nothing(model: pm.Model) -> None:
     data = data_sets({"one": 3, "two": 4})
     bad = {
@@ -131,48 +112,6 @@ def test_refusals(model: pm.Model, data: Any, settings: dict[str, Any], text: st
         sample_many(data, model, **settings)
 
 
-@pytest.mark.parametrize("on_disk", [False, True])
-def test_labels_are_those_of_the_data(tmp_path: Path, on_disk: bool) -> None:
-    model = labelled(["m", "n"])
-
-    def labels(*parts: dict[str, Any]) -> Any:
-        out = tmp_path / f"{len(list(tmp_path.iterdir()))}.zarr" if on_disk else None
-        for number in range(len(parts)) if on_disk else [len(parts) - 1]:
-            data = {key: value for part in parts[: number + 1] for key, value in part.items()}
-            tree = sample_many(data, model, out=out, draws=2, tune=2, chains=1)
-        found = tree.posterior
-        return found["row"].values.tolist() if "row" in found.coords else None
-
-    assert labels({"a": series("n", "m")}) == ["n", "m"]
-    assert labels({"a": series("n", "m")}, {"b": series("n", "m")}) == ["n", "m"]
-    assert labels({"a": series("n", "m")}, {"b": series("m", "n")}) is None
-    assert labels({"a": series("m", "n")}, {"b": series("n", "m")}) is None
-    assert labels({"a": series("m", "n")}, {"b": series("m")}) is None
-    assert labels({"a": series("x")}, {"b": series("x")}) == ["x"]
-    assert labels({"a": {"y": [1.0, 2.0]}}, {"b": series("m", "n")}) == ["m", "n"]
-    assert labels({"a": {"y": [1.0]}}, {"b": series("m", "n")}) is None
-    by.set_data(series("n", "m"), model=model)
-    assert labels({"a": {"y": [1.0, 2.0]}}) == ["n", "m"]
-
-
-def test_labels_of_a_failed_data_set_do_not_count() -> None:
-    bad = {"y": pd.Series([np.inf], index=["z"])}
-    with pytest.warns(UserWarning, match="1 of 2 data sets failed"):
-        tree = sample_many({"bad": bad, "a": series("n", "m")}, labelled(["m", "n"]))
-    assert tree.posterior["row"].values.tolist() == ["n", "m"]
-
-
-def test_groups_bring_the_labels_of_their_rows() -> None:
-    frame = pd.DataFrame({"shop": [1, 2, 1, 2], "y": 1.0}, index=pd.Index([*"abcd"], name="row"))
-    with pm.Model() as model:
-        y = by.Data("y", frame[:2], columns="y", export_index_as_coords=True)
-        pm.Normal("observed", pm.Normal("z", dims="row"), 1, observed=y, dims="row")
-    tree = sample_many(frame, model, by="shop")
-    assert "row" not in tree.posterior.coords
-    tree = sample_many(frame[frame["shop"] == 2], model, by="shop")
-    assert tree.posterior["row"].values.tolist() == ["b", "d"]
-
-
 def test_a_series_of_data_sets_has_its_index_for_keys(model: pm.Model) -> None:
     data = data_sets({"one": 3, "two": 4})
     tree = sample_many(pd.Series(list(data.values()), index=list(data)), model)
@@ -181,24 +120,76 @@ def test_a_series_of_data_sets_has_its_index_for_keys(model: pm.Model) -> None:
     )
 
 
-def test_an_error_of_a_mapping_is_that_of_one_data_set(model: pm.Model) -> None:
-    class Files(UserDict[str, Any]):
-        def __getitem__(self, key: str) -> Any:
-            if key == "two":
-                raise OSError("no such file")
-            return super().__getitem__(key)
+def test_out_is_what_memory_would_hold(model: pm.Model, tmp_path: Path) -> None:
+    data = data_sets({f"{number:02}": 1 + number % 3 for number in range(34)})
+    expected = sample_many(data, model)
+    for part in (slice(0, 2), slice(0, 34)):
+        found = sample_many(dict([*data.items()][part]), model, out=tmp_path / "many.zarr")
+    read = xr.open_datatree(tmp_path / "many.zarr", engine="zarr", consolidated=False)
+    for tree in (found, read):
+        for group in ("posterior", "sample_stats"):
+            xr.testing.assert_equal(tree[group].to_dataset(), expected[group].to_dataset())
+    names = list(expected["diagnostics"].to_dataset().drop_vars("seconds"))
+    xr.testing.assert_equal(
+        found["diagnostics"].to_dataset()[names], expected["diagnostics"].to_dataset()[names]
+    )
+    assert list(found.posterior) == list(expected.posterior)
 
-    with pytest.warns(UserWarning, match="1 of 3 data sets failed: 'two'"):
-        tree = sample_many(Files(data_sets({"one": 3, "two": 4, "three": 2})), model)
-    assert tree["diagnostics"]["error"].sel(dataset="two") == "OSError: no such file"
+
+def test_an_interrupted_run_goes_on(
+    model: pm.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = data_sets({f"{number:02}": 1 + number % 3 for number in range(20)})
+    out = tmp_path / "many.zarr"
+
+    def interrupted() -> Iterator[Any]:
+        yield from [*data.values()][:7]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sample_many(interrupted(), model, out=out)
+    kept = zarr.open_group(out, mode="r").attrs["bayou"]["counts"]["posterior"]
+    assert 4 <= kept <= 7
+
+    real = zarr_folder.write_rows
+
+    def killed(group: Any, name: str, *rest: Any) -> Any:
+        if name == "energy":
+            raise MemoryError("killed in the middle of a batch")
+        return real(group, name, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zarr_folder, "write_rows", killed)
+        with pytest.raises(MemoryError):
+            sample_many(data.values(), model, out=out)
+    ran: list[Any] = []
+    with monkeypatch.context() as patch:
+        begin = nutpie_runs._start_run
+        patch.setattr(
+            nutpie_runs,
+            "_start_run",
+            lambda *args: ran.append(0) or begin(*args),  # type: ignore[func-returns-value]
+        )
+        found = sample_many(data.values(), model, out=out)
+    assert len(ran) == 20 - kept
+    expected = sample_many(data.values(), model)
+    for group in ("posterior", "sample_stats"):
+        xr.testing.assert_equal(found[group].to_dataset(), expected[group].to_dataset())
 
 
-def test_doubtful_results_are_counted_once() -> None:
-    with pm.Model() as model:
-        y = by.Data("y", [0.0], dims="row")
-        mu = pm.Normal("mu")
-        pm.Normal("observed", mu, 1, observed=y, dims="row")
-    match = r"Results of 2 of 2 data sets are doubtful: 2 with R-hat above 1.01\.\nHint"
-    with pytest.warns(by.ConvergenceWarning, match=match) as found:
-        sample_many({"a": {"y": [1.0]}, "b": {"y": [2.0]}}, model, draws=4, chains=4)
-    assert len(found) == 1
+def test_out_of_another_run_is_refused(model: pm.Model, tmp_path: Path) -> None:
+    data, out = data_sets({"one": 2}), tmp_path / "many.zarr"
+    sample_many(data, model, out=out, random_seed=None)
+    again = sample_many(data, model, out=out, random_seed=None)
+    assert again.posterior.sizes["dataset"] == 1
+    with pytest.raises(ValueError, match="got another draws: 30 then, 31 now"):
+        sample_many(data, model, out=out, random_seed=None, draws=31)
+    with pytest.raises(ValueError, match="got another random_seed"):
+        sample_many(data, model, out=out)
+    with pytest.raises(ValueError, match="of the same data, got other data for 'one'"):
+        sample_many({"one": data_sets({"two": 2})["two"]}, model, out=out, random_seed=None)
+    with pm.Model() as other:
+        pm.Normal("b", observed=by.Data("price", [0.0]))
+        pm.Normal("c")
+    with pytest.raises(ValueError, match=r"got another model\."):
+        sample_many({"one": {"price": [1.0]}}, other, out=out, random_seed=None)

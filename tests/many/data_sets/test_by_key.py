@@ -12,14 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayou.many.data_sets.by_key import check_key, is_table, read_data_sets
-from tests.shops import SHOPS, shop_model
+from tests.shops import SHOPS
 
 DATA: dict[str, Any] = {"b": {"x": [1.0]}, "a": {"x": [2.0]}}
-
-
-@pytest.fixture(scope="module")
-def model() -> pm.Model:
-    return shop_model()
 
 
 def test_mappings_and_iterables(model: pm.Model) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 
@@ -20,7 +21,6 @@ from bayou.many.data_sets.pending import (
 from bayou.many.results.in_memory import InMemoryResults
 from bayou.many.results.outcome import Failure, Outcome
 from tests.many.results.small_results import AXES
-from tests.shops import labelled, series
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,18 @@ def model() -> pm.Model:
         y = by.Data("y", [0.0, 1.0], dims="row")
         pm.Normal("observed", pm.Normal("mu"), 1, observed=y, dims="row")
     return model
+
+
+def labelled(model_labels: list[str]) -> pm.Model:
+    with pm.Model() as model:
+        index = pd.Index(model_labels, name="row")
+        y = by.Data("y", pd.Series(1.0, index=index), export_index_as_coords=True)
+        pm.Normal("observed", pm.Normal("mu"), 1, observed=y, dims="row")
+    return model
+
+
+def series(*labels: str) -> dict[str, Any]:
+    return {"y": pd.Series(np.arange(len(labels)), index=list(labels), dtype=float)}
 
 
 def pending(model: pm.Model, datasets: Any, results: Any = None) -> list[Pending]:
