@@ -1,4 +1,4 @@
-"""The parts of PyMC and PyTensor without a promise that they stay: a change fails here, by name.
+"""The internals of PyMC, PyTensor, JAX and nutpie that are used: a change fails here, by name.
 
 What they do is held by the tests of the files that use them.
 """
@@ -9,6 +9,7 @@ import importlib
 import inspect
 from typing import Any
 
+import jax
 import numpy as np
 import pymc as pm
 import pytensor
@@ -94,6 +95,28 @@ def test_dispatchers_have_a_registry(name: str) -> None:
 @pytest.mark.parametrize("name", TYPES)
 def test_types_are_classes(name: str) -> None:
     assert inspect.isclass(look_up(name))
+
+
+def test_numba_dispatch_has_what_operations_are_registered_by() -> None:
+    numba = importlib.import_module("pytensor.link.numba.dispatch.basic")
+    for name in ("get_numba_type", "numba_njit", "register_funcify_default_op_cache_key"):
+        assert callable(getattr(numba, name))
+
+
+def test_jax_has_what_generators_are_defined_by_and_counts_compilations() -> None:
+    define = inspect.signature(look_up("jax.extend.random.define_prng_impl"))
+    parameters = {"key_shape", "seed", "split", "random_bits", "fold_in", "name", "tag"}
+    assert parameters <= define.parameters.keys()
+    function = jax.jit(lambda x: x + 1)
+    function(1.0)
+    assert function._cache_size() == 1
+
+
+def test_nutpie_has_the_fields_of_a_compiled_model() -> None:
+    fields = look_up("nutpie.compile_pymc.CompiledPyMCModel").__dataclass_fields__
+    assert {"compiled_logp_func", "compiled_expand_func", "initial_point_func", "user_data"} <= {
+        *fields
+    }
 
 
 def test_a_model_has_its_lists_and_maps() -> None:

@@ -77,6 +77,7 @@ def check_minibatches(model: pm.Model, program: Program, order: AnyOrder) -> Non
                     'draw with replacement by order="uniform".'
                 )
             stream = _Stream(sample.size, sample.seed, sample.stream)
+            # The first minibatch of a stream says what rows the stream is of.
             _check_aligned(variable, rows, known.setdefault(stream, rows))
 
 
@@ -122,6 +123,7 @@ def check_integers(program: Program) -> None:
     ValueError
         Names the container.
     """
+    # PyTensor's floatX decides whether JAX has 64 bits. Without, it wraps larger integers around.
     if jax.dtypes.canonicalize_dtype(np.int64) == np.int64:
         return
     for variable in program.fed:

@@ -96,6 +96,7 @@ def build_minibatch_model(
             "Hint: nothing ties the rows together; fit them all at once."
         )
     graphs = model_graphs(model)
+    # One step counter and one seed, so that all slices are of the same rows.
     step = step_variable(f"{rows.dim}_step")
     slices: dict[str, TensorVariable] = {}
     by_container: dict[int, TensorVariable] = {}
@@ -107,9 +108,11 @@ def build_minibatch_model(
 
     first, axis = next(iter(rows.storages.values()))
     window = window_of(first)
+    # New data may have another number of rows, but a source that is read in windows keeps its own.
     num_rows: Any = NumRows(axis)(first) if window is None else pt.constant(window.num_rows)
     replacements: dict[Any, Any] = {}
     if rows.dim:
+        # PyMC writes the length of a dim into the shapes of variables that have it.
         replacements[model.dim_lengths[rows.dim]] = slices[first.name].shape[axis]
     replacements |= {value: slices[storage.name] for value, (storage, _) in rows.storages.items()}
     replacements |= _replaced_clones([*graphs, *model.dim_lengths.values()], by_container)
@@ -148,6 +151,7 @@ def _scale(model: pm.Model, rows: ModelRows, rebuilt: dict[Any, Any], num_rows: 
     for variable in model.observed_RVs:
         if variable.name in rows.observed:
             rebuilt[variable] = with_total_size(rebuilt.get(variable, variable), num_rows)
+    # PyMC has no total_size for potentials.
     for potential in model.potentials:
         of_batch = rebuilt.get(potential)
         if of_batch is not None and of_batch.type.ndim:
@@ -216,6 +220,7 @@ def _first_length(variable: Any) -> int | None:
 def add_names(model: pm.Model, minibatch_model: MinibatchModel) -> pm.Model:
     """Give a model in minibatches the names, dims and coords of the written one."""
     named, rows = minibatch_model.model, minibatch_model.rows
+    # All slices have the same number of rows.
     storage, axis = next(iter(rows.storages.values()))
     batch_length = minibatch_model.slices[storage.name].shape[axis]
     for dim, labels in model.coords.items():

@@ -103,6 +103,7 @@ def find_rows(model: pm.Model, batch_dim: str | None = None) -> ModelRows:
     # A container wins over the array of an observed variable, since it says which axis the dim is.
     storages = _observed_storages(model, observed) | of_containers
     _check_same_number(dim, storages)
+    # A batch takes the values of its rows along the first axis alone.
     latent = [
         variable.name for variable in model.free_RVs if dims_of(model, variable)[:1] == (dim,)
     ]
@@ -177,6 +178,7 @@ def _observed_storages(model: pm.Model, observed: Sequence[Any]) -> dict[Variabl
     for variable in observed:
         value = uncast(model.rvs_to_values[variable])
         if isinstance(value, Constant):
+            # PyMC holds observed arrays as constants, which cannot be sliced by a step.
             storages[value] = (pytensor.shared(value.data, name=variable.name), 0)
         elif isinstance(value, SharedVariable):
             storages[value] = (value, 0)

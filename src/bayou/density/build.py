@@ -66,6 +66,7 @@ def compile_program(
         If the model has no free variable, or takes a random variable of another model.
     """
     options = ProgramOptions(weakref.ref(written or model), feeds_all_rows, batching, latent)
+    # Parts are compared by identity, which costs next to nothing beside a build.
     structure = structure_of(model)
     known = _programs.setdefault(model, {})
     if options in known:
@@ -98,6 +99,7 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
     variables = (*model.basic_RVs, *model.potentials)
     terms = _scale_latent(log_density_terms(model), variables, latent)
     constrained = _constrained_variables(model)
+    # Nothing in the density depends on the row numbers, but a fit takes latent variables by them.
     row_numbers = [] if latent is None else [latent.numbers]
     graph_inputs = find_inputs([*terms, *constrained.values(), *row_numbers])
     replacements = graph_inputs.replacements

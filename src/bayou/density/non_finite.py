@@ -61,6 +61,7 @@ def check_start(
             "Hint: check the least and the largest value of the containers that the model indexes "
             "by."
         ) from None
+    # NaN and inf of a density come without an exception, also from the interpreter.
     if faults:
         raise ValueError(
             f"The log density must be finite where the fit starts, got {_described(faults)}.\n"
@@ -87,8 +88,8 @@ def divergence_error(
         The rows of the step.
     """
     positions = list(positions)
-    found = (non_finite_terms(program, position, inputs) for position in positions)
-    faults = next(filter(None, found), {})
+    of_each = (non_finite_terms(program, position, inputs) for position in positions)
+    faults = next(filter(None, of_each), {})
     value = _described(faults) if faults else f"a gradient that is not finite near {positions[0]}"
     error = DivergenceError(
         f"The loss must be finite, got {value} at step {step}.\n"

@@ -258,6 +258,7 @@ class Program:
         """
         terms = self.functions.terms(*self._arguments(position, inputs))
         if weights is not None:
+            # A term of rows is their weighted sum over the leading axis; its other axes stay.
             terms = [
                 jax.numpy.tensordot(weights, value, 1) if term.has_row_axis else value
                 for term, value in zip(self.summands, terms, strict=True)
@@ -307,6 +308,7 @@ class Program:
         function = self.compiled.get_or_compile(
             _Interpreter(name), lambda: self.functions.compile_interpreter(name)
         )
+        # Overflow and the like are seen in the values.
         with np.errstate(all="ignore"):
             values = function(*map(np.asarray, self._arguments(position, inputs)))
         return dict(zip(self.term_names if name is None else [name], values, strict=True))
@@ -322,16 +324,19 @@ class Program:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of the model as it is written: the same for any data, another for any other."""
+        # A weak reference, since the program is kept by its model. Who asks has the model.
         model = self.options.written()
         assert model is not None
         text = debugprint(log_density_terms(model), file="str", print_type=True)
         names = [value.name for value in model.value_vars]
+        # Saved fits hold this digest.
         return digest(f"{names}\n{text}")
 
     def is_current(self) -> bool:
         """Return whether the model still has the lengths that the program was built with."""
         if any(int(variable.get_value()) != length for variable, length in self.lengths):
             return False
+        # The length of a dim may be computed from the shape of a container.
         return tuple(value.shape for value in self.functions.start(0)[0]) == self.layout.shapes
 
     def start(self, seed: int) -> NDArray[Any]:

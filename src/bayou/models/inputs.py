@@ -103,9 +103,11 @@ def find_inputs(graphs: Sequence[Variable]) -> GraphInputs:
     TypeError
         If they are fed by a minibatch of PyMC, or draw random numbers.
     """
+    # A number of rows is an input by itself, so that a scale does not make the data an input.
     roots = feeding_variables(graphs, row_counts=True)
     _check_minibatches(roots)
     _check_random_draws(graphs)
+    # Lengths and sizes are built in: JAX must know them while it compiles.
     fixed = {root: pt.constant(root.get_value()) for root in roots if _is_length(root)}
     arguments = _arguments([root for root in roots if root not in fixed])
     # Clones have one argument: the first of them stands for all.
@@ -209,10 +211,7 @@ def _varies(variable: Variable) -> bool:
 
 
 def _is_length(variable: Variable) -> bool:
-    """Return whether a variable is a whole number without axes.
-
-    It may be a length or a size, which JAX needs while it compiles.
-    """
+    """Return whether a variable is a whole number without axes, which may be a length or size."""
     return (
         isinstance(variable, SharedVariable)
         and variable.type.ndim == 0
@@ -251,6 +250,7 @@ def _arguments(roots: Sequence[Variable]) -> dict[Variable, Variable]:
     by_node: dict[Any, Variable] = {}
     arguments = {}
     for root in roots:
+        # PyMC clones the nodes of minibatches, not their operations and inputs.
         node = (root.owner.op, *root.owner.inputs) if root.owner else root
         arguments[root] = by_node.setdefault(node, root.type(name=root.name))
     return arguments

@@ -82,6 +82,7 @@ def posterior_tree(
         "observed_data": observed,
         "constant_data": find_constants(model),
     }
+    # An empty group would be written as one without variables.
     filled = {name: group for name, group in groups.items() if group}
     group_attrs = {
         name: dict(attrs or {}) for name in ("posterior", "sample_stats") if name in filled

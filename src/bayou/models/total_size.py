@@ -36,6 +36,7 @@ def with_total_size(variable: Any, total_size: Any) -> Any:
     """
     other_axes: list[Any] = [...]
     if has_total_size(variable):
+        # Its inputs are the variable, and a size or None for each axis.
         variable, _, *other_axes = variable.owner.inputs
         other_axes = [None if NoneConst.equals(size) else size for size in other_axes]
     return create_minibatch_rv(variable, [total_size, *other_axes])
