@@ -257,7 +257,7 @@ def _of_array(name: str, values: Any) -> tuple[Field, Masked]:
     return _of_arrow(name, from_objects(name, array.astype(object), null))
 
 
-def _of_arrow(name: str, column: Any) -> tuple[Field, Masked]:
+def _of_arrow(name: str, column: pa.Array | pa.ChunkedArray) -> tuple[Field, Masked]:
     if types.is_null(column.type):
         column = column.cast(pa.float64())
     if is_text(column.type):

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from bayou.sources.base.field import Field
     from bayou.sources.base.nulls import Masked, Nulls
-    from bayou.sources.files.paths import Paths
+    from bayou.sources.files.paths import Filesystem, Paths
 
 # The format of a file or folder, by its suffix.
 _FORMATS = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in suffixes} | {
@@ -119,7 +119,7 @@ def scan(
     format: str | None = None,  # noqa: A002 - the name that readers of files give it
     columns: Sequence[str] | None = None,
     nulls: Nulls = "refuse",
-    filesystem: Any = None,
+    filesystem: Filesystem | None = None,
 ) -> Source:
     """Return a source of the rows in files.
 
@@ -178,8 +178,7 @@ def scan(
     paths = _paths(what)
     name = _FORMAT_NAMES[format] if format is not None else _format(paths, filesystem)
     if name is None or name in SUFFIXES:
-        known = cast("Any", name)
-        return ArrowSource(what, format=known, columns=columns, filesystem=filesystem, nulls=nulls)
+        return ArrowSource(what, format=name, columns=columns, filesystem=filesystem, nulls=nulls)
     if filesystem is not None and name != "zarr":
         raise ValueError(
             f"`filesystem` must be left out for the format {name}, got {filesystem!r}.\n"
@@ -296,7 +295,7 @@ def of_arrow(obj: Any) -> Any:
     return pa.chunked_array([obj]) if isinstance(obj, pa.Array) else obj
 
 
-def _format(paths: Sequence[str | os.PathLike[str]], filesystem: Any) -> str | None:
+def _format(paths: Sequence[str | os.PathLike[str]], filesystem: Filesystem | None) -> str | None:
     """Return the format of all paths, None for Parquet, IPC and CSV, which `find_files` tells."""
     formats = {_format_of(os.fspath(path), filesystem) for path in paths}
     if len(formats) > 1:
@@ -308,7 +307,7 @@ def _format(paths: Sequence[str | os.PathLike[str]], filesystem: Any) -> str | N
     return next(iter(formats), None)
 
 
-def _format_of(path: str, filesystem: Any) -> str | None:
+def _format_of(path: str, filesystem: Filesystem | None) -> str | None:
     name = _FORMATS.get(PurePosixPath(path).suffix.lower())
     folder = Path(path).expanduser()
     if "://" not in path and filesystem is None and folder.is_dir():
@@ -352,7 +351,9 @@ def _expand(single: str | os.PathLike[str], format_name: str) -> list[str]:
     return paths
 
 
-def _open(path: str, format_name: str, columns: Sequence[str] | None, filesystem: Any) -> Source:
+def _open(
+    path: str, format_name: str, columns: Sequence[str] | None, filesystem: Filesystem | None
+) -> Source:
     if format_name == "zarr":
         return ZarrSource(path, columns, filesystem)
     if format_name == "store":

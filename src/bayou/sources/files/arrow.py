@@ -10,7 +10,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyarrow import types
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bayou.sources.base.nulls import Masked, Nulls
     from bayou.sources.files.data_file import DataFile
     from bayou.sources.files.listed_file import File
-    from bayou.sources.files.paths import Paths
+    from bayou.sources.files.paths import ArrowFormat, Filesystem, Paths
 
 # The values of a piece take at most so many bytes. At the end of a piece, all threads of Arrow wait
 # for the last one, so that a row group of 2**17 rows of 20 doubles, a usual size, is one piece.
@@ -134,9 +134,9 @@ class ArrowSource(Source):
         self,
         what: Paths,
         *,
-        format: Literal["parquet", "ipc", "csv"] | None = None,  # noqa: A002
+        format: ArrowFormat | None = None,  # noqa: A002
         columns: Sequence[str] | None = None,
-        filesystem: Any = None,
+        filesystem: Filesystem | None = None,
         nulls: Nulls = "refuse",
     ) -> None:
         check_nulls(nulls)
@@ -247,7 +247,7 @@ class ArrowSource(Source):
                 start += num_rows
 
 
-def _open(format_name: str, paths: Sequence[File]) -> Sequence[DataFile]:
+def _open(format_name: ArrowFormat, paths: Sequence[File]) -> Sequence[DataFile]:
     """Read the metadata of files."""
     # The types of CSV columns depend on all files together.
     if format_name == "csv":

@@ -12,7 +12,7 @@ import re
 from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -23,10 +23,18 @@ from bayou.sources.files.listed_file import File
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from fsspec import AbstractFileSystem
+
+type ArrowFormat = Literal["parquet", "ipc", "csv"]
+"""The formats that Arrow reads."""
+
+type Filesystem = fs.FileSystem | AbstractFileSystem
+"""A filesystem of pyarrow or of fsspec, the latter an optional package."""
+
 type Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 # The formats that are read, and the suffixes of their files.
-SUFFIXES = {
+SUFFIXES: dict[ArrowFormat, tuple[str, ...]] = {
     "parquet": (".parquet", ".pq"),
     "ipc": (".arrow", ".feather", ".ipc"),
     "csv": (".csv",),
@@ -36,8 +44,8 @@ HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def find_files(
-    what: Paths, format_name: str | None = None, filesystem: Any = None
-) -> tuple[str, tuple[File, ...]]:
+    what: Paths, format_name: ArrowFormat | None = None, filesystem: Filesystem | None = None
+) -> tuple[ArrowFormat, tuple[File, ...]]:
     """List the files that hold the rows of a source, and return their format.
 
     Parameters
@@ -84,7 +92,7 @@ def find_files(
     return format_name or _format_of(files), tuple(files)
 
 
-def _format_of(files: Sequence[File]) -> str:
+def _format_of(files: Sequence[File]) -> ArrowFormat:
     """Return the format of files by their suffixes."""
     formats = {_known_format(file.path): file.path for file in files}
     if None in formats:
@@ -102,17 +110,19 @@ def _format_of(files: Sequence[File]) -> str:
     return next(name for name in formats if name is not None)
 
 
-def _known_format(path: str) -> str | None:
+def _known_format(path: str) -> ArrowFormat | None:
     suffix = PurePosixPath(path).suffix.lower()
     return next((name for name, suffixes in SUFFIXES.items() if suffix in suffixes), None)
 
 
-def _suffixes(format_name: str | None) -> str:
+def _suffixes(format_name: ArrowFormat | None) -> str:
     chosen = [SUFFIXES[format_name]] if format_name else SUFFIXES.values()
     return ", ".join(chain.from_iterable(chosen))
 
 
-def _expand(single: str, format_name: str | None, filesystem: Any) -> Iterator[File]:
+def _expand(
+    single: str, format_name: ArrowFormat | None, filesystem: Filesystem | None
+) -> Iterator[File]:
     """List the files of one path, folder or glob."""
     where, path = locate(single, filesystem)
     info = where.get_file_info(path)
@@ -179,7 +189,7 @@ def _matches(segments: Sequence[str], pattern: Sequence[str]) -> bool:
     return fnmatchcase(segments[0], pattern[0]) and _matches(segments[1:], pattern[1:])
 
 
-def locate(path: str, filesystem: Any = None) -> tuple[fs.FileSystem, str]:
+def locate(path: str, filesystem: Filesystem | None = None) -> tuple[fs.FileSystem, str]:
     """Return the pyarrow filesystem of a path, and the path there.
 
     Raises
@@ -224,7 +234,7 @@ def _fsspec_location(url: str, error: Exception) -> tuple[fs.FileSystem, str]:
     return _arrow_filesystem(filesystem), path
 
 
-def _arrow_filesystem(filesystem: Any) -> fs.FileSystem:
+def _arrow_filesystem(filesystem: Filesystem) -> fs.FileSystem:
     if isinstance(filesystem, fs.FileSystem):
         return filesystem
     # All filesystems of fsspec have these two, so that fsspec need not be imported to check.

@@ -165,7 +165,7 @@ def _count(connection: Any, query: str, complete: Iterable[str] = ()) -> int:
 
 
 @contextmanager
-def _reader(connection: Any, query: str) -> Iterator[Any]:
+def _reader(connection: Any, query: str) -> Iterator[pa.RecordBatchReader]:
     """Run a query, and yield a reader of its record batches."""
     if hasattr(connection, "sql"):  # DuckDB
         with connection.sql(query).to_arrow_reader(PIECE_ROWS) as batches:
