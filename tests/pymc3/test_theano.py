@@ -58,13 +58,6 @@ def test_scan_returns_outputs_and_updates():
     np.testing.assert_array_equal(sums.eval(), [0, 1, 3, 6])
 
 
-def test_grad_takes_one_variable_or_several():
-    x, y = tt.dscalars("x", "y")
-    values = {x: 2.0, y: 3.0}
-    assert theano.grad(x * y, x).eval(values) == 3
-    assert [gradient.eval(values) for gradient in tt.grad(x * y, [x, y])] == [3, 2]
-
-
 def test_all_other_names_are_pytensor_s():
     assert theano.config is pytensor.config
     assert theano.shared is pytensor.shared
