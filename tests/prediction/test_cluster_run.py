@@ -31,7 +31,7 @@ class Engine:
 
 
 def build() -> tuple[Any, list[Any]]:
-    return SimpleNamespace(engine=Engine(), given=("b",), predict_one=None), []
+    return SimpleNamespace(engine=Engine(), parameter_names=("b",), predict_one=None), []
 
 
 SETTINGS: dict[str, Any] = {

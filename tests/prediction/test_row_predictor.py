@@ -29,7 +29,7 @@ class Engine:
 
 
 def row_predictor(engine: Engine, predict_one: Any = None) -> RowPredictor:
-    predictor: Any = SimpleNamespace(engine=engine, given=("b",), predict_one=predict_one)
+    predictor: Any = SimpleNamespace(engine=engine, parameter_names=("b",), predict_one=predict_one)
     return RowPredictor(
         predictor,
         [np.array([1.0, 10.0]), np.array([5.0, 6.0])],

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pymc as pm
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,12 @@ from hypothesis.extra import numpy as arrays
 import bayou as by
 from bayou.containers.variables.resident_rows import Resident
 from bayou.containers.variables.source_variable import window_of
-from bayou.provenance.fingerprint import array_fingerprint, window_fingerprints
+from bayou.density.build import compile_program
+from bayou.provenance.fingerprint import (
+    array_fingerprint,
+    data_fingerprint,
+    window_fingerprints,
+)
 
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 DTYPES = st.sampled_from(["float64", "float32", "int64", "int8", "bool"])
@@ -92,3 +98,29 @@ def test_all_columns_of_a_source_are_read_at_once() -> None:
     found = window_fingerprints(of_source)
     assert Counted.reads == before + len(Counted.blocks)
     assert window_fingerprints(of_source[::-1]) == found[::-1]
+
+
+def test_the_data_of_a_model_are_those_that_it_is_conditioned_on() -> None:
+    def of(x: Any, y: Any, sd: float = 1.0) -> str:
+        with pm.Model() as model:
+            mean = by.Data("x", x) * pm.Normal("b", 0, sd)
+            pm.Normal("y", mean, observed=y)
+        return data_fingerprint(model, compile_program(model))
+
+    rows = np.arange(3.0)
+    assert of(rows, rows) == of(rows.copy(), rows.copy())
+    assert len({of(rows, rows), of(rows + 1, rows), of(rows, rows + 1)}) == 3
+    # Not of the model itself.
+    assert of(rows, rows) == of(rows, rows, sd=2.0)
+
+
+def test_rows_in_memory_or_not_are_the_same_data() -> None:
+    rows = by.source({"y": np.arange(20.0)})["y"]
+
+    def of(in_memory_size: int | None) -> str:
+        with pm.Model() as model:
+            y = by.Minibatch(rows, 2, in_memory_size=in_memory_size)
+            pm.Normal("y", pm.Normal("mu"), observed=y, total_size=20)
+        return data_fingerprint(model, compile_program(model))
+
+    assert of(5) == of(None)

@@ -84,12 +84,12 @@ class ParameterDraws:
         """The first draw of each variable, shapes (1, ...)."""
         return {name: values[:1] for name, values in self.values.items()}
 
-    def check_names(self, given: Sequence[str], drawn_once: Sequence[str]) -> None:
+    def check_names(self, used: Sequence[str], drawn_once: Sequence[str]) -> None:
         """Check that the draws are of this model, as far as names tell.
 
         Parameters
         ----------
-        given : sequence of str
+        used : sequence of str
             The free variables whose draws are taken.
         drawn_once : sequence of str
             The free variables without draws, which would be drawn from their distribution.
@@ -100,7 +100,7 @@ class ParameterDraws:
             If all draws are missing, or some are and there are draws of unknown names.
         """
         missing = sorted(drawn_once)
-        if missing and (self.unknown_names or not given):
+        if missing and (self.unknown_names or not used):
             raise ValueError(
                 f"The posterior must be of this `model`, got one without {missing} and with "
                 f"{list(self.unknown_names)}, which the model does not have.\n"

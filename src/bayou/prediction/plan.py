@@ -95,7 +95,7 @@ def plan_predictions(
     ValueError
         If rows that depend on each other do not fit the model or the memory.
     """
-    parameters = [draws.values[name] for name in predictor.given]
+    parameters = [draws.values[name] for name in predictor.parameter_names]
     joint: Arrays | None = None
     if isinstance(predictor.rows, DependentRows):
         reason, piece_rows = predictor.rows.reason, rows.num_rows

@@ -186,7 +186,7 @@ def predict(
         samples,
     )
     predictor, fixed = build()
-    parameters.check_names(predictor.given, predictor.drawn_once)
+    parameters.check_names(predictor.parameter_names, predictor.drawn_once)
     if ray is not None:
         _check_divisible(predictor)
         carry_densities(parameters.model)

@@ -83,5 +83,5 @@ class RowPredictor:
         ValueError
             If the model cannot be computed for them.
         """
-        first_draw = [value[0] for value in self.parameters[: len(self.predictor.given)]]
+        first_draw = [value[0] for value in self.parameters[: len(self.predictor.parameter_names)]]
         self.predictor.predict_one(first_draw, self.fixed, rows)

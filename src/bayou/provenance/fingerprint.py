@@ -104,7 +104,7 @@ def data_fingerprint(model: pm.Model, program: Program) -> str:
     ]
     values += [variable.get_value(borrow=True) for variable in program.data]
     graphs = [model.logp()]
-    constants = [found.data for found in ancestors(graphs) if isinstance(found, Constant)]
+    constants = [part.data for part in ancestors(graphs) if isinstance(part, Constant)]
     parts = window_fingerprints([window for _, window in fed if window is not None])
     parts += [array_fingerprint(value) for value in [*values, *constants] if np.ndim(value)]
     return digest(*parts)

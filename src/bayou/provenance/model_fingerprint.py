@@ -68,11 +68,13 @@ def variable_fingerprints(model: pm.Model) -> dict[str, str]:
     names = names_of(model, model_inputs(model))
 
     def fingerprint(variable: Variable) -> str:
-        def leaf(found: Variable) -> str | None:
-            if found is variable:
+        def leaf(ancestor: Variable) -> str | None:
+            if ancestor is variable:
                 return None
             return (
-                f"length of {found.name}" if is_length(model, found) else names.get(key_of(found))
+                f"length of {ancestor.name}"
+                if is_length(model, ancestor)
+                else names.get(key_of(ancestor))
             )
 
         dims = model.named_vars_to_dims.get(variable.name) or ()
@@ -114,7 +116,7 @@ def _graph_digests(outputs: Sequence[Variable], leaf: Leaf, *, sized: bool = Tru
             node = variable.owner
             has_size = isinstance(node.op, RandomVariable | SymbolicRandomVariable)
             size = node.op.size_param(node) if has_size and not sized else None
-            inputs = (digests[found] for found in node.inputs if found is not size)
+            inputs = (digests[parent] for parent in node.inputs if parent is not size)
             digests[variable] = digest(
                 _operation_text(node.op), _density_text(variable), str(variable.index), *inputs
             )
@@ -142,8 +144,8 @@ def _operation_text(op: Any) -> str:
     # Before PyTensor 3.3 an operation had one graph.
     graphs = getattr(op, "inner_graphs", {"": op.fgraph} if hasattr(op, "fgraph") else {})
     for graph in graphs.values():
-        places = {variable: f"input {place}" for place, variable in enumerate(graph.inputs)}
-        texts += _graph_digests(graph.outputs, places.get)
+        inputs = {variable: f"input {index}" for index, variable in enumerate(graph.inputs)}
+        texts += _graph_digests(graph.outputs, inputs.get)
     return digest(*texts)
 
 
@@ -159,7 +161,7 @@ def _density_text(variable: Variable) -> str:
     value = variable.type("value")
     # Inputs without a history: deriving a density copies random variables, so that their names
     # would no longer be known.
-    inputs = [found.type(f"input {place}") for place, found in enumerate(variable.owner.inputs)]
+    inputs = [parent.type(f"input {index}") for index, parent in enumerate(variable.owner.inputs)]
     alone = variable.owner.clone_with_new_inputs(inputs).outputs[variable.index]
     try:
         density = pm.logp(alone, value, warn_rvs=False)

@@ -124,7 +124,7 @@ def _container_difference(recorded: Mapping[str, Any], current: Mapping[str, Any
     """
     for entry, words in _ENTRY_WORDS.items():
         if entry in recorded and recorded[entry] != current[entry]:
-            now, before = (words.format(_text(found[entry])) for found in (current, recorded))
+            now, before = (words.format(_text(record[entry])) for record in (current, recorded))
             return f"has {now}; the result was computed with {before}"
     if recorded["categories"] != current["categories"]:
         return "has different categories"

@@ -68,8 +68,8 @@ def test_it_is_built_once() -> None:
     assert again is first
     other, _ = build(model, {}, DEFAULT_SIZES, ["y"])
     assert other is not first
-    assert (first.given, first.drawn_once) == (("b",), ())
-    assert (other.given, other.drawn_once) == ((), ("b",))
+    assert (first.parameter_names, first.drawn_once) == (("b",), ())
+    assert (other.parameter_names, other.drawn_once) == ((), ("b",))
 
 
 def test_jax_predicts_in_pieces_what_it_can_draw() -> None:
@@ -151,7 +151,7 @@ def test_variables_with_a_value_for_each_row_are_drawn_anew() -> None:
 
     predictor = predictor_of(likelihood, draws=DRAWS | {"eta": np.zeros((75, 30))})
     assert predictor.drawn_by_row == ("eta",)
-    assert predictor.given == ("b",)
+    assert predictor.parameter_names == ("b",)
 
 
 def test_draws_of_another_shape_are_refused() -> None:

@@ -181,9 +181,9 @@ def forward_graph(
     )
 
 
-def needed_free_variables(graph: ForwardGraph, given: Collection[str]) -> list[str]:
-    """Return the free variables that the outputs depend on, if some of them are given values."""
-    stops = {graph.free[name] for name in given}
+def needed_free_variables(graph: ForwardGraph, conditioned: Collection[str]) -> list[str]:
+    """Return the free variables that the outputs depend on, conditional on some of them."""
+    stops = {graph.free[name] for name in conditioned}
     reached = set(
         walk(graph.outputs, lambda variable: [] if variable in stops else _inputs(variable))
     )

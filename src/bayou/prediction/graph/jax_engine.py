@@ -109,8 +109,8 @@ class JaxEngine:
         jax.eval_shape(
             self._compiled,
             [
-                _abstract(place, (sizes.draws_per_call, *place.type.shape))
-                for place in graphs.parameters
+                _abstract(parameter, (sizes.draws_per_call, *parameter.type.shape))
+                for parameter in graphs.parameters
             ],
             np.empty(sizes.draws_per_call, np.int64),
             1,

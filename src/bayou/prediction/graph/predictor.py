@@ -93,7 +93,7 @@ class Predictor:
 
     Attributes
     ----------
-    given : tuple of str
+    parameter_names : tuple of str
         The free variables whose draws it takes.
     drawn_once : tuple of str
         The free variables that it draws from their distribution given the others, once a draw.
@@ -112,7 +112,7 @@ class Predictor:
         Whether rows are computed in pieces, or together.
     """
 
-    given: tuple[str, ...]
+    parameter_names: tuple[str, ...]
     drawn_once: tuple[str, ...]
     drawn_by_row: tuple[str, ...]
     dtypes: tuple[str, ...]
@@ -193,12 +193,12 @@ def _build_predictor(
     samples: tuple[Arrays, Arrays],
     sizes: EngineSizes,
 ) -> Predictor:
-    given, drawn_by_row = _given_variables(graph, draws, fixed, samples)
-    needed = needed_free_variables(graph, given)
+    conditioned, drawn_by_row = _conditioned_variables(graph, draws, fixed, samples)
+    needed = needed_free_variables(graph, conditioned)
     parameters = {
         name: input_like(graph.free[name], draws[name].shape[1:])
         for name in needed
-        if name in given
+        if name in conditioned
     }
     outputs = clone_replace(
         list(graph.outputs),
@@ -207,8 +207,8 @@ def _build_predictor(
     )
     inputs = list(parameters.values())
     common: dict[str, Any] = {
-        "given": tuple(parameters),
-        "drawn_once": tuple(name for name in needed if name not in given | drawn_by_row),
+        "parameter_names": tuple(parameters),
+        "drawn_once": tuple(name for name in needed if name not in conditioned | drawn_by_row),
         "drawn_by_row": tuple(name for name in needed if name in drawn_by_row),
         "dtypes": tuple(map(prediction_dtype, outputs)),
         "fingerprint": fingerprint(outputs),
@@ -241,7 +241,7 @@ def _build_predictor(
     )
 
 
-def _given_variables(
+def _conditioned_variables(
     graph: ForwardGraph,
     draws: Mapping[str, NDArray[Any]],
     fixed: Arrays,
@@ -257,8 +257,8 @@ def _given_variables(
         # check_rows finds it too, for the outputs; until then none is taken for one of rows.
         shapes = {}
     drawn_by_row = {name for name, shape in shapes.items() if shape.row_axis is not None}
-    given = {name for name in graph.free if name in draws} - drawn_by_row
-    for name in given & shapes.keys():
+    conditioned = {name for name in graph.free if name in draws} - drawn_by_row
+    for name in conditioned & shapes.keys():
         if draws[name].shape[1:] != shapes[name].lengths:
             raise ValueError(
                 f"Draws of {name!r} must have the shape that it has in the model, "
@@ -267,7 +267,7 @@ def _given_variables(
                 f"tree.posterior.to_dataset().drop_vars({name!r}), to draw it from its "
                 "distribution given the others."
             )
-    return given, drawn_by_row
+    return conditioned, drawn_by_row
 
 
 def _one_prediction(

@@ -86,10 +86,10 @@ def two_samples(rows: Arrays) -> tuple[Arrays, Arrays]:
     Few rows are repeated. The more of them differ, the more the comparison shows.
     """
     count = len(rows[0])
-    others = [index for index in range(LONG) if index not in LONG_ROWS]
+    unshared = [index for index in range(LONG) if index not in LONG_ROWS]
     short, long = np.arange(SHORT), np.empty(LONG, int)
     long[list(LONG_ROWS)] = short[list(SHORT_ROWS)]
-    long[others] = np.arange(SHORT, SHORT + len(others))
+    long[unshared] = np.arange(SHORT, SHORT + len(unshared))
     return [row[short % count] for row in rows], [row[long % count] for row in rows]
 
 
