@@ -180,12 +180,12 @@ class Program:
 
     @property
     def fed(self) -> tuple[TensorVariable, ...]:
-        """Minibatches, aligned ones side by side, and generators: what changes in each step."""
+        """Minibatches and generators, which change in each step; aligned ones are side by side."""
         return self.graph_inputs.fed
 
     @property
     def data(self) -> tuple[SharedVariable, ...]:
-        """What stays through a fit: the containers whose values are inputs."""
+        """The containers whose values are inputs, which stay the same through a fit."""
         return self.graph_inputs.data
 
     @property

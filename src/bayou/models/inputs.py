@@ -1,7 +1,7 @@
-"""What feeds the graphs of a model: rows that change from step to step, and data that stay.
+"""The inputs of graphs of a model: rows that change from step to step, and data that stay.
 
-:func:`feeding_variables` is the one walk over graphs that finds it. :func:`find_inputs` makes
-inputs of functions of it.
+:func:`feeding_variables` is the one walk over graphs that finds them. :func:`find_inputs` makes
+them arguments of functions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class GraphInputs:
-    """What feeds some graphs, and the variables that stand for it as inputs of functions.
+    """The inputs of some graphs, and the variables that replace them in functions.
 
     Attributes
     ----------
@@ -65,12 +65,12 @@ class GraphInputs:
 
 
 def feeding_variables(graphs: Sequence[Variable], *, row_counts: bool = False) -> list[Any]:
-    """Return what feeds some graphs, depth first; each clone of a variable is listed.
+    """Return the inputs of some graphs, depth first; each clone of a variable is listed.
 
     Parameters
     ----------
     graphs : sequence of Variable
-        They are walked up to what feeds them.
+        They are walked up to their inputs.
     row_counts : bool, default False
         Whether the number of rows of a container is listed, in the place of the container.
 
@@ -96,7 +96,7 @@ def feeding_variables(graphs: Sequence[Variable], *, row_counts: bool = False) -
 
 
 def find_inputs(graphs: Sequence[Variable]) -> GraphInputs:
-    """Return what feeds some graphs as the inputs of a function of them.
+    """Return the inputs of some graphs, with the arguments of a function of the graphs.
 
     Raises
     ------

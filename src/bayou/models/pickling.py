@@ -32,7 +32,7 @@ REGISTRIES: dict[str, Any] = {
 }
 
 type Implementations = dict[str, Callable[..., Any]]
-"""What is registered for a class, by the keys of ``REGISTRIES``."""
+"""Functions registered for a class, by the keys of ``REGISTRIES``."""
 
 
 def carry_densities(model: pm.Model) -> None:
@@ -60,7 +60,7 @@ def _operations(outputs: Sequence[Variable]) -> Iterator[Op]:
 
 
 def _registered(kind: type) -> Implementations:
-    """Return what is registered for a class itself, not for its bases."""
+    """Return the functions registered for a class itself, not for its bases."""
     return {
         name: registry.registry[kind]
         for name, registry in REGISTRIES.items()
