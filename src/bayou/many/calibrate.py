@@ -29,7 +29,7 @@ from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
     import pymc as pm
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
+    from bayou.many.data_sets.pending import Pending
     from bayou.many.dispatch import Run
 
     type Posterior = Mapping[str, NDArray[Any]]
@@ -220,7 +221,7 @@ def _check_method(method: str, draws: int, tune: int | None, chains: int | None)
 
 
 def _stream(
-    run: Run, model: pm.Model, pending: Any, workers: Ray | None, number: int
+    run: Run, model: pm.Model, pending: Iterator[Pending], workers: Ray | None, number: int
 ) -> Posteriors:
     """Yield the posteriors of data sets as they are finished, keeping none of them."""
     with closing(dispatch(run, model, pending, workers, number)) as outcomes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.cluster.cores import usable_cores
 from bayou.many.data_sets.pending import lengths_of
@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayou.many.data_sets.pending import Pending, PendingDataSet
+    from bayou.nuts.chains import RunningChains
     from bayou.nuts.compiled_density import BoundDensity, CompiledDensity
     from bayou.nuts.settings import NutsSettings
+
+    type StartChains = Callable[[BoundDensity, NutsSettings, int], RunningChains]
 
 
 def nutpie_outcomes(
     model: pm.Model,
     pending: Iterator[Pending],
     settings: NutsSettings,
-    start: Callable[[BoundDensity, NutsSettings, int], Any] = start_chains,
+    start: StartChains = start_chains,
 ) -> Generator[Outcome]:
     """Yield the outcomes of data sets that nutpie samples, in their order.
 
@@ -39,7 +42,7 @@ def nutpie_outcomes(
         Outcomes are passed on.
     settings : NutsSettings
     start : callable, optional
-        (bound density, settings, seed) -> a running sampler of nutpie.
+        (bound density, settings, seed) -> chains that run.
     """
     density = compiled_density(model)
     # So many data sets that two more than needed keep the cores busy: none idles while a result is
@@ -60,7 +63,7 @@ def nutpie_outcomes(
     finally:
         for run in runs:
             if isinstance(run, _NutpieRun):
-                run.sampler.cancel()
+                run.chains.cancel()
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +74,15 @@ class _NutpieRun:
     density: CompiledDensity
     data_set: PendingDataSet
     bound: BoundDensity
-    sampler: Any
+    chains: RunningChains
     began: float
 
     def wait(self) -> Outcome:
         """Wait for the chains to end, and return the outcome."""
         try:
-            trace = self.sampler.wait()
+            trace = self.chains.wait()
         except RuntimeError as error:
-            self.sampler.cancel()
+            self.chains.cancel()
             arrays = self.data_set.arrays
             return self.data_set.failed(
                 explain_failure(error, self.model, self.density, self.bound, arrays)
@@ -101,16 +104,16 @@ def _start_run(
     density: CompiledDensity,
     data_set: PendingDataSet,
     settings: NutsSettings,
-    start: Callable[[BoundDensity, NutsSettings, int], Any],
+    start: StartChains,
 ) -> _NutpieRun | Outcome:
     began = time.perf_counter()
     try:
         bound = bind_data(model, density, data_set.arrays)
-        sampler = start(bound, settings, data_set.seed)
+        chains = start(bound, settings, data_set.seed)
     # Whatever is wrong with one data set must not cost the results of the others.
     except Exception as error:
         return data_set.failed(error)
-    return _NutpieRun(model, density, data_set, bound, sampler, began)
+    return _NutpieRun(model, density, data_set, bound, chains, began)
 
 
 def _wait_for_first(runs: deque[_NutpieRun | Outcome]) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -61,12 +61,21 @@ def run_chains(
     return _nutpie_sample(bound, settings, seed, progressbar=progressbar, blocking=True)  # type: ignore[no-any-return]
 
 
-def start_chains(bound: BoundDensity, settings: NutsSettings, seed: int) -> Any:
-    """Start the chains in threads of nutpie, and return its sampler.
+class RunningChains(Protocol):
+    """The chains of a sampler of nutpie, which run in its threads."""
 
-    Its ``wait()`` returns the trace or raises RuntimeError; its ``cancel()`` ends the chains.
-    """
-    return _nutpie_sample(bound, settings, seed, progressbar=False, blocking=False)
+    def wait(self) -> NutpieTrace:
+        """Wait for the chains to end, and return their trace; RuntimeError if they fail."""
+
+    def cancel(self) -> None:
+        """End the chains."""
+
+
+def start_chains(bound: BoundDensity, settings: NutsSettings, seed: int) -> RunningChains:
+    """Start the chains, and return without waiting for them."""
+    return _nutpie_sample(  # type: ignore[no-any-return]
+        bound, settings, seed, progressbar=False, blocking=False
+    )
 
 
 def _nutpie_sample(

@@ -219,11 +219,11 @@ def compile_density(model: pm.Model) -> CompiledDensity:
     """Compile the density of a model, even if it is compiled already."""
     from bayou.nuts.numba_code import expand_code, loader, logp_code, numba_function
 
-    whole = full_data_model(model)
-    values = [whole.rvs_to_values[variable] for variable in whole.free_RVs]
-    by_name = {variable.name: variable for variable in whole.unobserved_value_vars}
-    outputs = [by_name[variable.name] for variable in whole.unobserved_RVs]
-    logp = rewrite_graph(whole.logp(), include=_rewrites(whole))
+    full_model = full_data_model(model)
+    values = [full_model.rvs_to_values[variable] for variable in full_model.free_RVs]
+    by_name = {variable.name: variable for variable in full_model.unobserved_value_vars}
+    outputs = [by_name[variable.name] for variable in full_model.unobserved_RVs]
+    logp = rewrite_graph(full_model.logp(), include=_rewrites(full_model))
     gradient = pt.concatenate([_flat(part) for part in pt.grad(logp, values)])
     draw = pt.concatenate([_flat(output) for output in outputs])
     shapes = [pt.as_tensor(output.shape) for output in outputs]
@@ -241,12 +241,12 @@ def compile_density(model: pm.Model) -> CompiledDensity:
     return CompiledDensity(
         structure=structure_of(model),
         arguments=tuple(arguments.values()),
-        start=start_function(whole, jitter=True),
+        start=start_function(full_model, jitter=True),
         output_names=tuple(variable.name for variable in outputs),
         output_dtypes=tuple(variable.dtype for variable in outputs),
         output_shapes=SharedInterpreter(values, shapes),
-        logp=logp_code(numba_function(whole, inputs, [logp, gradient]), load),
-        expand=expand_code(numba_function(whole, inputs, [draw]), load),
+        logp=logp_code(numba_function(full_model, inputs, [logp, gradient]), load),
+        expand=expand_code(numba_function(full_model, inputs, [draw]), load),
     )
 
 
@@ -263,10 +263,10 @@ def term_densities(
     arrays : mapping of SharedVariable to ndarray, optional
         Values of shared variables to use instead of the present ones.
     """
-    whole = full_data_model(model)
-    variables = [*whole.basic_RVs, *whole.potentials]
-    terms = [term.sum() for term in whole.logp(variables, sum=False)]
-    inputs = [whole.rvs_to_values[variable] for variable in whole.free_RVs]
+    full_model = full_data_model(model)
+    variables = [*full_model.basic_RVs, *full_model.potentials]
+    terms = [term.sum() for term in full_model.logp(variables, sum=False)]
+    inputs = [full_model.rvs_to_values[variable] for variable in full_model.free_RVs]
     densities = SharedInterpreter(inputs, terms)(values, values_by_container(arrays or {}))
     return {
         variable.name: float(density)

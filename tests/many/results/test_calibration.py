@@ -56,7 +56,7 @@ def test_the_plot_says_what_is_printed() -> None:
     level = panels["level"].item()
     assert [text.get_text() for text in level.texts] == [f"p = {found.p_values['level']:.2g}"]
     assert repr(found).endswith(f"level  calibrated  (p = {found.p_values['level']:.2g})")
-    assert (level.get_xlabel(), level.get_ylabel()) == ("PIT: place in the posterior", "Δ ECDF")
+    assert (level.get_xlabel(), level.get_ylabel()) == ("PIT: rank in the posterior", "Δ ECDF")
     for panel in (level, panels["mu"].item(), *panels["b"].values.tolist()):
         low, high = panel.get_ylim()
         drawn = np.concatenate([line.get_ydata() for line in panel.lines])

@@ -108,3 +108,17 @@ def test_a_likelihood_that_its_first_data_hide_is_refused() -> None:
     lane = found.lane(held(found, {"y": np.arange(5.0)}))
     with pytest.raises(ValueError, match=r"a product over rows .*, but 'observed' depends on"):
         found.check(np.zeros(1), lane)
+
+
+def test_a_whole_number_that_the_program_holds_may_not_change() -> None:
+    with pm.Model() as model:
+        n = by.Data("n", 10)
+        y = by.Data("y", np.zeros(3, int), dims="row")
+        pm.Binomial("observed", n, pm.Beta("p", 1, 1), observed=y, dims="row")
+    found = row_program(model)
+    assert isinstance(found, RowProgram)
+    values = {y.container: np.array([3, 4, 5]), n.container: np.array(10)}
+    assert found.lane(values).num_rows == 3
+    text = "`datasets` must leave 'n' as it is with sampler='blackjax', 10, got 100"
+    with pytest.raises(ValueError, match=text):
+        found.lane(values | {n.container: np.array(100)})

@@ -40,7 +40,7 @@ class PendingDataSet:
     arrays : dict of SharedVariable to ndarray
         New values of containers, and of lengths that are shared variables of their own.
     labels : mapping of str to tuple
-        Labels of the dims whose labels in the model are others.
+        Labels of the dims that have other labels in the model.
     """
 
     key: Key

@@ -124,7 +124,7 @@ class Calibration:
                 "text": lambda p: _format(min(1.0, num_elements * p)),
                 "y": 0.9 * height,
             },
-            "xlabel": {"text": "PIT: place in the posterior"},
+            "xlabel": {"text": "PIT: rank in the posterior"},
             "ylabel": {"text": "Δ ECDF"},
         }
         # ArviZ leaves out the elements of dims without labels.

@@ -18,7 +18,7 @@ class CommonLabels:
     Parameters
     ----------
     coords : mapping of str to tuple
-        The labels of the model, which a data set has unless it brings others.
+        The labels of the model, which a data set has unless it has labels of its own.
     digests : mapping of str to str, optional
         Digests of the labels that earlier data sets have in common, empty where these differ. None
         if there are no earlier ones.

@@ -80,7 +80,7 @@ class Outcome:
     diagnostics : mapping of str to float
         Its columns of the table.
     labels : mapping of str to tuple
-        Its labels of dims, where the model has others.
+        Its labels of the dims that have other labels in the model.
     failure : Failure or None
     """
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from bayou.many.results.outcome import Key, Outcome, ResultAxes
 
 MANIFEST = "bayou"
+# The entry of the manifest with the settings of the call.
+SETTINGS = "made"
 
 
 class ZarrFolder:
@@ -208,10 +210,10 @@ def open_zarr_folder(
         group = zarr.open_group(folder, mode="r+")
         manifest = group.attrs[MANIFEST]
         has_draws = bool({*manifest["counts"]} - {TABLE})
-        if not has_draws and manifest["made"] != settings:
+        if not has_draws and manifest[SETTINGS] != settings:
             # Where all data sets failed, nothing is lost, and the settings may be corrected.
             group.update_attributes({MANIFEST: _new_manifest(settings)})
-        _check_settings(group.attrs[MANIFEST]["made"], settings)
+        _check_settings(group.attrs[MANIFEST][SETTINGS], settings)
         # Without empty chunks, a missing file could not be told from draws that are all zero.
         with zarr.config.set({"array.write_empty_chunks": True}):
             for name in set(group) - {*group.attrs[MANIFEST]["counts"]}:
@@ -226,11 +228,11 @@ def recorded_setting(path: str | Path, name: str) -> Any:
     zarr = import_zarr()
     if not _has_manifest(zarr, Path(path)):
         return None
-    return zarr.open_group(path, mode="r").attrs[MANIFEST]["made"].get(name)
+    return zarr.open_group(path, mode="r").attrs[MANIFEST][SETTINGS].get(name)
 
 
 def _new_manifest(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {"made": dict(settings), "counts": {}}
+    return {SETTINGS: dict(settings), "counts": {}}
 
 
 def _has_manifest(zarr: Any, path: Path) -> bool:
