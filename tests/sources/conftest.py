@@ -273,7 +273,7 @@ def implementation(request: pytest.FixtureRequest) -> Implementation:
 
 
 @pytest.fixture(scope="session")
-def made(implementation: Implementation, tmp_path_factory: pytest.TempPathFactory) -> by.Source:
+def opened(implementation: Implementation, tmp_path_factory: pytest.TempPathFactory) -> by.Source:
     return implementation.make(tmp_path_factory.mktemp("rows"))
 
 
