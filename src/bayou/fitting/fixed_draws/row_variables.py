@@ -240,7 +240,7 @@ def _eliminate_rows(
     except np.linalg.LinAlgError:
         return None
     covariance = np.linalg.inv(precision)
-    # The variance of a row: its own, and that which it takes over from the position.
+    # The variance of a row given the position, and that which comes from the position.
     direct = np.linalg.inv(row_hessians)[:, :half, :half]
     indirect = np.einsum("rwg,gh,rwh->rw", solved[:, :half], covariance, solved[:, :half])
     variances = np.diagonal(direct, axis1=1, axis2=2) + indirect

@@ -40,12 +40,12 @@ class Guide(Protocol):
 
     Examples
     --------
-    A family of normals that all have the standard deviation 0.1, and only a location to fit:
+    A family of normals that all have the standard deviation 0.5, and only a location to fit:
 
     >>> import jax, jax.numpy as jnp
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
-    ... class Narrow:
+    ... class FixedScale:
     ...     def init(self, position, scale):
     ...         return position
     ...
@@ -53,28 +53,28 @@ class Guide(Protocol):
     ...         return jax.random.normal(key, (num_draws, size), dtype)
     ...
     ...     def transport(self, params, noise):
-    ...         return params + 0.1 * noise
+    ...         return params + 0.5 * noise
     ...
     ...     def log_density(self, params, position):
-    ...         return jax.scipy.stats.norm.logpdf(position, params, 0.1).sum()
+    ...         return jax.scipy.stats.norm.logpdf(position, params, 0.5).sum()
     ...
     ...     def whiten(self, params, gradient):
-    ...         return 0.1 * gradient
+    ...         return 0.5 * gradient
     ...
     ...     def color(self, params, step):
-    ...         return 0.1 * step
+    ...         return 0.5 * step
     ...
     ...     def mean(self, params):
     ...         return params
     ...
     ...     def std(self, params):
-    ...         return jnp.full_like(params, 0.1)
+    ...         return jnp.full_like(params, 0.5)
     >>> with pm.Model():
     ...     mu = pm.Normal("mu")
     ...     y = pm.Normal("y", mu, 1, observed=[1.0, 2.0, 3.0])
-    ...     fit = by.fit(2000, Narrow(), random_seed=1, progressbar=False)
+    ...     fit = by.fit(2000, FixedScale(), random_seed=1, progressbar=False)
     >>> round(float(fit.mean["mu"]), 1), float(fit.std["mu"])
-    (1.5, 0.1)
+    (1.5, 0.5)
     """
 
     def init(self, position: jax.Array, scale: jax.Array) -> Params:

@@ -31,7 +31,7 @@ class Frame(NamedTuple):
         """Return the displacements of the position that steps make, shapes (..., size)."""
         if self.factor.ndim == 1:
             return steps * self.factor
-        # Written as steps @ factor.T, XLA transposes the factor anew in each step of a fit, which
+        # Written as steps @ factor.T, XLA transposes the factor in each step of a fit, which
         # took two thirds of the time of a step with 143 elements (docs/engine.md).
         return self.factor @ steps if steps.ndim == 1 else steps @ self.factor.T
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Rows of a block of data in memory. Larger blocks take more memory and save dispatches.
 BLOCK_ROWS = 2**16
-# Bytes of a block of rows that are read anew in each pass. Small, so that the rows and what is
+# Bytes of a block of rows that are read again in each pass. Small, so that the rows and what is
 # computed from them add little to the memory of a fit in windows (docs/engine.md has its figures).
 BLOCK_BYTES = 2**22
 # Compiling another block size takes about a second. So a compiled size is used again as long as a
@@ -66,7 +66,7 @@ def all_row_blocks(program: Program, max_rows: int = BLOCK_ROWS) -> Iterable[Blo
     """Return all rows in blocks, to be iterated over any number of times.
 
     Minibatches of leading rows are cut into blocks; other data are one block. Rows that are not in
-    memory are read anew in each iteration.
+    memory are read again in each iteration.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Stochastic ADVI: pilot, rotation of the coordinates, steps until stable, polish on all rows.
 
-The pilot gives coordinates and a start. After some thousands of steps, the coordinates are taken
-anew where the steps have come to. Then the rate is halved until that changes the average no more,
-or a known number of steps is run. A fit whose rows came in windows (rows that are in memory
+The pilot gives coordinates and a start. After some thousands of steps, new coordinates are computed
+at the mean that the steps have come to. Then the rate is halved until that changes the average no
+more, or a known number of steps is run. A fit whose rows came in windows (rows that are in memory
 together, of a source that is read in order) ends with a polish on all rows.
 """
 
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     type Array = NDArray[np.float64]
 
 ADAM = optax.chain(optax.scale_by_adam(), optax.scale(-1.0))
-# Steps before the coordinates are taken anew: enough to leave the optimum of the pilot.
+# Steps before new coordinates are computed: enough to leave the optimum of the pilot.
 APPROACH_STEPS = 4096
 # The path of a fit has all elements of the position up to MAX_PATH of them, else the SHORT_PATH
 # that moved most, so that a picture of it can be read.

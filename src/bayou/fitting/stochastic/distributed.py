@@ -139,7 +139,7 @@ class DistributedRun:
         self._have_joined = True
 
     def _replace_workers(self, failures: int, error: Exception) -> None:
-        """Start all workers anew, since a new worker cannot join the old ones."""
+        """Restart all workers, since a new worker cannot join the old ones."""
         if failures == MAX_FAILURES:
             raise WorkerDiedError(
                 f"The workers of `cluster` must live for a chunk of steps, got {failures} attempts "

@@ -99,7 +99,7 @@ class FitState:
 
         This state, at the start of a fit, gives the structure of the parameters.
         """
-        # Files have no arrays without axes, and another shape would compile the steps anew.
+        # Files have no arrays without axes, and another shape would compile the steps again.
         leaves = [
             jnp.asarray(arrays[f"state {number}"]).reshape(leaf.shape)
             for number, leaf in enumerate(jax.tree.leaves(self.state))

@@ -98,7 +98,7 @@ class FitWorker:
         length: int,
     ) -> None:
         """Set the steps that :meth:`advance` runs; arguments of ``steps.run_steps``."""
-        # A fit has one recipe, and each copy that arrives would be compiled anew.
+        # A fit has one recipe, and each copy that arrives would be compiled again.
         self._recipe = self._recipe or recipe
         self._chunks = run_steps(
             self._program, self._recipe, frame, self._inputs, state, rates, first, length

@@ -1,6 +1,6 @@
 """The loss of a stochastic fit: the negative ELBO, with path-derivative gradients.
 
-"Sticking the landing" (Roeder, Wu and Duvenaud 2017): the parameters within log q are held still,
+"Sticking the landing" (Roeder, Wu and Duvenaud 2017): the parameters within log q are constants,
 which leaves the gradient unbiased and lets its noise vanish where the guide equals the posterior.
 """
 

@@ -196,7 +196,7 @@ def run_steps(
         wrong = np.flatnonzero(~np.isfinite(losses))
         if wrong.size:
             # The chunk is run again up to the step at fault, to see what was drawn there. The
-            # states of rows that it began with are consumed, so that these start anew.
+            # states of rows that it began with are consumed, so that rows take their first values.
             index = int(wrong[0])
             params = state.params if program.latent is not None else run_chunk(index)[0].params
             noise = _noise(program, recipe, inputs.key, np.int64(begin + index))
