@@ -42,6 +42,7 @@ class Extremes(NamedTuple):
 
 def array_extremes(values: NDArray[Any], start: int = 0) -> Extremes:
     """Return the extremes of an array, shape (num_rows, ...), whose first row is row `start`."""
+    # Of a row of several numbers, each is an index of its own, and may have bounds of its own.
     table = values.reshape(len(values), -1)
     rows = np.stack([table.argmin(axis=0), table.argmax(axis=0)])
     return Extremes(np.take_along_axis(table, rows, axis=0), rows + start)
@@ -90,6 +91,8 @@ def _blocks_to_read(source: Source, name: str, blocks: Sequence[int]) -> set[int
     bounds = {block: source.bounds(block, name) for block, size in enumerate(blocks) if size}
     known = {block: bound for block, bound in bounds.items() if bound is not None}
     read = bounds.keys() - known.keys()
+    # Of blocks of known bounds, the one that reaches lowest has the least value, and the one that
+    # reaches highest the largest. They are read for the row, which bounds do not tell.
     if known:
         read |= {min(known, key=lambda block: known[block][0])}
         read |= {max(known, key=lambda block: known[block][1])}

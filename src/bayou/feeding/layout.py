@@ -110,6 +110,7 @@ class ColumnLayout:
         length = max(1, TILE_BYTES // max(1, self.row_bytes))
         for first in range(0, num_rows, length):
             cut = slice(first, first + length)
+            # Views, not copies.
             tile = {name: table[name][cut] for name in self.names}
             for column, array in zip(self.columns, arrays, strict=True):
                 column.array(tile, array[cut])

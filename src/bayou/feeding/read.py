@@ -68,6 +68,7 @@ def _read(layout: ColumnLayout, blocks: Sequence[int], first: int, arrays: Array
             layout.check(table)
             layout.write(table, [array[begin : begin + len(rows)] for array in arrays])
         return
+    # `position` is the number of the first row of the table that is read.
     position = done = 0
     for block, size in enumerate(blocks):
         if position + size <= first or done == count:
@@ -112,6 +113,7 @@ def read_pieces(layout: ColumnLayout, blocks: Sequence[int], size: int) -> Itera
                 done, num_done, left = done + count, num_done + count, left - count
                 if num_done == size or not left:
                     yield tuple(array[:num_done] for array in arrays)
+                    # New arrays, since the caller may keep those that were yielded.
                     arrays, num_done = layout.empty(min(size, left)), 0
     if left:
         raise _change_error(num_rows, "fewer")

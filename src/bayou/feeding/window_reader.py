@@ -56,7 +56,7 @@ class WindowStream:
         self._decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bayou-decode")
 
     def stop(self) -> None:
-        """Have the thread that fills a window give up."""
+        """Stop filling a window: the thread gives up at its next piece."""
         self.wanted = None
 
     def release(self) -> None:

@@ -134,10 +134,12 @@ class Inspection:
             left = title in {"field", "dtype"}
             grid.add_column(title, justify="left" if left else "right", overflow="fold")
         for field in self.fields:
+            # As `Text`, since rich would take "[...]" in a name for markup.
             grid.add_row(*(Text(text) for text in _cell_texts(field)))
         return Group(*(Text(line) for line in self._lines()), grid, Text(self.advice))
 
     def __str__(self) -> str:
+        # Of fixed width and without colors, whatever the terminal is: a text may be stored.
         console = Console(file=StringIO(), width=100, color_system=None)
         with console.capture() as captured:
             console.print(self)

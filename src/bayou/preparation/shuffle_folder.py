@@ -32,7 +32,7 @@ COMPARED_ROWS = 1000
 
 @dataclass(frozen=True)
 class Identity:
-    """What a shuffle is of. It is saved with the progress, and stays in the manifest of the store.
+    """The source and the arguments of a shuffle, saved with its progress and in the store.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Identity:
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Self:
-        """Return what :meth:`to_json` wrote."""
+        """Return the identity that :meth:`to_json` wrote."""
         return cls(**{name.replace(" ", "_"): value for name, value in saved.items()})
 
     def to_json(self) -> dict[str, Any]:

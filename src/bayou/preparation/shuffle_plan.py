@@ -1,4 +1,4 @@
-"""What a shuffle on disk does with which memory, and how far it is: its plan and its progress."""
+"""The plan of a shuffle on disk, which divides its memory, and its progress, which is saved."""
 
 from __future__ import annotations
 

@@ -80,6 +80,8 @@ def axis_samples(batch_size: BatchSize, random_seed: int, ndim: int) -> tuple[Ax
                 )
             size, axis_seed = entry[0], _seed(entry[1], "batch_size", batch_size)
         size = _size(size, "batch_size", batch_size, hint)
+        # Streams are counted for each seed, so that an axis with a seed of its own has the same
+        # rows whichever other axes are sampled.
         stream = streams.get(axis_seed, 0)
         streams[axis_seed] = stream + 1
         samples.append(AxisSample(axis, size, axis_seed, stream))
@@ -146,6 +148,7 @@ def _entries(value: Any, ndim: int, argument: str, hint: str) -> list[tuple[int,
     if not where:
         return list(enumerate(value))
     [cut] = where
+    # Entries after the Ellipsis are of the last axes.
     tail = len(value) - cut - 1
     return [
         *enumerate(value[:cut]),
@@ -154,6 +157,7 @@ def _entries(value: Any, ndim: int, argument: str, hint: str) -> list[tuple[int,
 
 
 def _size(size: Any, argument: str, value: Any, hint: str) -> int:
+    # True is a whole number in Python, but no size.
     if isinstance(size, bool) or not isinstance(size, Integral):
         raise TypeError(
             f"`{argument}` takes sizes of type int, got {size!r} of type {type(size).__name__} in "

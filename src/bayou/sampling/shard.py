@@ -72,10 +72,13 @@ class Shard:
         slice
             The positions of the part in the batch.
         """
+        # Cuts that are rounded down from the exact ones, so that no part is more than a row larger.
         first, last = (
             num_rows * index // self.num_shards for index in (self.index, self.index + 1)
         )
         if self.even:
+            # All parts have the size rounded up. The last part has it anyhow, so that none ends
+            # beyond the batch.
             last = first - (-num_rows // self.num_shards)
         return slice(first, last)
 
@@ -101,6 +104,8 @@ class Shard:
         last = num_rows * (self.index + 1) // self.num_shards
         length = part.stop - part.start
         is_own = np.arange(part.start, part.stop) < last
+        # The mean over processes of their means divides by length * num_shards, the mean of the
+        # batch by num_rows.
         return np.where(is_own, length * self.num_shards / num_rows, 0.0)
 
     def rows(

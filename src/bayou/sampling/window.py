@@ -75,6 +75,7 @@ class Windows:
         count = len(self.block_rows)
         if not self.shuffled:
             return np.arange(count)
+        # 0 here and 1 below keep the orders of blocks and of rows independent.
         return permutation(stream_key(int(key), 0, epoch), count, 0, count)
 
     def begin(self, key: np.uint64, window: int) -> tuple[NDArray[np.int64], int]:
@@ -83,6 +84,7 @@ class Windows:
         order = self.block_order(key, epoch)
         ends = np.cumsum(np.asarray(self.block_rows, dtype=np.int64)[order])
         start = index * self.window_rows
+        # The block that the window begins in; blocks without rows before it are left out.
         at = int(np.searchsorted(ends, start, side="right"))
         return order[at:], start - (int(ends[at - 1]) if at else 0)
 
