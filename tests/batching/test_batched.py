@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bayou.density.program import Program
+
 random = np.random.default_rng(1)
 NUM_ROWS = 600
 X = random.normal(size=(NUM_ROWS, 2))
@@ -100,7 +102,7 @@ def test_a_potential_alone_has_rows() -> None:
 
 def test_rows_that_nothing_ties_together() -> None:
     with pm.Model() as model:
-        y = by.Data("outcome", Y, dims="row")
+        y = by.Data("outcome", Y[:30], dims="row")
         pm.Normal("y", pm.Normal("effect", dims="row"), 1, observed=y, dims="row")
     with pytest.raises(
         ValueError, match=r"all variables have a value for each row, got \['effect'"
@@ -331,11 +333,41 @@ def test_models_are_not_kept_alive() -> None:
     assert alive() is None
 
 
-def test_it_is_made_once() -> None:
+def test_it_is_built_once() -> None:
     model = ordinary()
-    first = fit(model, 100, batch_size=50).program
-    assert fit(model, 100, batch_size=50).program is first
+
+    def program() -> Program:
+        return batched_program(model, 50, None, validate=True)[1]
+
+    first = program()
+    assert program() is first
+    assert batched_program(model, 60, None, validate=True)[1] is not first
+    assert first.batching == (50, "row")
     with model:
         pm.Normal("more")
-    assert fit(model, 100, batch_size=50).program is not first
+    assert program() is not first
     assert compile_program(model).batching is None
+
+
+def test_the_model_of_the_context_is_taken() -> None:
+    model = ordinary()
+    with model:
+        assert by.batched(batch_size=50)["y"].shape[0].eval() == 50
+    with pytest.raises(TypeError, match=r"^`model` must be a PyMC model, got None outside"):
+        by.batched(batch_size=50)
+
+
+def rows_drawn(random_seed: Any) -> np.ndarray:
+    batched = by.batched(ordinary(), batch_size=20, random_seed=random_seed)
+    return pm.draw(batched.rvs_to_values[batched["y"]])
+
+
+def test_seeds_are_taken_as_pymc_does() -> None:
+    np.testing.assert_array_equal(rows_drawn(42), rows_drawn(np.int64(42)))
+    np.testing.assert_array_equal(rows_drawn([1, 2]), rows_drawn(np.array([1, 2])))
+    np.testing.assert_array_equal(
+        rows_drawn(np.random.default_rng(3)), rows_drawn(np.random.default_rng(3))
+    )
+    assert not np.array_equal(rows_drawn(None), rows_drawn(None))
+    with pytest.raises(ValueError, match=r"^`random_seed` must be None, a whole number"):
+        rows_drawn("seed")
