@@ -168,6 +168,7 @@ def named_columns(obj: Any) -> NamedColumns | None:
         dataset = with_columns(obj)
         is_series = isinstance(obj, xr.DataArray) and len(dataset.data_vars) == 1
         return NamedColumns(tuple(dataset.data_vars), description, dataset, is_series=is_series)
+    # Pandas apart from other frames: names need not be text there, and rows have labels.
     if isinstance(obj, pd.DataFrame):
         return NamedColumns(tuple(obj.columns), description, obj, obj.index)
     if isinstance(obj, pd.Series):

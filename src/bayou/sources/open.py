@@ -102,6 +102,7 @@ def source(obj: Any, *, nulls: Nulls = "refuse", num_rows: int | None = None) ->
     {'x': array([3., 0.])}
     """
     check_nulls(nulls)
+    # An object with the members of a source may be callable too.
     if callable(obj) and not is_source(obj):
         return GeneratorSource(obj, num_rows=num_rows, nulls=nulls)
     opened = _source(obj, nulls)
@@ -217,8 +218,10 @@ def _source(obj: Any, nulls: Nulls) -> Source:
         return _of_source(obj, nulls)
     if isinstance(obj, xr.Dataset | xr.DataArray):
         return from_xarray(obj, nulls)
+    # Datasets of xarray are mappings as well, and are handled above.
     if isinstance(obj, Mapping):
         return _from_mapping(obj, nulls)
+    # Arrays of Zarr have `__array__` too, which would read all of them.
     if is_zarr_object(obj):
         return ZarrSource(obj)
     if nw.dependencies.is_into_dataframe(obj):
@@ -296,7 +299,7 @@ def of_arrow(obj: Any) -> Any:
 
 
 def _format(paths: Sequence[str | os.PathLike[str]], filesystem: Filesystem | None) -> str | None:
-    """Return the format of all paths, None for Parquet, IPC and CSV, which `find_files` tells."""
+    """Return the format of all paths, None for Parquet, IPC and CSV (see `find_files`)."""
     formats = {_format_of(os.fspath(path), filesystem) for path in paths}
     if len(formats) > 1:
         names = ", ".join(sorted("a format of Arrow" if name is None else name for name in formats))
@@ -335,6 +338,7 @@ def _expand(single: str | os.PathLike[str], format_name: str) -> list[str]:
     """Return the paths of a glob or of a folder of NumPy files, sorted by their names."""
     path = os.fspath(single)
     folder = Path(path).expanduser()
+    # A name may have brackets itself, such as "rows[1].npy".
     if is_glob(path) and not folder.exists():
         pattern = folder.absolute()
         root = Path(pattern.anchor)

@@ -83,6 +83,7 @@ def complete_rows(nulls: Sequence[NDArray[np.bool_] | None], num_rows: int) -> N
     ndarray of bool, shape (num_rows,)
     """
     complete = np.ones(num_rows, dtype=bool)
+    # In place: an array of nulls is as long as a block.
     for null in nulls:
         if null is not None:
             complete &= ~null

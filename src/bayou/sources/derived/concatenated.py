@@ -80,6 +80,7 @@ class ChainSource(Source):
             field.name: np.empty((len(rows), *field.shape), dtype=field.dtype)
             for field in choose_fields(self._fields, names)
         }
+        # "right": the row whose number is the stop of a part is the first of the next part.
         owner = np.searchsorted(self._stops, rows, side="right")
         for number in np.unique(owner):
             positions = np.flatnonzero(owner == number)

@@ -28,7 +28,7 @@ class File:
     size : int
         The size in bytes.
     modified : int or None
-        The time of the last change in nanoseconds. None if the filesystem does not tell it.
+        The time of the last change in nanoseconds. None if the filesystem does not have it.
     keys : tuple of (str, str or None)
         The names and values of the columns that its folders stand for (``year=2013``), outermost
         first. None is null.

@@ -98,6 +98,7 @@ class ZarrSource(Source):
 
 def is_zarr(path: Path) -> bool:
     """Return whether a folder is a Zarr group or array, of version 2 or 3 of the format."""
+    # The first is of version 3, the others of version 2.
     return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
@@ -146,6 +147,7 @@ def _reading(where: Any, part: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
+        # It is an OSError too, and says by itself what is missing.
         raise
     except (ValueError, RuntimeError, KeyError, OSError) as error:
         hint = "it is damaged, or no Zarr array or group; write it again."
@@ -160,4 +162,5 @@ def _field(name: str, array: Any) -> Field:
 def _arrays(opened: Any) -> dict[str, Any]:
     if not hasattr(opened, "arrays"):
         return {VALUE: opened}
+    # A group lists its arrays in the order of the storage, which may be any.
     return dict(sorted(opened.arrays()))

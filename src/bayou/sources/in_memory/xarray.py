@@ -142,5 +142,6 @@ def _chunk_rows(array: xr.DataArray, num_rows: int) -> int:
     """Return the number of rows of the largest chunk, of dask or of the file."""
     if array.chunks is not None:
         return max(array.chunks[0])
+    # Without dask, the engine that opened the file says how it is chunked.
     chunks = array.encoding.get("preferred_chunks") or {}
     return int(chunks.get(array.dims[0], even_blocks(num_rows)[0]))
