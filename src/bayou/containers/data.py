@@ -52,26 +52,26 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     in_memory_size: int | None = None,
     model: pm.Model | None = None,
 ) -> TensorSharedVariable:
-    """Add data to a model, as a variable whose value :func:`bayou.set_data` can exchange.
+    """Add data to a model, as a variable whose value :func:`bayou.set_data` can replace.
 
     Parameters
     ----------
     name : str
-        The name of the container in the model, which gets the prefix of a model that has a name.
+        The name of the container. In a model that has a name, that name is put before it.
     value : array_like, frame, dataset, mapping of str to array_like, Column or Source
         Without `columns`: booleans, integers or floats of any shape, without missing values. With
         `columns`: anything that has named columns, such as a pandas, Polars or PyArrow table, an
         xarray dataset, a DuckDB relation, a dict of arrays, or a :func:`bayou.source`.
 
         Floats are cast to ``pytensor.config.floatX``; booleans and integers keep their dtype
-        (``pm.Data`` makes int64 int32, and lists of integers floats). Columns of several dtypes
-        meet in one that holds all of their values, or are an error.
+        (``pm.Data`` makes int64 int32, and lists of integers floats). Columns of several dtypes are
+        cast to one dtype that can hold all of their values; if there is none, an error is raised.
     columns : str or list of str, optional
         The columns of `value` to hold. One name gives a vector, of shape (rows,). A list gives a
-        matrix, of shape (rows, columns), and labels the dim of its second axis with the names. New
+        matrix, of shape (rows, columns), and the names become the coords of its second dim. New
         data are matched by these names: :func:`bayou.set_data` and :func:`bayou.predict` take the
-        same columns from any table, in whatever order it has them. Dates become days since
-        1970-01-01 in UTC, as floats, if those are exact to a microsecond.
+        same columns from any table, in whatever order it has them. Dates become floats, the days
+        since 1970-01-01 in UTC; dates that these cannot hold to a microsecond are an error.
     dims : str or tuple of (str or None), optional
         A name for each axis of the value; None for an axis without a name.
     coords : mapping of str to sequence, optional
@@ -81,34 +81,36 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
         For a column of text or categories: the name of the dim of its categories. The container
         holds their codes (int32): code k is the k-th label of that dim. The categories are those
         that the column's type has (a pandas or Polars Categorical, an Enum, an Arrow dictionary),
-        or else its texts in alphabetical order. Containers may share the dim: its labels come from
-        the first of them, or from the model's `coords`, and the others may have no categories
-        beyond these. Categories that are not text become text, by ``str``.
+        or else its distinct texts in alphabetical order. Several containers may use the same dim:
+        its labels come from the model's `coords` or from the first of these containers, and any
+        other category in a later one is an error. Categories that are not text become text, by
+        ``str``.
     unknown : str, optional
         Category assigned to values outside `categories`, here and in later `set_data` and `predict`
-        calls. Added to the categories if missing. By default such values are an error. A missing
-        value is not an unknown one: `missing` says what becomes of it.
+        calls. Added to the categories if missing. By default such values are an error. For missing
+        values, see `missing`.
     missing : {"refuse", "impute", "drop"}, default "refuse"
         What to do about missing values (null, None, NaN, NaT, masked) in the columns.
 
-        - "refuse": an error that lists the columns and rows.
-        - "impute": PyMC draws them, as free variables. The container must be the `observed` of a
-          distribution of floats, and be used nowhere else. Its missing values are NaN. Not for
-          `categories`.
-        - "drop": the model does not see rows with missing values, in any container of the first
-          dim, whether built before or after. All of these must be built from columns in memory.
+        - "refuse": raise an error that lists the columns and rows.
+        - "impute": each becomes a free variable, as when PyMC gets NaN in `observed=`. The
+          container holds NaN for it. It must be the `observed` of a distribution of floats and be
+          used nowhere else. Not for `categories`.
+        - "drop": leave out rows with missing values, here and in all containers with the same first
+          dim, built before or after this one. All of them must be built with `columns` from data in
+          memory.
     export_index_as_coords : bool, default False
-        Whether the index of `value` labels its first dim, and its columns the second. An axis
-        without a dim gets the name of its index as its dim. The index of values that `set_data`
-        brings replaces these labels.
+        Whether to take coords from `value`: its index labels the first dim, and its column names
+        the second. An axis that has no name in `dims` gets the name of its index. The index of new
+        values in `set_data` replaces these labels.
     in_memory_size : int, optional
         For a source: the number of its rows to have in memory at a time, its *window*. By default
         all rows, if they take a quarter of the free memory at most. The container's
-        ``update_shared()`` moves the window on. :func:`bayou.fit` with a `batch_size` reads all
-        rows, whatever the window; what needs all rows at once, such as :func:`bayou.sample`, is an
-        error for a container that has a part of them in memory.
+        ``update_shared()`` loads the next window. :func:`bayou.fit` with a `batch_size` reads all
+        rows, whatever the window. Functions that need all rows at once, such as
+        :func:`bayou.sample`, raise an error if only a window of them is in memory.
     model : pymc.Model, optional
-        The model that the container joins; by default that of the context.
+        The model to add the container to; by default the model of the context.
 
     Returns
     -------
@@ -129,13 +131,13 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
 
     See Also
     --------
-    bayou.set_data : Exchange the values.
+    bayou.set_data : Replace the values.
     bayou.Minibatch : Random rows of data in each evaluation.
 
     Notes
     -----
-    After the ``Data`` of PyMC3. A model with such containers can be fitted in minibatches as it is,
-    by ``bayou.fit(batch_size=512)``.
+    Modelled on the ``Data`` of PyMC3. A model with such containers needs no change to be fitted in
+    minibatches: call ``bayou.fit(batch_size=512)``.
 
     Examples
     --------

@@ -65,13 +65,13 @@ class Minibatch(TensorVariable):
     ----------
     data : array_like of numbers, Column or Source, shape (num_rows, ...)
         The data. Floats are cast to ``pytensor.config.floatX``; integers and booleans keep their
-        dtype. Of a :func:`bayou.source`: one field, ``source["y"]``, or several as a matrix,
-        ``source[["x1", "x2"]]``. Minibatches of one source are fed the same rows.
+        dtype. From a :func:`bayou.source`: one field, ``source["y"]``, or several as a matrix,
+        ``source[["x1", "x2"]]``. Minibatches of the same source get the same rows.
     batch_size : int, None, or list of int, (size, seed), None or Ellipsis, default 128
         The number of rows of a batch, of shape (batch_size, ...). A list has an entry for each
-        axis: an int or a (size, seed) pair draws from it, None takes all of it, and one Ellipsis
-        stands for the axes that the list leaves out. The same seed twice within a list gives
-        independent draws. None takes all of the data.
+        axis: an int or a (size, seed) pair draws that many entries along it, None takes all of it,
+        and one Ellipsis stands for the axes that the list leaves out. The same seed twice within a
+        list gives independent draws. None takes all of the data.
     dtype : dtype, optional
         The dtype to cast the data to, even if values change.
     broadcastable : sequence of bool, optional
@@ -84,11 +84,11 @@ class Minibatch(TensorVariable):
     update_shared_f : callable, optional
         Returns new data for :meth:`update_shared`.
     in_memory_size : int, None, or list of int, slice, None or Ellipsis, optional
-        Of an array, the part to keep: an int keeps that many leading rows, a list has an entry for
-        each axis. Of a source, the number of rows to have in memory at a time, its *window*; by
-        default all rows, if they take a quarter of the free memory at most. :func:`bayou.fit` reads
-        all rows, whatever the window, and uses its memory: while a fit runs, the container holds
-        the first 1,024 rows of it.
+        For an array, the part of it to use: an int uses that many rows from the start, a list has
+        an entry for each axis. For a source, the number of rows to have in memory at a time, its
+        *window*; by default all rows, if they take a quarter of the free memory at most.
+        :func:`bayou.fit` reads all rows, whatever the window. While it runs, it uses the memory of
+        the window, and the container holds only the first 1,024 rows.
 
     Attributes
     ----------
@@ -104,20 +104,20 @@ class Minibatch(TensorVariable):
     ------
     TypeError
         If there are several arrays, ``batch_size`` or ``in_memory_size`` has an entry of a wrong
-        type, or the data are no numbers.
+        type, or the data are not numbers.
     ValueError
         If a size is below 1, there are more entries than axes, or the data have missing values or
         no rows.
 
     See Also
     --------
-    bayou.align_minibatches : Bring minibatches back in step.
+    bayou.align_minibatches : Reset minibatches so that they draw the same rows again.
     bayou.Batches : Batches of a source for code outside of PyMC, in exact epochs.
 
     Notes
     -----
-    After the ``Minibatch`` of PyMC3. PyMC's own takes several arrays in one call; here each array
-    has a minibatch of its own, aligned by the seed.
+    Modelled on the ``Minibatch`` of PyMC3. ``pm.Minibatch`` takes several arrays in one call; here
+    each array has a minibatch of its own, aligned by the seed.
 
     Examples
     --------

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def set_data(
     new_data: Any, model: pm.Model | None = None, *, coords: Mapping[str, Any] | None = None
 ) -> None:
-    """Exchange the values of data containers, with their lengths and coords.
+    """Replace the values of data containers, which may have other lengths and coords.
 
-    All values are read and checked first: an error leaves the model as it was. Nothing is compiled
-    again: what was compiled of the model runs on with values of any length.
+    All values are read and checked first: an error leaves the model as it was. Functions that were
+    compiled from the model stay valid, for values of any length.
 
     Parameters
     ----------
@@ -33,20 +33,23 @@ def set_data(
           the container's dtype if that loses nothing. A container that was built from columns takes
           them from a frame.
         - A table: a frame, an xarray dataset, a :func:`bayou.source`, or a mapping of column names
-          to values. It feeds all containers that were built with ``columns=``. Columns are matched
-          by name, in any order, and other columns are ignored. Of the containers that share a first
-          dim, a table feeds all or none; an error lists the columns that are missing.
+          to values. It has the new values of all containers that were built with ``columns=``.
+          Columns are matched by name, in any order, and other columns are ignored. Containers that
+          share a first dim are replaced together: if the table has columns for some of them only,
+          an error lists the missing ones.
 
-        Text and categories become the codes of the container's categories, whatever their own
-        order. Values outside them become the container's ``unknown`` category, else they are an
-        error. Missing values are treated as ``missing=`` said when the container was built.
+        Text and categories become codes of the container's categories, in whatever order the new
+        column has its own. Values outside them become the container's ``unknown`` category; without
+        one, they are an error. Missing values are treated by the ``missing=`` that the container
+        was built with.
     model : pymc.Model, optional
-        The model that has the containers; by default that of the context.
+        The model that has the containers; by default the model of the context.
     coords : mapping of str to sequence, optional
-        New labels of dims of these containers, one for each row of the values. Without them, the
-        index labels the dims of a container built with ``export_index_as_coords=True``. Otherwise
-        labels stay if the length does, and are extended if they are 0, 1, 2, ...; other labels
-        must be given anew. Labels may repeat, as in :func:`bayou.Data`.
+        New labels for dims of these containers, one for each entry along the dim. If left out,
+        containers built with ``export_index_as_coords=True`` take them from the index of the
+        values. Other containers keep their labels if the length stays the same; if it changes,
+        labels 0, 1, 2, ... go on to the new length, and any others must be passed here. Labels may
+        repeat, as in :func:`bayou.Data`.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def set_data(
     >>> x.get_value(), model.coords["row"]
     (array([4., 5.]), ('d', 'e'))
 
-    A table feeds the containers that were built from columns, by the names of these:
+    A table replaces the values of all containers built from columns, matched by column name:
 
     >>> with pm.Model() as model:
     ...     late = by.Data("late", {"hour": [5, 6], "late": [0, 1]}, columns="late", dims="row")

@@ -278,7 +278,7 @@ def generator(gen: Iterator[ArrayLike], default: ArrayLike | None = None) -> Gen
         Yields items of one dtype and rank, of any lengths, as for :class:`GeneratorAdapter`. An
         iterable such as a list is passed as ``iter(items)``.
     default : array_like, optional
-        The value once the iterator has ended. Without it, an evaluation raises StopIteration then.
+        The value after the iterator has ended. By default, evaluations then raise StopIteration.
 
     Returns
     -------
@@ -288,7 +288,7 @@ def generator(gen: Iterator[ArrayLike], default: ArrayLike | None = None) -> Gen
     Raises
     ------
     TypeError
-        If ``gen`` is no iterator or its items are no numbers.
+        If ``gen`` is not an iterator, or its items are not numbers.
     ValueError
         If ``gen`` yields nothing, or ``default`` has another dtype or rank than the items.
 
@@ -298,14 +298,16 @@ def generator(gen: Iterator[ArrayLike], default: ArrayLike | None = None) -> Gen
 
     Notes
     -----
-    After the ``generator`` of PyMC3.
+    Modelled on the ``generator`` of PyMC3.
 
     Examples
     --------
-    >>> batches = (np.full(3, step) for step in range(2))
+    Two items, then the default:
+
+    >>> batches = (np.full(3, step) for step in range(1, 3))
     >>> double = 2 * by.generator(batches, default=np.zeros(3, dtype=int))
     >>> [double.eval().tolist() for _ in range(3)]
-    [[0, 0, 0], [2, 2, 2], [0, 0, 0]]
+    [[2, 2, 2], [4, 4, 4], [0, 0, 0]]
     """
     return GeneratorOp(_adapter(gen), default)()
 
