@@ -90,10 +90,12 @@ def fit(
     >>> round(float(fit.mean["slope"]))
     3
 
-    By default, a model is fitted on all of its rows by deterministic ADVI. With a `batch_size`, or
-    if the model itself contains minibatches or generators, it is fitted by stochastic ADVI until
-    that is stable. Both start from a short fit on fixed draws and, where that is affordable, end
-    with standard deviations corrected by linear response.
+    By default, a model is fitted on all of its rows by deterministic ADVI (DADVI): the Monte Carlo
+    draws stay the same during the fit. With a `batch_size`, or if the model itself contains
+    minibatches or generators, it is fitted by stochastic ADVI until the approximation is stable.
+    Stochastic fits start from a short fit on fixed draws. Where it is affordable, the standard
+    deviations are corrected at the end by linear response: from how the means respond to a change
+    of the log density.
 
     Parameters
     ----------
@@ -102,67 +104,71 @@ def fit(
     method : str or Guide, default "auto"
         The family of distributions, and how it is fitted:
 
-        - "advi": independent normals, in steps.
-        - "fullrank_advi": a normal with every correlation, in steps.
-        - "lowrank_advi": a normal with the correlations of 10 directions, in steps.
-        - "dadvi": independent normals on 128 fixed draws, all rows in each iteration; `n` is the
-          most iterations.
-        - a :class:`bayou.Guide`: that family, in steps.
-        - "auto": "dadvi" if `n` is "auto" and there are no minibatches, else "advi" in coordinates
-          that a pilot fit finds.
+        - "advi": independent normals, by gradient steps.
+        - "fullrank_advi": a normal with all correlations, by gradient steps.
+        - "lowrank_advi": a normal with the correlations of 10 directions, by gradient steps.
+        - "dadvi": independent normals on 128 fixed draws, with all rows in each iteration; `n` is
+          then the largest number of iterations.
+        - a :class:`bayou.Guide`: that family, by gradient steps.
+        - "auto": "dadvi" if `n` is "auto" and there are no minibatches; else "advi", after a linear
+          change of the variables that a short first fit finds.
 
     **The model and its rows**
 
     model : pymc.Model, optional
-        The model; by default the one of the context.
+        The model; by default the model of the context.
     batch_size : int, optional
-        Fit a model that is written with all of its data in batches of so many rows, scaled to all
-        of them, as if it had a :class:`bayou.Minibatch` for each container with the batched dim.
+        The number of rows in each batch. The model is written with all of its data; each container
+        with the batched dim is read in batches, as if it were a :class:`bayou.Minibatch`, and the
+        log likelihood is scaled to all rows.
     batch_dim : str, optional
         The dim of the rows; by default the first dim of the observed variables.
     validate : bool, default True
         Before a fit in batches, check that the likelihood of a row does not depend on the other
         rows of its batch.
     order : {"epoch", "uniform"}, Weighted or Stratified, default "epoch"
-        Rows without replacement within an epoch (a pass over all rows), or with replacement; or by
-        probabilities or strata, each row weighted so that the likelihood is unbiased.
+        How the rows of a batch are drawn. "epoch": without replacement, until all rows have been
+        used once. "uniform": with replacement. :class:`bayou.Weighted` and
+        :class:`bayou.Stratified`: by probabilities or strata, with weights that keep the likelihood
+        unbiased.
 
     **How steps are made, and when they stop**
 
     num_particles : int, default 1
         Monte Carlo draws per gradient step. Not used by "dadvi", which has 128 fixed draws.
     optimizer : optax.GradientTransformation, optional
-        By default Adam, at a rate that is searched for. Steps are in units of the guide's own
-        standard deviations. Not used by "dadvi".
+        By default Adam, with a learning rate that is found automatically. Steps are in units of the
+        approximation's standard deviations. Not used by "dadvi".
     tolerance : float, default 0.1
-        With ``n="auto"``, stop when halving the rate moves the approximation by less than this, in
-        standard deviations.
+        With ``n="auto"``, stop when halving the learning rate changes the approximation by less
+        than this, in standard deviations.
     correction : {"auto", "linear_response", None}, default "auto"
-        "linear_response" corrects the standard deviations of independent normals, or raises if it
-        cannot; "auto" corrects them where that is possible and affordable; None does not.
+        "linear_response" corrects the standard deviations of independent normals, which are too
+        small where variables are correlated, or raises if it cannot. "auto" corrects them where
+        that is possible and affordable. None does not.
 
     **The run**
 
     random_seed : int, sequence of int, Generator or RandomState, optional
-        Decides the noise and the rows. The same int gives the same bits on the same machine, apart
-        from rounding where other numbers of rows were fitted before, whose compiled code is used
-        again.
+        Seed of the Monte Carlo draws and of the rows. The same int gives the same bits on the same
+        machine. Exception: results may differ by rounding if the process has fitted the same model
+        on another number of rows before, since that compiled code is used again.
     progressbar : bool, default True
         Show the step, the steps per second and the ELBO.
     callback : callable, optional
-        Called after each chunk of steps (up to 512) with the number of steps done and the losses
-        of the chunk, in nats. If it raises StopIteration, the fit ends, as with Ctrl-C, with the
-        approximation so far.
+        Called as ``callback(steps, losses)`` after each chunk of up to 512 steps, with the number
+        of steps done and the losses (negative ELBO, in nats) of the chunk. If it raises
+        StopIteration, the fit ends with the approximation so far, as after Ctrl-C.
     cluster : str or Ray, optional
         Workers that share the rows of each batch: "ray", the address of a cluster, or a
-        :class:`bayou.Ray`. Needs minibatches or a `batch_size`. The result is that of one process
-        apart from rounding; a worker that dies is replaced. A checkpoint is written by the calling
-        process, and can be resumed with or without a cluster.
+        :class:`bayou.Ray`. Needs minibatches or a `batch_size`. The result is the same as in one
+        process, apart from rounding. A worker that dies is replaced. The calling process writes the
+        checkpoint, which can be resumed with or without a cluster.
 
     **Checkpoints of stochastic fits**
 
     checkpoint : path, optional
-        A file that the progress is written to.
+        A file to which the state of the fit is written at intervals, for `resume`.
     checkpoint_seconds : float, default 60
         The shortest time between two writes.
     resume : bool, default False
@@ -186,7 +192,7 @@ def fit(
         into rows, for batches or for workers.
     ConnectionError, ImportError, RuntimeError
         If there is no cluster at the address, Ray is not installed, the cluster has no free cores,
-        or its workers die again and again.
+        or its workers die repeatedly.
     DivergenceError
         If a loss is not finite; names the step and the variables at fault.
 
@@ -195,7 +201,7 @@ def fit(
     ConvergenceWarning
         If the fit ended before its stopping rule was met.
     UserWarning
-        If ``validate=False`` leaves the rows unchecked.
+        If ``validate=False`` skips the check of the rows.
 
     See Also
     --------
@@ -204,17 +210,19 @@ def fit(
 
     Notes
     -----
-    Automatic differentiation variational inference (Kucukelbir et al. 2017) with path-derivative
-    gradients (Roeder, Wu and Duvenaud 2017). The stopping rule follows Welandawe et al. (2022), the
-    deterministic form and the correction Giordano et al. (2018, 2024).
+    Automatic differentiation variational inference (ADVI; Kucukelbir et al. 2017) with
+    path-derivative gradients (Roeder, Wu and Duvenaud 2017). The stopping rule follows Welandawe et
+    al. (2022), the linear response correction Giordano et al. (2018), and DADVI Giordano et al.
+    (2024).
 
-    Minibatches of one seed have the same rows in each step, whatever was evaluated before. Their
-    rows depend on their own ``random_seed`` and that of the fit.
+    In a fit, minibatches with the same ``random_seed`` have the same rows in each step, even if
+    they were evaluated a different number of times before. Their rows depend on that seed and on
+    the one of the fit.
 
-    Workers of a cluster compute on CPUs, and wait for each other's gradients in each step, about a
-    millisecond: they pay where a step takes tens of milliseconds, and not on one machine, whose
-    cores one process uses already. The data that the model has in memory are sent to each machine
-    once. Sources are opened again by each worker.
+    Workers of a cluster compute on CPUs and exchange gradients in each step, which takes about a
+    millisecond. A cluster is faster if a step takes tens of milliseconds. Several workers on one
+    machine are not, since one process already uses all of its cores. The data that the model has in
+    memory are sent to each machine once. Sources are opened again by each worker.
     """
     options = FitOptions(
         n=n,

@@ -43,16 +43,16 @@ if TYPE_CHECKING:
 class Fit:
     """An approximation of a posterior, as :func:`bayou.fit` and :func:`bayou.load` return it.
 
+    ``sample()`` and ``summary()`` have the variables of the model; ``mean`` and ``std`` those that
+    were fitted, on the real line, such as ``s_log__`` for a positive ``s``. ``khat()`` says how far
+    the approximation is from the posterior, and ``reason`` and ``elbo`` how the fit ended.
+
     Attributes
     ----------
     model : pymc.Model
         The model that was fitted.
-    program : Program
-        The model as JAX functions.
-    approximation : Approximation
-        The distribution, and the record of the fit.
-    density : AllRowsDensity
-        The log density of the model on all rows, with the data that it has when called.
+    program, approximation, density : Program, Approximation, AllRowsDensity
+        Internal: the model in JAX, the fitted distribution, the log density on all rows.
     provenance : Provenance, optional
         The data and the model that were fitted, which :func:`bayou.verify` compares.
     """
@@ -127,7 +127,7 @@ class Fit:
         draws : int, default 1000
             The number of draws.
         random_seed : int, sequence of int, Generator or RandomState, optional
-            Decides the draws.
+            Seed of the draws.
 
         Returns
         -------
@@ -183,7 +183,7 @@ class Fit:
         draws : int
             The number of draws.
         random_seed : int, sequence of int, Generator or RandomState, optional
-            Decides the draws.
+            Seed of the draws.
         names : collection of str, optional
             The variables to compute; by default all.
 
@@ -210,14 +210,14 @@ class Fit:
         random_seed: RandomSeed | None = None,
         var_names: str | Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """Summarize draws from the approximation in the space of the model.
+        """Summarize draws of the variables of the model.
 
         Parameters
         ----------
         draws : int, default 4000
             The number of draws; 4000 give means to 1.6% of a standard deviation.
         random_seed : int, sequence of int, Generator or RandomState, optional
-            Decides the draws.
+            Seed of the draws.
         var_names : str or sequence of str, optional
             The variables; all by default.
 
@@ -231,7 +231,7 @@ class Fit:
         Raises
         ------
         ValueError
-            If ``draws`` is below 2, or a name is not that of a variable.
+            If ``draws`` is below 2, or `var_names` has a name that is not a variable.
 
         Examples
         --------
@@ -252,7 +252,7 @@ class Fit:
         unknown = [name for name in names if name not in posterior]
         if unknown:
             raise ValueError(
-                f"`var_names` must be of {list(posterior)}, got {unknown}.\n"
+                f"`var_names` must be among {list(posterior)}, got {unknown}.\n"
                 "Hint: names are those of the model, before any transform."
             )
         table: pd.DataFrame = summary(posterior, var_names=names, kind="stats")
@@ -261,33 +261,33 @@ class Fit:
     def khat(self, draws: int = 1000, *, random_seed: RandomSeed | None = None) -> float:
         """Return k-hat, which measures how far the approximation is from the posterior.
 
-        k-hat is the diagnostic of Pareto smoothed importance sampling (PSIS). Below 0.5 the
-        approximation is close to the posterior on all rows; up to 0.7, importance sampling could
-        still correct it; above, some of it is wrong, most often tails or correlations.
+        k-hat is the diagnostic of Pareto smoothed importance sampling (PSIS). Below 0.5, the
+        approximation is close to the posterior given all rows. Up to 0.7, importance sampling can
+        still correct it. Above 0.7, it is wrong in part, most often in tails or correlations.
 
         Parameters
         ----------
         draws : int, default 1000
-            The number of draws, each of which costs a density of all rows.
+            The number of draws. Each needs the log density of all rows.
         random_seed : int, sequence of int, Generator or RandomState, optional
-            Decides the draws.
+            Seed of the draws.
 
         Returns
         -------
         float
-            The shape of the generalized Pareto tail of the importance ratios; -inf if all of them
-            are equal.
+            The shape of the generalized Pareto distribution that fits the largest importance
+            ratios; -inf if all ratios are equal.
 
         Raises
         ------
         ValueError
-            If ``draws`` is below 100, the density of all rows cannot be computed, or it is nan at a
-            draw.
+            If ``draws`` is below 100, or the log density of all rows cannot be computed or is nan
+            at a draw.
 
         Notes
         -----
-        Uses the present data of the model. Yao, Vehtari, Simpson and Gelman (2018); the limits are
-        those of Vehtari et al. (2024). ArviZ computes it.
+        Uses the data that the model has now. See Yao, Vehtari, Simpson and Gelman (2018); the
+        limits are those of Vehtari et al. (2024). ArviZ computes it.
 
         Examples
         --------
@@ -298,7 +298,7 @@ class Fit:
         >>> approximation.khat(random_seed=1) < 0.5
         True
         """
-        whole_number("draws", draws, 100, "the tail of the ratios is a fifth of them or less.")
+        whole_number("draws", draws, 100, "k-hat comes from the largest fifth of the ratios.")
         return pareto_khat(*self._log_densities("khat", draws, random_seed))
 
     def elbo_estimate(
@@ -309,9 +309,9 @@ class Fit:
         Parameters
         ----------
         draws : int, default 1000
-            The number of draws, each of which costs a density of all rows.
+            The number of draws. Each needs the log density of all rows.
         random_seed : int, sequence of int, Generator or RandomState, optional
-            Decides the draws.
+            Seed of the draws.
 
         Returns
         -------
@@ -321,12 +321,12 @@ class Fit:
         Raises
         ------
         ValueError
-            If ``draws`` is below 2, the density of all rows cannot be computed, or it is nan at a
-            draw.
+            If ``draws`` is below 2, or the log density of all rows cannot be computed or is nan at
+            a draw.
 
         Notes
         -----
-        Uses the present data of the model.
+        Uses the data that the model has now.
 
         Examples
         --------
@@ -384,7 +384,7 @@ class Fit:
         Raises
         ------
         TypeError
-            If the guide is not one of bayou's own, which alone can be restored by name.
+            If the guide is a class of yours: only those of bayou can be saved.
         """
         write_fit(path, self.program, self.approximation, self.provenance)
 

@@ -35,11 +35,11 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
     path : str or Path
         A file that :meth:`bayou.Fit.save` wrote.
     model : pymc.Model, optional
-        The model that was fitted, built again by the same code; by default the one of the context.
-        Its data and their number of rows may be others: :func:`bayou.verify` compares them. The
-        dims of its free variables must have the labels that were fitted, in the same order. The
-        labels of rows are not compared if variables with a value for each row were fitted in
-        batches.
+        The model that was fitted, built again by the same code; by default the model of the
+        context. Its data may differ, in their number of rows too: :func:`bayou.verify` compares
+        them. The dims of its free variables must have the same labels in the same order as in the
+        fit. Exception: if variables with a value for each row were fitted in batches, the labels of
+        rows are not compared.
 
     Returns
     -------
@@ -51,8 +51,8 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged or was not written by ``save``, or if the model is another one, or
-        its free variables have other labels or lengths.
+        If the file is damaged or was not written by ``save``, if the model is not the one that was
+        fitted, or if its free variables have other labels or lengths.
 
     Examples
     --------

@@ -38,25 +38,25 @@ def sample(
 ) -> xr.DataTree:
     """Draw from the posterior of a model with NUTS, given all of its data.
 
-    The first call on a model compiles it. Later calls compile nothing, whatever the values and the
-    lengths of the data are then, unless variables were added to the model. Minibatches are replaced
-    by all rows of the data that they are drawn from.
+    The first call on a model compiles it. Later calls use the compiled code again, also with data
+    of other values and lengths, unless variables were added to the model. Minibatches are replaced
+    by all rows of their data.
 
     Parameters
     ----------
     draws : int, default 1000
         Draws of each chain.
     tune : int, default 1000
-        Steps of each chain before its draws, which adapt the step size and the mass matrix and are
-        discarded. At least one step is run, since the first one finds the step size.
+        Tuning steps of each chain. They adapt the step size and the mass matrix, and are discarded.
+        With 0, one step is still run, to find the step size.
     chains : int, default 4
-        Chains. As many run at once as there are cores.
+        The number of chains. As many run in parallel as there are cores.
     model : pymc.Model, optional
-        The model; by default that of the context. Its free variables are continuous.
+        The model; by default the model of the context. Its free variables must be continuous.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
         Seed of the starting points and of the draws: with the same seed and data, the draws are the
-        same to the last bit on the same machine. A number is below 2**64. By default, another seed
-        at each call.
+        same to the last bit on the same machine. An int must be below 2**64. By default, each call
+        takes a new seed.
     progressbar : bool, default True
         Show the progress of the chains.
 
@@ -67,7 +67,7 @@ def sample(
         variables and the deterministics, with dims chain and draw and then their own;
         ``sample_stats`` has the statistics of each draw (``diverging``, ``energy``, ``lp``,
         ``tree_depth``, ...); ``observed_data`` and ``constant_data`` have the data. After Ctrl-C,
-        there are as many draws of each chain as all chains have finished.
+        all chains are cut to the number of draws of the shortest one.
 
     Raises
     ------
@@ -80,14 +80,13 @@ def sample(
         density draws random numbers.
     ValueError
         If an argument is out of range, the model has no free variable, the model computes with
-        missing values, a generator feeds it, only a part of its rows is in memory, or the log
-        density is not finite where the chains start: names the variables where it is not.
+        missing values, its data come from a generator, only a part of its rows is in memory, or the
+        log density is not finite where the chains start (names the variables at fault).
 
     Notes
     -----
     The sampler is nutpie: the No-U-Turn sampler of Hoffman and Gelman (2014), with a diagonal mass
-    matrix that is adapted from draws and gradients. The loop over data sets below is the one in the
-    documentation of PyMC3's Data.
+    matrix that is adapted from draws and gradients.
 
     Examples
     --------

@@ -25,18 +25,20 @@ LOG_2_PI = math.log(2 * math.pi)
 
 
 class Guide(Protocol):
-    """A family of distributions over the unconstrained variables of a model, side by side.
+    """A family of distributions over the unconstrained variables of a model, joined in one vector.
 
     Pass a guide as the `method` of :func:`bayou.fit`. Implementing a guide:
 
     - Write a class with the eight methods below; it need not inherit from this one.
-    - Make it a hashable value that compares equal by its options, such as a frozen dataclass, and
-      keep no state in it: compiled steps are looked up by it.
+    - Make it hashable, equal if its options are equal, and without state, such as a frozen
+      dataclass: it is a key of the cache of compiled steps.
     - Keep the parameters in a pytree of JAX arrays, such as a NamedTuple, that ``init`` returns.
     - Write the methods in pure JAX: they are called under ``jit``, ``vmap`` and ``grad``.
-    - Let ``transport`` carry standard noise to a position differentiably (reparameterization).
-    - Let ``whiten`` and ``color`` be transposes of each other, so that the steps of an optimizer
-      are in units of the guide's own standard deviations. Both may return their last argument.
+    - Let ``transport`` turn standard noise into a position (the vector of unconstrained values), as
+      a differentiable function of the parameters (the reparameterization trick).
+    - Let ``whiten`` and ``color`` be transposes of each other. They convert gradients and steps, so
+      that an optimizer works in units of the guide's own standard deviations. To leave that out,
+      return the last argument in both.
 
     Examples
     --------
