@@ -9,24 +9,26 @@ from bayou.arguments import whole_number
 
 @dataclass(frozen=True)
 class Ray:
-    """A Ray cluster, and how much of it bayou uses.
+    """Settings of a Ray cluster: its address, and how many workers to use.
 
-    Pass it as ``cluster=`` to :func:`bayou.fit`, :func:`bayou.fit_many`,
-    :func:`bayou.sample_many`, :func:`bayou.calibrate` or :func:`bayou.predict`. The results are
-    those of one machine, whatever the number of workers. Needs ``pip install 'bayou[ray]'``.
+    Pass it as ``cluster=`` to :func:`bayou.fit`, :func:`bayou.fit_many`, :func:`bayou.sample_many`,
+    :func:`bayou.calibrate` or :func:`bayou.predict`. The results are the same as without a cluster,
+    for any number of workers; :func:`bayou.fit` and :func:`bayou.fit_many` may round differently.
+    Needs ``pip install 'bayou[ray]'``.
 
     Parameters
     ----------
     num_workers : int, optional
-        The number of worker processes. By default as many as the cluster has cores, divided by
+        The number of worker processes. By default, the number of cores of the cluster divided by
         `cpus_per_worker`.
     address : str, optional
         The address of a running cluster, as ``ray.init`` takes it, such as "10.0.0.1:6379" or
-        "ray://10.0.0.1:10001". By default the cluster that this process is connected to; else the
-        one that the environment variable ``RAY_ADDRESS`` names, or that runs on this machine; else
-        a new one on this machine, which is shut down when the call returns.
+        "ray://10.0.0.1:10001". By default the first of these that exists: the cluster that this
+        process is connected to; the one at the address in the environment variable ``RAY_ADDRESS``;
+        one that runs on this machine. If there is none, a new one is started on this machine and
+        shut down when the call returns.
     cpus_per_worker : int, default 1
-        The number of cores that are reserved for each worker, and of threads that it computes with.
+        The number of cores to reserve for each worker, which computes with as many threads.
 
     Raises
     ------

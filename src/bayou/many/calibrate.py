@@ -62,7 +62,7 @@ def calibrate(
     out: str | Path | None = None,
     n: int | None = None,
 ) -> Calibration:
-    """Check inference on a model by simulation: whether posteriors of simulated data are right.
+    """Check by simulation whether the posteriors that are computed for a model are right.
 
     Parameters are drawn from the prior, a data set from the likelihood at each of them, and the
     posterior of each data set is sampled or fitted. If inference is right, then over many data sets
@@ -71,37 +71,37 @@ def calibrate(
     Parameters
     ----------
     model : pymc.Model, optional
-        The model; by default that of the context. Each of its observed variables is observed at a
-        data container of its own. The model keeps its data.
+        The model; by default the model of the context. Each of its observed variables must have a
+        data container of its own as ``observed=``. The data of the model do not change.
     num_datasets : int, default 1000
-        Simulated data sets, at least 20. 200 show large errors, 1000 show small ones.
+        Number of simulated data sets, at least 20. 200 show large errors, 1000 show small ones.
     method : str, default "nuts"
-        "nuts" for :func:`bayou.sample_many`, or a method of :func:`bayou.fit`, whose approximation
-        errors it then shows.
+        "nuts" to sample by :func:`bayou.sample_many`, or a method of :func:`bayou.fit`, to see the
+        errors of its approximation.
     simulator : pymc.Model, optional
         A model to draw parameters and data from, with variables of the same names; by default the
         same model.
     draws : int, default 1000
         Draws of each chain, or from each fit.
     tune, chains : int, optional
-        Tuning steps and chains, with "nuts" only; by default 1000 and 4.
+        Number of tuning steps and of chains, with "nuts" only; by default 1000 and 4.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
-        Seed of the simulation and of inference. By default, that of `out` if it exists, else
-        another one at each call.
+        Seed of the simulation and of inference. By default, the seed of an existing `out`, else a
+        new one at each call.
     cluster : str or Ray, optional
         Where posteriors are computed, as for :func:`bayou.sample_many`. Data are simulated in this
         process.
     out : path, optional
         A Zarr folder for the posteriors, as for :func:`bayou.sample_many`. If it exists, an
-        interrupted calibration goes on, and a larger `num_datasets` adds to it.
+        interrupted calibration continues, and a larger `num_datasets` adds data sets to it.
     n : int, optional
         The earlier name of `num_datasets`.
 
     Returns
     -------
     Calibration
-        True if all variables are calibrated. It prints a verdict for each free variable, has the
-        ranks as ``pit``, between 0 and 1, and draws them by ``plot()``.
+        ``bool(result)`` is True if all variables are calibrated. Prints a verdict for each free
+        variable. ``pit`` has the ranks, scaled to between 0 and 1, and ``plot()`` draws them.
 
     Raises
     ------
@@ -109,11 +109,11 @@ def calibrate(
         If there is no cluster at the address, Ray is not installed, or the cluster has no free
         cores.
     FileExistsError
-        If `out` is something else, or another process writes to it.
+        If `out` exists and is not such a folder, or another process writes to it.
     TypeError
         If there is no model, it cannot be sampled, or it cannot be simulated from: it has a
-        potential, a variable without a distribution to draw from, or observes something else than
-        a container; or if `num_datasets` and `n` are both passed.
+        potential, a variable without a distribution to draw from, or observed values that are not
+        in a container; or if `num_datasets` and `n` are both passed.
     ValueError
         If an argument is out of range, nothing is observed, the simulator lacks a variable, `out`
         holds another calibration, or inference failed on each data set.
@@ -126,9 +126,9 @@ def calibrate(
     Notes
     -----
     Simulation-based calibration: Cook, Gelman and Rubin (2006); Talts et al. (2018). The rank is
-    computed among 100 draws of a posterior, evenly spaced over its chains, which are nearly
+    computed among 100 draws of a posterior, evenly spaced over its chains so that they are nearly
     independent. The test of uniformity is ArviZ's, corrected for the number of elements of all
-    variables together, so that 1% of calibrations or fewer fail if inference is right.
+    variables together: if inference is right, at most 1% of calibrations fail.
 
     Examples
     --------

@@ -53,8 +53,8 @@ def fit_many(
 ) -> xr.DataTree:
     """Fit a model to each of many data sets, as :func:`bayou.fit` does, and draw from each fit.
 
-    The model is compiled once for data sets of any length, if its likelihood is a product over rows
-    and no deterministic has a value for each row.
+    If the likelihood is a product over rows and no deterministic has a value for each row, the
+    model is compiled once for data sets of all lengths. Otherwise, it is compiled for each length.
 
     Parameters
     ----------
@@ -63,17 +63,17 @@ def fit_many(
     by : str, optional
         The column of a table whose values are the keys.
     model : pymc.Model, optional
-        The model; by default that of the context. It has its own data again after the call;
-        containers without new values keep these in all data sets.
+        The model; by default the model of the context. After the call it has its own data again. A
+        container for which the data sets have no values keeps its own.
     n : int or "auto", default "auto"
         Steps of each fit, as for :func:`bayou.fit`.
     method : str, default "auto"
         The method of each fit, as for :func:`bayou.fit`.
     draws : int, default 1000
-        Draws from each fit, at least 100. k-hat is computed from them too.
+        Draws from each fit, at least 100. k-hat is computed from the same draws.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
-        Seed of all fits and draws. Those of a data set depend on the seed and its key only. By
-        default, the seed of an `out` that exists, else another one at each call.
+        Seed of all fits and draws. Those of a data set depend only on the seed and its key. By
+        default, the seed of an existing `out`, else a new one at each call.
     cluster : str or Ray, optional
         Where data sets are fitted, as for :func:`bayou.sample_many`.
     out : path, optional
@@ -89,8 +89,8 @@ def fit_many(
 
         - ``khat``, the k-hat of the fit on all rows of the data set;
         - ``converged``: 1 if the stopping rule was met, 0 if not, NaN if no rule was applied;
-        - ``seconds``, and the number of rows, such as ``num_row`` for the dim "row";
-        - ``data``, a fingerprint of the data, and ``error``, empty unless it failed.
+        - ``seconds``, and the number of rows, ``num_row`` for a dim called "row";
+        - ``data``, a fingerprint (hash) of the data, and ``error``, empty unless it failed.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def fit_many(
         If there is no cluster at the address, Ray is not installed, or the cluster has no free
         cores.
     FileExistsError
-        If `out` is something else, or another process writes to it.
+        If `out` exists and is not such a folder, or another process writes to it.
     OtherDataError
         If `out` has results of other data for a key.
     TypeError
@@ -112,14 +112,15 @@ def fit_many(
     Warns
     -----
     ConvergenceWarning
-        If a k-hat is above 0.7, or a fit did not converge: counts the data sets.
+        If a k-hat is above 0.7, or a fit did not converge: says in how many data sets.
     UserWarning
         If data sets failed: names their keys.
 
     Notes
     -----
-    Lengths, labels and interruptions are treated as by :func:`bayou.sample_many`. On a cluster,
-    sums over rows may be rounded differently: by up to 1e-10 of their size.
+    Data sets of several lengths, their labels and interrupted calls are handled as in
+    :func:`bayou.sample_many`. On a cluster, sums over rows may be rounded differently: by up to
+    1e-10 of their size.
 
     Examples
     --------

@@ -56,7 +56,7 @@ def sample_many(
 ) -> xr.DataTree:
     """Draw from the posterior of a model with NUTS, given each of many data sets in turn.
 
-    The model is compiled once, and as many data sets are sampled at a time as keep the cores busy.
+    The model is compiled once. Several data sets are sampled at a time, to use all cores.
 
     Parameters
     ----------
@@ -70,35 +70,35 @@ def sample_many(
         - with `by`, a frame, dataset, mapping of columns or source whose columns the containers
           were built from.
 
-        All data sets have values for the same containers. The values of a mapping are read as they
-        are sampled; if reading one raises an exception, that data set has failed.
+        All data sets have values for the same containers. A value of a mapping is read when its
+        turn comes; if that raises an exception, this data set counts as failed.
     by : str, optional
-        The column of a table whose values are the keys: rows of one value are a data set. The
-        columns that containers were built from are read into memory.
+        The column of a table whose values are the keys: the rows with the same value are one data
+        set. The columns that the containers use are read into memory.
     model : pymc.Model, optional
-        The model; by default that of the context. It keeps its own data, which containers without
-        new values keep in all data sets.
+        The model; by default the model of the context. Its data do not change. A container for
+        which the data sets have no values keeps its own.
     draws, tune, chains : int, default 1000, 1000 and 4
         As for :func:`bayou.sample`, for each data set.
     sampler : {"auto", "nutpie", "blackjax"}, default "auto"
-        "nutpie" samples one data set after another, several at a time; "blackjax" samples batches
-        of data sets in one vectorised program. Both are NUTS, but their draws differ. "auto" takes
-        blackjax where that is faster as a rule (see Notes), or the sampler of an `out` that exists.
+        "nutpie" samples each data set by itself, several in parallel; "blackjax" samples batches of
+        data sets in one vectorised program. Both are NUTS, but their draws differ. "auto" takes
+        blackjax where it is usually faster (see Notes), or the sampler of an existing `out`.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
-        Seed of all draws. Those of a data set depend on the seed and its key only, not on the other
-        data sets or on their order. By default, the seed of an `out` that exists, else another one
-        at each call.
+        Seed of all draws. Those of a data set depend only on the seed and its key, not on the other
+        data sets or on their order. By default, the seed of an existing `out`, else a new one at
+        each call.
     cluster : str or Ray, optional
         Where data sets are sampled: "ray" for a Ray cluster that this process is connected to, or a
         new one on the cores of this machine; the address of a cluster; or a :class:`bayou.Ray` with
         the number of workers. Each worker compiles the model once and is sent data sets in turn. A
         worker that dies is replaced, and its data sets run again; a data set on which three workers
-        died has failed. By default, this process does all work.
+        died counts as failed. By default, this process does all work.
     out : path, optional
-        A folder for the results in Zarr format, which are written as they are finished, in that
-        order and up to 32 data sets at a time. If the folder exists, data sets whose results it has
-        are left out; those that failed run again if their data have changed, or their workers
-        died. The model and the settings must be the same.
+        A folder for the results, in Zarr format. They are written as data sets finish, up to 32 at
+        a time, and are in that order. If the folder exists, data sets whose results it has are
+        skipped; failed ones run again if their data have changed or their workers died. The model
+        and the settings must be the same.
     progressbar : bool, default True
         Show how many data sets are done, and how many have failed.
 
@@ -110,13 +110,13 @@ def sample_many(
 
         - the worst ``rhat``, ``ess_bulk`` and ``ess_tail`` of the free variables;
         - ``divergences``, the number of divergent draws;
-        - ``seconds`` from start to end, in which other data sets ran too; with blackjax, those of
-          the batch;
-        - the number of rows, such as ``num_row`` for the dim "row";
-        - ``data``, a fingerprint of the data, and ``error``, empty unless it failed.
+        - ``seconds`` from its start to its end, while other data sets ran too; with blackjax, those
+          of its batch;
+        - the number of rows, ``num_row`` for a dim called "row";
+        - ``data``, a fingerprint (hash) of the data, and ``error``, empty unless it failed.
 
-        ``tree["diagnostics"].to_dataset().to_dataframe()`` is the table as a frame. With `out`,
-        values are read from the folder when they are used.
+        ``tree["diagnostics"].to_dataset().to_dataframe()`` is the table as a data frame. With
+        `out`, values are read from the folder when they are used.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def sample_many(
         If there is no cluster at the address, Ray is not installed, or the cluster has no free
         cores; if `sampler` is "blackjax", and that is not installed.
     FileExistsError
-        If `out` is something else, or another process writes to it.
+        If `out` exists and is not such a folder, or another process writes to it.
     OtherDataError
         If `out` has results of other data for a key.
     TypeError
@@ -144,25 +144,26 @@ def sample_many(
 
     Notes
     -----
-    Variables with a value for each row have the length of the longest data set, with NaN beyond the
-    end of shorter ones: ``num_row`` is the number of rows of each. Integers and booleans with axes
-    are floats for that reason. A dim has the labels that :func:`bayou.set_data` would give it, if
-    those are the same for all data sets; else none. A data set without any row of what is observed
-    has failed.
+    Variables with a value for each row have the length of the longest data set. Shorter data sets
+    are filled with NaN at the end: ``num_row`` is the number of rows of each. For NaN, integer and
+    boolean variables with axes become floats. A dim has the labels that :func:`bayou.set_data`
+    would give it, if those are the same for all data sets; else none. A data set without observed
+    rows counts as failed.
 
-    A call that is interrupted by Ctrl-C, or by an exception of an iterable, raises that. With
-    `out`, finished data sets are kept, and the same call goes on from there.
+    If Ctrl-C or an exception of an iterable interrupts the call, that exception is raised. With
+    `out`, finished data sets are kept, and the same call continues from there.
 
-    blackjax takes models whose likelihood is a product over rows, in 64 bits, with parameters of
-    the same shapes in all data sets. A draw takes as long as the longest trajectory of 256 chains,
-    and each padded number of rows (16, 24, 32, 48, 64, ...) is compiled for about 8 seconds. "auto"
-    takes it if it is installed, the number of data sets is known and at least 1,000 for each
-    parameter, there are up to 2 parameters, and all containers are columns of up to 32 rows in the
-    data set of the smallest key. There, on one core, it takes 25 to 60 ms for a data set of 20 rows
-    with 4 chains of 1,000 draws, where nutpie takes 65 to 90 ms for a fifth more effective draws.
-    With longer trajectories it is slower, about thirty times for a hierarchical regression of 8
-    parameters. Name a sampler for draws that do not depend on the number of data sets. The
-    attribute ``inference_library`` of each group says which one ran.
+    blackjax needs a likelihood that is a product over rows, 64-bit floats, and parameters of the
+    same shapes in all data sets. It samples 256 chains side by side, so that each draw takes as
+    long as the longest trajectory among them. Data sets are padded to 16, 24, 32, 48, 64, ... rows,
+    and each of these lengths takes about 8 seconds to compile. "auto" takes blackjax if it is
+    installed, if there are at most 2 parameters and at least 1,000 data sets for each (their number
+    must be known), and if all containers are columns of up to 32 rows in the data set of the
+    smallest key. For such models, with 20 rows and 4 chains of 1,000 draws, it takes 25 to 60 ms a
+    data set on one core; nutpie takes 65 to 90 ms, with a fifth more effective draws. With longer
+    trajectories blackjax is slower, about thirty times for a hierarchical regression of 8
+    parameters. Pass "nutpie" or "blackjax" if the draws must not depend on the number of data sets.
+    The attribute ``inference_library`` of each group says which one ran.
 
     On a cluster of machines of one kind, draws are the same to the last bit for any number of
     workers.
