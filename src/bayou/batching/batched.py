@@ -48,37 +48,39 @@ def batched(
     random_seed: RandomSeed | None = DEFAULT_SEED,
     validate: bool = True,
 ) -> pm.Model:
-    """Return a model in minibatches of the rows of a model that is written with all of its data.
+    """Return a copy of a model that is evaluated on minibatches of its rows.
 
-    Each container with the batched dim is replaced by random rows of it, the same rows in all of
-    them. What is observed there is scaled to all rows, and so is a potential with a value for each
+    The given model is written with all of its data. In the copy, each container with the batched
+    dim is replaced by random rows of it, the same rows in all of them. The log likelihood of
+    observed variables with this dim is scaled to all rows, as are potentials with a value for each
     row. :func:`bayou.fit` does this by itself if it gets a `batch_size`; this function is for
-    PyMC's own tools, such as :func:`pymc.fit`.
+    PyMC's own functions, such as :func:`pymc.fit`.
 
     Parameters
     ----------
     model : pymc.Model, optional
-        The model, which stays as it is; by default the model of the context. New data that
-        :func:`bayou.set_data` writes into it are those of the model in minibatches too.
+        The model, which does not change; by default the model of the context. The copy shares its
+        data: :func:`bayou.set_data` on the model has its effect in both.
     batch_size : int
         Rows of a batch.
     batch_dim : str, optional
-        The dim of the rows; by default the first dim of what is observed.
+        The dim of the rows; by default the first dim of the observed variables.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None, default 42
-        Decides the rows of each batch. None takes another seed each time.
+        Seed of the rows of each batch. None takes a new seed at each call.
     validate : bool, default True
-        Whether to check that the log-likelihood of a row is the same whatever rows it shares a
-        batch with. Without this check, a model in which it is not is fitted to a wrong posterior.
+        Whether to check that the log likelihood of a row does not depend on the other rows of its
+        batch. If it does depend on them, fits in batches give a wrong posterior.
 
     Returns
     -------
     pymc.Model
-        With the same free variables. Each evaluation of its density is of the next batch.
+        A model with the same free variables. Each evaluation of its log density takes the next
+        batch.
 
     Raises
     ------
     TypeError
-        If there is no model, or missing values of whole numbers are imputed.
+        If there is no model, or it imputes missing values of a discrete variable.
     ValueError
         If the dim is not known, if containers have different numbers of rows or a total_size that
         is not their number, or if the likelihood is not a product over rows: names the variable

@@ -62,8 +62,8 @@ def predict(
 ) -> xr.DataTree | Source:
     """Draw from the posterior predictive distribution of new rows.
 
-    Columns are matched by name. The model stays as it is, and a second call compiles nothing,
-    however many rows and draws there are.
+    Columns are matched by name. The model does not change. Later calls use the compiled code again,
+    for any number of rows and draws.
 
     Parameters
     ----------
@@ -73,83 +73,86 @@ def predict(
         ``tree.posterior.sel(dataset="north")``.
     data : frame, dataset, Source, or mapping of str to array_like
         The new rows. Either a table with the columns that the containers of the model were built
-        from, in any order, and with further columns if need be; or new values by the names of
-        containers and minibatches, with rows on the first axis. Values that only ``observed=``
-        takes are not needed.
+        from, in any order; other columns are ignored. Or a mapping of the names of containers and
+        minibatches to new values, with rows on the first axis. Data that the model uses only as
+        ``observed=`` are not needed.
     var_names : str or sequence of str, optional
-        The variables to predict, observed ones and deterministics; by default all observed ones. Of
-        a free variable with a value for each row, predict a :class:`pymc.Deterministic`.
+        The variables to predict: observed variables and deterministics. By default, all observed
+        variables. To predict a free variable that has a value for each row, add a
+        :class:`pymc.Deterministic` of it to the model.
     draws : int, optional
-        The number of draws: of a fit, by default 1000; of a posterior the number of each chain,
-        evenly spaced, by default all.
+        For a fit, the number of draws, by default 1000. For a posterior, the number of draws to use
+        from each chain, evenly spaced; by default all.
     model : pymc.Model, optional
-        The model; by default that of the fit, or of the context.
+        The model; by default the model of the fit, or of the context.
     random_seed : int, sequence of int, numpy.random.Generator or RandomState, optional
         The seed of the random numbers. The same seed and data give the same predictions, whatever
-        `chunk_rows` and `cluster` are, and whether a run was interrupted or not. By default that of
-        the interrupted run, or a new one.
+        `chunk_rows` and `cluster` are, and whether a run was interrupted or not. By default, the
+        seed of the interrupted run that is resumed, or a new one.
     cluster : str or Ray, optional
         Where rows are predicted, as for :func:`bayou.sample_many`; by default in this process. The
         workers get the draws of the parameters once, and then rows in turn. This process reads the
         rows and writes the predictions.
     out : path, optional
         A new path. If it ends in ".zarr", all draws are written to it; if it ends in ".parquet", a
-        row of summaries for each row of `data`. Until it is complete, it is in a folder beside it
-        that ends in ".partial"; the same call continues an interrupted run.
+        row of summaries for each row of `data`. Until it is complete, the results are in a folder
+        beside it whose name ends in ".partial". After an interruption, repeat the same call to
+        continue.
     chunk_rows : int, optional
-        The number of rows that are read at once, rounded up to whole pieces; by default as many as
-        memory is free for, at most 65,536. At most two chunks are in memory. On a `cluster`, at
-        most two units of rows of each worker are on their way or wait for an earlier one.
+        The number of rows to read at a time; it may be rounded up. By default as many as fit in the
+        free memory, at most 65,536. At most two such chunks are in memory at a time, or on a
+        `cluster`, two parts of a chunk for each worker.
     progressbar : bool, default True
-        Whether to show the number of rows that are done.
+        Show how many rows are done.
 
     Returns
     -------
     xarray.DataTree or Source
         A tree with the group ``predictions``. Its variables have the dims chain, draw and those
-        that they have in the model, and its dtypes, but int8 for Bernoulli variables. Values in a
-        Zarr store are read when they are asked for.
-        For a Parquet file, the :class:`bayou.Source` of it. Its columns are ``row`` (from 0 on),
-        the labels of the rows if a container exports its index, and for each variable such as
-        ``late`` the mean ``late_mean``, the standard deviation ``late_sd`` and the quantiles
-        ``late_q2.5``, ``late_q25``, ``late_q50``, ``late_q75`` and ``late_q97.5`` of its draws.
+        that they have in the model. Their dtypes are those of the model, except that Bernoulli
+        variables are int8. Values in a Zarr store are read when they are used. For a Parquet file,
+        a :class:`bayou.Source` of its rows. Its columns are ``row`` (from 0), the labels of the
+        rows if a container exports its index, and for each variable such as ``late`` the mean
+        ``late_mean``, the standard deviation ``late_sd`` and the quantiles ``late_q2.5``,
+        ``late_q25``, ``late_q50``, ``late_q75`` and ``late_q97.5`` of its draws.
 
     Raises
     ------
     TypeError
-        If there is no model, it cannot be sent to workers, or the posterior is not a result.
+        If there is no model, it cannot be sent to workers, or `fit_or_datatree` is none of these.
     ValueError
-        If `var_names` cannot be predicted; if `data` lack columns or containers, have no rows,
-        missing values or unknown categories; if there are fewer draws; if the posterior is of
+        If `var_names` cannot be predicted; if `data` lack columns or containers, or have no rows,
+        missing values or unknown categories; if the posterior has fewer draws than `draws`, is of
         another model or has other labels; if `out` exists, or was begun with other arguments; if
         the predictions do not fit in memory; or if the rows cannot be divided among the workers of
         a `cluster`.
     ConnectionError, ImportError, RuntimeError
         If there is no cluster at the address, Ray is not installed, the cores of the cluster are
-        not free, or all workers died of the same rows.
+        not free, or all workers died on the same rows.
 
     Notes
     -----
-    A free variable without draws is drawn from its distribution given the others, once in each
-    draw: for a new group, for example, leave its effect out of the posterior, and it is drawn from
-    the population. A free variable with a value for each row is drawn anew for the new rows. The
-    attribute ``drawn_from_prior`` of the predictions names both.
+    A free variable that the posterior lacks is drawn from its prior given the other variables, once
+    for each draw. For example, to predict for new groups, drop the group effects from the
+    posterior; they are then drawn from the population distribution. A free variable with a value
+    for each row is drawn from its prior for the new rows. The attribute ``drawn_from_prior`` of the
+    predictions names both kinds.
 
-    Draws are matched to the labels of the model's dims. The same labels in another order are
-    reordered, other labels are refused. Draws of a dim without labels are matched by position.
+    Draws are matched to the model by the labels of its dims. The same labels in another order are
+    reordered, other labels are an error. Draws of a dim without labels are matched by position.
 
-    Rows are never dropped: missing values are refused, also if a container was built with
-    ``missing="drop"``. Drop such rows first. In a container that was built with
-    ``unknown="other"``, all unknown categories are that one category, with one common effect.
+    Missing values are an error, also in a container that was built with ``missing="drop"``: drop
+    such rows first. In a container that was built with ``unknown="other"``, all unknown categories
+    become "other" and share its effect.
 
-    Before anything is computed, a few rows are tried to see whether the predictions of a row depend
-    on other rows, as in a random walk over rows or with columns centered by their own mean. If they
-    do, all rows are computed at once, one draw after another; the attribute ``rows_depend`` gives
-    the reason.
+    First, a few rows are used to test whether the predictions of a row depend on other rows, as in
+    a random walk over rows or if the model subtracts the mean of a column. If they do, all rows are
+    computed at once, one draw after another, and the attribute ``rows_depend`` gives the reason.
 
-    JAX draws from distributions that need no rejection sampling, such as normal, Bernoulli and
-    categorical ones and mixtures of them. For all others, PyTensor compiles the model, and computes
-    one draw after another. The attribute ``compiler`` says which; their random numbers differ.
+    Models whose distributions need no rejection sampling, such as normal, Bernoulli, categorical
+    and mixtures of these, are computed by JAX. All others are compiled by PyTensor, which computes
+    one draw after another. The attribute ``compiler`` says which was used. Their random numbers
+    differ.
 
     Examples
     --------

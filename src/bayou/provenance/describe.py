@@ -33,19 +33,20 @@ def describe(model: pm.Model | None = None) -> Description:
     """Describe the data of a model: its containers, their columns, rows and values.
 
     The containers are those of :class:`bayou.Data` and ``pm.Data``, minibatches, generators, and
-    arrays that were passed to ``observed=`` directly. Nothing is compiled, no generator is advanced
-    and no source is read. The cost is one pass over the values in memory, for their fingerprints.
+    arrays that were passed to ``observed=`` directly. Nothing is compiled, no item is taken from a
+    generator and no source is read. The time is that of one pass over the values in memory, to
+    compute their fingerprints (hashes).
 
     Parameters
     ----------
     model : pymc.Model, optional
-        The model; by default that of the context.
+        The model; by default the model of the context.
 
     Returns
     -------
     Description
         Prints as a table, also in a notebook. ``to_frame()`` returns the containers as a data
-        frame, and ``diagram()`` which of them feed which variables.
+        frame, and ``diagram()`` shows which of them each variable depends on.
 
     Raises
     ------

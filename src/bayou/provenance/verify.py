@@ -35,33 +35,33 @@ def verify(
     ----------
     result : xarray.DataTree, xarray.Dataset or Fit
         A result of :func:`bayou.sample`, :func:`bayou.fit`, :func:`bayou.predict` or the ``sample``
-        of a fit, also after it was saved and opened again. Of a tree, its group ``posterior`` is
-        enough.
+        method of a fit, also after it was saved and opened again. The group ``posterior`` of a tree
+        is enough.
     model : pymc.Model, optional
-        The model; by default that of the context. Rows of its sources that are not in memory are
-        read.
+        The model; by default the model of the context. If its data are a source that is not in
+        memory, all rows of it are read.
 
     Returns
     -------
     Verification
-        True if the result matches the model and its data. Prints the differences otherwise, and has
-        them as ``differences``.
+        ``bool(verification)`` is True if the result matches the model and its data. Otherwise it
+        prints the differences, which are also in ``differences``.
 
     Raises
     ------
     TypeError
         If ``result`` is not a result, or there is no model.
     ValueError
-        If the result has no provenance, as of ``pm.sample``.
+        If the result has no record of its model and data, such as one of ``pm.sample``.
 
     Notes
     -----
     It compares the names, columns, rows, dtypes and values of the data containers, the labels of
-    the dims of free variables, and the definition of each variable. The same rows are the same
-    data, whether they came from a frame or from a file, and whether all of them are in memory. Of a
-    generator, its first item is compared. The size of minibatches is not compared. For results of
-    :func:`bayou.sample_many` and :func:`bayou.fit_many`, everything but the rows is compared; the
-    fingerprints of their data sets are in the group ``diagnostics``.
+    the dims of free variables, and the definition of each variable. The same rows count as the same
+    data, whether they came from a frame or from a file, and whether or not all of them are in
+    memory. For a generator, the first item is compared. The size of minibatches is not compared.
+    For results of :func:`bayou.sample_many` and :func:`bayou.fit_many`, everything but the rows is
+    compared; the fingerprints of their data sets are in the group ``diagnostics``.
 
     Examples
     --------
