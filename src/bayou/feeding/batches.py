@@ -47,10 +47,10 @@ WEIGHT = "weight"
 class Batches:
     """Batches of the rows of a source, for code outside of PyMC: dicts of arrays by name.
 
-    An iterator that continues from its current step, until its epochs end or it is closed. Which
-    rows form a batch depends only on the seed, the step and the arguments, never on timing, so that
-    a run that was interrupted resumes with exactly the rows that it would have had (:meth:`state`,
-    :meth:`seek`).
+    An iterator over batches, which ends with its last epoch or when it is closed. The rows of a
+    batch depend only on the seed, the number of the batch (the step) and the arguments, never on
+    timing. An interrupted run can therefore continue with the same rows: see :meth:`state` and
+    :meth:`seek`.
 
     Parameters
     ----------
@@ -64,21 +64,22 @@ class Batches:
     order : {"epoch", "sequential", "uniform"}, Weighted or Stratified, default "epoch"
         "epoch": every row once in random order before any row comes again; a batch may continue
         across the end of an epoch. "sequential": in the order of the source. "uniform": drawn with
-        replacement. :class:`bayou.Weighted` and :class:`bayou.Stratified`: drawn with importance
-        weights, which are the entry "weight" of a batch, shape (batch_size,).
+        replacement. :class:`bayou.Weighted` and :class:`bayou.Stratified`: drawn by probabilities
+        or strata; each batch then has an entry "weight", the importance weights, of shape
+        (batch_size,).
     random_seed : int, sequence of int, Generator, RandomState or None, default None
-        Decides the order. None draws a seed, which :meth:`state` returns.
+        Seed of the order. None draws a new seed, which :meth:`state` returns.
     in_memory_size : int, optional
         The number of rows in memory at a time, for a source that is read block by block, such as
         Parquet. If it is at least the number of rows, they are loaded once. Otherwise blocks are
         read in random order, and rows are shuffled within windows of half this size. By default as
         many rows as fit into a quarter of the free memory.
     epochs : int, optional
-        The number of epochs to iterate over; the last batch may then be shorter. By default there
-        is no end.
+        The number of epochs (passes over all rows) to iterate over; the last batch may then be
+        shorter. By default, the iterator does not end.
     shard : Shard, optional
-        The part of each batch that this process reads, if several share the work; by default all of
-        it.
+        The part of each batch that this process reads, if several processes share the batches; by
+        default all of it.
 
     Raises
     ------
@@ -89,11 +90,12 @@ class Batches:
 
     Notes
     -----
-    The arrays of a batch belong to the caller, who may change them. An array that is kept keeps up
-    to 4 MiB of the batches around it in memory. Memory is bounded by `in_memory_size` rows, some
-    pieces of a block and two stretches of batches of up to 4 MiB. An error of the source is raised
-    at the batch that it concerns; the next call tries again. Threads end with :meth:`close`, at the
-    end of a ``with`` block, or when the object is collected.
+    The arrays of a batch may be changed. They are views of up to 4 MiB of consecutive batches,
+    which stay in memory as long as one of the arrays does; copy an array to keep it for long. In
+    all, `in_memory_size` rows, parts of a block and twice 4 MiB of batches are in memory. An error
+    of the source is raised at the batch that it concerns; the next call tries again. The reading
+    thread ends with :meth:`close`, at the end of a ``with`` block, or when the object is garbage
+    collected.
 
     Examples
     --------

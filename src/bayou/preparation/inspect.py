@@ -37,9 +37,9 @@ MAX_COLUMNS = 16
 def inspect(source: Any) -> Inspection:
     """Look at a source: its fields, size and nulls, and whether its rows are in some order.
 
-    Batches of sorted rows, such as by time, are not a random sample if a source is larger than
-    memory and cannot be read row by row. Inspect such a source first; :func:`bayou.shuffle` writes
-    it in random order.
+    If a source is larger than memory, is read block by block and is sorted, such as by time, its
+    batches are not random samples. Inspect such a source first; :func:`bayou.shuffle` writes it in
+    random order.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def inspect(source: Any) -> Inspection:
     Returns
     -------
     Inspection
-        Prints as a table, in a notebook too.
+        Prints as a table, also in a notebook. ``to_frame()`` has the fields as a data frame.
 
     Raises
     ------
@@ -60,11 +60,11 @@ def inspect(source: Any) -> Inspection:
 
     Notes
     -----
-    Order is looked for in up to 64 stretches of up to 256 consecutive rows, spread over the source;
-    of a source without random access, over the beginnings of its blocks. The values of a field are
-    ranked, and the variance of the ranks between stretches is compared with the variance within
-    them, as Kruskal and Wallis do [1]_. In rows in random order, the variance between stretches is
-    what chance gives.
+    A sample of up to 64 runs of up to 256 consecutive rows, spread over the source, is tested for
+    order. In a source without random access (any row can be read by its number), each run is the
+    beginning of a block. The values of a field are ranked, and the variance of the ranks between
+    runs is compared with the variance within them, as in the test of Kruskal and Wallis [1]_. If
+    rows are in random order, the variance between runs is as large as chance makes it.
 
     References
     ----------

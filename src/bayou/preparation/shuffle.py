@@ -69,9 +69,9 @@ def shuffle(
 ) -> Store:
     """Write all rows of a source in random order into a store, a folder of memory-mapped files.
 
-    The order is a full permutation of the rows, whatever the memory. Use it once on a source that
-    is larger than memory and sorted, such as by time or by group, before batches are drawn from it:
-    rows of a store are read by their number, so that every batch is a random sample.
+    The order is a full permutation of the rows, whatever the memory. Use it once, before drawing
+    batches, on a source that is larger than memory and sorted, such as by time or by group. Any row
+    of a store can be read by its number, so that every batch is a random sample.
 
     Parameters
     ----------
@@ -82,11 +82,11 @@ def shuffle(
         The folder of the store, which must not exist. The work is done in the folder
         ``{out}.partial``, which is renamed at the end.
     random_seed : int, sequence of int, Generator, RandomState or None, default None
-        Decides the order, together with the number of rows. None draws a seed, which is recorded in
-        the store.
+        The seed and the number of rows decide the order. None draws a new seed, which is recorded
+        in the store.
     memory : int or str, default "1 GiB"
-        The most memory to use, in bytes or as a text with a unit, such as "512 MiB" or "2 GB". The
-        order does not depend on it.
+        The largest amount of memory to use, in bytes or as a text with a unit, such as "512 MiB" or
+        "2 GB". The order does not depend on it.
     progressbar : bool, default True
         Whether to show progress bars.
     path : str or Path, optional
@@ -95,12 +95,12 @@ def shuffle(
     Returns
     -------
     Store
-        The rows in random order: a source with random access.
+        A source of the rows in random order, which can read any row by its number.
 
     Raises
     ------
     FileExistsError
-        If `out` exists, or another process shuffles into it.
+        If `out` exists, or another process is writing to it.
     FileNotFoundError
         If the folder that `out` is in does not exist.
     OSError
@@ -108,8 +108,8 @@ def shuffle(
     TypeError
         If a field is of text or of objects, or `out` is missing.
     ValueError
-        If an argument is out of range, the source has no rows or yields other rows than it says, or
-        an unfinished shuffle into `out` is of another source or of other arguments.
+        If an argument is out of range, the source has no rows or not as many as it says, or an
+        unfinished shuffle into `out` has another source or other arguments.
 
     Warns
     -----

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shard:
-    """The part of each batch that one process reads, if several share the batches of one order.
+    """The part of each batch that one process reads, if several processes share the batches.
 
-    The processes draw the same batches as one process would, and each reads a contiguous part of
-    every batch. The parts, joined in the order of the processes, are the batch.
+    All processes have the same batches as a single process would have, and each reads a contiguous
+    part of every batch. The parts, joined in the order of the processes, are the batch.
 
     Parameters
     ----------
@@ -29,8 +29,9 @@ class Shard:
     num_shards : int, default 1
         The number of processes.
     even : bool, default False
-        Whether all parts have the size of the largest, as processes need that compute in lockstep.
-        A smaller part then ends with the first row of the next part, which has weight 0 in it.
+        Whether all parts have the size of the largest, for processes that run the same computation
+        at the same time. A smaller part then ends with the first row of the next part, with weight
+        0.
 
     Raises
     ------
@@ -39,9 +40,9 @@ class Shard:
 
     Examples
     --------
-    >>> [Shard(index, 3).part(10) for index in range(3)]
+    >>> [by.Shard(index, 3).part(10) for index in range(3)]
     [slice(0, 3, None), slice(3, 6, None), slice(6, 10, None)]
-    >>> Shard(0, 3, even=True).part(10), Shard(0, 3, even=True).weights(10)
+    >>> by.Shard(0, 3, even=True).part(10), by.Shard(0, 3, even=True).weights(10)
     (slice(0, 4, None), array([1.2, 1.2, 1.2, 0. ]))
     """
 

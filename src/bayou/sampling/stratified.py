@@ -24,31 +24,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Stratified:
-    """An order with a fixed number of rows of each stratum in every batch.
+    """An order of batches with a fixed number of rows from each stratum (group of rows).
 
     Pass it as `order` to :func:`bayou.fit` or :class:`bayou.Batches`. It reduces the noise of
-    gradients if strata differ much, or if a small stratum decides some parameters.
+    gradients if strata differ much, or if some parameters depend on a small stratum.
 
     Parameters
     ----------
     strata : array_like, shape (num_rows,)
         The stratum of each row of the data: numbers or strings.
     batch_rows : dict of stratum to int, optional
-        The number of rows of each stratum in a batch, at least 1. By default in proportion to the
-        rows of the strata, and at least 1.
+        The number of rows from each stratum in a batch, at least 1. By default in proportion to the
+        sizes of the strata, and at least 1.
 
     Raises
     ------
     ValueError
-        If `strata` is not a vector, or `batch_rows` does not have each stratum with at least 1.
+        If `strata` is not a vector, or `batch_rows` lacks a stratum or has a number below 1.
 
     Notes
     -----
-    The rows of a stratum come in exact epochs: every row once in random order before any comes
-    again. Within a batch, rows are ordered by their strata. The importance weight of a row is
-    (N_s / num_rows) * (batch_size / b_s), for b_s rows in a batch of a stratum with N_s rows. With
-    it, the sum of weight times term over a batch, times num_rows / batch_size, is an unbiased
-    estimate of the sum of the terms of all rows: the Horvitz-Thompson estimator [1]_.
+    Within a stratum, every row comes once in random order before any comes again. Within a batch,
+    rows are ordered by their strata. The importance weight of a row is (N_s / num_rows) *
+    (batch_size / b_s), where its stratum has N_s rows in all and b_s in a batch. With these
+    weights, the weighted sum of the log likelihoods in a batch, times num_rows / batch_size, is an
+    unbiased estimate of the log likelihood of all rows: the Horvitz-Thompson estimator [1]_.
 
     References
     ----------
@@ -57,11 +57,11 @@ class Stratified:
 
     Examples
     --------
-    >>> order = Stratified(["a", "a", "a", "b"], {"a": 1, "b": 1})
+    >>> order = by.Stratified(["a", "a", "a", "b"], {"a": 1, "b": 1})
     >>> order.weights(np.array([[0, 3]]))
     array([[1.5, 0.5]])
 
-    Half of the rows of each batch are of a carrier with a hundredth of the flights:
+    A carrier has 1% of the flights; half of the rows of each batch are from it:
 
     >>> random = np.random.default_rng(0)
     >>> carrier = (random.random(10_000) < 0.01).astype(int)

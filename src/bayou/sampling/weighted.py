@@ -23,10 +23,10 @@ STEPS = np.uint64(2**53)
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """An order that draws rows with replacement, row i with probability p[i].
+    """An order of batches whose rows are drawn with replacement, row i with probability p[i].
 
     Pass it as `order` to :func:`bayou.fit` or :class:`bayou.Batches`. It reduces the noise of
-    gradients if a few rows matter most, such as those of a rare outcome.
+    gradients if a few rows have most influence, such as those of a rare outcome.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ class Weighted:
     Raises
     ------
     ValueError
-        If it is not a vector of positive, finite numbers.
+        If `probabilities` is not a vector of positive, finite numbers.
 
     Notes
     -----
-    The importance weight of row i in a batch is 1 / (num_rows * p[i]). With it, the sum of weight
-    times term over a batch, times num_rows / batch_size, is an unbiased estimate of the sum of the
-    terms of all rows, whatever the probabilities: the Hansen-Hurwitz estimator [1]_. That is why
-    none may be 0.
+    The importance weight of row i in a batch is 1 / (num_rows * p[i]). With these weights, the
+    weighted sum of the log likelihoods in a batch, times num_rows / batch_size, is an unbiased
+    estimate of the log likelihood of all rows, if no probability is 0: the Hansen-Hurwitz estimator
+    [1]_.
 
     References
     ----------
@@ -52,11 +52,11 @@ class Weighted:
 
     Examples
     --------
-    >>> order = Weighted([1.0, 1.0, 2.0])
+    >>> order = by.Weighted([1.0, 1.0, 2.0])
     >>> order.weights(np.array([0, 2]))
     array([1.33333333, 0.66666667])
 
-    Rows of a rare outcome come in most batches, and their weights undo it:
+    Rows of a rare outcome are drawn 50 times as often; the weights correct for it in the fit:
 
     >>> late = np.random.default_rng(0).random(10_000) < 0.01
     >>> with pm.Model():

@@ -66,19 +66,19 @@ def source(obj: Any, *, nulls: Nulls = "refuse", num_rows: int | None = None) ->
     obj : array_like, frame, dataset, callable or object
         The rows, as one of:
 
-        - an array, which is the field "value", a structured or masked array, or a dict of arrays,
-          each with the rows on its first axis;
+        - an array, whose field is called "value", a structured or masked array, or a dict of
+          arrays, each with the rows on its first axis;
         - a frame of pandas, Polars (also lazy) or PyArrow, or a DuckDB relation;
         - a Dataset or DataArray of xarray, or an array or group of Zarr;
         - a function that returns a new iterator of dicts at each call, each dict a row or a block
           of rows;
         - an object with the members ``fields``, ``blocks`` and ``read`` of a :class:`Source`.
     nulls : {"refuse", "drop"}, default "refuse"
-        Make a null an error when it is read, or leave out the rows that have one and count them in
-        ``num_dropped``. Null, None and masked are nulls; NaN is a value.
+        "refuse" raises an error when a null is read. "drop" leaves out the rows that have one and
+        counts them in ``num_dropped``. Null, None and masked values are nulls; NaN is a value.
     num_rows : int, optional
-        The number of rows of a function's items, which are otherwise known after a pass only. It is
-        checked, for other objects too.
+        For a function, the number of rows that its iterator yields in total, which is otherwise
+        known only after a pass. It is checked, for other objects too.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def source(obj: Any, *, nulls: Nulls = "refuse", num_rows: int | None = None) ->
         If no source can be made of such an object.
     ValueError
         If there are no fields or rows, if names repeat or lengths differ, if there are nulls that
-        are refused, or if `num_rows` is another number.
+        are refused, or if `num_rows` is wrong.
 
     Examples
     --------
@@ -128,15 +128,16 @@ def scan(
     ----------
     what : str, path, or sequence of them
         Files, folders or globs: Parquet, Arrow IPC (Feather), CSV, .npy, .npz, Zarr, or a store
-        that :func:`bayou.shuffle` wrote. Several are one table, in their order.
+        that :func:`bayou.shuffle` wrote. The rows of several files follow one another, in the order
+        of the files.
     format : {"parquet", "ipc", "arrow", "feather", "csv", "npy", "npz", "zarr", "store"}, optional
-        The format. By default that of the suffixes, or of the files in a folder.
+        The format. By default it is taken from the suffixes of the files.
     columns : sequence of str, optional
         The fields to read. By default all.
     nulls : {"refuse", "drop"}, default "refuse"
-        Make a null an error when it is read, or leave out the rows that have one in `columns` and
-        count them in ``num_dropped``. In CSV files, empty values, NA, NULL and NaN are nulls.
-        Arrays (.npy, .npz, Zarr, stores) have none.
+        "refuse" raises an error when a null is read. "drop" leaves out the rows that have one in
+        `columns` and counts them in ``num_dropped``. In CSV files, empty values, NA, NULL and NaN
+        are nulls. Arrays (.npy, .npz, Zarr, stores) have none.
     filesystem : pyarrow.fs.FileSystem or fsspec filesystem, optional
         The filesystem of the paths, for Parquet, IPC and CSV files, and Zarr (of fsspec). URLs
         need none.
@@ -151,9 +152,9 @@ def scan(
     FileNotFoundError
         If no file matches.
     TypeError
-        If `what` holds something else than paths, or if a column has different types in the files.
+        If `what` has something other than paths, or if a column has different types in the files.
     ValueError
-        If a path is empty, if the format is not known or there are several, if the files have
+        If a path is empty, if the format is not known, if the files have several formats or
         different columns, or if there are no fields or rows.
     ImportError
         If the package that reads the format is not installed.
