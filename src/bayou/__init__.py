@@ -10,7 +10,7 @@ from bayou.containers.set_data import set_data
 from bayou.containers.variables.generator import GeneratorAdapter, generator
 from bayou.datasets import get_data
 from bayou.errors import ConvergenceWarning, DivergenceError, SourceError
-from bayou.feeding.batches import Batches
+from bayou.feeding.batch_iterator import Batches
 from bayou.fitting.fit import fit
 from bayou.fitting.fit_result import Fit
 from bayou.fitting.guides import Guide
@@ -23,13 +23,13 @@ from bayou.moved_modules import register as _register
 from bayou.nuts.sample import sample
 from bayou.prediction.predict import predict
 from bayou.preparation.inspect import inspect
-from bayou.preparation.inspection import Inspection
+from bayou.preparation.inspect_result import Inspection
 from bayou.preparation.shuffle import shuffle
 from bayou.provenance.describe import describe
-from bayou.provenance.description import Description
+from bayou.provenance.describe_result import Description
 from bayou.provenance.diagram import Diagram
-from bayou.provenance.verification import Verification
 from bayou.provenance.verify import verify
+from bayou.provenance.verify_result import Verification
 from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.weighted import Weighted

@@ -8,7 +8,6 @@ import pytest
 
 import bayou as by
 from bayou.batching.row_dim import (
-    check_total_sizes,
     find_rows,
     guess_rows,
     holds_minibatches,
@@ -19,13 +18,13 @@ X = np.arange(12.0).reshape(6, 2)
 Y = np.arange(6.0)
 
 
-def of_rows(total_size: int | None = None) -> pm.Model:
+def of_rows() -> pm.Model:
     with pm.Model() as model:
         x = by.Data("x", X.T, dims=("feature", "row"))
         offset = pm.Normal("offset", dims="row")
         mean = pm.Normal("slopes", dims="feature") @ x + offset
         pm.Data("other", np.ones(3), dims="item")
-        pm.Normal("y", mean, 1, observed=Y, dims="row", total_size=total_size)
+        pm.Normal("y", mean, 1, observed=Y, dims="row")
     return model
 
 
@@ -95,18 +94,6 @@ def test_imputed_values_are_refused() -> None:
         pm.Normal("y", pm.Normal("mu"), 1, observed=np.ma.masked_less(Y, 3), dims="row")
     with pytest.raises(ValueError, match=r"missing values are imputed, got 'y'\.\nHint: leave"):
         find_rows(model)
-
-
-@pytest.mark.parametrize("total_size", [None, 6])
-def test_the_right_total_size_passes(total_size: int | None) -> None:
-    model = of_rows(total_size)
-    check_total_sizes(model, find_rows(model))
-
-
-def test_another_total_size_is_refused() -> None:
-    model = of_rows(7)
-    with pytest.raises(ValueError, match=r"`total_size` of 'y' must .* 6, got 7\.\nHint: leave it"):
-        check_total_sizes(model, find_rows(model))
 
 
 def test_containers_as_long_as_what_is_observed_are_guessed() -> None:

@@ -235,7 +235,7 @@ def test_arrays_are_not_aligned_with_windows(folder: Path) -> None:
         y = by.Minibatch(source["y"], 50, in_memory_size=size)
         pm.Normal("y", mu * x, 1, observed=y, total_size=NUM_ROWS)
     with pytest.raises(
-        ValueError, match=r"must be fed the same rows, got an array or .*\nHint: a window is"
+        ValueError, match=r"must be fed the same rows, got an array or .*\nHint: bring them"
     ):
         fit(model)
 

@@ -16,7 +16,7 @@ from bayou.prediction import cluster_run
 from bayou.prediction.chunks import Done, Unit
 from bayou.prediction.cluster_run import OnCluster, _begin_worker, _predict_units
 from bayou.prediction.graph.row_dependence import RowShape
-from bayou.prediction.output.datatree import MemorySink
+from bayou.prediction.output.memory_sink import MemorySink
 from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
 from bayou.prediction.row_predictor import RowPredictor
 

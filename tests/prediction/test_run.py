@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bayou.prediction.chunks import NOTHING_DONE, ChunkSizes, Done, Unit, read_chunks
-from bayou.prediction.output.datatree import MemorySink
+from bayou.prediction.output.memory_sink import MemorySink
 from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
 from bayou.prediction.plan import PredictionPlan
 from bayou.prediction.run import on_threads, write_predictions

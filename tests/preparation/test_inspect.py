@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bayou.feeding.memory import default_window
 from bayou.preparation.inspect import inspect
-from bayou.preparation.inspection import FieldSummary
+from bayou.preparation.inspect_result import FieldSummary
 from bayou.sources import Field, Source, Table
 
 GENERATOR = np.random.default_rng(7)

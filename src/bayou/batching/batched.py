@@ -12,7 +12,6 @@ from bayou.arguments import seed_number, whole_number
 from bayou.batching.data_checks import check_imputed_values
 from bayou.batching.minibatch_model import add_names, build_minibatch_model
 from bayou.batching.row_dim import (
-    check_total_sizes,
     find_rows,
     guess_rows,
     holds_minibatches,
@@ -23,6 +22,7 @@ from bayou.batching.row_independence import (
     rows_are_independent,
     warn_unchecked,
 )
+from bayou.batching.total_size_checks import check_row_total_sizes
 from bayou.density.build import compile_program
 from bayou.models.context import model_of
 from bayou.models.rewrite import same_structure, structure_of
@@ -106,7 +106,7 @@ def batched(
     assert seed is not None
     check_imputed_values(model)
     rows = find_rows(model, batch_dim)
-    check_total_sizes(model, rows)
+    check_row_total_sizes(model, rows)
     minibatch_model = build_minibatch_model(model, rows, size, seed, latent_inputs=False)
     if validate:
         program = compile_program(minibatch_model.model)
@@ -140,7 +140,7 @@ def batched_program(
     size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
     rows = find_rows(model, batch_dim)
     _check_some_rows(rows)
-    check_total_sizes(model, rows)
+    check_row_total_sizes(model, rows)
     minibatch_model = _cached_model(model, rows, size, DEFAULT_SEED)
     program = compile_program(
         minibatch_model.model,
@@ -170,7 +170,7 @@ def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
         return None
     _check_some_rows(rows)
     try:
-        check_total_sizes(model, rows)
+        check_row_total_sizes(model, rows)
         minibatch_model = _cached_model(model, rows, UNUSED_SIZE, DEFAULT_SEED, feeds_all_rows=True)
     except (ValueError, TypeError, AssertionError):
         # Graphs whose lengths do not follow their inputs are refused by PyMC or PyTensor.

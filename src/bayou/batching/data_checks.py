@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
-from pytensor.graph.traversal import ancestors, walk
+from pytensor.graph.traversal import walk
 
+from bayou.batching.total_size_checks import check_minibatch_total_sizes
 from bayou.containers.variables.imputation import ImputedVariable
 from bayou.containers.variables.source_variable import check_complete, resident_of, window_of
-from bayou.models.inputs import is_fed, sampling_of, storage_of, value_inputs
+from bayou.models.inputs import sampling_of, storage_of, value_inputs
 from bayou.models.missing_values import imputed_names
-from bayou.models.total_size import has_total_size, minibatch_scales
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -61,7 +61,7 @@ def check_minibatches(model: pm.Model, program: Program, order: AnyOrder) -> Non
     """
     check_complete(program.data)
     _check_order(program, order)
-    _check_total_sizes(model)
+    check_minibatch_total_sizes(model)
     _check_one_sampling(program.fed)
     known: dict[_Stream, _Rows] = {}
     for variable in program.fed:
@@ -184,31 +184,6 @@ def _check_order(program: Program, order: AnyOrder) -> None:
             "Hint: weights are of the likelihood of each row; observe rows, and leave potentials "
             "and variables with a value for each row out."
         )
-
-
-def _check_total_sizes(model: pm.Model) -> None:
-    """Check that observed minibatches have a total_size, and that their source has as many rows."""
-    scales: dict[str, float] = {}
-    for variable in model.observed_RVs:
-        value = model.rvs_to_values[variable]
-        if not is_fed(value):
-            continue
-        if not has_total_size(variable):
-            raise ValueError(
-                f"`total_size` must be given for {variable.name!r}, which observes a minibatch, "
-                "got none.\n"
-                "Hint: pass total_size=len(data), or the fit would be of one batch alone."
-            )
-        for window in filter(None, map(window_of, ancestors([value]))):
-            # Computed for the first window alone, since it rebuilds the graphs of all minibatches.
-            scales = scales or minibatch_scales(model)
-            total_size = scales[variable.name] * window.size
-            if not np.isclose(total_size, window.num_rows, rtol=1e-9):
-                raise ValueError(
-                    f"`total_size` of {variable.name!r} must be the number of rows of its source, "
-                    f"{window.num_rows}, got {total_size:.0f}.\n"
-                    "Hint: pass total_size=source.num_rows."
-                )
 
 
 def _check_one_sampling(fed: tuple[TensorVariable, ...]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytensor
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
@@ -16,7 +15,6 @@ from bayou.containers.variables.source_variable import window_of
 from bayou.models.inputs import is_fed, uncast
 from bayou.models.missing_values import imputed_names
 from bayou.models.rewrite import model_graphs
-from bayou.models.total_size import has_total_size, scale_for_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,30 +135,6 @@ def guess_rows(model: pm.Model) -> ModelRows | None:
 def holds_minibatches(model: pm.Model) -> bool:
     """Return whether a model is written with minibatches or generators of bayou."""
     return any(map(is_fed, ancestors(model_graphs(model))))
-
-
-def check_total_sizes(model: pm.Model, rows: ModelRows) -> None:
-    """Check that a total_size which the user wrote is the number of rows.
-
-    Raises
-    ------
-    ValueError
-        If it is another number: names the variable.
-    """
-    num_rows = rows.num_rows
-    for variable in model.observed_RVs:
-        if variable.name not in rows.observed or not has_total_size(variable):
-            continue
-        value = model.rvs_to_values[variable]
-        storage, axis = rows.storages[uncast(value)]
-        num_in_memory = storage.get_value(borrow=True).shape[axis]
-        # PyMC keeps the total_size as the factor of the density.
-        total_size = scale_for_shape(variable, value.shape) * num_in_memory
-        if not np.isclose(total_size, num_rows, rtol=1e-9):
-            raise ValueError(
-                f"`total_size` of {variable.name!r} must be the number of its rows, {num_rows}, "
-                f"got {total_size:.0f}.\nHint: leave it out; bayou counts the rows."
-            )
 
 
 def no_rows_error(dim: str | None) -> ValueError:

@@ -16,9 +16,9 @@ import pytensor
 
 from bayou.batching.row_mixing import distribution_name, has_joint_density, mixing_operations
 from bayou.batching.row_terms import EvaluationError, RowTerms, num_rows_in_memory
+from bayou.batching.total_size_checks import check_has_total_size
 from bayou.errors import warn
 from bayou.models.inputs import sampling_of
-from bayou.models.total_size import has_total_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ def check_likelihood(model: pm.Model, program: Program, *, validate: bool) -> No
     samplings = set(map(sampling_of, program.fed))
     if len(samplings) != 1 or len(samplings.pop()) != 1 or program.potentials_of_batches:
         return
-    _check_scaled(model, program)
+    check_has_total_size(model, program.terms_of_rows)
     if validate:
         check_row_independence(model, program)
     else:
@@ -168,17 +168,6 @@ def find_dependence(
         return _compare_batches(model, program)
     except EvaluationError as error:
         return Dependence(str(error), hint)
-
-
-def _check_scaled(model: pm.Model, program: Program) -> None:
-    """Check that what is observed in batches has a total_size, of which PyMC only warns."""
-    for variable in model.observed_RVs:
-        if variable.name in program.terms_of_rows and not has_total_size(variable):
-            raise ValueError(
-                f"`total_size` must be given for {variable.name!r}, which is observed in batches, "
-                "got none: the likelihood would be that of a batch.\n"
-                "Hint: pass total_size=len(data), the number of all rows, to the distribution."
-            )
 
 
 def _compare_batches(model: pm.Model, program: Program) -> Dependence | None:

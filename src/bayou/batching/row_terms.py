@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bayou.density.non_finite import check_start
-from bayou.feeding.extremes import array_extremes
+from bayou.feeding.integer_ranges import array_extremes
 from bayou.models.initial_point import start_function
 from bayou.models.inputs import sampling_of, storage_of
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.density.program import Inputs, Program
-    from bayou.feeding.extremes import Extremes
+    from bayou.feeding.integer_ranges import Extremes
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pytensor.graph.traversal import ancestors
 
 from bayou.batching.data_checks import check_imputed_values
+from bayou.batching.total_size_checks import check_in_memory_total_sizes
 from bayou.containers.variables.source_variable import check_complete
 from bayou.models.inputs import depends_on_generator
-from bayou.models.total_size import minibatch_scales
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -60,10 +59,4 @@ def _check_rows(model: pm.Model) -> None:
             "Hint: use by.fit, or put the rows into a by.Data."
         )
     check_complete(ancestors([part for graph in graphs.values() for part in graph]))
-    for name, scale in minibatch_scales(model).items():
-        if not np.isclose(scale, 1):
-            raise ValueError(
-                f"`total_size` of {name!r} must be the number of its rows in memory, got "
-                f"{scale:g} times as many.\n"
-                "Hint: keep all rows in memory for NUTS, or use by.fit."
-            )
+    check_in_memory_total_sizes(model)

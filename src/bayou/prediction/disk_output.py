@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayou.prediction.chunks import NOTHING_DONE, Done
-from bayou.prediction.output.datatree import ZarrSink, open_predictions
-from bayou.prediction.output.parquet_summaries import ParquetSink
+from bayou.prediction.output.parquet_sink import ParquetSink
+from bayou.prediction.output.zarr_sink import ZarrSink, open_predictions
 from bayou.sources.open import scan
 from bayou.storage.resumable_output import ResumableOutput
 

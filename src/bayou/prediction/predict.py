@@ -24,7 +24,8 @@ from bayou.prediction.draws import parameter_draws
 from bayou.prediction.graph.forward_graph import predictable
 from bayou.prediction.graph.predictor import DependentRows, compiled_predictor
 from bayou.prediction.graph.row_dependence import LONG, SHORT, two_samples
-from bayou.prediction.output.datatree import CHUNK_BYTES, MemorySink
+from bayou.prediction.output.memory_sink import MemorySink
+from bayou.prediction.output.zarr_sink import CHUNK_BYTES
 from bayou.prediction.plan import MEMORY_SHARE, check_memory, plan_predictions
 from bayou.prediction.row_matching import new_rows
 from bayou.prediction.run import on_threads, write_predictions

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.feeding.memory import default_window
-from bayou.preparation.inspection import FieldSummary, Inspection
+from bayou.preparation.inspect_result import FieldSummary, Inspection
 from bayou.preparation.row_order import RowOrder, is_missing, measure_order
 from bayou.sources.open import source as as_source
 

@@ -15,7 +15,7 @@ from bayou.containers.variables.source_variable import resident_of
 from bayou.models.context import model_of
 from bayou.models.interpret import compile_interpreter
 from bayou.models.total_size import has_total_size
-from bayou.provenance.description import Description
+from bayou.provenance.describe_result import Description
 from bayou.provenance.fingerprint import array_fingerprint
 from bayou.provenance.named_inputs import key_of, model_inputs, names_of, parents_of, variables_of
 from bayou.provenance.summaries import ContainerSummary, VariableSummary

@@ -9,12 +9,12 @@ import xarray as xr
 from bayou.models.context import model_of
 from bayou.provenance.model_provenance import provenance_of
 from bayou.provenance.record import ATTRIBUTE, Provenance
-from bayou.provenance.verification import compare
+from bayou.provenance.verify_result import compare
 
 if TYPE_CHECKING:
     import pymc as pm
 
-    from bayou.provenance.verification import Verification
+    from bayou.provenance.verify_result import Verification
 
 
 @runtime_checkable

@@ -9,8 +9,8 @@ import numpy as np
 
 from bayou.containers.variables.source_variable import window_of
 from bayou.density.evaluator import Block
-from bayou.feeding.extremes import array_extremes, source_extremes
 from bayou.feeding.feed import Feed, ItemFeed, SliceFeed, empty_slots
+from bayou.feeding.integer_ranges import array_extremes, source_extremes
 from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.source_feed import SourceFeed
 from bayou.fitting.rows.all_rows import all_row_blocks, all_rows_obstacle, largest_input_size
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
     from bayou.density.program import Inputs, Program
-    from bayou.feeding.extremes import Extremes
     from bayou.feeding.feed import Arrays
+    from bayou.feeding.integer_ranges import Extremes
 
     # The extreme values of whole numbers, by the name of the container or column with them.
     type NamedExtremes = Sequence[tuple[str, Extremes]]

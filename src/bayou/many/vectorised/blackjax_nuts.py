@@ -21,7 +21,7 @@ import numpy as np
 from bayou.cluster.cores import usable_cores
 from bayou.many.data_sets.pending import lengths_of
 from bayou.many.results.outcome import Outcome
-from bayou.many.vectorised.lane_functions import LaneFunctions
+from bayou.many.vectorised.blackjax_kernel import LaneFunctions
 from bayou.many.vectorised.padding import (
     NoRowProgram,
     RowProgram,

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+# The group of a DataTree of predictions, as ArviZ names it.
+GROUP = "predictions"
+
 
 @dataclass(frozen=True)
 class PredictedVariable:

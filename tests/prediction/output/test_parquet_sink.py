@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bayou.prediction.output.parquet_summaries import QUANTILES, ParquetSink, _summary
+from bayou.prediction.output.parquet_sink import QUANTILES, ParquetSink, _summary
 from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
 
 

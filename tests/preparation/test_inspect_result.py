@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 from rich.console import Console
 
-from bayou.preparation.inspection import FieldSummary, Inspection
+from bayou.preparation.inspect_result import FieldSummary, Inspection
 
 DAY = FieldSummary("day", "int64", (), None, 0, 0, "rising", 0.995)
 NOISE = FieldSummary("noise", "float64", (), None, None, 1200, "", 0.0)

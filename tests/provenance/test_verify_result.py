@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bayou.provenance.record import Provenance
-from bayou.provenance.verification import Verification, compare
+from bayou.provenance.verify_result import Verification, compare
 
 CONTAINER = {
     "columns": ["a"],

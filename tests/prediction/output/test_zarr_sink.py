@@ -11,7 +11,8 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bayou.prediction.output.datatree import MemorySink, ZarrSink, open_predictions
+from bayou.prediction.output.memory_sink import MemorySink
+from bayou.prediction.output.zarr_sink import ZarrSink, open_predictions
 from tests.prediction.output.test_template import TEMPLATE
 
 RNG = np.random.default_rng(0)

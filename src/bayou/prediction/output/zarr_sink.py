@@ -1,12 +1,12 @@
-"""The sinks for all draws of predictions: a DataTree in memory, or a Zarr store of one."""
+"""The sink that writes all draws of predictions to a Zarr store, as a DataTree."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
+from bayou.prediction.output.template import GROUP
 from bayou.sources.files.zarr import import_zarr
 
 if TYPE_CHECKING:
@@ -17,54 +17,9 @@ if TYPE_CHECKING:
 
     from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
 
-GROUP = "predictions"
 # The least size of a chunk of a Zarr store before it is compressed. Each chunk is a file, so that
 # small ones make stores slow to open and to copy; a chunk is in memory while it is written.
 CHUNK_BYTES = 2**23
-
-
-class MemorySink:
-    """A sink that keeps all draws in memory.
-
-    Parameters
-    ----------
-    template : PredictionTemplate
-        The dataset to be filled.
-    """
-
-    def __init__(self, template: PredictionTemplate) -> None:
-        self.template = template
-        self._arrays = {
-            variable.name: np.empty((template.num_draws, *variable.shape), variable.dtype)
-            for variable in template.row_variables
-        }
-
-    @property
-    def reduction(self) -> Callable[[Sequence[NDArray[Any]]], Any]:
-        """All draws, as they are."""
-        return list
-
-    def put(self, start: int, count: int, values: Sequence[NDArray[Any]]) -> None:
-        """Keep the predictions of some rows, shapes (draws, ...)."""
-        for variable, array in zip(self.template.row_variables, values, strict=True):
-            self._arrays[variable.name][:, *variable.row_slices(start, count)] = array
-
-    def flush(self, num_rows: int) -> None:
-        """Do nothing: memory does not survive a crash."""
-
-    def finish(self, shared: Sequence[NDArray[Any]]) -> None:
-        """Keep the predictions that are the same for all rows."""
-        names = [variable.name for variable in self.template.shared_variables]
-        self._arrays |= dict(zip(names, shared, strict=True))
-
-    @property
-    def tree(self) -> xr.DataTree:
-        """The finished predictions, in the group ``predictions``."""
-        values = {
-            variable.name: self.template.by_chain(self._arrays[variable.name])
-            for variable in self.template.variables
-        }
-        return xr.DataTree.from_dict({GROUP: self.template.dataset(values)})
 
 
 class ZarrSink:

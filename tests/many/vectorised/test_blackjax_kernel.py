@@ -6,7 +6,7 @@ import pytest
 from jax import monitoring
 
 import bayou as by
-from bayou.many.vectorised.lane_functions import LaneFunctions
+from bayou.many.vectorised.blackjax_kernel import LaneFunctions
 from bayou.many.vectorised.padding import RowProgram, row_program, stack_lanes
 from bayou.models.inputs import storage_of
 from bayou.nuts.settings import NutsSettings

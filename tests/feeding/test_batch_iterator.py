@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayou.feeding import batches
-from bayou.feeding.batches import Batches
+from bayou.feeding import batch_iterator as batches
+from bayou.feeding.batch_iterator import Batches
 from bayou.sampling.epoch import epoch_rows
 from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import bayou as by
-from bayou.feeding.extremes import array_extremes, source_extremes
+from bayou.feeding.integer_ranges import array_extremes, source_extremes
 from bayou.sources.base.field import Table
 
 VALUES = arrays(np.int8, st.tuples(st.integers(1, 30), st.integers(1, 3)))
