@@ -30,7 +30,7 @@ from bayou.sources.in_memory.array import (
     one_length,
 )
 from bayou.sources.in_memory.frame import series_column
-from bayou.sources.in_memory.xarray import check_dims, from_xarray, in_memory, with_columns
+from bayou.sources.in_memory.xarray import DatasetSource, check_dims, in_memory, with_columns
 from bayou.sources.open import of_arrow, open_lazily
 from bayou.sources.streams.lazy_frame import from_lazy
 
@@ -100,12 +100,12 @@ class NamedColumns:
         check_names([name for name in self.names if name in chosen])
         columns = self.columns
         if isinstance(columns, xr.Dataset):
-            dataset = columns[chosen]
-            check_dims(dataset)
-            if in_memory(dataset):
-                columns = {name: dataset[name].values for name in chosen}
+            columns = columns[chosen]
+            check_dims(columns)
+            if in_memory(columns):
+                columns = {name: columns[name].values for name in chosen}
             else:
-                columns = from_xarray(dataset, "refuse")
+                columns = DatasetSource(columns)
         elif isinstance(columns, nw.LazyFrame):
             columns = from_lazy(columns.select(chosen), "refuse")
         if isinstance(columns, Source):

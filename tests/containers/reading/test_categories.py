@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import bayou as by
 from bayou.containers.data import Data
 from bayou.containers.reading.categories import category_table, check_codes
-from bayou.containers.reading.column_matching import match_columns
+from bayou.containers.reading.column_matching import match_columns, require_table
 from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.new_columns import read_all_rows
 from bayou.containers.set_data import set_data
@@ -146,7 +146,7 @@ def test_a_column_may_have_two_tables() -> None:
         Data("b", frame, columns="w", dims="row", categories="others", unknown="0")
         set_data({"w": ["v", "u"]})
         assert model["a"].get_value().tolist() == model["b"].get_value().tolist() == [1, 0]
-        first, second = match_columns(model, {"w": ["new"]}).values()
+        first, second = match_columns(model, require_table({"w": ["new"]}, "`data`")).values()
         assert first.column.source is second.column.source
         assert second.values(read_all_rows([second.column])[0]).tolist() == [2]
 

@@ -29,7 +29,7 @@ from tests.containers.tables import FRAME, ROWS, flights
 
 def test_every_kind_of_table_is_matched_and_read_in_pieces(table: Any) -> None:
     model = flights(FRAME)
-    found = match_columns(model, table)
+    found = match_columns(model, require_table(table, "`data`"))
     assert set(found) == set(model.data_vars)
     layout = ColumnLayout(tuple(reader.column for reader in found.values()))
     first = 0
@@ -47,26 +47,28 @@ def test_every_kind_of_table_is_matched_and_read_in_pieces(table: Any) -> None:
 def test_columns_are_matched_by_name(order: list[str]) -> None:
     model = flights(FRAME)
     wide = FRAME.assign(other="text", more=None)[order]
-    for variable, reader in match_columns(model, wide).items():
+    for variable, reader in match_columns(model, require_table(wide, "`data`")).items():
         [[array]] = read_pieces(ColumnLayout((reader.column,)), (4,), 4)
         np.testing.assert_array_equal(reader.values(array), variable.get_value())
 
 
 def test_only_some_containers_may_be_matched() -> None:
     model = flights(FRAME)
-    [(variable, reader)] = match_columns(model, FRAME[["late"]], [model["late"]]).items()
+    [(variable, reader)] = match_columns(
+        model, require_table(FRAME[["late"]], "`data`"), [model["late"]]
+    ).items()
     assert (variable.name, reader.name, reader.dtype) == ("late", "late", np.dtype(bool))
     with pm.Model() as other:
         plain = Data("plain", [1.0])
-    assert match_columns(other, FRAME) == {}
+    assert match_columns(other, require_table(FRAME, "`data`")) == {}
     with pytest.raises(ValueError, match=r"`variables` must be containers .*\n?.* got 'plain'"):
-        match_columns(other, FRAME, [plain])
+        match_columns(other, require_table(FRAME, "`data`"), [plain])
 
 
 def test_all_columns_that_are_missing_are_listed() -> None:
     renamed = FRAME.rename(columns={"hour": "hours"}).drop(columns="late")
     with pytest.raises(ValueError, match="must have the columns") as caught:
-        match_columns(flights(FRAME), renamed)
+        match_columns(flights(FRAME), require_table(renamed, "`data`"))
     assert str(caught.value) == (
         "The data must have the columns that containers were built from, got a pandas.DataFrame "
         "without 'hour' (for 'x'), 'late' (for 'late').\n"
@@ -84,13 +86,13 @@ def test_matching_reads_no_rows() -> None:
 
     with pm.Model() as model:
         Data("x", {"x": [1.0, 2.0]}, columns="x")
-    [reader] = match_columns(model, Unread()).values()
+    [reader] = match_columns(model, require_table(Unread(), "`data`")).values()
     assert reader.column.names == ("x",)
 
 
 def test_what_has_no_names_is_refused() -> None:
     with pytest.raises(TypeError, match="`data` must have named columns, got a ndarray"):
-        match_columns(flights(FRAME), np.zeros((3, 2)))
+        require_table(np.zeros((3, 2)), "`data`")
     columns_refuse(TypeError, "must have named columns, got a list", [1.0], columns="x")
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayou.containers.data import Data
-from bayou.containers.reading.column_matching import match_columns
+from bayou.containers.reading.column_matching import match_columns, require_table
 from tests.containers.helpers import columns_refuse
 from tests.containers.tables import FRAME, ROWS, flights
 
@@ -38,13 +38,13 @@ from tests.containers.tables import FRAME, ROWS, flights
 def test_columns_of_another_kind_are_refused(column: str, values: Any, message: str) -> None:
     new = {name: list(old)[:2] for name, old in ROWS.items()} | {column: values}
     with pytest.raises(TypeError, match=message):
-        match_columns(flights(FRAME), new)
+        match_columns(flights(FRAME), require_table(new, "`data`"))
 
 
 def test_values_that_would_be_lost_are_refused() -> None:
     with pm.Model() as model:
         Data("hour", FRAME, columns="hour")
-    [reader] = match_columns(model, {"hour": [5.0, 6.5]}).values()
+    [reader] = match_columns(model, require_table({"hour": [5.0, 6.5]}, "`data`")).values()
     with pytest.raises(
         ValueError, match=r"^The columns of data container 'hour' must hold values that int64"
     ):
@@ -179,6 +179,6 @@ def test_rows_and_columns_of_missing_values_are_named() -> None:
 def test_rows_of_a_piece_are_numbered_on() -> None:
     with pm.Model() as model:
         Data("a", {"a": [1.0]}, columns="a")
-    [reader] = match_columns(model, {"a": [1.0, np.nan]}).values()
+    [reader] = match_columns(model, require_table({"a": [1.0, np.nan]}, "`data`")).values()
     with pytest.raises(ValueError, match="'a' in row 1001"):
         reader.values(np.array([1.0, np.nan]), 1000)

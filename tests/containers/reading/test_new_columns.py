@@ -17,7 +17,7 @@ import xarray as xr
 
 import bayou as by
 from bayou.containers.data import Data
-from bayou.containers.reading.column_matching import match_columns
+from bayou.containers.reading.column_matching import match_columns, require_table
 from bayou.containers.reading.columns import Columns, columns_of
 from bayou.containers.variables.source_variable import window_of
 from bayou.feeding.layout import ColumnLayout
@@ -151,7 +151,7 @@ def test_text_of_files_is_coded_in_pieces(parquet: by.Source) -> None:
     with pm.Model() as model:
         Data("c", frame, columns="text", dims="row", categories="cs", unknown="other")
         Data("n", frame, columns="x", dims="row")
-    codes, numbers = match_columns(model, parquet).values()
+    codes, numbers = match_columns(model, require_table(parquet, "`data`")).values()
     layout = ColumnLayout((codes.column, numbers.column))
     pieces = list(read_pieces(layout, parquet.blocks, 7))  # type: ignore[arg-type]
     found = np.concatenate([codes.values(piece) for piece, _ in pieces])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def match_columns(
     model: pm.Model,
-    data: Any,
+    table: NamedColumns,
     variables: Iterable[TensorSharedVariable] | None = None,
     argument: str = "`data`",
 ) -> dict[TensorSharedVariable, ColumnReader]:
@@ -35,8 +35,8 @@ def match_columns(
     ----------
     model : pymc.Model
         The model that has the containers.
-    data : frame, dataset, mapping of str to array_like, or Source
-        A table that has the columns, in any order, and possibly others.
+    table : NamedColumns
+        It has the columns, in any order, and possibly others.
     variables : iterable of TensorSharedVariable, optional
         The containers to read for; by default all of the model that were built from named columns.
     argument : str, default "`data`"
@@ -50,8 +50,7 @@ def match_columns(
     Raises
     ------
     TypeError
-        If the data have no named columns, or a column is of another kind than the container's:
-        text for numbers, numbers for dates.
+        If a column is of another kind than the container's: text for numbers, numbers for dates.
     ValueError
         If columns are missing, all of which are listed, if there are no rows, or if one of
         `variables` was not built from columns.
@@ -67,7 +66,6 @@ def match_columns(
                     "Hint: leave it out, or build it with `columns=`."
                 )
         containers = {v: columns for v, columns in containers.items() if v in chosen}
-    table = require_table(data, argument)
     if not containers:
         return {}
     check_has_columns(table, {v.name: columns.names for v, columns in containers.items()})
