@@ -240,7 +240,7 @@ def _read_value(
 
 @dataclass(frozen=True, eq=False)
 class _Addition:
-    """What a new container changes in its model: containers of its dim may have to drop rows.
+    """The changes that a new container makes in its model: others of its dim may have to drop rows.
 
     Attributes
     ----------
@@ -271,7 +271,7 @@ class _Addition:
 
 
 def _plan_addition(model: pm.Model, axes: Axes, value: _Value) -> _Addition:
-    """Return what a new container changes, or raise if it does not fit the model."""
+    """Return the changes that a new container makes, or raise if it does not fit the model."""
     dim, new = axes.first_dim, value.columns
     # Not None if containers of the dim have dropped rows already.
     all_rows = all_rows_of_dim(model, dim)

@@ -48,7 +48,7 @@ type LabelsByDim = dict[str, Labels | None]
 
 @dataclass(frozen=True, eq=False)
 class DataChange:
-    """What new data change in a model.
+    """The changes that new data make in a model.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ def plan_change(
     *,
     count_labels: bool = False,
 ) -> DataChange:
-    """Return what new data change in a model, and leave the model as it is.
+    """Return the changes that new data make in a model, and leave the model as it is.
 
     Parameters
     ----------

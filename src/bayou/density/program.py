@@ -297,7 +297,7 @@ class Program:
     def interpreted_terms(
         self, position: NDArray[Any], inputs: Inputs, name: str | None = None
     ) -> dict[str, NDArray[Any]]:
-        """Return what :meth:`terms` does, without a compiler; of one term, if it is named.
+        """Return the terms as :meth:`terms` does, without a compiler; or one term, if it is named.
 
         Raises
         ------

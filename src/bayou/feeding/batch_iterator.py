@@ -162,7 +162,7 @@ class Batches:
         return self._feed.num_batches
 
     def state(self) -> dict[str, int]:
-        """Return what a later run needs to resume: the seed, and the step of the next batch.
+        """Return the state that a later run resumes from: the seed, and the step of the next batch.
 
         Make the batches again with the same arguments and ``random_seed=state["random_seed"]``,
         then call ``seek(state["step"])``. The state can be written as JSON.

@@ -1,4 +1,4 @@
-"""How much memory is free, and how many rows of a source are resident by default."""
+"""The free memory, and the default number of rows of a source that are resident."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BlackjaxLimits:
-    """Where "auto" takes blackjax: where it is faster as a rule.
+    """The limits within which "auto" takes blackjax: there it is faster as a rule.
 
     Attributes
     ----------

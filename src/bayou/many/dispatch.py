@@ -109,7 +109,7 @@ def _with_keys(data_set: Pending, keys: Mapping[Any, Any]) -> Pending:
 
 @dataclass(frozen=True, eq=False)
 class _WorkerState:
-    """What a worker keeps between calls: the model, what runs on it, and its variables."""
+    """The state of a worker between calls: the model, what runs on it, and its variables."""
 
     run: Run
     model: pm.Model

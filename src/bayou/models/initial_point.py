@@ -1,4 +1,4 @@
-"""Where a fit or a chain starts: PyMC's own starting points, evaluated without a compiler."""
+"""The starting points of fits and chains: PyMC's own, evaluated without a compiler."""
 
 from __future__ import annotations
 

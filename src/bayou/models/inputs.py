@@ -185,7 +185,7 @@ def group_of(variable: TensorVariable) -> Any:
 
 
 def uncast(variable: Any) -> Any:
-    """Return what a variable is a cast of; itself if it is none."""
+    """Return the variable that a variable is a cast of; itself if it is no cast."""
     while variable.owner is not None and isinstance(variable.owner.op, Elemwise):
         variable = variable.owner.inputs[0]
     return variable

@@ -41,7 +41,7 @@ STARTS = 10
 
 @dataclass(frozen=True)
 class DrawLayout:
-    """Where the free variables and deterministics of a model lie in a flat draw.
+    """The places of the free variables and deterministics of a model in a flat draw.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ _HINT = "1000 draws after 1000 tuning steps in 4 chains suit most models."
 
 @dataclass(frozen=True)
 class NutsSettings:
-    """How long NUTS runs.
+    """The length of a run of NUTS.
 
     Attributes
     ----------

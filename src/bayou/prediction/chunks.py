@@ -39,7 +39,7 @@ NOTHING_DONE = Done(0, "")
 
 @dataclass(frozen=True)
 class ChunkSizes:
-    """How many rows are handled at once.
+    """The numbers of rows that are handled at once.
 
     Attributes
     ----------

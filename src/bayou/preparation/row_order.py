@@ -1,4 +1,4 @@
-"""Whether values depend on the row number: the statistic of Kruskal and Wallis over stretches."""
+"""The statistic of Kruskal and Wallis, which shows whether values depend on the row number."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MIN_STRENGTH = 0.01
 
 
 class RowOrder(NamedTuple):
-    """How values change from one stretch of rows to the next.
+    """The change of values from one stretch of rows to the next.
 
     Attributes
     ----------

@@ -91,7 +91,7 @@ class Plan:
 
 @dataclass
 class Progress:
-    """How far a shuffle is, as it is saved: what its files hold for certain.
+    """The saved progress of a shuffle: the part of its files that is certain to be complete.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where rows are: tables of rows with named fields, in memory, in files or in a database.
+"""Sources: tables of rows with named fields, in memory, in files or in a database.
 
 Every source has the contract of :class:`Source`: it is read block by block (what its storage reads
 at once) or row by row, and reading never changes it, so that several threads may read at once.

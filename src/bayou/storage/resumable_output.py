@@ -41,7 +41,7 @@ class ResumableOutput:
         return self.folder / "manifest.json"
 
     def read_manifest(self) -> dict[str, Any] | None:
-        """Return what :meth:`write_manifest` wrote last, None if nothing was written yet.
+        """Return the manifest that :meth:`write_manifest` wrote last, None if there is none yet.
 
         Raises
         ------

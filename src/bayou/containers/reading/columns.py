@@ -1,4 +1,4 @@
-"""What a data container notes about the columns it was built from, and the kinds of columns."""
+"""The columns that a data container was built from, and the kinds of columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bayou.sources.base.field import Field
 
 type MissingPolicy = Literal["refuse", "impute", "drop"]
-"""What is done about missing values in the columns of a container."""
+"""The treatment of missing values in the columns of a container."""
 
 
 class ColumnKind(Enum):

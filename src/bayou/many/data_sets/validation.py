@@ -42,7 +42,7 @@ class DataSetReader:
         self._observed = _observed_containers(model)
 
     def read(self, new_data: Any) -> DataChange:
-        """Return what :func:`bayou.set_data` would put into the model.
+        """Return the values that :func:`bayou.set_data` would put into the model.
 
         Parameters
         ----------

@@ -156,7 +156,7 @@ class ResultAxes:
 
 
 class Results(Protocol):
-    """Where the results of data sets are kept, in memory or on disk.
+    """The contract of a store for the results of data sets, in memory or on disk.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ type Arrays = Sequence[NDArray[Any]]
 
 @dataclass(frozen=True)
 class EngineSizes:
-    """How much work an engine does at once.
+    """The amount of work that an engine does at once.
 
     The figures were chosen for the caches of the two cores that the figures of docs/scaling.md were
     measured on. Fewer elements a piece cost calls, more of them cost cache misses.

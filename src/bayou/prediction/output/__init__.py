@@ -1,1 +1,1 @@
-"""Where predictions are written: a DataTree, a Zarr store or a Parquet file."""
+"""The outputs of predictions: a DataTree, a Zarr store or a Parquet file."""

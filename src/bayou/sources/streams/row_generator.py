@@ -260,7 +260,7 @@ def _columns(number: int, item: Item, is_row: bool) -> dict[str, tuple[Field, Ma
 
 
 def _kind(value: Any) -> tuple[type, Any, Any]:
-    """Return what must be equal among values for NumPy to make one array of them, unchanged."""
+    """Return the kind of a value: NumPy joins values of one kind into an array, unchanged."""
     return type(value), getattr(value, "dtype", None), getattr(value, "shape", None)
 
 
