@@ -10,11 +10,9 @@ import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
-import zarr
 
 import bayou.sources as by
 from bayou.preparation.shuffle import shuffle
-from bayou.sources.open import open_lazily
 
 TABLE = pa.table({"x": np.arange(6.0), "y": np.arange(6)})
 
@@ -232,24 +230,3 @@ def test_mapped_files_are_on_this_machine(tmp_path: Path) -> None:
 def test_what_is_no_path(what: Any, error: Any, text: str) -> None:
     with pytest.raises(error, match=text):
         by.scan(what)
-
-
-def test_what_is_read_by_blocks_is_opened_lazily(tmp_path: Path) -> None:
-    rows = by.source({"x": np.arange(3.0)})
-    assert open_lazily(rows) is rows
-
-    array = zarr.create_array(tmp_path / "x.zarr", data=np.arange(3.0))
-    for obj in (Three(), array, lambda: iter([{"x": np.arange(3.0)}])):
-        opened = open_lazily(obj)
-        assert isinstance(opened, by.Source)
-        [name] = opened.fields
-        values = np.concatenate(
-            [
-                table[name]
-                for block in range(len(opened.blocks))
-                for table in opened.read(block, [name])
-            ]
-        )
-        assert values.tolist() == [0, 1, 2]
-    for obj in ({"x": np.arange(3.0)}, np.arange(3.0), dict, None):
-        assert open_lazily(obj) is None

@@ -10,7 +10,7 @@ import numpy as np
 from bayou.arguments import seed_number
 from bayou.containers.reading.labelled_array import to_array
 from bayou.sources.base.source import Column
-from bayou.sources.open import is_source
+from bayou.sources.kinds import is_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -31,7 +31,7 @@ from bayou.sources.in_memory.array import (
 )
 from bayou.sources.in_memory.frame import series_column
 from bayou.sources.in_memory.xarray import DatasetSource, check_dims, in_memory, with_columns
-from bayou.sources.open import of_arrow, open_lazily
+from bayou.sources.kinds import of_arrow, open_lazily
 from bayou.sources.streams.lazy_frame import from_lazy
 
 if TYPE_CHECKING:
@@ -145,12 +145,12 @@ class OpenedColumns:
     dtypes: Mapping[str, np.dtype[Any]]
 
 
-def named_columns(obj: Any) -> NamedColumns | None:
+def named_columns(data: Any) -> NamedColumns | None:
     """Return the named columns of an object.
 
     Parameters
     ----------
-    obj : object
+    data : object
         A frame, a series with a name, a dataset, a mapping, a structured array, a source, or what
         :func:`bayou.source` makes a source of.
 
@@ -159,31 +159,33 @@ def named_columns(obj: Any) -> NamedColumns | None:
     NamedColumns or None
         None for an array or a list, which have no names.
     """
-    if isinstance(obj, NamedColumns):
-        return obj
-    description = _describe(obj)
-    if (source := open_lazily(obj)) is not None:
+    if isinstance(data, NamedColumns):
+        return data
+    description = _describe(data)
+    if (source := open_lazily(data)) is not None:
         return NamedColumns(tuple(source.fields), description, source)
-    if isinstance(obj, xr.Dataset | xr.DataArray):
-        dataset = with_columns(obj)
-        is_series = isinstance(obj, xr.DataArray) and len(dataset.data_vars) == 1
+    if isinstance(data, xr.Dataset | xr.DataArray):
+        dataset = with_columns(data)
+        is_series = isinstance(data, xr.DataArray) and len(dataset.data_vars) == 1
         return NamedColumns(tuple(dataset.data_vars), description, dataset, is_series=is_series)
     # Pandas apart from other frames: names need not be text there, and rows have labels.
-    if isinstance(obj, pd.DataFrame):
-        return NamedColumns(tuple(obj.columns), description, obj, obj.index)
-    if isinstance(obj, pd.Series):
-        if obj.name is None:
+    if isinstance(data, pd.DataFrame):
+        return NamedColumns(tuple(data.columns), description, data, data.index)
+    if isinstance(data, pd.Series):
+        if data.name is None:
             return None
-        return NamedColumns((obj.name,), description, {obj.name: obj}, obj.index, is_series=True)
-    if isinstance(obj, np.ndarray) and obj.dtype.names is not None:
-        obj = named_arrays(obj)
-    if isinstance(obj, Mapping):
-        return NamedColumns(tuple(obj), description, obj)
-    return _of_narwhals(obj, description)
+        return NamedColumns(
+            (data.name,), description, {data.name: data}, data.index, is_series=True
+        )
+    if isinstance(data, np.ndarray) and data.dtype.names is not None:
+        data = named_arrays(data)
+    if isinstance(data, Mapping):
+        return NamedColumns(tuple(data), description, data)
+    return _of_narwhals(data, description)
 
 
-def _of_narwhals(obj: Any, description: str) -> NamedColumns | None:
-    wrapped = nw.from_native(of_arrow(obj), pass_through=True, allow_series=True)
+def _of_narwhals(data: Any, description: str) -> NamedColumns | None:
+    wrapped = nw.from_native(of_arrow(data), pass_through=True, allow_series=True)
     match wrapped:
         case nw.DataFrame():
             columns = {name: wrapped[name] for name in wrapped.columns}
@@ -196,19 +198,19 @@ def _of_narwhals(obj: Any, description: str) -> NamedColumns | None:
     return None
 
 
-def _describe(obj: Any) -> str:
+def _describe(data: Any) -> str:
     """Return where rows come from, for messages: the paths of files, or the name of a class."""
-    paths = getattr(obj, "paths", None)
-    if isinstance(obj, Source) and paths:
+    paths = getattr(data, "paths", None)
+    if isinstance(data, Source) and paths:
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         return f"{paths[0]}{more}"
-    kind = type(obj)
-    package = kind.__module__.partition(".")[0]
-    return kind.__name__ if package in ("builtins", "bayou") else f"{package}.{kind.__name__}"
+    name = type(data).__name__
+    package = type(data).__module__.partition(".")[0]
+    return name if package in ("builtins", "bayou") else f"{package}.{name}"
 
 
 def _open_in_memory(values: Mapping[str, Any]) -> OpenedColumns:
-    columns = {name: _column(name, column) for name, column in values.items()}
+    columns = {name: _column(name, array) for name, array in values.items()}
     num_rows = one_length({name: len(masked[0]) for name, (_, masked) in columns.items()})
     marked = {name: _mark_missing(field, masked) for name, (field, masked) in columns.items()}
     fields = {name: field for name, (field, _) in marked.items()}

@@ -1,48 +1,32 @@
 """The functions ``source`` and ``scan``, which choose the class of a source for what they get.
 
-``source`` goes by the type of an object, ``scan`` by the suffixes of files and what is in folders.
-No row is read to choose, and few to open: see each class.
+``source`` goes by the kind of an object (see ``kinds``), ``scan`` by the suffixes of files and what
+is in folders. No row is read to choose, and few to open: see each class.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-import narwhals as nw
-import numpy as np
-import pyarrow as pa
-import xarray as xr
-
 from bayou.sources.base.nulls import check_nulls
-from bayou.sources.base.source import Source
 from bayou.sources.derived.adapter import WrappedSource
 from bayou.sources.derived.concatenated import ChainSource
 from bayou.sources.files.arrow import ArrowSource
 from bayou.sources.files.npy import NpySource
 from bayou.sources.files.paths import SUFFIXES, is_glob
 from bayou.sources.files.store import is_store, open_store
-from bayou.sources.files.zarr import ZarrSource, is_zarr, is_zarr_object
-from bayou.sources.in_memory.array import (
-    VALUE,
-    array_column,
-    check_names,
-    from_arrays,
-    from_columns,
-    named_arrays,
-)
-from bayou.sources.in_memory.frame import from_frame, series_column
-from bayou.sources.in_memory.xarray import from_xarray
-from bayou.sources.streams.lazy_frame import from_lazy
+from bayou.sources.files.zarr import ZarrSource, is_zarr
+from bayou.sources.kinds import is_source, open_kind
 from bayou.sources.streams.row_generator import GeneratorSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bayou.sources.base.field import Field
-    from bayou.sources.base.nulls import Masked, Nulls
+    from bayou.sources.base.nulls import Nulls
+    from bayou.sources.base.source import Source
     from bayou.sources.files.paths import Filesystem, Paths
 
 # The format of a file or folder, by its suffix.
@@ -105,7 +89,7 @@ def source(obj: Any, *, nulls: Nulls = "refuse", num_rows: int | None = None) ->
     # An object with the members of a source may be callable too.
     if callable(obj) and not is_source(obj):
         return GeneratorSource(obj, num_rows=num_rows, nulls=nulls)
-    opened = _source(obj, nulls)
+    opened = open_kind(obj, nulls)
     if num_rows is not None and num_rows != opened.num_rows:
         raise ValueError(
             f"`num_rows` must be the number of rows, {opened.num_rows}, got {num_rows}.\n"
@@ -211,92 +195,6 @@ def _paths(what: Paths) -> list[str | os.PathLike[str]]:
         if not os.fspath(path):
             raise ValueError(f"`what` must name files, got {path!r}.\nHint: {hint}")
     return paths
-
-
-def _source(obj: Any, nulls: Nulls) -> Source:
-    obj = of_arrow(obj)
-    if isinstance(obj, Source) or is_source(obj):
-        return _of_source(obj, nulls)
-    if isinstance(obj, xr.Dataset | xr.DataArray):
-        return from_xarray(obj, nulls)
-    # Datasets of xarray are mappings as well, and are handled above.
-    if isinstance(obj, Mapping):
-        return _from_mapping(obj, nulls)
-    # Arrays of Zarr have `__array__` too, which would read all of them.
-    if is_zarr_object(obj):
-        return ZarrSource(obj)
-    if nw.dependencies.is_into_dataframe(obj):
-        return from_frame(obj, nulls)
-    wrapped = nw.from_native(obj, pass_through=True, allow_series=True)
-    if isinstance(wrapped, nw.LazyFrame):
-        return from_lazy(wrapped, nulls)
-    if isinstance(wrapped, nw.Series):
-        return _from_mapping({wrapped.name or VALUE: obj}, nulls)
-    if hasattr(obj, "__array__"):
-        array = obj if isinstance(obj, np.ndarray) else np.asarray(obj)
-        return from_arrays(named_arrays(array), nulls)
-    hint = "for files, call bayou.scan; a list of rows is a frame by pandas.DataFrame(rows)."
-    raise TypeError(
-        "`obj` must be arrays, a frame, a dataset, a function that returns an iterator, or an "
-        f"object with `fields`, `blocks` and `read`, got {type(obj).__name__}.\nHint: {hint}"
-    )
-
-
-def is_source(obj: Any) -> bool:
-    """Return whether an object has the members that a source needs.
-
-    A frame may have columns of such names, which are attributes of it in pandas.
-    """
-    members = ("fields", "blocks", "read")
-    return all(hasattr(obj, name) for name in members) and not hasattr(obj, "columns")
-
-
-def open_lazily(obj: Any) -> Source | None:
-    """Return a source of an object whose rows are read block by block, without reading any.
-
-    Returns
-    -------
-    Source or None
-        For a source, an array or group of Zarr, or a function that returns an iterator of rows;
-        None for other objects.
-    """
-    if is_source(obj):
-        return obj if isinstance(obj, Source) else WrappedSource(obj)
-    if is_zarr_object(obj):
-        return ZarrSource(obj)
-    is_function = callable(obj) and not isinstance(obj, type)
-    return GeneratorSource(obj) if is_function else None
-
-
-def _of_source(obj: Any, nulls: Nulls) -> Source:
-    if nulls != "refuse":
-        raise ValueError(
-            f'`nulls` must be "refuse" for what is a source already, got {nulls!r}.\n'
-            "Hint: pass it where the source is made, in bayou.source or bayou.scan."
-        )
-    return obj if isinstance(obj, Source) else WrappedSource(obj)
-
-
-def _from_mapping(obj: Mapping[str, Any], nulls: Nulls) -> Source:
-    check_names(list(obj))
-    return from_columns({name: _column(name, values) for name, values in obj.items()}, nulls)
-
-
-def _column(name: str, values: Any) -> tuple[Field, Masked]:
-    wrapped = nw.from_native(of_arrow(values), pass_through=True, allow_series=True)
-    if isinstance(wrapped, nw.Series):
-        return series_column(wrapped.alias(name))
-    return array_column(name, values)
-
-
-def of_arrow(obj: Any) -> Any:
-    """Return an Arrow object as one that narwhals knows, other objects as they are.
-
-    As an array of NumPy, a record batch or an Arrow array would have NaN for nulls.
-    """
-    if isinstance(obj, pa.RecordBatch):
-        return pa.Table.from_batches([obj])
-    return pa.chunked_array([obj]) if isinstance(obj, pa.Array) else obj
 
 
 def _format(paths: Sequence[str | os.PathLike[str]], filesystem: Filesystem | None) -> str | None:

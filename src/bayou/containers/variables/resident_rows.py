@@ -20,7 +20,8 @@ from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.memory import default_window
 from bayou.feeding.read import count_block_rows, read_rows
 from bayou.sources.base.source import Column, Source
-from bayou.sources.open import is_source, source
+from bayou.sources.kinds import is_source
+from bayou.sources.open import source
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
