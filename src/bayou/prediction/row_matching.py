@@ -101,9 +101,9 @@ def _rows_by_container(
 ) -> NewRows:
     """Return rows from values by the names of containers."""
     arrays, other_values, labels = {}, {}, None
-    for name, value in data.items():
+    for name, values in data.items():
         container, argument = containers[name], f"`data[{name!r}]`"
-        array, index = _read_values(model, container, value, argument)
+        array, index = _read_values(model, container, values, argument)
         if array.ndim != container.type.ndim:
             raise ValueError(
                 f"{argument} must have {container.type.ndim} axes like its container, got a value "
@@ -139,30 +139,30 @@ def _rows_by_container(
 
 
 def _read_values(
-    model: pm.Model, container: Any, value: Any, argument: str
+    model: pm.Model, container: Any, values: Any, argument: str
 ) -> tuple[NDArray[Any], pd.Index[Any] | None]:
     """Return the new values of one container, and the index of its rows if they have one."""
     columns = columns_of(container)
-    table = None if columns is None else as_table(columns, value)
+    table = None if columns is None else as_table(columns, values)
     if columns is not None and table is not None:
         [reader] = match_columns(model, table, [container], argument).values()
         [array] = read_all_rows([reader.column])
         return reader.values(array), table.row_labels(columns.names)
-    if isinstance(value, pd.DataFrame) and exports_index(container) and container.type.ndim == 2:
-        value = _in_label_order(value, model.coords[dims_of(model, container)[1]], argument)
-    plain = to_array(value, argument, container.type.dtype)
-    if columns is not None and columns.categories is not None and plain.array.ndim == 1:
+    if isinstance(values, pd.DataFrame) and exports_index(container) and container.type.ndim == 2:
+        values = _in_label_order(values, model.coords[dims_of(model, container)[1]], argument)
+    labelled = to_array(values, argument, container.type.dtype)
+    if columns is not None and columns.categories is not None and labelled.array.ndim == 1:
         subject = f"{argument}, of data container {container.name!r},"
-        check_codes(subject, plain.array, columns.categories)
-    return plain.array, next(iter(plain.labels), None)
+        check_codes(subject, labelled.array, columns.categories)
+    return labelled.array, next(iter(labelled.labels), None)
 
 
-def _in_label_order(frame: pd.DataFrame, labels: Sequence[Any], argument: str) -> pd.DataFrame:
+def _in_label_order(values: pd.DataFrame, labels: Sequence[Any], argument: str) -> pd.DataFrame:
     """Return the columns of a frame that are the labels of a dim, in their order."""
-    missing = [label for label in labels if label not in frame.columns]
+    missing = [label for label in labels if label not in values.columns]
     if missing:
         raise ValueError(
             f"{argument} must have a column for each label of the container's dim, got a frame "
-            f"without {missing}.\nHint: the columns are {list(frame.columns)}."
+            f"without {missing}.\nHint: the columns are {list(values.columns)}."
         )
-    return frame.loc[:, list(labels)]
+    return values.loc[:, list(labels)]

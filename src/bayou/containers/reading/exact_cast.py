@@ -106,10 +106,10 @@ def _is_exact(array: npt.NDArray[Any], cast: npt.NDArray[Any]) -> Any:
             return (array >= limits.min) & (array <= limits.max)
 
 
-def _within(floats: npt.NDArray[Any], integer: np.dtype[Any]) -> npt.NDArray[np.bool_]:
-    """Return elementwise whether `floats` are in the range of the `integer` dtype."""
-    limits = np.iinfo(integer)
+def _within(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
+    """Return elementwise whether floats are in the range of an integer dtype."""
+    limits = np.iinfo(dtype)
     # A float16 cannot hold the limits of an integer dtype; a float64 can.
-    floats = floats.astype(np.result_type(floats, np.float64), copy=False)
+    array = array.astype(np.result_type(array, np.float64), copy=False)
     # The maximum, 2**63 - 1, has no exact float64; the power of two above it has.
-    return (floats >= float(limits.min)) & (floats < float(limits.max + 1))
+    return (array >= float(limits.min)) & (array < float(limits.max + 1))

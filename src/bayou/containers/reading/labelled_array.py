@@ -37,15 +37,15 @@ class LabelledArray:
     labels: tuple[pd.Index[Any] | None, ...]
 
 
-def to_array(value: Any, argument: str, dtype: npt.DTypeLike | None = None) -> LabelledArray:
+def to_array(values: Any, argument: str, dtype: npt.DTypeLike | None = None) -> LabelledArray:
     """Read an array, with the index of its axes, from an array_like, a Series or a DataFrame.
 
     Parameters
     ----------
-    value : array_like, pandas.Series or pandas.DataFrame
+    values : array_like, pandas.Series or pandas.DataFrame
         Booleans, integers or floats.
     argument : str
-        The argument that `value` came from, as the subject of errors.
+        The argument that `values` came from, as the subject of errors.
     dtype : dtype_like, optional
         The dtype to cast to, if that is exact. By default ``floatX`` for floats; booleans and
         integers keep their dtype.
@@ -53,37 +53,39 @@ def to_array(value: Any, argument: str, dtype: npt.DTypeLike | None = None) -> L
     Returns
     -------
     LabelledArray
-        The array may share memory with `value`.
+        The array may share memory with `values`.
 
     Raises
     ------
     TypeError
-        If `value` holds anything else than numbers and booleans.
+        If `values` hold anything else than numbers and booleans.
     ValueError
-        If `value` is ragged, has missing values or loses some by the cast.
+        If `values` are ragged, have missing ones or lose some by the cast.
     """
-    if isinstance(value, pd.DataFrame):
-        return LabelledArray(_frame_to_array(value, argument, dtype), (value.index, value.columns))
-    array, missing = _numbers(value, argument)
+    if isinstance(values, pd.DataFrame):
+        return LabelledArray(
+            _frame_to_array(values, argument, dtype), (values.index, values.columns)
+        )
+    array, missing = _numbers(values, argument)
     _check_none_missing(missing, argument)
-    if isinstance(value, list | tuple) and array.dtype.kind == "f":
-        _check_not_rounded(value, array, argument)
+    if isinstance(values, list | tuple) and array.dtype.kind == "f":
+        _check_not_rounded(values, array, argument)
     array = exact_cast(array, dtype or natural_dtype([array.dtype]), argument)
-    labels = (value.index,) if isinstance(value, pd.Series) else (None,) * array.ndim
+    labels = (values.index,) if isinstance(values, pd.Series) else (None,) * array.ndim
     return LabelledArray(array, labels)
 
 
 def _frame_to_array(
-    frame: pd.DataFrame, argument: str, dtype: npt.DTypeLike | None
+    values: pd.DataFrame, argument: str, dtype: npt.DTypeLike | None
 ) -> npt.NDArray[Any]:
-    column_arguments = [f"{argument} (column {label!r})" for label in frame.columns]
+    column_arguments = [f"{argument} (column {label!r})" for label in values.columns]
     columns: list[npt.NDArray[Any]] = []
-    missing = np.empty(frame.shape, dtype=bool)
+    missing = np.empty(values.shape, dtype=bool)
     for position, column_argument in enumerate(column_arguments):
-        column, missing[:, position] = _numbers(frame.iloc[:, position], column_argument)
+        column, missing[:, position] = _numbers(values.iloc[:, position], column_argument)
         columns.append(column)
-    _check_none_missing(missing, argument, list(frame.columns))
-    array = np.empty(frame.shape, dtype or natural_dtype([column.dtype for column in columns]))
+    _check_none_missing(missing, argument, list(values.columns))
+    array = np.empty(values.shape, dtype or natural_dtype([column.dtype for column in columns]))
     for position, column_argument in enumerate(column_arguments):
         array[:, position] = exact_cast(columns[position], array.dtype, column_argument)
     return array
@@ -160,12 +162,12 @@ def _check_none_missing(
     )
 
 
-def _check_not_rounded(value: Any, array: npt.NDArray[Any], argument: str) -> None:
+def _check_not_rounded(values: Any, array: npt.NDArray[Any], argument: str) -> None:
     """Check that NumPy rounded no large integer of a list to a float, as it does beside floats."""
     large = np.abs(array) >= 2.0**53
     if not large.any():
         return
-    items = np.asarray(value, dtype=object)
+    items = np.asarray(values, dtype=object)
     for index in map(tuple, np.argwhere(large)):
         if isinstance(items[index], numbers.Integral) and int(items[index]) != int(array[index]):
             raise ValueError(

@@ -215,16 +215,16 @@ def _read_rows(
 
 
 def _read_value(
-    model: pm.Model, variable: TensorSharedVariable, value: Any, coords: Mapping[str, Labels]
+    model: pm.Model, variable: TensorSharedVariable, values: Any, coords: Mapping[str, Labels]
 ) -> NewValues:
-    """Read the new value of one container."""
+    """Read the new values of one container."""
     columns, argument = columns_of(variable), f"`new_data[{variable.name!r}]`"
-    table = None if columns is None else as_table(columns, value)
+    table = None if columns is None else as_table(columns, values)
     if table is not None:
         return _read_columns(model, table, [variable], argument)[variable]
-    if isinstance(value, pd.DataFrame) and exports_index(variable) and variable.type.ndim == 2:
-        value = _columns_in_order(model, dims_of(model, variable)[1], value, coords)
-    labelled = to_array(value, argument, variable.type.dtype)
+    if isinstance(values, pd.DataFrame) and exports_index(variable) and variable.type.ndim == 2:
+        values = _columns_in_order(model, dims_of(model, variable)[1], values, coords)
+    labelled = to_array(values, argument, variable.type.dtype)
     array = labelled.array
     _check_shape(variable, array.shape)
     if columns is not None and columns.is_matrix and array.shape[1] != len(columns.names):
@@ -235,31 +235,31 @@ def _read_value(
     if columns is not None and columns.categories is not None:
         check_codes(argument, array, columns.categories)
     rows = AllRows.complete(array) if array.ndim else None
-    return NewValues(labelled, type(value).__name__, rows)
+    return NewValues(labelled, type(values).__name__, rows)
 
 
-def as_table(columns: Columns, value: Any) -> NamedColumns | None:
-    """Return the value of a container of columns as a table; None if it is to be read as it is.
+def as_table(columns: Columns, values: Any) -> NamedColumns | None:
+    """Return the values of a container of columns as a table; None if read as they are.
 
     A vector of one column is a table with that column, unless it is codes or days already.
     """
-    table = named_columns(value)
+    table = named_columns(values)
     if table is not None and not table.is_series:
         return table
     is_converted = columns.categories is not None or bool(columns.dates)
-    if columns.is_matrix or (is_converted and _are_numbers(value)):
+    if columns.is_matrix or (is_converted and _are_numbers(values)):
         return None
     [name] = columns.names
-    index = value.index if isinstance(value, pd.Series) else None
-    return NamedColumns(columns.names, type(value).__name__, {name: value}, index)
+    index = values.index if isinstance(values, pd.Series) else None
+    return NamedColumns(columns.names, type(values).__name__, {name: values}, index)
 
 
-def _are_numbers(value: Any) -> bool:
-    """Whether a value is numbers, such as codes or days, and not text or dates."""
-    dtype = getattr(value, "dtype", None)
+def _are_numbers(values: Any) -> bool:
+    """Whether values are numbers, such as codes or days, and not text or dates."""
+    dtype = getattr(values, "dtype", None)
     if isinstance(dtype, np.dtype):
         return dtype.kind in "biuf"
-    return dtype is None and np.asarray(value).dtype.kind in "biuf"
+    return dtype is None and np.asarray(values).dtype.kind in "biuf"
 
 
 def _check_shape(variable: TensorSharedVariable, shape: tuple[int, ...]) -> None:

@@ -58,17 +58,17 @@ def from_xarray(obj: xr.Dataset | xr.DataArray, nulls: Nulls) -> Source:
     return DatasetSource(obj)
 
 
-def with_columns(obj: xr.Dataset | xr.DataArray) -> xr.Dataset:
+def with_columns(data: xr.Dataset | xr.DataArray) -> xr.Dataset:
     """Return a dataset with one variable a column.
 
     A DataArray of two dimensions with labels along the second has a column for each label; any
     other one is one column.
     """
-    if isinstance(obj, xr.Dataset):
-        return obj
-    if obj.ndim == 2 and obj.dims[1] in obj.indexes:
-        return obj.to_dataset(dim=obj.dims[1])
-    return obj.to_dataset(name=VALUE if obj.name is None else str(obj.name))
+    if isinstance(data, xr.Dataset):
+        return data
+    if data.ndim == 2 and data.dims[1] in data.indexes:
+        return data.to_dataset(dim=data.dims[1])
+    return data.to_dataset(name=VALUE if data.name is None else str(data.name))
 
 
 def in_memory(dataset: xr.Dataset) -> bool:
