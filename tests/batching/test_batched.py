@@ -263,7 +263,9 @@ def test_of_several_dims_one_is_named() -> None:
 def test_rows_without_a_dim() -> None:
     with pm.Model() as model:
         pm.Normal("y", pm.Normal("mu"), 1, observed=by.Data("a", Y))
-    with pytest.raises(ValueError, match=r"(?s)must be of rows that have a dim.*\nHint: name the"):
+    with pytest.raises(
+        ValueError, match=r"(?s)must come with a name for the dim.*\nHint: name the"
+    ):
         by.fit(batch_size=10, model=model)
 
 
@@ -304,7 +306,9 @@ def test_imputed_values() -> None:
 
 
 def test_more_rows_than_there_are() -> None:
-    with pytest.raises(ValueError, match=r'^Batches must .* order="epoch", got 601 of 600 rows'):
+    with pytest.raises(
+        ValueError, match=r'^`batch_size` must .* order="epoch", got 601 for 600 rows'
+    ):
         by.fit(batch_size=601, model=ordinary())
 
 
@@ -353,7 +357,7 @@ def test_the_model_of_the_context_is_taken() -> None:
     model = ordinary()
     with model:
         assert by.batched(batch_size=50)["y"].shape[0].eval() == 50
-    with pytest.raises(TypeError, match=r"^`model` must be a PyMC model, got None outside"):
+    with pytest.raises(TypeError, match=r"^`model` must be passed outside .* got None"):
         by.batched(batch_size=50)
 
 

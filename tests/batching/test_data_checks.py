@@ -86,8 +86,8 @@ def compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_values_that_the_model_computes_with(
     run: Callable[[pm.Model], Any], write: Callable[[Any], None]
 ) -> None:
-    message = "^`missing=\"impute\"` must be of what is observed alone, got 'x', which the model "
-    with pytest.raises(ValueError, match=message + "computes with." + HINT):
+    message = "^`missing=\"impute\"` must be for data that are only observed, got 'x', which the "
+    with pytest.raises(ValueError, match=message + "model also computes with." + HINT):
         run(with_missing(write))
 
 
@@ -118,7 +118,7 @@ def test_missing_whole_numbers(run: Callable[[pm.Model], Any], name: str) -> Non
 
     full_name = "shop::sold" if name else "sold"
     message = (
-        f"^`model` must have continuous free variables alone, but missing values of '{full_name}' "
+        f"^`model` must have only continuous free variables, but missing values of '{full_name}' "
         'are imputed, and are whole numbers.\nHint: leave their rows out, by.Data.*missing="drop"'
     )
     with pytest.raises(TypeError, match=message):
@@ -160,7 +160,7 @@ def test_minibatches_of_one_seed_are_of_one_length() -> None:
 
 def test_batches_of_an_epoch_have_no_row_twice() -> None:
     model, program = in_minibatches(y=by.Minibatch(Y, 13))
-    with pytest.raises(ValueError, match=r'under order="epoch", got 13 of 12 .*\nHint: a batch of'):
+    with pytest.raises(ValueError, match=r'with order="epoch", got 13 for 12 .*\nHint: in this'):
         check_minibatches(model, program, "epoch")
     check_minibatches(model, program, "uniform")
 

@@ -65,7 +65,7 @@ def test_a_dim_among_several_is_named() -> None:
 def test_rows_need_a_dim() -> None:
     with pm.Model() as model:
         pm.Normal("y", pm.Normal("mu"), 1, observed=by.Data("a", Y))
-    message = r"rows that have a dim, got no first dim of what is observed, \['y'\]\.\nHint: name"
+    message = r"dim of the rows, got none on the first axis of the observed \['y'\]\.\nHint: name"
     with pytest.raises(ValueError, match=message):
         find_rows(model)
 

@@ -201,7 +201,9 @@ def zero_sum() -> None:
     pm.Normal("y", pm.ZeroSumNormal("effect", dims="row"), 1, observed=z)
 
 
-@refused("'y' gives 100% of the rows another density in a batch than among all rows, because of")
+@refused(
+    "the density of 'y' in a batch differs from that among all rows, in 100% of rows, because of"
+)
 def cumulative_sum() -> None:
     pm.Normal("y", pm.Normal("slope") * pt.cumsum(rows("z", Z)), 1, observed=rows("w", Z))
 
@@ -264,7 +266,7 @@ def potential_of_all_rows() -> None:
     pm.Normal("y", mu, 1, observed=rows("w", Z))
 
 
-@refused("'mixed' gives 100% of the rows another density")
+@refused("the density of 'mixed' in a batch differs from that among all rows, in 100% of rows")
 def potential_that_mixes_rows() -> None:
     mu, z = pm.Normal("mu"), rows("z", Z)
     pm.Potential("mixed", -((mu * z - z.mean()) ** 2))
@@ -350,8 +352,8 @@ def test_a_minibatch_that_is_not_scaled_is_refused() -> None:
         pm.Normal("y", pm.Normal("mean"), 1, observed=by.Minibatch(Z, 32))
     with pytest.raises(
         ValueError,
-        match=r"`total_size` must be given for 'y', .*, got none: the likelihood would be that of "
-        r"a batch\.\nHint: pass total_size=len\(data\)",
+        match=r"`total_size` must be given for 'y', .*, got none: the likelihood would count "
+        r"the rows of a batch only\.\nHint: pass total_size=len\(data\)",
     ):
         by.fit(model=model)
 

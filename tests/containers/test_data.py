@@ -80,7 +80,7 @@ def test_copies_of_the_model_keep_the_container() -> None:
 def test_outside_of_a_context_is_refused() -> None:
     with pytest.raises(
         TypeError,
-        match=r"^`model` must be given outside of a model's context, got None\.\n"
+        match=r"^`model` must be passed outside of a `with model:` block, got None\.\n"
         r"Hint: write the call inside `with pm\.Model\(\) as model:`, or pass `model=model`\.$",
     ):
         Data("x", [1.0])

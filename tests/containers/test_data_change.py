@@ -61,7 +61,7 @@ def test_changed_rank_is_refused() -> None:
     set_data_refuses(
         regression(),
         ShapeError,
-        r"`new_data\['y'\]` must have 1 axes like its container, got a value of shape \(3, 1\)",
+        r"`new_data\['y'\]` must have as many axes as its container, 1, got a value of shape \(3, ",
         {"y": np.ones((3, 1))},
     )
 

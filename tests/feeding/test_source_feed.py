@@ -318,7 +318,13 @@ def test_a_closed_feed_may_be_closed_again(row_source: Any) -> None:
         ([9], {}, 2, {"epochs": 1, "order": "uniform"}, '`epochs` is for the orders "epoch" and'),
         ([9], {}, 2, {"order": "shuffle"}, "`order` must be one of 'epoch', 'uniform', 'sequentia"),
         ([9], {}, 2, {"order": None}, "or a by.Weighted or by.Stratified, got None.\nHint: 'epo"),
-        ([9], {}, 2, {"order": Weighted([1, 2])}, "`order` must be of the rows of the source, 9, "),
+        (
+            [9],
+            {},
+            2,
+            {"order": Weighted([1, 2])},
+            "`order` must have an entry for each row of the source, 9, ",
+        ),
         ([9], {}, 2, {"order": Stratified(range(9))}, "`batch_size` must be at least 9, a row of "),
         (
             [9],

@@ -187,7 +187,7 @@ def test_wrong_number_of_draws() -> None:
 
 
 def test_outside_of_a_model() -> None:
-    with pytest.raises(TypeError, match=r"got None outside a model context.\nHint: call inside"):
+    with pytest.raises(TypeError, match=r"with model:` block, got None.\nHint: call inside"):
         by.fit()
 
 
@@ -198,7 +198,7 @@ def test_models_that_cannot_be_fitted() -> None:
         by.fit(model=model)
     with pm.Model() as model:
         pm.Poisson("k", 3)
-    with pytest.raises(TypeError, match=r"continuous free variables alone, got discrete \['k'\]"):
+    with pytest.raises(TypeError, match=r"only continuous free variables, got discrete \['k'\]"):
         by.fit(model=model)
     with pytest.raises(TypeError, match=r"must hold minibatches of bayou, got pm.Minibatch"):
         by.fit(model=normal_model(pm.Minibatch(DATA, batch_size=10), total_size=NUM_ROWS))
@@ -285,7 +285,7 @@ def test_a_potential_of_a_batch_is_taken_as_the_user_scaled_it() -> None:
 def test_batches_of_more_rows_than_the_data() -> None:
     model = normal_model(by.Minibatch(DATA[:50], 60), total_size=50)
     with pytest.raises(
-        ValueError, match=r"^Batches must have at most .*, got 60 of 50 rows .*\nHint: a batch of"
+        ValueError, match=r"^`batch_size` must be at most .*, got 60 for 50 rows .*\nHint: in this"
     ):
         by.fit(100, model=model, progressbar=False)
     fit = by.fit(2000, model=model, order="uniform", random_seed=1, progressbar=False)

@@ -42,7 +42,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
     fit.save(path)
     with pytest.raises(ValueError, match=r"`model` must be the one that was fitted.*\nHint"):
         by.load(path, model=model_of(scale=2.0))
-    with pytest.raises(FileNotFoundError, match=r"got '.*elsewhere', which is none.\nHint"):
+    with pytest.raises(FileNotFoundError, match=r"got '.*elsewhere', which is not a file.\nHint"):
         by.load(tmp_path / "elsewhere", model=model_of())
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(ValueError, match=r"which cannot be read .*\nHint: it was written"):

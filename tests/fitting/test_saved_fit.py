@@ -89,7 +89,7 @@ def test_other_guides_are_refused(tmp_path: Path) -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"fit', which is none.\nHint"):
+    with pytest.raises(FileNotFoundError, match=r"fit', which is not a file.\nHint"):
         read_fit(tmp_path / "fit")
     write_arrays(tmp_path / "fit", {"losses": np.zeros(3)}, {"n": 3})
     with pytest.raises(ValueError, match=r"fit', a checkpoint.\nHint: continue"):

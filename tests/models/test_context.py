@@ -20,8 +20,15 @@ def test_a_model_wins_over_the_context() -> None:
     assert model_of(model) is model
 
 
-@pytest.mark.parametrize("value", [None, "model", 3])
-def test_what_is_no_model_is_refused(value: Any) -> None:
-    message = rf"^`model` must be a PyMC model, got {value!r} outside a model context\.\nHint: call"
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        (None, "be passed outside of a `with model:` block"),
+        ("model", "be a PyMC model"),
+        (3, "be a PyMC model"),
+    ],
+)
+def test_what_is_no_model_is_refused(value: Any, rule: str) -> None:
+    message = rf"^`model` must {rule}, got {value!r}\.\nHint: call"
     with pytest.raises(TypeError, match=message):
         model_of(value)

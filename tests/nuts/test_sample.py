@@ -290,7 +290,7 @@ def mean() -> pm.Model:
 
 @pytest.mark.usefixtures("uncompiled")
 def test_no_model() -> None:
-    with pytest.raises(TypeError, match=r"`model` must be a PyMC model, got None.*\nHint: "):
+    with pytest.raises(TypeError, match=r"`model` must be passed outside .* got None.*\nHint: "):
         sample()
 
 

@@ -47,9 +47,9 @@ DATA: dict[str, tuple[Any, str]] = {
     ),
     "lengths": (
         {"x": NEW, "group_of": [0, 1]},
-        r"as many rows for each container, got 7 in 'x', 2 in 'group_of'",
+        r"the same number of rows for all containers, got 7 in 'x', 2 in 'group_of'",
     ),
-    "axes": ({"x": NEW[:, 0], "group_of": NEW_GROUP}, r"`data\['x'\]` must have 2 axes"),
+    "axes": ({"x": NEW[:, 0], "group_of": NEW_GROUP}, r"`data\['x'\]` must have as many axes"),
     "no rows": ({"x": NEW[:0], "group_of": NEW_GROUP[:0]}, "`data` must have at least one row"),
     "nothing": ({}, r"`data` must map names of containers to rows for \['x', 'group_of'\]"),
     "table": (pd.DataFrame({"a": [1.0]}), r"`data` must map names .* got a DataFrame\.\nHint: "),
@@ -97,7 +97,7 @@ def test_text_is_coded_by_the_table_of_its_container() -> None:
     found = predictions(model, tree, rows, var_names="mu").predictions["mu"]
     codes = predictions(model, tree, rows | {"code": np.array([2, 0])}, var_names="mu")
     assert np.array_equal(found.values, codes.predictions["mu"].values)
-    with pytest.raises(ValueError, match="must be of the categories of the dim 'carriers'"):
+    with pytest.raises(ValueError, match="must hold only categories of the dim 'carriers'"):
         predictions(model, tree, rows | {"code": ["UA", "XX"]})
 
 

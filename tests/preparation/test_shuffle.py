@@ -148,7 +148,9 @@ def test_the_earlier_name_of_the_folder_is_taken_with_a_warning(tmp_path: Path) 
         store = by.shuffle(Rows([10]), path=tmp_path / "rows", **options)
     assert caught[0].filename == __file__
     assert order_of(store) == order_of(by.shuffle(Rows([10]), out=tmp_path / "new", **options))
-    with pytest.raises(TypeError, match="`out` must be the folder of the store, without `path`"):
+    with pytest.raises(
+        TypeError, match="`out`, the folder of the store, must be passed, and not `path`"
+    ):
         by.shuffle(Rows([10]))
 
 

@@ -63,7 +63,7 @@ def test_rows_of_the_same_seed_agree_across_axes() -> None:
 @pytest.mark.parametrize(
     ("batch_size", "error", "text"),
     [
-        (0, ValueError, r"`batch_size` takes sizes of at least 1, got 0 in 0.\nHint: use an int"),
+        (0, ValueError, r"`batch_size` takes sizes of at least 1, got 0.\nHint: use an int"),
         ([3, -1], ValueError, r"at least 1, got -1 in \[3, -1\]"),
         (True, TypeError, r"takes sizes of type int, got True of type bool"),
         (2.5, TypeError, r"must be an int, None or a list, got 2.5 of type float"),

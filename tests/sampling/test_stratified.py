@@ -95,11 +95,15 @@ def test_strata_are_drawn_apart() -> None:
 @pytest.mark.parametrize(
     ("strata", "batch_rows", "text"),
     [
-        ([], None, r"`strata` must be a vector with one stratum a row, got shape \(0,\).\nHint: "),
-        ([[1]], None, r"`strata` must be a vector with one stratum a row, got shape \(1, 1\)"),
-        (["a", "b"], {"a": 1}, "`batch_rows` must have the strata 'a', 'b', got 'a'.\nHint: "),
+        (
+            [],
+            None,
+            r"`strata` must be a vector with a stratum for each row, got shape \(0,\).\nHint: ",
+        ),
+        ([[1]], None, r"`strata` must be a vector with a stratum for each row, got shape \(1, 1\)"),
+        (["a", "b"], {"a": 1}, "`batch_rows` must have all strata, 'a', 'b', got 'a'.\nHint: "),
         ([1], {1: 0}, "`batch_rows` must be a whole number of at least 1, got 0.\nHint: it count"),
-        (range(12), {0: 1}, "strata 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 2 more, got 0."),
+        (range(12), {0: 1}, "strata, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and 2 more, got 0."),
     ],
 )
 def test_wrong_strata(strata: Any, batch_rows: Any, text: str) -> None:

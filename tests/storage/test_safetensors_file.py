@@ -64,7 +64,9 @@ def test_a_file_is_replaced(tmp_path: Path) -> None:
 
 
 def test_no_file_is_refused_by_the_argument_of_the_user(tmp_path: Path) -> None:
-    message = r"^`resume` must be a file that bayou wrote, got '.*none', which is none\.\nHint: che"
+    message = (
+        r"^`resume` must be a file that bayou wrote, got '.*none', which is not a file\.\nHint: che"
+    )
     with pytest.raises(FileNotFoundError, match=message):
         read_arrays(tmp_path / "none", "resume")
     with pytest.raises(FileNotFoundError, match=r"^`path` must be a file"):

@@ -70,11 +70,10 @@ def check_minibatches(model: pm.Model, program: Program, order: AnyOrder) -> Non
             rows = _Rows(_num_rows(variable, sample, resident), _windowed_source(resident))
             if order == "epoch" and sample.size > rows.num_rows:
                 raise ValueError(
-                    "Batches must have at most as many rows as the data under "
-                    f'order="epoch", got {sample.size} of {rows.num_rows} rows '
-                    f"({variable.name!r}).\n"
-                    "Hint: a batch of an epoch holds no row twice; take a smaller batch_size, or "
-                    'draw with replacement by order="uniform".'
+                    '`batch_size` must be at most the number of rows with order="epoch", got '
+                    f"{sample.size} for {rows.num_rows} rows ({variable.name!r}).\n"
+                    "Hint: in this order no batch has a row twice; pass a smaller batch_size, or "
+                    'order="uniform", which draws with replacement.'
                 )
             stream = _Stream(sample.size, sample.seed, sample.stream)
             # The first minibatch of a stream says what rows the stream is of.
@@ -100,7 +99,7 @@ def check_imputed_values(model: pm.Model) -> None:
     ]
     if integers:
         raise TypeError(
-            "`model` must have continuous free variables alone, but missing values of "
+            "`model` must have only continuous free variables, but missing values of "
             f"{integers[0]!r} are imputed, and are whole numbers.\n"
             'Hint: leave their rows out, by.Data(..., missing="drop"), or use pm.sample.'
         )
@@ -108,8 +107,8 @@ def check_imputed_values(model: pm.Model) -> None:
     for variable in walk([*model.basic_RVs, *model.potentials, *values], value_inputs):
         if isinstance(variable, ImputedVariable):
             raise ValueError(
-                '`missing="impute"` must be of what is observed alone, got '
-                f"{variable.name!r}, which the model computes with.\n"
+                '`missing="impute"` must be for data that are only observed, got '
+                f"{variable.name!r}, which the model also computes with.\n"
                 'Hint: leave such rows out, missing="drop", or observe them as a variable with a '
                 "prior, x = pm.Normal('x', ..., observed=data), and compute with that."
             )

@@ -188,16 +188,16 @@ def _choose_dim(first_dims: Mapping[str, str | None], batch_dim: str | None) -> 
         return batch_dim
     if not known:
         raise ValueError(
-            "`batch_size` must be of rows that have a dim, got no first dim of what is observed, "
-            f"{sorted(first_dims)}.\n"
+            "`batch_size` must come with a name for the dim of the rows, got none on the first "
+            f"axis of the observed {sorted(first_dims)}.\n"
             'Hint: name the dim of the rows, by.Data("y", values, dims="row"), in each container '
             "that has a row for each observation."
         )
     got = "none" if batch_dim is None else repr(batch_dim)
     raise ValueError(
-        f"`batch_dim` must be the first dim of what is observed, one of {sorted(known)}, got {got}."
-        "\nHint: batches are drawn along that dim; data without it are used as a whole in each "
-        "batch."
+        f"`batch_dim` must be the first dim of an observed variable, one of {sorted(known)}, got "
+        f"{got}.\n"
+        "Hint: batches are drawn along that dim; data without it are used as a whole in each batch."
     )
 
 

@@ -38,7 +38,7 @@ NUM_BATCHES = 3
 RELATIVE = 1e-8 if pytensor.config.floatX == "float64" else 1e-4
 GENERAL_HINT = (
     "leave `batch_size` out, which fits all rows at once, or write the model so that the density "
-    "of a row depends on that row and on variables alone."
+    "of a row depends only on that row and on free variables."
 )
 
 
@@ -94,10 +94,10 @@ def check_row_independence(model: pm.Model, program: Program, *, hint: str = GEN
 def warn_unchecked() -> None:
     """Warn that a model is fitted in batches without :func:`check_row_independence`."""
     warn(
-        "`validate=False`: it is not checked that the log-likelihood of a row is the same whatever "
-        "rows it shares a batch with.\n"
-        "Hint: leave `validate` out, unless you know that it is: the fit of a model in which it is "
-        "not is wrong."
+        "`validate=False`: it is not checked that the log likelihood of a row does not depend on "
+        "the other rows of its batch.\n"
+        "Hint: leave `validate` out, unless you are sure of that: if it does depend on them, the "
+        "fit is wrong."
     )
 
 
@@ -218,8 +218,8 @@ def _compare_term(
         return None
     share = differs.reshape(len(batch), -1).any(axis=1).mean()
     return Dependence(
-        f"{name!r} gives {share:.0%} of the rows another density in a batch than among all rows"
-        f"{_likely_cause(model, name)}"
+        f"the density of {name!r} in a batch differs from that among all rows, in {share:.0%} of "
+        f"rows{_likely_cause(model, name)}"
     )
 
 

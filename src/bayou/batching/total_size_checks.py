@@ -74,7 +74,7 @@ def check_has_total_size(model: pm.Model, names: Collection[str]) -> None:
         if variable.name in names and not has_total_size(variable):
             raise ValueError(
                 f"`total_size` must be given for {variable.name!r}, which is observed in batches, "
-                "got none: the likelihood would be that of a batch.\n"
+                "got none: the likelihood would count the rows of a batch only.\n"
                 "Hint: pass total_size=len(data), the number of all rows, to the distribution."
             )
 

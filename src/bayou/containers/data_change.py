@@ -231,7 +231,7 @@ def _agreed_lengths(model: pm.Model, arrays: ContainerArrays) -> dict[str, int]:
             lengths = ", ".join(f"{size} in {name!r}" for name, size in by_name.items())
             raise ShapeError(
                 f"Data containers that share the dim {dim!r} must agree in its length, "
-                f"got {lengths}.\nHint: pass them in the same `set_data`."
+                f"got {lengths}.\nHint: pass new values for all of them in one `set_data`."
             )
     return {dim: next(iter(by_name.values())) for dim, by_name in sizes.items()}
 

@@ -251,8 +251,8 @@ class SourceFeed:
             return
         if order.num_rows != self.num_rows:
             raise ValueError(
-                f"`order` must be of the rows of the source, {self.num_rows}, got one of "
-                f"{order.num_rows} rows.\nHint: make it from a column of the same source."
+                f"`order` must have an entry for each row of the source, {self.num_rows}, got "
+                f"{order.num_rows}.\nHint: make it from a column of the same source."
             )
         if isinstance(order, Stratified):
             order.sizes(self.batch_size)

@@ -377,7 +377,7 @@ def _warn_unless_converged(approximation: Approximation) -> None:
     if approximation.converged is False:
         warn(
             f"The fit did not converge: {approximation.reason}.\n"
-            'Hint: leave `n="auto"`, shuffle a source that is sorted (by.inspect tells, by.shuffle '
-            "does it), or look at fit.elbo.",
+            'Hint: leave `n="auto"`; use by.inspect to see whether a source is sorted, and '
+            "by.shuffle if it is; or look at fit.elbo.",
             ConvergenceWarning,
         )

@@ -71,7 +71,7 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
     program = compile_program(model)
     if saved.model_fingerprint != program.fingerprint:
         raise ValueError(
-            f"`model` must be the one that was fitted, got another than that of {str(path)!r}.\n"
+            f"`model` must be the one that was fitted, got another than in {str(path)!r}.\n"
             "Hint: make the model by the same code; only the values of its data may change."
         )
     if saved.batching is not None:

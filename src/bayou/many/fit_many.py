@@ -135,7 +135,7 @@ def fit_many(
     {'low': 1.0, 'high': 9.0}
     """
     model = model_of(model)
-    draws = whole_number("draws", draws, 100, "k-hat is computed from a fifth of them or fewer.")
+    draws = whole_number("draws", draws, 100, "k-hat comes from the largest fifth of the ratios.")
     workers = resolve_cluster(cluster)
     data_sets = read_data_sets(model, datasets, by)
     provenance = provenance_of(model).of_many().to_json()

@@ -15,8 +15,9 @@ def model_of(model: pm.Model | None) -> pm.Model:
     """
     chosen = pm.modelcontext(model) if model is not None else pm.Model.get_context(False)
     if not isinstance(chosen, pm.Model):
+        rule = "be passed outside of a `with model:` block" if model is None else "be a PyMC model"
         raise TypeError(
-            f"`model` must be a PyMC model, got {model!r} outside a model context.\n"
+            f"`model` must {rule}, got {model!r}.\n"
             "Hint: call inside a `with model:` block, or pass `model=`."
         )
     return chosen

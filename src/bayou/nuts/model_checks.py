@@ -41,7 +41,7 @@ def _check_free_variables(model: pm.Model) -> None:
     discrete = [variable.name for variable in model.free_RVs if "float" not in variable.dtype]
     if discrete:
         raise TypeError(
-            f"`model` must have continuous free variables only, got discrete {discrete}.\n"
+            f"`model` must have only continuous free variables, got discrete {discrete}.\n"
             "Hint: sum discrete variables out (pymc_extras.marginalize), or use pm.sample."
         )
 

@@ -72,9 +72,10 @@ def _rows_of_table(
         ]
     if table is None or not needed:
         wanted = nameless or known
+        got = f"a dict of {list(data)}" if isinstance(data, dict) else f"a {type(data).__name__}"
         raise ValueError(
-            f"`data` must map names of containers to rows for {wanted}, which "
-            f"were not built from named columns, got a {type(data).__name__}.\n"
+            f"`data` must map names of containers to rows for {wanted}, which were not built from "
+            f"named columns, got {got}.\n"
             f"Hint: pass {{{(wanted or ['x'])[0]!r}: array, ...}}, or build the "
             "containers with by.Data(name, frame, columns=...)."
         )
@@ -106,8 +107,8 @@ def _rows_by_container(
         array, index = _read_values(model, container, values, argument)
         if array.ndim != container.type.ndim:
             raise ValueError(
-                f"{argument} must have {container.type.ndim} axes like its container, got a value "
-                f"of shape {array.shape}.\nHint: rows come first, as in the container."
+                f"{argument} must have as many axes as its container, {container.type.ndim}, "
+                f"got a value of shape {array.shape}.\nHint: rows come first, as in the container."
             )
         if container not in rows.containers:
             other_values[container] = array
@@ -119,13 +120,14 @@ def _rows_by_container(
     if missing or not arrays:
         raise ValueError(
             f"`data` must have rows for the containers {missing or list(containers)}, got "
-            f"{list(data)}.\nHint: the predicted variables are computed from them."
+            f"{list(data)}.\n"
+            "Hint: pass new values for these too; the predicted variables depend on them."
         )
     lengths = {container.name: len(array) for container, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         got = ", ".join(f"{length} in {name!r}" for name, length in lengths.items())
         raise ValueError(
-            f"`data` must have as many rows for each container, got {got}.\n"
+            f"`data` must have the same number of rows for all containers, got {got}.\n"
             "Hint: take all of them from the same rows."
         )
     return NewRows(

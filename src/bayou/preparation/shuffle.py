@@ -170,7 +170,7 @@ def _store_folder(out: str | Path | None, path: str | Path | None) -> Path:
     folders = [folder for folder in (out, path) if folder is not None]
     if len(folders) != 1:
         raise TypeError(
-            "`out` must be the folder of the store, without `path`, its earlier name, got "
+            "`out`, the folder of the store, must be passed, and not `path`, its earlier name, got "
             f"out={out!r}, path={path!r}.\nHint: by.shuffle(source, 'rows.store')."
         )
     return Path(folders[0]).absolute()

@@ -164,9 +164,8 @@ def _size(size: Any, argument: str, value: Any, hint: str) -> int:
             f"{value!r}.\n{hint}"
         )
     if size < 1:
-        raise ValueError(
-            f"`{argument}` takes sizes of at least 1, got {size} in {value!r}.\n{hint}"
-        )
+        within = "" if isinstance(value, Integral) else f" in {value!r}"
+        raise ValueError(f"`{argument}` takes sizes of at least 1, got {size}{within}.\n{hint}")
     return int(size)
 
 

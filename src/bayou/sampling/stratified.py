@@ -85,15 +85,15 @@ class Stratified:
         strata = np.asarray(self.strata)
         if strata.ndim != 1 or not len(strata):
             raise ValueError(
-                f"`strata` must be a vector with one stratum a row, got shape {strata.shape}.\n"
-                "Hint: pass a column of the data."
+                f"`strata` must be a vector with a stratum for each row, got shape "
+                f"{strata.shape}.\nHint: pass a column of the data."
             )
         object.__setattr__(self, "strata", strata)
         if self.batch_rows is None:
             return
         if set(self.batch_rows) != set(self._members):
             raise ValueError(
-                f"`batch_rows` must have the strata {listed(self._members, 10)}, got "
+                f"`batch_rows` must have all strata, {listed(self._members, 10)}, got "
                 f"{listed(self.batch_rows, 10)}.\n"
                 "Hint: a stratum that is never drawn would be missing from the likelihood."
             )

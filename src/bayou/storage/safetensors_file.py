@@ -72,8 +72,8 @@ def read_arrays(
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(
-            f"`{argument}` must be a file that bayou wrote, got {str(path)!r}, which is none.\n"
-            "Hint: check the name, and the folder that the program runs in."
+            f"`{argument}` must be a file that bayou wrote, got {str(path)!r}, which is not a "
+            "file.\nHint: check the name, and the folder that the program runs in."
         )
     try:
         with safe_open(file, framework="numpy") as opened:

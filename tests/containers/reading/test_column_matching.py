@@ -67,12 +67,13 @@ def test_only_some_containers_may_be_matched() -> None:
 
 def test_all_columns_that_are_missing_are_listed() -> None:
     renamed = FRAME.rename(columns={"hour": "hours"}).drop(columns="late")
-    with pytest.raises(ValueError, match="must have the columns") as caught:
+    with pytest.raises(ValueError, match="must have all columns") as caught:
         match_columns(flights(FRAME), require_table(renamed, "`data`"))
     assert str(caught.value) == (
-        "The data must have the columns that containers were built from, got a pandas.DataFrame "
+        "The data must have all columns that the containers use, got a pandas.DataFrame "
         "without 'hour' (for 'x'), 'late' (for 'late').\n"
-        "Hint: did you mean 'hours'? The columns are 'hours', 'distance', 'carrier', 'day', 'at'."
+        "Hint: did you mean 'hours'? The data have the columns 'hours', 'distance', "
+        "'carrier', 'day', 'at'."
     )
 
 
@@ -128,8 +129,8 @@ def test_all_missing_columns_are_listed_with_their_containers() -> None:
     check_has_columns(table, {"x": ("hours",), "y": ("b", "hours")})
     with pytest.raises(
         ValueError,
-        match=r"^The data must have the columns that containers were built from, got a dict "
+        match=r"^The data must have all columns that the containers use, got a dict "
         r"without 'hour' \(for 'x', 'y'\), 'day' \(for 'x'\)\.\n"
-        r"Hint: did you mean 'hours'\? The columns are 'hours', 'b', 3\.$",
+        r"Hint: did you mean 'hours'\? The data have the columns 'hours', 'b', 3\.$",
     ):
         check_has_columns(table, {"x": ("hour", "day"), "y": ("b", "hour")})

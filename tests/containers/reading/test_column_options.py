@@ -64,7 +64,7 @@ def test_text_without_a_dim_is_refused() -> None:
         "text or categories.\nHint: name the dim of its categories, such as categories='carriers'"
     )
     categories_refuse(TypeError, message, frame, columns="carrier")
-    message = "got text or categories.\nHint: leave it out, and make a container of it alone"
+    message = "got text or categories.\nHint: give it a container of its own, with `categories`"
     categories_refuse(TypeError, message, frame, columns=["hour", "carrier"])
 
 
@@ -74,7 +74,10 @@ def test_names_of_columns_must_be_text() -> None:
         categories_refuse(TypeError, message, frame, columns="0")
         categories_refuse(TypeError, message, frame, columns=["hour", "0"])
         categories_refuse(
-            ValueError, "without 'hour' .*\nHint: The columns are 0, 1.$", frame, columns="hour"
+            ValueError,
+            "without 'hour' .*\nHint: the data have the columns 0, 1.$",
+            frame,
+            columns="hour",
         )
         categories_refuse(TypeError, "or a list of names, as text, got 0.\n", frame, columns=0)
 

@@ -58,7 +58,7 @@ def frame_of(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
 def test_rows_that_any_lacks_are_left_out_of_all(rows: Any, order: list[str]) -> None:
     complete = expected(rows)
     if not complete:
-        with pytest.raises(ValueError, match="A row without missing values must be left"):
+        with pytest.raises(ValueError, match="must have at least one row without missing values"):
             dropped(frame_of(rows), "".join(order))
         return
     model = dropped(frame_of(rows), "".join(order))
@@ -271,14 +271,14 @@ def test_values_that_were_put_into_a_container_are_not_lost() -> None:
 def test_no_row_left_is_refused() -> None:
     refuses(
         ValueError,
-        "^A row without missing values must be left in the dim 'row', got none among 4",
+        "^The dim 'row' must have at least one row without missing values, got none among 4",
         dropped(FRAME),
         lambda: set_data(FRAME.assign(a=np.nan)),
     )
 
 
 def test_no_row_left_without_dims_is_refused() -> None:
-    with pm.Model(), pytest.raises(ValueError, match=r"^A row .* be left, got none among 2"):
+    with pm.Model(), pytest.raises(ValueError, match=r"^The data must have .*, got none among 2"):
         Data("a", {"a": [None, np.nan]}, columns="a", missing="drop")
 
 

@@ -141,7 +141,7 @@ def test_a_table_feeds_the_dims_whose_columns_it_has() -> None:
 def test_containers_of_a_dim_are_fed_all_or_none() -> None:
     refuses(
         ValueError,
-        r"without 'late' \(for 'late'\), 'carrier' \(for 'carrier'\)\.\nHint: The columns are",
+        r"without 'late' \(for 'late'\), 'carrier' \(for 'carrier'\)\.\nHint: the data have",
         TOMORROW[["hour", "distance"]],
         two_tables(),
     )
@@ -222,10 +222,14 @@ def test_values_that_a_container_does_not_hold_are_refused() -> None:
     refuses(ValueError, "that bool can represent, got 2", {"late": [0, 1, 2]})
     refuses(TypeError, "'late' of data container 'late' must hold numbers", {"late": list("abc")})
     refuses(ShapeError, "a column for each of 'distance', 'hour', got", {"x": np.ones((3, 4))})
-    refuses(ShapeError, "must have 2 axes like its container", {"x": [1.0, 2.0, 3.0]})
+    refuses(ShapeError, "must have as many axes as its container, 2,", {"x": [1.0, 2.0, 3.0]})
     refuses(ValueError, "must hold no missing values, got 1", {"x": [[1, np.nan]] * 1})
     refuses(ValueError, r"without 'hour' \(for 'x'\)", {"x": TOMORROW.drop(columns="hour")})
-    refuses(ShapeError, "must have 1 axes", {"late": np.ones((3, 1), dtype=bool)})
+    refuses(
+        ShapeError,
+        "must have as many axes as its container, 1",
+        {"late": np.ones((3, 1), dtype=bool)},
+    )
 
 
 def test_columns_of_another_kind_are_refused() -> None:

@@ -82,7 +82,9 @@ def test_without_a_minimum_there_is_none(program_of: Any) -> None:
 def test_other_guides_have_none(program: Program) -> None:
     fit = independent(guide=FullRank())
     assert correct_stds(task_of(program), fit, required=False) is fit
-    with pytest.raises(ValueError, match=r"the guide is FullRank\(\), and it corrects .*\nHint: l"):
+    with pytest.raises(
+        ValueError, match=r"the guide is FullRank\(\), and only independent .*\nHint: l"
+    ):
         check_correctable(program, FullRank())
     check_correctable(program, MeanField())
 

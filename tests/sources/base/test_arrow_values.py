@@ -43,7 +43,9 @@ def test_words_are_what_values_are_written_as(kind: Any, turned: bool) -> None:
 
 def test_a_word_that_is_no_category() -> None:
     column = pa.array(["a", None, "z"]).dictionary_encode()
-    with pytest.raises(ValueError, match=r"`x` must be of the categories 'a', 'b', got 'z'.\nHint"):
+    with pytest.raises(
+        ValueError, match=r"`x` must hold only the categories 'a', 'b', got 'z'.\nHint"
+    ):
         arrow_values(column, arrow_field("x", column.type, ("a", "b")))
 
 

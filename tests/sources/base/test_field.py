@@ -42,7 +42,7 @@ def test_fields_come_in_the_order_of_the_names() -> None:
 
 def test_name_of_no_field_is_refused_with_those_that_are_close() -> None:
     message = (
-        r"^`name` must be a field of the source, got 'distanc'\.\n"
+        r"^Each name must be a field of the source, got 'distanc'\.\n"
         r"Hint: did you mean 'distance'\? The fields are 'distance', 'pair', 'carrier', 'name'\.$"
     )
     with pytest.raises(ValueError, match=message):
@@ -52,7 +52,7 @@ def test_name_of_no_field_is_refused_with_those_that_are_close() -> None:
 
 
 def test_name_that_comes_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^`name` must name a field once, got 'pair' twice\.\nH"):
+    with pytest.raises(ValueError, match=r"^Each field must be named once, got 'pair' twice\.\nH"):
         choose_fields(FIELDS, ["pair", "distance", "pair"])
 
 

@@ -30,7 +30,7 @@ def test_numbers_go_side_by_side(dtypes: list[str]) -> None:
     ],
 )
 def test_other_fields_are_refused(field: Field, message: str) -> None:
-    with pytest.raises(TypeError, match="must be numbers, one a row each, got " + message):
+    with pytest.raises(TypeError, match="must be numbers, one for each row, got " + message):
         check_matrix([X, field])
 
 

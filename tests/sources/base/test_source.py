@@ -97,7 +97,9 @@ def test_rows_must_be_integers() -> None:
 
 
 def test_names_are_checked_and_near_ones_are_offered() -> None:
-    wrong = r"`name` must be a field of the source, got 'cuont'\.\nHint: did you mean 'count'\? The"
+    wrong = (
+        r"Each name must be a field of the source, got 'cuont'\.\nHint: did you mean 'count'\? The"
+    )
     source = arrays()
     with pytest.raises(ValueError, match=wrong + r" fields are 'count', 'small', 'big', 'x', "):
         source["cuont"]
@@ -122,7 +124,7 @@ def test_names_of_a_column_must_be_text_some_and_different() -> None:
         arrays()[0]
     with pytest.raises(ValueError, match=r"`name` must name at least one field, got an empty list"):
         arrays()[[]]
-    with pytest.raises(ValueError, match=r"`name` must name a field once, got 'x' twice\."):
+    with pytest.raises(ValueError, match=r"Each field must be named once, got 'x' twice\."):
         arrays()[["x", "x"]]
 
 
@@ -209,7 +211,7 @@ def test_what_does_not_go_side_by_side() -> None:
 
     source = arrays()
     with pytest.raises(
-        TypeError, match=r"matrix must be numbers, one a row each, got `carrier` of"
+        TypeError, match=r"matrix must be numbers, one for each row, got `carrier` of"
     ):
         source[["x", "carrier"]]
     with pytest.raises(TypeError, match=r"got `pair` of shape \(2,\) a row\.\nHint: take such a"):

@@ -84,11 +84,11 @@ def test_fields_are_chosen() -> None:
     source = WrappedSource(More(), ["n"])
     assert list(source.fields) == ["n"]
     assert source.null_counts() == {"n": None}
-    with pytest.raises(ValueError, match="`name` must be a field of the source, got 'x'"):
+    with pytest.raises(ValueError, match="Each name must be a field of the source, got 'x'"):
         list(source.read(0, ["x"]))
-    with pytest.raises(ValueError, match="`name` must be a field of the source, got 'x'"):
+    with pytest.raises(ValueError, match="Each name must be a field of the source, got 'x'"):
         source.take(ROWS, ["x"])
-    with pytest.raises(ValueError, match="`name` must be a field of the source, got 'z'"):
+    with pytest.raises(ValueError, match="Each name must be a field of the source, got 'z'"):
         WrappedSource(Three(), ["z"])
 
 

@@ -61,7 +61,7 @@ def test_fields_pass_as_they_are() -> None:
 
 def test_all_unknown_categories_are_listed() -> None:
     source = Recoded(by.source({"v": COMPLETE}), {"v": ("v", Codes(("a",), "vs"))})
-    message = r"^`v` must be of the categories of the dim 'vs', 'a', got 'b', 'c'\.\nHint: leave"
+    message = r"^`v` must hold only categories of the dim 'vs', 'a', got 'b', 'c'\.\nHint: leave"
     with pytest.raises(ValueError, match=message):
         source.take(np.array([0]), ["v"])
     assert source.take(np.array([1]), ["v"])["v"].tolist() == [0]

@@ -72,7 +72,7 @@ def test_a_file_that_is_gone_is_refused(file: File) -> None:
 def test_errors_of_reading_name_the_file_and_the_part(file: File, error: Exception) -> None:
     message = (
         rf"^`{file.path}` must be readable, got an error in its row group 3: bad page\.\n"
-        r"Hint: the file is damaged, or no file of this format; write it again\.$"
+        r"Hint: the file is damaged or has another format; write it again\.$"
     )
     with pytest.raises(SourceError, match=message) as caught, reading(file, "row group 3"):
         raise error

@@ -142,12 +142,12 @@ def check_has_columns(
     used = {name for names in names_by_container.values() for name in names}
     spare = [name for name in table.names if isinstance(name, str) and name not in used]
     similar = [match for name in missing for match in get_close_matches(name, spare, n=1)]
-    question = f"did you mean {listed(similar)}? " if similar else ""
+    question = f"did you mean {listed(similar)}? The" if similar else "the"
     got = ", ".join(
         f"{name!r} (for {', '.join(containers)})" for name, containers in missing.items()
     )
     raise ValueError(
-        "The data must have the columns that containers were built from, got a "
+        "The data must have all columns that the containers use, got a "
         f"{table.description} without {got}.\n"
-        f"Hint: {question}The columns are {listed(table.names)}."
+        f"Hint: {question} data have the columns {listed(table.names)}."
     )

@@ -59,7 +59,7 @@ class ColumnOptions:
             is_coded = kind_of(field) is ColumnKind.CATEGORIES
             if is_coded and self.categories is None:
                 hint = (
-                    "leave it out, and make a container of it alone"
+                    "give it a container of its own, with `categories`"
                     if self.is_matrix
                     else f"name the dim of its categories, such as categories={field.name + 's'!r}"
                 )

@@ -176,9 +176,9 @@ def select_rows(
         )
     incomplete = np.logical_or.reduce([rows.incomplete for rows in every])
     if incomplete.all():
-        where = "" if dim is None else f" in the dim {dim!r}"
+        where = "The data" if dim is None else f"The dim {dim!r}"
         raise ValueError(
-            f"A row without missing values must be left{where}, got none among "
+            f"{where} must have at least one row without missing values, got none among "
             f"{len(incomplete)}.\nHint: leave out columns that are mostly missing."
         )
     # Checked only if rows are dropped: until then, a dim may have containers of any kind.

@@ -122,8 +122,9 @@ def _numbers(values: Any, argument: str) -> tuple[npt.NDArray[Any], npt.NDArray[
     got = f"a {type(values).__name__}" if array.dtype.kind == "O" and not array.ndim else dtype
     raise TypeError(
         f"{argument} must hold numbers or booleans, got {got}.\n"
-        "Hint: pass a list, an array, a Series or a DataFrame of numbers; turn text and categories "
-        "into codes (`pandas.factorize`), dates into numbers, and objects with `.astype(float)`."
+        "Hint: pass a list, an array, a Series or a DataFrame of numbers; convert objects with "
+        "`.astype(float)`. by.Data takes text, categories and dates from the columns of a table: "
+        "by.Data(name, table, columns='x', categories='xs')."
     )
 
 

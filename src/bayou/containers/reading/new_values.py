@@ -81,8 +81,8 @@ def read_values(
     if not _is_by_container(model, new_data):
         if named_columns(new_data) is None:
             raise TypeError(
-                f"`new_data` must map names to values, got a {type(new_data).__name__}, which has "
-                "no named columns either.\n"
+                "`new_data` must be a mapping of names to values, or a table, got a "
+                f"{type(new_data).__name__}.\n"
                 "Hint: call `set_data({'x': values})`, or `set_data(frame)`."
             )
         table = require_table(new_data, "`new_data`")
@@ -267,7 +267,7 @@ def _check_shape(variable: TensorSharedVariable, shape: tuple[int, ...]) -> None
     argument, static = f"`new_data[{variable.name!r}]`", variable.type.shape
     if len(shape) != len(static):
         raise ShapeError(
-            f"{argument} must have {len(static)} axes like its container, "
+            f"{argument} must have as many axes as its container, {len(static)}, "
             f"got a value of shape {shape}.\n"
             "Hint: a container keeps its rank; create another one for values of another rank."
         )

@@ -55,7 +55,7 @@ def model_or_context(model: pm.Model | None) -> pm.Model:
         return pm.modelcontext(model)
     except TypeError:
         raise TypeError(
-            "`model` must be given outside of a model's context, got None.\n"
+            "`model` must be passed outside of a `with model:` block, got None.\n"
             "Hint: write the call inside `with pm.Model() as model:`, or pass `model=model`."
         ) from None
 

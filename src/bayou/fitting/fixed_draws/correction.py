@@ -128,7 +128,7 @@ def _obstacle(program: Program, guide: Guide) -> str | None:
     """Return the reason why there is no correction, whatever it may cost; None without one."""
     size = program.layout.size
     if not isinstance(guide, MeanField):
-        return f"the guide is {guide}, and it corrects independent normals"
+        return f"the guide is {guide}, and only independent normals can be corrected"
     reason = None if program.latent is not None else all_rows_obstacle(program)
     if reason:
         return f"{reason}, and it needs the density of all rows"

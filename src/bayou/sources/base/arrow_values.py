@@ -136,7 +136,7 @@ def _codes(column: pa.DictionaryArray, field: Field) -> NDArray[np.int32]:
     if (unknown := codes == -2).any():
         word = column.dictionary[int(indices[unknown.argmax()])].as_py()
         raise ValueError(
-            f"`{field.name}` must be of the categories {listed(field.categories or ())}, "
+            f"`{field.name}` must hold only the categories {listed(field.categories or ())}, "
             f"got {word!r}.\nHint: give all files and batches the same categories."
         )
     return codes

@@ -67,12 +67,12 @@ def choose_fields(fields: Mapping[str, Field], names: Sequence[str]) -> tuple[Fi
             close = get_close_matches(str(name), fields, n=3)
             hint = f"did you mean {listed(close)}? " if close else ""
             raise ValueError(
-                f"`name` must be a field of the source, got {name!r}.\n"
+                f"Each name must be a field of the source, got {name!r}.\n"
                 f"Hint: {hint}The fields are {listed(fields)}."
             )
         if name in names[:position]:
             raise ValueError(
-                f"`name` must name a field once, got {name!r} twice.\nHint: leave one of them out."
+                f"Each field must be named once, got {name!r} twice.\nHint: leave one of them out."
             )
     return tuple(fields[name] for name in names)
 

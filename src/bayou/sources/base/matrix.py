@@ -43,7 +43,7 @@ def _check_column(field: Field, first: Field) -> None:
     else:
         return
     raise TypeError(
-        f"The fields of a matrix must be numbers, one a row each, got `{field.name}` of {got}.\n"
+        f"The fields of a matrix must be numbers, one for each row, got `{field.name}` of {got}.\n"
         f"Hint: {hint}."
     )
 

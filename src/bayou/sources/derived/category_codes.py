@@ -250,11 +250,11 @@ class Recoded(Source):
                 outside = values[codes.convert(field, values) == UNKNOWN_CODE]
                 unknown.update(distinct_texts(field, outside))
         return ValueError(
-            f"`{origin}` must be of the categories of the dim {codes.dim!r}, "
+            f"`{origin}` must hold only categories of the dim {codes.dim!r}, "
             f"{listed(codes.table)}, got {listed(sorted(unknown))}.\n"
-            "Hint: leave out such rows, give the dim all categories when the model is built, "
-            f"pm.Model(coords={{{codes.dim!r}: [...]}}), or build the container with "
-            "unknown='other', the category assigned to all others."
+            "Hint: leave out such rows, or build the model with all categories, "
+            f"pm.Model(coords={{{codes.dim!r}: [...]}}), or the container with unknown='other', "
+            "which assigns all others to the category 'other'."
         )
 
 

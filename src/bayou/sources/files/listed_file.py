@@ -94,7 +94,7 @@ def reading(file: File, part: str) -> Iterator[None]:
     except (pa.ArrowException, OSError, EOFError) as error:
         # A file that was replaced fails in any way; that it was replaced is what to say.
         file.check()
-        hint = "the file is damaged, or no file of this format; write it again."
+        hint = "the file is damaged or has another format; write it again."
         raise damage_error(file.path, part, error, hint) from error
 
 

@@ -50,7 +50,7 @@ class NpySource(ArraySource):
             arrays = _arrays(self._path)
         except (ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
-                f"{path} must be a complete .npy or .npz file of numbers: {error}\n"
+                f"{path} must be a complete .npy or .npz file of numbers, got an error: {error}\n"
                 "Hint: write it again with numpy.save or numpy.savez, without Python objects."
             ) from error
         members = {name: array_column(name, array) for name, array in arrays.items()}

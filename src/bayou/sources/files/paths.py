@@ -86,8 +86,8 @@ def find_files(
     if not files:
         raise FileNotFoundError(
             f"`what` must name at least one file, got {what!r}, which matches no file.\n"
-            "Hint: check the pattern; in a folder, files count whose names end in one of "
-            f"{_suffixes(format_name)} and begin with neither . nor _."
+            "Hint: check the path or the pattern; in a folder, the files count whose names end in "
+            f"one of {_suffixes(format_name)} and begin with neither . nor _."
         )
     return format_name or _format_of(files), tuple(files)
 
