@@ -49,7 +49,7 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
     batches = batches_of(model)
     containers = {variable.name: variable for variable in model.root.data_vars} | batches
     is_by_name = isinstance(data, Mapping) and data and all(name in containers for name in data)
-    passed = [containers[name] for name in data] if is_by_name else []
+    passed = list(data) if is_by_name else []
     rows = find_row_containers(model, names, containers, batches, passed)
     needed = read_by(model, names, rows.containers)
     if is_by_name:

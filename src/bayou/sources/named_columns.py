@@ -165,9 +165,9 @@ def named_columns(data: Any) -> NamedColumns | None:
     if (source := open_lazily(data)) is not None:
         return NamedColumns(tuple(source.fields), description, source)
     if isinstance(data, xr.Dataset | xr.DataArray):
-        dataset = with_columns(data)
-        is_series = isinstance(data, xr.DataArray) and len(dataset.data_vars) == 1
-        return NamedColumns(tuple(dataset.data_vars), description, dataset, is_series=is_series)
+        columns = with_columns(data)
+        is_series = isinstance(data, xr.DataArray) and len(columns.data_vars) == 1
+        return NamedColumns(tuple(columns.data_vars), description, columns, is_series=is_series)
     # Pandas apart from other frames: names need not be text there, and rows have labels.
     if isinstance(data, pd.DataFrame):
         return NamedColumns(tuple(data.columns), description, data, data.index)
@@ -214,9 +214,9 @@ def _open_in_memory(values: Mapping[str, Any]) -> OpenedColumns:
     num_rows = one_length({name: len(masked[0]) for name, (_, masked) in columns.items()})
     marked = {name: _mark_missing(field, masked) for name, (field, masked) in columns.items()}
     fields = {name: field for name, (field, _) in marked.items()}
-    arrays = {name: array for name, (_, array) in marked.items()}
+    values = {name: array for name, (_, array) in marked.items()}
     dtypes = {name: field.dtype for name, (field, _) in columns.items()}
-    return OpenedColumns(ArraySource(fields, arrays, num_rows), dtypes)
+    return OpenedColumns(ArraySource(fields, values, num_rows), dtypes)
 
 
 def _column(name: str, values: Any) -> tuple[Field, Masked]:

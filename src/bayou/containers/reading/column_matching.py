@@ -139,7 +139,7 @@ def check_has_columns(
         return
     # A frame may have a column 0, which is not the column "0".
     check_names([name for name in table.names if str(name) in missing])
-    used = {name for names in names_by_container.values() for name in names}
+    used = set[str]().union(*names_by_container.values())
     spare = [name for name in table.names if isinstance(name, str) and name not in used]
     similar = [match for name in missing for match in get_close_matches(name, spare, n=1)]
     question = f"did you mean {listed(similar)}? The" if similar else "the"

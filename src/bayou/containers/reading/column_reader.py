@@ -227,11 +227,12 @@ def column_readers[Key](
             field = opened.source.fields[name]
             _check_kind(field, container)
             recoded = name, _conversion(field, container.columns)
+            if fields.setdefault(name, recoded) == recoded:
+                field_names[key].append(name)
+                continue
             # Two containers may code the same column by different categories.
-            is_shared = fields.get(name, recoded) == recoded
-            field_name = name if is_shared else f"{name} ({container.name})"
-            fields[field_name] = recoded
-            field_names[key].append(field_name)
+            fields[f"{name} ({container.name})"] = recoded
+            field_names[key].append(f"{name} ({container.name})")
     is_plain = all(conversion is None for _, conversion in fields.values())
     source = opened.source if is_plain else Recoded(opened.source, fields)
     return {

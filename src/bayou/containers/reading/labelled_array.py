@@ -78,17 +78,23 @@ def to_array(values: Any, argument: str, dtype: npt.DTypeLike | None = None) -> 
 def _frame_to_array(
     values: pd.DataFrame, argument: str, dtype: npt.DTypeLike | None
 ) -> npt.NDArray[Any]:
-    column_arguments = [f"{argument} (column {label!r})" for label in values.columns]
     columns: list[npt.NDArray[Any]] = []
     missing = np.empty(values.shape, dtype=bool)
-    for position, column_argument in enumerate(column_arguments):
-        column, missing[:, position] = _numbers(values.iloc[:, position], column_argument)
+    for position, name in enumerate(values.columns):
+        column, missing[:, position] = _numbers(
+            values.iloc[:, position], _of_column(argument, name)
+        )
         columns.append(column)
     _check_none_missing(missing, argument, list(values.columns))
     array = np.empty(values.shape, dtype or natural_dtype([column.dtype for column in columns]))
-    for position, column_argument in enumerate(column_arguments):
-        array[:, position] = exact_cast(columns[position], array.dtype, column_argument)
+    for position, name in enumerate(values.columns):
+        array[:, position] = exact_cast(columns[position], array.dtype, _of_column(argument, name))
     return array
+
+
+def _of_column(argument: str, name: Any) -> str:
+    """Return the column of an argument, as the subject of errors."""
+    return f"{argument} (column {name!r})"
 
 
 def _numbers(values: Any, argument: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:

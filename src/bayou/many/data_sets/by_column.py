@@ -113,11 +113,9 @@ def _read_columns(table: NamedColumns, names: list[str]) -> dict[str, NDArray[An
 
 def _decode(field: Field, values: NDArray[Any]) -> NDArray[Any]:
     """Return the text of codes, None where it is missing (code -1); other values as they are."""
-    if field.categories is None:
-        return values
-    texts: NDArray[Any] = np.array([*field.categories, None], dtype=object)
-    decoded: NDArray[Any] = texts[values]
-    return decoded
+    if field.categories is not None:
+        values = np.array([*field.categories, None], dtype=object)[values]
+    return values
 
 
 def _unique_keys(by: str, values: NDArray[Any]) -> tuple[list[Key], NDArray[np.intp]]:
@@ -128,7 +126,7 @@ def _unique_keys(by: str, values: NDArray[Any]) -> tuple[list[Key], NDArray[np.i
             f"{values.dtype} in {by!r}.\nHint: convert it to text, or drop the rows without a key."
         )
     if values.dtype == object:
-        num_missing = int(sum(value is None for value in values))
+        num_missing = int(sum(key is None for key in values))
         if num_missing:
             raise ValueError(
                 f"`by` must name a column without missing values, got {num_missing} in {by!r}.\n"

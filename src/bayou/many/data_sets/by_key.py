@@ -99,9 +99,9 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
     return data_sets
 
 
-def is_table(value: Any) -> bool:
-    """Return whether a value has named columns; a function is none, whatever it returns."""
-    return not callable(value) and named_columns(value) is not None
+def is_table(data: Any) -> bool:
+    """Return whether data have named columns; a function is none, whatever it returns."""
+    return not callable(data) and named_columns(data) is not None
 
 
 def check_key(key: Any, previous: Key | None = None) -> Key:
@@ -222,17 +222,19 @@ def _numbered(datasets: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         yield number, item
 
 
-def _check_new_data(value: Any, rule: str, which: str) -> None:
+def _check_new_data(new_data: Any, rule: str, which: str) -> None:
     """Check that a value can be new data; an exception stands for data that could not be read."""
-    if isinstance(value, Exception | Mapping) or is_table(value):
+    if isinstance(new_data, Exception | Mapping) or is_table(new_data):
         return
     hint = "pass {'first': {'x': values}}; for a table with a column of keys, `by=`."
     if (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and (isinstance(value[1], Mapping) or is_table(value[1]))
+        isinstance(new_data, tuple)
+        and len(new_data) == 2
+        and (isinstance(new_data[1], Mapping) or is_table(new_data[1]))
     ):
         hint = "pass dict(datasets) if its items are pairs of keys and data."
-    elif callable(value):
+    elif callable(new_data):
         hint = "data sets are mappings, {'x': values}, or tables: pass what the function returns."
-    raise TypeError(f"`datasets` must {rule}, got a {type(value).__name__}{which}.\nHint: {hint}")
+    raise TypeError(
+        f"`datasets` must {rule}, got a {type(new_data).__name__}{which}.\nHint: {hint}"
+    )

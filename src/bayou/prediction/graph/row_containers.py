@@ -43,7 +43,7 @@ def find_row_containers(
     names: Sequence[str],
     containers: Mapping[str, Any],
     batches: Collection[str],
-    passed: Sequence[Any],
+    passed: Collection[str],
 ) -> RowContainers:
     """Find the containers with rows.
 
@@ -57,8 +57,9 @@ def find_row_containers(
         All containers and minibatches by name.
     batches : collection of str
         The names of the minibatches and generators.
-    passed : sequence of Variable
-        The containers that new values were passed for. Their rows count where nothing is observed.
+    passed : collection of str
+        The names of the containers that new values were passed for. Their rows count where nothing
+        is observed.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def find_row_containers(
         # Deterministics, or observed values without dims: the dims of what is asked for.
         dims |= {_first_dim(model, name) for name in names} & set(first_dims.values())
     if not dims - {None} and not observed_containers:
-        dims |= {first_dims[container] for container in passed}
+        dims |= {first_dims[containers[name]] for name in passed}
     row_dims = tuple(sorted(dim for dim in dims if dim is not None))
     if len(row_dims) > 1:
         raise ValueError(
@@ -88,7 +89,7 @@ def find_row_containers(
         )
     lengths = {
         len(stored_values(container))
-        for container in observed_containers or passed
+        for container in observed_containers or [containers[name] for name in passed]
         if container.type.ndim
     }
 

@@ -26,7 +26,7 @@ class WrappedSource(Source):
 
     Parameters
     ----------
-    inner : object
+    source : object
         The object. It may also have ``num_rows``, ``num_dropped``, ``where``, ``null_counts``,
         ``bounds``, and ``take`` together with ``random_access``.
     columns : sequence of str, optional
@@ -35,14 +35,14 @@ class WrappedSource(Source):
     Raises
     ------
     TypeError
-        If a field of `inner` is not a :class:`Field` of the name that it is listed under.
+        If a field of `source` is not a :class:`Field` of the name that it is listed under.
     ValueError
         If it has no fields or rows, or no such columns.
     """
 
-    def __init__(self, inner: Any, columns: Sequence[str] | None = None) -> None:
-        self._inner = inner
-        fields: dict[str, Any] = dict(inner.fields)
+    def __init__(self, source: Any, columns: Sequence[str] | None = None) -> None:
+        self._inner = source
+        fields: dict[str, Any] = dict(source.fields)
         for name, field in fields.items():
             if not isinstance(field, Field) or field.name != name:
                 raise TypeError(
@@ -52,7 +52,7 @@ class WrappedSource(Source):
         if columns is not None:
             fields = {field.name: field for field in choose_fields(fields, columns)}
         self._fields: dict[str, Field] = fields
-        check_not_empty(fields, len(inner.blocks) and self.num_rows != 0)
+        check_not_empty(fields, len(source.blocks) and self.num_rows != 0)
 
     @property
     def fields(self) -> Mapping[str, Field]:

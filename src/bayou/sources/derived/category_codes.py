@@ -161,7 +161,7 @@ class Recoded(Source):
 
     Parameters
     ----------
-    inner : Source
+    source : Source
         The other source.
     wanted : mapping of str to (str, Codes or Days or None)
         For each new field, by its name, the name of the field that it is made from and the
@@ -173,13 +173,13 @@ class Recoded(Source):
         If a field cannot be converted.
     """
 
-    def __init__(self, inner: Source, wanted: Mapping[str, tuple[str, Conversion | None]]) -> None:
-        self._inner = inner
+    def __init__(self, source: Source, wanted: Mapping[str, tuple[str, Conversion | None]]) -> None:
+        self._inner = source
         self._wanted = dict(wanted)
         self._fields = {
-            name: inner.fields[origin]
+            name: source.fields[origin]
             if conversion is None
-            else conversion.field(inner.fields[origin], name)
+            else conversion.field(source.fields[origin], name)
             for name, (origin, conversion) in wanted.items()
         }
 
