@@ -57,7 +57,9 @@ def test_a_guide_of_ones_own_is_not_written(tmp_path: Path) -> None:
         pass
 
     fit = by.fit(10, Own(), model=model_of(), progressbar=False, correction=None)
-    with pytest.raises(TypeError, match=r"`save` must be of a guide of bayou's own, got .*\nHint"):
+    with pytest.raises(
+        TypeError, match=r"`save` must be of a fit with a guide of bayou, got .*\nHint"
+    ):
         fit.save(tmp_path / "fit")
 
 

@@ -83,9 +83,16 @@ def test_other_guides_are_refused(tmp_path: Path) -> None:
     class Mine(MeanField):
         pass
 
-    with pytest.raises(TypeError, match=r"`save` must be of a guide of bayou's own, got .*\nHint"):
+    with pytest.raises(
+        TypeError, match=r"`save` must be of a fit with a guide of bayou, got .*\nHint"
+    ):
         write_fit(tmp_path / "fit", PROGRAM, approximation(Mine()), None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"^`path` must be a file in an existing folder, "):
+        write_fit(tmp_path / "none" / "fit", PROGRAM, approximation(MeanField()), None)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -304,7 +304,7 @@ class Fit:
     def elbo_estimate(
         self, draws: int = 1000, *, random_seed: RandomSeed | None = None
     ) -> Estimate:
-        """Estimate the evidence lower bound of the approximation on all rows.
+        """Estimate the evidence lower bound on all rows, with the data that the model has now.
 
         Parameters
         ----------
@@ -323,10 +323,6 @@ class Fit:
         ValueError
             If ``draws`` is below 2, or the log density of all rows cannot be computed or is nan at
             a draw.
-
-        Notes
-        -----
-        Uses the data that the model has now.
 
         Examples
         --------
@@ -348,8 +344,9 @@ class Fit:
         -------
         matplotlib.figure.Figure
             Left, the ELBO of each step and its mean over chunks of steps. Right, for a stochastic
-            fit, the distance of the mean of each element to the final mean; of the 20 that moved
-            most if there are more than 200. The background changes where the rate was halved.
+            fit, how far the mean of each element is from its final value; if there are more than
+            200 elements, for the 20 that moved most. The background changes where the learning rate
+            was halved.
 
         Raises
         ------
@@ -383,6 +380,8 @@ class Fit:
 
         Raises
         ------
+        FileNotFoundError
+            If the folder of the file does not exist.
         TypeError
             If the guide is a class of yours: only those of bayou can be saved.
         """

@@ -9,6 +9,7 @@ how the fit ended.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -24,7 +25,6 @@ from bayou.storage.safetensors_file import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -66,14 +66,21 @@ def write_fit(
 
     Raises
     ------
+    FileNotFoundError
+        If the folder of the file does not exist.
     TypeError
         If the guide is not one of bayou's own, which alone can be restored by name.
     """
+    if not Path(path).absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"`path` must be a file in an existing folder, got {str(path)!r}.\n"
+            "Hint: make the folder first."
+        )
     guide, latent = approximation.guide, approximation.latent
     if type(guide) not in GUIDE_CLASSES.values():
         raise TypeError(
-            f"`save` must be of a guide of bayou's own, got {guide!r}.\n"
-            "Hint: keep draws of it instead: fit.sample().to_netcdf(path)."
+            f"`save` must be of a fit with a guide of bayou, got {guide!r}.\n"
+            "Hint: save draws instead: fit.sample().to_netcdf(path)."
         )
     leaves = jax.tree.leaves(approximation.params)
     arrays = {f"params {number}": np.asarray(leaf) for number, leaf in enumerate(leaves)} | {

@@ -143,7 +143,7 @@ def scan(
     ImportError
         If the package that reads the format is not installed.
     SourceError
-        If a file is damaged.
+        If a file is damaged; for .npy and .npz files, this is a ValueError.
 
     Examples
     --------
