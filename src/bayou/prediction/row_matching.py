@@ -161,7 +161,7 @@ def _read_values(
 
 def _in_label_order(values: pd.DataFrame, labels: Sequence[Any], argument: str) -> pd.DataFrame:
     """Return the columns of a frame that are the labels of a dim, in their order."""
-    missing = [label for label in labels if label not in values.columns]
+    missing = [name for name in labels if name not in values.columns]
     if missing:
         raise ValueError(
             f"{argument} must have a column for each label of the container's dim, got a frame "

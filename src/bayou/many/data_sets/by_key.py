@@ -176,8 +176,8 @@ def _of_mapping(datasets: Mapping[Any, Any]) -> DataSets:
     # Of a mapping that is no dict, reading a value may be slow, so that only one is checked here.
     in_memory = isinstance(datasets, dict)
     checked = datasets if in_memory or not datasets else {smallest: first}
-    for key, new_data in checked.items():
-        _check_new_data(new_data, "map keys to the data of each", f" for {key!r}")
+    for key, data in checked.items():
+        _check_new_data(data, "map keys to the data of each", f" for {key!r}")
     pairs = ((key, _value_or_error(datasets, key)) for key in datasets)
     return DataSets(pairs, len(datasets), first, datasets.values() if in_memory else ())
 
@@ -222,19 +222,17 @@ def _numbered(datasets: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         yield number, item
 
 
-def _check_new_data(new_data: Any, rule: str, which: str) -> None:
+def _check_new_data(data: Any, rule: str, which: str) -> None:
     """Check that a value can be new data; an exception stands for data that could not be read."""
-    if isinstance(new_data, Exception | Mapping) or is_table(new_data):
+    if isinstance(data, Exception | Mapping) or is_table(data):
         return
     hint = "pass {'first': {'x': values}}; for a table with a column of keys, `by=`."
     if (
-        isinstance(new_data, tuple)
-        and len(new_data) == 2
-        and (isinstance(new_data[1], Mapping) or is_table(new_data[1]))
+        isinstance(data, tuple)
+        and len(data) == 2
+        and (isinstance(data[1], Mapping) or is_table(data[1]))
     ):
         hint = "pass dict(datasets) if its items are pairs of keys and data."
-    elif callable(new_data):
+    elif callable(data):
         hint = "data sets are mappings, {'x': values}, or tables: pass what the function returns."
-    raise TypeError(
-        f"`datasets` must {rule}, got a {type(new_data).__name__}{which}.\nHint: {hint}"
-    )
+    raise TypeError(f"`datasets` must {rule}, got a {type(data).__name__}{which}.\nHint: {hint}")

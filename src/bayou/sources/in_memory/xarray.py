@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from bayou.sources.base.nulls import Nulls
 
 
-def from_xarray(obj: xr.Dataset | xr.DataArray, nulls: Nulls) -> Source:
+def from_xarray(data: xr.Dataset | xr.DataArray, nulls: Nulls) -> Source:
     """Return a source of the data variables of a dataset, or of a DataArray.
 
     Parameters
     ----------
-    obj : Dataset or DataArray
+    data : Dataset or DataArray
         Each data variable is a field. A DataArray without a name is the field "value". Coordinates
         are not fields: ``reset_coords`` makes variables of them.
     nulls : {"refuse", "drop"}
@@ -45,17 +45,17 @@ def from_xarray(obj: xr.Dataset | xr.DataArray, nulls: Nulls) -> Source:
         If the variables differ in their first dimension, if there are no variables or rows, or if
         rows of a dataset in files are to be dropped.
     """
-    if isinstance(obj, xr.DataArray):
-        obj = obj.to_dataset(name=VALUE if obj.name is None else str(obj.name))
-    check_dims(obj)
-    if in_memory(obj):
-        return from_arrays({name: array.values for name, array in obj.data_vars.items()}, nulls)  # type: ignore[misc]
+    if isinstance(data, xr.DataArray):
+        data = data.to_dataset(name=VALUE if data.name is None else str(data.name))
+    check_dims(data)
+    if in_memory(data):
+        return from_arrays({name: array.values for name, array in data.data_vars.items()}, nulls)  # type: ignore[misc]
     if nulls == "drop":
         raise ValueError(
             '`nulls` must be "refuse" for a dataset that is not in memory, got "drop".\n'
             "Hint: NaN is a value here; to leave rows out, load the dataset or filter it first."
         )
-    return DatasetSource(obj)
+    return DatasetSource(data)
 
 
 def with_columns(data: xr.Dataset | xr.DataArray) -> xr.Dataset:
@@ -127,13 +127,11 @@ def check_dims(dataset: xr.Dataset) -> None:
     """
     if not dataset.data_vars:
         raise empty_error("no fields")
-    first = {
-        name: array.dims[0] if array.ndim else None for name, array in dataset.data_vars.items()
-    }
-    if len(set(first.values())) > 1 or None in first.values():
+    first = {array.dims[:1] for array in dataset.data_vars.values()}
+    if len(first) > 1 or () in first:
         raise ValueError(
             "The variables of a dataset must share their first dimension, the row, got "
-            + ", ".join(f"`{name}` of {dataset[name].dims}" for name in first)
+            + ", ".join(f"`{name}` of {dataset[name].dims}" for name in dataset.data_vars)
             + ".\nHint: transpose the dataset, or choose variables: dataset[[...]]."
         )
 

@@ -144,7 +144,7 @@ class RelationSource(LazySource):
         return dict(zip(schema.names, schema.types, strict=True))
 
 
-def from_lazy(frame: nw.LazyFrame[Any], nulls: Nulls) -> LazySource:
+def from_lazy(data: nw.LazyFrame[Any], nulls: Nulls) -> LazySource:
     """Return a source of a lazy frame.
 
     Raises
@@ -152,13 +152,13 @@ def from_lazy(frame: nw.LazyFrame[Any], nulls: Nulls) -> LazySource:
     TypeError
         If it is of a library that bayou does not read in blocks.
     """
-    if frame.implementation.is_polars():
-        return PolarsSource(frame.to_native(), nulls)
-    if frame.implementation.is_duckdb():
-        return RelationSource(frame.to_native(), nulls)
+    if data.implementation.is_polars():
+        return PolarsSource(data.to_native(), nulls)
+    if data.implementation.is_duckdb():
+        return RelationSource(data.to_native(), nulls)
     raise TypeError(
         "`obj` must be a lazy frame of Polars or DuckDB, got one of "
-        f"{frame.implementation.name.lower()}.\n"
+        f"{data.implementation.name.lower()}.\n"
         "Hint: collect it into memory, or write it to Parquet and pass the path to bayou.scan."
     )
 
