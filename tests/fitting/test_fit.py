@@ -375,3 +375,12 @@ def test_an_index_out_of_range_anywhere(fed: bool) -> None:
         IndexError, match=r"at least 0 and below its length: index 3 is .*size 3.*\nHint: check"
     ):
         by.fit(model=model, progressbar=False)
+
+
+def test_a_row_outside_of_the_support_is_hinted_at() -> None:
+    with pm.Model() as model:
+        late = by.Data("late", [0, 1, 2], dims="row")
+        pm.Bernoulli("y", logit_p=pm.Normal("mu"), observed=late, dims="row")
+    text = r"not finite around the start\.\nHint: check the observed values of all rows"
+    with pytest.warns(by.ConvergenceWarning, match=text):
+        by.fit(model=model, progressbar=False)

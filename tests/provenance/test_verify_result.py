@@ -40,7 +40,7 @@ def container(**changes: Any) -> Provenance:
     [
         (
             container(columns=None),
-            "has columns (unknown); the result was computed with columns (a)",
+            "has columns (none); the result was computed with columns (a)",
         ),
         (container(dtype="int8"), "has dtype int8; the result was computed with dtype float64"),
         (container(rows=4), "has 4 rows; the result was computed with 3 rows"),

@@ -188,8 +188,8 @@ def fit(
         ones, or it cannot be pickled for the workers of a `cluster`.
     ValueError
         If an argument is out of range, the model has no free variable or computes with missing
-        values, its density is not finite where the fit starts, or its likelihood cannot be split
-        into rows, for batches or for workers.
+        values, its log density is not finite where the fit starts (only some rows are checked), or
+        its likelihood cannot be split into rows, for batches or for workers.
     ConnectionError, ImportError, RuntimeError
         If there is no cluster at the address, Ray is not installed, the cluster has no free cores,
         or its workers die repeatedly.
@@ -374,10 +374,13 @@ def _reporting(
 
 
 def _warn_unless_converged(approximation: Approximation) -> None:
-    if approximation.converged is False:
-        warn(
-            f"The fit did not converge: {approximation.reason}.\n"
-            'Hint: leave `n="auto"`; use by.inspect to see whether a source is sorted, and '
-            "by.shuffle if it is; or look at fit.elbo.",
-            ConvergenceWarning,
-        )
+    if approximation.converged is not False:
+        return
+    # Without any step, the loss was never finite: the start is checked on some of the rows only.
+    hint = (
+        'leave `n="auto"`; use by.inspect to see whether a source is sorted, and by.shuffle if it '
+        "is; or look at fit.elbo."
+        if len(approximation.elbo)
+        else "check the observed values of all rows against the support of the likelihood."
+    )
+    warn(f"The fit did not converge: {approximation.reason}.\nHint: {hint}", ConvergenceWarning)

@@ -156,4 +156,4 @@ def _version_differences(recorded: Mapping[str, Any], current: Mapping[str, Any]
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return f"({', '.join(map(str, value))})"
-    return "(unknown)" if value is None else str(value)
+    return "(none)" if value is None else str(value)
