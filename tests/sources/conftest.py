@@ -25,7 +25,7 @@ import xarray as xr
 import zarr
 
 import bayou.sources as by
-from bayou.sources.derived.category_codes import Codes, Recoded
+from bayou.sources.derived.category_lookup import Codes, Recoded
 
 NUM_ROWS = 1000
 RANDOM = np.random.default_rng(8927)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bayou.containers.variables.resident_rows import Resident
     from bayou.density.program import Program
-    from bayou.feeding.source_feed import AnyOrder
+    from bayou.feeding.source_batches import AnyOrder
     from bayou.sampling.axes import AxisSample
 
 

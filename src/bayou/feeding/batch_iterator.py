@@ -11,7 +11,7 @@ import numpy as np
 
 from bayou.arguments import seed_number, whole_number
 from bayou.feeding.feed import step_bytes
-from bayou.feeding.source_feed import SourceFeed
+from bayou.feeding.source_batches import SourceFeed
 from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.uniform import stream_key
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.feeding.feed import Arrays
-    from bayou.feeding.source_feed import AnyOrder
+    from bayou.feeding.source_batches import AnyOrder
     from bayou.sources.base.source import Source
 
 type Batch = dict[str, NDArray[Any]]

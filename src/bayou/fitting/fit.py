@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
     from bayou.density.program import Program
-    from bayou.feeding.source_feed import AnyOrder
+    from bayou.feeding.source_batches import AnyOrder
     from bayou.fitting.guides import Guide
     from bayou.fitting.guides.approximation import Approximation
     from bayou.fitting.stochastic.checkpoint import Checkpoint

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bayou.cluster.ray import Ray
     from bayou.density.program import Program
-    from bayou.feeding.source_feed import AnyOrder
+    from bayou.feeding.source_batches import AnyOrder
 
 # The methods of a guide, in the order of its contract.
 GUIDE_METHODS = tuple(name for name in vars(Guide) if not name.startswith("_"))

@@ -14,7 +14,7 @@ from bayou.text import digest
 if TYPE_CHECKING:
     import optax
 
-    from bayou.feeding.source_feed import AnyOrder
+    from bayou.feeding.source_batches import AnyOrder
 
 
 def order_fingerprint(order: AnyOrder) -> str:

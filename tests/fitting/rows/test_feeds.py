@@ -11,7 +11,7 @@ import bayou as by
 from bayou.density.build import compile_program
 from bayou.density.program import Program
 from bayou.feeding.feed import empty_slots
-from bayou.feeding.source_feed import SourceFeed
+from bayou.feeding.source_batches import SourceFeed
 from bayou.fitting.rows.feeds import (
     closing_feeds,
     compile_row_order,

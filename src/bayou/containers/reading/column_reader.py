@@ -15,7 +15,7 @@ from bayou.containers.reading.columns import ColumnKind, kind_of, kind_text
 from bayou.containers.reading.exact_cast import exact_cast
 from bayou.containers.reading.labelled_array import natural_dtype
 from bayou.sources.base.text_codes import MISSING_CODE, as_text_hint
-from bayou.sources.derived.category_codes import Codes, Days, Recoded
+from bayou.sources.derived.category_lookup import Codes, Days, Recoded
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bayou.containers.reading.columns import Columns
     from bayou.sources.base.field import Field
     from bayou.sources.base.source import Column
-    from bayou.sources.derived.category_codes import Conversion
+    from bayou.sources.derived.category_lookup import Conversion
     from bayou.sources.named_columns import OpenedColumns
 
 # The number of rows that an error lists.

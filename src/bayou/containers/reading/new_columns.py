@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor
 
-from bayou.containers.reading.categories import category_table
+from bayou.containers.reading.category_table import category_table
 from bayou.containers.reading.column_matching import (
     check_has_columns,
     open_columns,
@@ -21,7 +21,7 @@ from bayou.containers.variables.resident_rows import Resident, read_resident
 from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.memory import default_window
 from bayou.feeding.read import count_block_rows, read_rows
-from bayou.sources.derived.category_codes import Recoded
+from bayou.sources.derived.category_lookup import Recoded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ import pandas as pd
 from pymc.exceptions import ShapeError
 from pytensor.compile.sharedvalue import SharedVariable
 
-from bayou.containers.reading.categories import check_codes
+from bayou.containers.reading.category_table import check_codes
 from bayou.containers.reading.column_matching import match_columns, require_table
 from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.dropped_rows import AllRows

@@ -12,7 +12,7 @@ from bayou.containers.variables.generator import GeneratorOp
 from bayou.containers.variables.lent_memory import lend_memory
 from bayou.containers.variables.source_variable import window_of
 from bayou.feeding.feed import ALL_ROWS, Feed, ItemFeed, SliceFeed
-from bayou.feeding.source_feed import SourceFeed, windowed_feeds
+from bayou.feeding.source_batches import SourceFeed, windowed_feeds
 from bayou.models.inputs import group_of, storage_of
 from bayou.sampling.order import compile_in_background
 from bayou.sources.open import source
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bayou.containers.variables.resident_rows import Resident
     from bayou.density.program import Program
-    from bayou.feeding.source_feed import AnyOrder
+    from bayou.feeding.source_batches import AnyOrder
     from bayou.sampling.axes import AxisSample
     from bayou.sampling.shard import Shard
     from bayou.sources.base.source import Column

@@ -12,7 +12,7 @@ from bayou.density.evaluator import Block
 from bayou.feeding.feed import Feed, ItemFeed, SliceFeed, empty_slots
 from bayou.feeding.integer_ranges import array_extremes, source_extremes
 from bayou.feeding.layout import ColumnLayout
-from bayou.feeding.source_feed import SourceFeed
+from bayou.feeding.source_batches import SourceFeed
 from bayou.fitting.rows.all_rows import all_row_blocks, all_rows_obstacle, largest_input_size
 from bayou.fitting.rows.feeds import leading_batch_size
 from bayou.models.inputs import storage_of

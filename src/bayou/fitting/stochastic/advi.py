@@ -18,7 +18,7 @@ import optax
 from bayou.density.evaluator import Evaluator
 from bayou.density.prng import noise_key
 from bayou.feeding.feed import ItemFeed
-from bayou.feeding.source_feed import windowed_feeds
+from bayou.feeding.source_batches import windowed_feeds
 from bayou.fitting.fixed_draws.pilot import fit_pilot, rotate_frame
 from bayou.fitting.guides.approximation import Approximation
 from bayou.fitting.guides.full_rank import FullRank

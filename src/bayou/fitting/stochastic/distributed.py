@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bayou.cluster.workers import Future, Workers
     from bayou.density.program import Program
     from bayou.feeding.feed import Feed
-    from bayou.feeding.source_feed import AnyOrder
+    from bayou.feeding.source_batches import AnyOrder
     from bayou.fitting.guides.coordinates import Frame
     from bayou.fitting.rows.step_inputs import StepInputs
     from bayou.fitting.rows.task import Task

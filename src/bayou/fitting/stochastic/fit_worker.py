@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
-    from bayou.feeding.source_feed import AnyOrder
+    from bayou.feeding.source_batches import AnyOrder
     from bayou.fitting.guides.coordinates import Frame
     from bayou.fitting.stochastic.steps import Chunk, Recipe, StepState
 

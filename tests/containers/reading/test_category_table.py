@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import bayou as by
 from bayou.containers.data import Data
-from bayou.containers.reading.categories import category_table, check_codes
+from bayou.containers.reading.category_table import category_table, check_codes
 from bayou.containers.reading.column_matching import match_columns, require_table
 from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.new_columns import read_all_rows

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayou.feeding.feed import empty_slots
-from bayou.feeding.source_feed import NAMED_ORDERS, SourceFeed
+from bayou.feeding.source_batches import NAMED_ORDERS, SourceFeed
 from bayou.sampling.shard import Shard
 from bayou.sampling.stratified import Stratified
 from bayou.sampling.uniform import stream_key

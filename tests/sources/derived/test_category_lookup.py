@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bayou.sources as by
-from bayou.sources.derived.category_codes import Codes, Days, Recoded
+from bayou.sources.derived.category_lookup import Codes, Days, Recoded
 
 WORDS = np.array(["b", "a", None, "c"], dtype=object)
 COMPLETE = np.array(["b", "a", "a", "c"], dtype=object)
