@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bayou.arguments import seed_number, whole_number
+from bayou.arguments import path_of, seed_number, whole_number
 
 
 @pytest.mark.parametrize("value", [True, np.True_, 1.0, "1", 0, None])
@@ -43,3 +45,15 @@ def test_what_is_no_seed_is_refused(seed: Any) -> None:
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         seed_number(seed)
+
+
+@pytest.mark.parametrize("value", ["a/b", Path("a/b")])
+def test_a_text_and_a_path_are_paths(value: Any) -> None:
+    assert path_of("out", value) == Path("a/b")
+
+
+@pytest.mark.parametrize("value", [3, None, b"a", ["a"], os.DirEntry])
+def test_what_is_no_path_is_refused(value: Any) -> None:
+    message = f"`out` must be a path, got {value!r}.\nHint: pass a str or a pathlib.Path."
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        path_of("out", value)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import bayou.errors
 from bayou.errors import warn
 
 
@@ -15,3 +18,12 @@ def test_a_warning_points_at_the_line_outside_of_bayou() -> None:
 def test_a_warning_has_the_class_that_it_is_given() -> None:
     with pytest.raises(FutureWarning, match=r"^This name goes"):
         warn("This name goes.", FutureWarning)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_points_at_a_neighbour_whose_name_begins_like_bayou() -> None:
+    neighbour = str(Path(bayou.errors.__file__).parent) + "_user.py"
+    call = compile("warn('Rows are few.')", neighbour, "exec")
+    with pytest.warns(UserWarning, match=r"^Rows are few\.$") as caught:
+        exec(call, {"warn": warn})
+    assert caught[0].filename == neighbour

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,22 @@ def whole_number(name: str, value: Any, least: int, hint: str) -> int:
             f"`{name}` must be a whole number of at least {least}, got {value!r}.\nHint: {hint}"
         )
     return int(value)
+
+
+def path_of(name: str, value: Any) -> Path:
+    """Return ``value`` as a Path, if it is a str or a path.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    # os.fspath of an os.PathLike may be bytes, which pathlib does not take.
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise TypeError(
+            f"`{name}` must be a path, got {value!r}.\nHint: pass a str or a pathlib.Path."
+        )
+    return Path(value)
 
 
 def seed_number(random_seed: RandomSeed | None) -> int | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
-_PACKAGE = str(Path(__file__).parent)
+# With the separator: a neighbour of the package may have a name that begins like it.
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 class ConvergenceWarning(UserWarning):

@@ -87,7 +87,5 @@ def test_outside_of_a_context_is_refused() -> None:
 
 
 def test_what_is_no_model_is_refused() -> None:
-    with pytest.raises(
-        TypeError, match="`model` must be a model that takes new variables, got a s"
-    ):
+    with pytest.raises(TypeError, match="`model` must be a PyMC model, got "):
         Data("x", [1.0], model="model")

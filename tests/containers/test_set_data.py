@@ -252,3 +252,9 @@ def test_a_failure_half_way_is_rolled_back(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(MemoryError, match="no room"):
         set_data({"x": np.zeros((1, 2)), "y": [1.0]}, coords={"row": ["a"]}, model=model)
     assert_same(contents_of(model), before)
+
+
+def test_what_is_no_model_is_refused() -> None:
+    no_model: Any = 3
+    with pytest.raises(TypeError, match=r"^`model` must be a PyMC model, got 3\.\nHint: "):
+        set_data({"x": [1.0]}, no_model)

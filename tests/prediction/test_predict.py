@@ -309,6 +309,19 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) ->
         predictions(regression(bernoulli), posterior(), **arguments)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"var_names": 3}, r"`var_names` must be a name or a sequence of names, got 3\.\nHint: "),
+        ({"var_names": [["y"]]}, r"`var_names` must be .* of names, got \[\['y'\]\]\.\nHint: "),
+        ({"out": 3}, r"`out` must be a path, got 3\.\nHint: "),
+    ],
+)
+def test_arguments_of_another_type_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        predictions(regression(bernoulli), posterior(), **arguments)
+
+
 def test_an_index_out_of_range_is_found_in_any_row() -> None:
     rows = {"x": RNG.normal(size=(5000, 2)), "group_of": RNG.integers(0, 3, 5000)}
     rows["group_of"][4321] = 3

@@ -91,3 +91,14 @@ def test_other_files_are_refused(case: str, tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match=message):
         read_arrays(path)
+
+
+def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match=r"^`path` must be a file, got .* is a folder\."):
+        write_arrays(tmp_path, {}, {})
+    number: Any = 3
+    with pytest.raises(TypeError, match=r"^`path` must be a path, got 3\.\nHint: "):
+        write_arrays(number, {}, {})
+    with pytest.raises(TypeError, match=r"^`checkpoint` must be a path, got 3\.\nHint: "):
+        read_arrays(number, "checkpoint")
+    assert not [*tmp_path.iterdir()]

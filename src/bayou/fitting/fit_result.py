@@ -382,8 +382,11 @@ class Fit:
         ------
         FileNotFoundError
             If the folder of the file does not exist.
+        IsADirectoryError
+            If `path` is a folder.
         TypeError
-            If the guide is a class of yours: only those of bayou can be saved.
+            If the guide is a class of yours: only those of bayou can be saved. If `path` is no
+            path.
         """
         write_fit(path, self.program, self.approximation, self.provenance)
 

@@ -9,13 +9,13 @@ how the fit ended.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bayou.arguments import path_of
 from bayou.fitting.guides.approximation import Approximation
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanFieldParams
@@ -25,6 +25,7 @@ from bayou.storage.safetensors_file import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -69,9 +70,10 @@ def write_fit(
     FileNotFoundError
         If the folder of the file does not exist.
     TypeError
-        If the guide is not one of bayou's own, which alone can be restored by name.
+        If the guide is not one of bayou's own, which alone can be restored by name, or `path` is no
+        path.
     """
-    if not Path(path).absolute().parent.is_dir():
+    if not path_of("path", path).absolute().parent.is_dir():
         raise FileNotFoundError(
             f"`path` must be a file in an existing folder, got {str(path)!r}.\n"
             "Hint: make the folder first."

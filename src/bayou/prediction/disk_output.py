@@ -7,9 +7,9 @@ all that decides the predictions: a run with something else is refused.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayou.arguments import path_of
 from bayou.prediction.chunks import NOTHING_DONE, Done
 from bayou.prediction.output.parquet_sink import ParquetSink
 from bayou.prediction.output.zarr_sink import ZarrSink, open_predictions
@@ -19,6 +19,7 @@ from bayou.storage.resumable_output import ResumableOutput
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
+    from pathlib import Path
 
     import xarray as xr
 
@@ -142,7 +143,7 @@ def check_summarized(plan: PredictionPlan) -> None:
 
 
 def _checked_path(out: str | os.PathLike[str]) -> Path:
-    path = Path(out).expanduser()
+    path = path_of("out", out).expanduser()
     if path.suffix not in (".zarr", ".parquet"):
         raise ValueError(
             f'`out` must end in ".zarr" or ".parquet", got {str(out)!r}.\n'

@@ -7,6 +7,7 @@ Parquet file. Pieces are predicted on threads of this process, or on the workers
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -263,11 +264,20 @@ def _seed(random_seed: RandomSeed | None, output: DiskOutput | None) -> int:
     return int(np.random.SeedSequence().generate_state(1)[0])
 
 
+def _is_names(var_names: Any) -> bool:
+    return isinstance(var_names, Iterable) and all(isinstance(name, str) for name in var_names)
+
+
 def _predicted_names(model: pm.Model, var_names: str | Sequence[str] | None) -> list[str]:
     """Return the names of the variables to predict, all of which can be predicted."""
     known = predictable(model)
     if var_names is None:
         names = [variable.name for variable in model.observed_RVs]
+    elif not isinstance(var_names, str) and not _is_names(var_names):
+        raise TypeError(
+            f"`var_names` must be a name or a sequence of names, got {var_names!r}.\n"
+            "Hint: pass names of the model, such as var_names=['y']."
+        )
     else:
         names = [var_names] if isinstance(var_names, str) else list(dict.fromkeys(var_names))
     unknown = [name for name in names if name not in known]

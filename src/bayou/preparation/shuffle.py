@@ -11,10 +11,9 @@ import re
 import shutil
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayou.arguments import seed_number, whole_number
+from bayou.arguments import path_of, seed_number, whole_number
 from bayou.errors import warn
 from bayou.preparation.shuffle_buckets import (
     explain_full_disk,
@@ -49,6 +48,8 @@ from bayou.sources.files.store import (
 from bayou.sources.open import source as as_source
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from bayou.arguments import RandomSeed
@@ -173,7 +174,7 @@ def _store_folder(out: str | Path | None, path: str | Path | None) -> Path:
             "`out`, the folder of the store, must be passed, and not `path`, its earlier name, got "
             f"out={out!r}, path={path!r}.\nHint: by.shuffle(source, 'rows.store')."
         )
-    return Path(folders[0]).absolute()
+    return path_of("out", folders[0]).absolute()
 
 
 def _run(

@@ -7,17 +7,18 @@ The description is JSON in the metadata of the file, under the key "bayou". A fi
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from bayou.arguments import path_of
 from bayou.storage.atomic_write import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -36,11 +37,24 @@ def write_arrays(
         written as one of shape (1,).
     description : mapping of str to JSON values
         What else the file is to hold.
+
+    Raises
+    ------
+    IsADirectoryError
+        If the path is a folder.
+    TypeError
+        If it is no path.
     """
+    file = path_of("path", path)
+    if file.is_dir():
+        raise IsADirectoryError(
+            f"`path` must be a file, got {str(path)!r}, which is a folder.\n"
+            "Hint: name a file in it."
+        )
     # Safetensors writes the buffer of an array as it is, whatever its strides are.
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     content = save(plain, metadata={"bayou": json.dumps(dict(description))})
-    write_atomically(Path(path), content)
+    write_atomically(file, content)
 
 
 def read_arrays(
@@ -66,10 +80,12 @@ def read_arrays(
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If it is no path.
     ValueError
         If the file was not written by bayou, or is damaged.
     """
-    file = Path(path)
+    file = path_of(argument, path)
     if not file.is_file():
         raise FileNotFoundError(
             f"`{argument}` must be a file that bayou wrote, got {str(path)!r}, which is not a "

@@ -49,15 +49,22 @@ def model_or_context(model: pm.Model | None) -> pm.Model:
     Raises
     ------
     TypeError
-        If there is neither.
+        If there is neither, or it is no PyMC model.
     """
     try:
-        return pm.modelcontext(model)
+        chosen = pm.modelcontext(model)
     except TypeError:
         raise TypeError(
             "`model` must be passed outside of a `with model:` block, got None.\n"
             "Hint: write the call inside `with pm.Model() as model:`, or pass `model=model`."
         ) from None
+    if not isinstance(chosen, pm.Model | pm.FrozenModel):
+        raise TypeError(
+            f"`model` must be a PyMC model, got {model!r}.\n"
+            "Hint: pass the `pm.Model` that the containers are in, or leave it out inside its "
+            "`with` block."
+        )
+    return chosen
 
 
 def dims_of(model: pm.Model, variable: Variable) -> Dims:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.arguments import path_of
 from bayou.storage.safetensors_file import read_arrays, write_arrays
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from bayou.fitting.stochastic.fit_state import FitState
@@ -82,7 +84,7 @@ def open_checkpoint(
         If its folder does not exist, the file exists and is not to be resumed, or is the
         checkpoint of another fit.
     """
-    file = Path(path)
+    file = path_of("checkpoint", path)
     if not file.parent.is_dir():
         raise ValueError(
             f"`checkpoint` must be a file in an existing folder, got {str(path)!r}.\n"

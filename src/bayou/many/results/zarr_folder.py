@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from bayou.arguments import path_of
 from bayou.many.results.common_labels import CommonLabels
 from bayou.many.results.outcome import DATASET, TABLE, Failure
 from bayou.many.results.stacked import fitting_labels, stack_outcomes
@@ -24,6 +24,7 @@ from bayou.storage.lock import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from bayou.many.results.outcome import Key, Outcome, ResultAxes
 
@@ -188,7 +189,7 @@ def open_zarr_folder(
         If its results were made with other settings, or files are missing.
     """
     zarr = import_zarr()
-    folder = Path(path).absolute()
+    folder = path_of("out", path).absolute()
     if not folder.parent.is_dir():
         raise FileNotFoundError(
             f"`out` must be in a folder that exists, got {str(folder)!r}.\n"
@@ -226,7 +227,7 @@ def open_zarr_folder(
 def recorded_setting(path: str | Path, name: str) -> Any:
     """Return a setting of the call that began a folder; None without such a folder."""
     zarr = import_zarr()
-    if not _has_manifest(zarr, Path(path)):
+    if not _has_manifest(zarr, path_of("out", path)):
         return None
     return zarr.open_group(path, mode="r").attrs[MANIFEST][SETTINGS].get(name)
 
