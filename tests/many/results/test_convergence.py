@@ -28,6 +28,14 @@ def test_convergence_is_that_of_arviz_for_one_at_a_time() -> None:
     assert found["ess_tail"].shape == (3,)
 
 
+@pytest.mark.filterwarnings("error")
+def test_chains_that_never_moved_warn_of_nothing_in_arviz() -> None:
+    draws = np.zeros((2, 2, 10, 1))
+    draws[:, 1] = 1
+    found = worst_convergence([draws])
+    assert not (found["rhat"] <= 1.01).any()
+
+
 def test_convergence_is_added_where_it_is_missing() -> None:
     def outcome(key: str, rows: int) -> Outcome:
         draws = np.random.default_rng(rows).normal(size=(2, 50, rows))

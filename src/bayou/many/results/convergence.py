@@ -103,11 +103,13 @@ def worst_convergence(arrays: Iterable[NDArray[Any]]) -> dict[str, NDArray[np.fl
     for array in arrays:
         # Elements of variables before chains and draws: (data sets, elements, chains, draws).
         draws = np.moveaxis(array.reshape(*array.shape[:3], -1), -1, 1)
-        elements["rhat"].append(statistics.rhat(draws, **axes))
-        elements["ess_bulk"].append(statistics.ess(draws, method="bulk", **axes))
-        elements["ess_tail"].append(
-            statistics.ess(draws, method="tail", prob=TAIL_QUANTILES, **axes)
-        )
+        # Chains that never moved divide by zero in ArviZ; the numbers say so, as nan or inf.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            elements["rhat"].append(statistics.rhat(draws, **axes))
+            elements["ess_bulk"].append(statistics.ess(draws, method="bulk", **axes))
+            elements["ess_tail"].append(
+                statistics.ess(draws, method="tail", prob=TAIL_QUANTILES, **axes)
+            )
     return {
         name: _WORST[name](np.concatenate(parts, axis=1), axis=1)
         for name, parts in elements.items()
