@@ -152,3 +152,10 @@ def test_blocks_of_any_size_hold_whole_lines(
     ]
     assert read == rows
     assert {data.null_count(block, "n") for block in range(len(data.sizes))} == {0}
+
+
+def test_names_in_another_encoding_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes("größe,gewicht\n1,2\n".encode("latin-1"))
+    with pytest.raises(SourceError, match=r"must be readable, got an error in its header: 'utf-8'"):
+        ArrowSource(path)

@@ -91,7 +91,8 @@ def reading(file: File, part: str) -> Iterator[None]:
         yield
     except SourceError:
         raise
-    except (pa.ArrowException, OSError, EOFError) as error:
+    # Arrow decodes the names of columns when they are asked for.
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         # A file that was replaced fails in any way; that it was replaced is what to say.
         file.check()
         hint = "the file is damaged or has another format; write it again."
