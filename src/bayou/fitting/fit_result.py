@@ -362,9 +362,8 @@ class Fit:
         >>> len(figure.axes)
         2
         """
-        fitted = self.approximation
-        elements = fitted.path_elements
-        names = [] if elements is None else element_names(self.mean, elements)
+        fitted, moved = self.approximation, self.approximation.path_elements
+        names = [] if moved is None else element_names(self.mean, moved)
         return plot_fit(fitted.elbo, fitted.rates, fitted.path, fitted.path_steps, names)
 
     def save(self, path: str | Path) -> None:
@@ -385,8 +384,7 @@ class Fit:
         IsADirectoryError
             If `path` is a folder.
         TypeError
-            If the guide is a class of yours: only those of bayou can be saved. If `path` is no
-            path.
+            If the guide is not one of bayou's: only these can be saved. If `path` is no path.
         """
         write_fit(path, self.program, self.approximation, self.provenance)
 
