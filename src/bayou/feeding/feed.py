@@ -1,8 +1,8 @@
 """Feeds: objects that fill the inputs of a compiled function with the batches of a range of steps.
 
 `Feed` is the contract. `SliceFeed` gathers random rows of arrays, `NumberFeed` gives their numbers
-alone, `ItemFeed` takes items from an iterator; `source_batches` has the feed of sources. A feed writes
-into arrays of the caller and keeps no rows.
+alone, `ItemFeed` takes items from an iterator; `source_batches` has the feed of sources. A feed
+writes into arrays of the caller and keeps no rows.
 """
 
 from __future__ import annotations
