@@ -135,3 +135,26 @@ def test_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(pytensor, "function", compile_nothing)
     assert variable_fingerprints(model)
+
+
+@pytest.mark.parametrize(
+    "observe",
+    [
+        lambda rate, **o: pm.Truncated("o", pm.Poisson.dist(rate), lower=1, **o),
+        lambda rate, **o: pm.Truncated("o", pm.Gamma.dist(2, rate), lower=1, **o),
+        lambda rate, **o: pm.Censored("o", pm.Exponential.dist(rate), lower=None, upper=3, **o),
+        lambda rate, **o: pm.HurdlePoisson("o", 0.5, rate, **o),
+        lambda rate, **o: pm.HurdleGamma("o", 0.5, rate, 1.0, **o),
+    ],
+    ids=["rejection", "quantiles", "censored", "hurdle", "hurdle of reals"],
+)
+def test_an_operation_without_a_signature_has_a_fingerprint(observe: Any) -> None:
+    def fingerprints(rows: int, prior: float) -> dict[str, str]:
+        with pm.Model() as model:
+            observe(
+                pm.Exponential("rate", prior) + 0.5 * (prior - 1), observed=np.arange(1, rows + 1)
+            )
+        return variable_fingerprints(model)
+
+    assert fingerprints(3, 1) == fingerprints(5, 1)
+    assert fingerprints(3, 1)["o"] != fingerprints(3, 2)["o"]

@@ -250,6 +250,8 @@ def fit(
         entropy = kept_progress.identity["random_seed"]
     words = np.random.SeedSequence(entropy).generate_state(3)
     start_seed, noise_seed, row_seed = (int(word) for word in words)
+    # Before the fit, so that a model that cannot be described costs no finished work.
+    provenance = provenance_of(model)
     feeds = program_feeds(program, options.order, row_seed)
     if not options.use_fixed_draws(program):
         compile_row_order(feeds, options.order)
@@ -262,7 +264,7 @@ def fit(
         if correction is not None:
             approximation = correct_stds(task, approximation, correction == "linear_response")
     _warn_unless_converged(approximation)
-    return Fit(model, program, approximation, all_rows_density(program), provenance_of(model))
+    return Fit(model, program, approximation, all_rows_density(program), provenance)
 
 
 def _compile_model(model: pm.Model, options: FitOptions) -> tuple[pm.Model, Program]:

@@ -109,6 +109,8 @@ def sample(
     seed = nuts_seed(random_seed)
     density = compiled_density(model)
     bound = bind_data(model, density)
+    # Before the chains run, so that a model that cannot be described costs no finished work.
+    provenance = provenance_of(model)
     begin = time.perf_counter()
     try:
         trace = run_chains(bound, settings, seed, progressbar=progressbar)
@@ -120,5 +122,5 @@ def sample(
         bound.draw_layout.split(flat_draws),
         sample_stats=statistics,
         attrs=sampler_attrs(settings) | {"sampling_time": time.perf_counter() - begin},
-        posterior_attrs={ATTRIBUTE: provenance_of(model).to_json()},
+        posterior_attrs={ATTRIBUTE: provenance.to_json()},
     )

@@ -15,7 +15,7 @@ from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.ops import ViewOp
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
-from pytensor.graph.traversal import walk_toposort
+from pytensor.graph.traversal import ancestors, walk_toposort
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomType
 
@@ -26,7 +26,7 @@ from bayou.text import digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytensor.graph.basic import Variable
+    from pytensor.graph.basic import Apply, Variable
 
     # The name of a variable at which a walk over a graph stops; None where it goes on.
     type Leaf = Callable[[Variable], str | None]
@@ -114,13 +114,28 @@ def _graph_digests(outputs: Sequence[Variable], leaf: Leaf, *, sized: bool = Tru
             digests[variable] = digests[variable.owner.inputs[0]]
         else:
             node = variable.owner
-            has_size = isinstance(node.op, RandomVariable | SymbolicRandomVariable)
-            size = node.op.size_param(node) if has_size and not sized else None
-            inputs = (digests[parent] for parent in node.inputs if parent is not size)
+            sizes = set() if sized else _size_inputs(node)
+            inputs = (digests[parent] for parent in node.inputs if parent not in sizes)
             digests[variable] = digest(
                 _operation_text(node.op), _density_text(variable), str(variable.index), *inputs
             )
     return [digests[variable] for variable in outputs]
+
+
+def _size_inputs(node: Apply) -> set[Variable]:
+    """Return the inputs of a random variable that are no more than its size."""
+    if isinstance(node.op, RandomVariable):
+        return {node.op.size_param(node)}
+    if not isinstance(node.op, SymbolicRandomVariable):
+        return set()
+    if node.op.extended_signature is not None:
+        size = node.op.size_param(node)
+        return set() if size is None else {size}
+    # Truncated and hurdle variables do not say which input is the size of what they are made of.
+    outer = dict(zip(node.op.inner_inputs, node.inputs, strict=True))
+    owners = {found.owner for found in ancestors(node.op.inner_outputs) if found.owner is not None}
+    sizes = set().union(*map(_size_inputs, owners))
+    return {outer[size] for size in sizes if size in outer}
 
 
 def _root_text(variable: Variable) -> str:
