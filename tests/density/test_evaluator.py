@@ -136,3 +136,18 @@ def test_latent_variables_at_the_end_of_the_position() -> None:
     np.testing.assert_allclose(values, expected, rtol=1e-8)
     slopes = NUM_ROWS / 10 * ((Y[:10] - effects) - (effects - mu) / 4)
     np.testing.assert_allclose(gradients[:, 1:], slopes, rtol=1e-8)
+
+
+def test_hessian_products_without_a_second_derivative_of_jax() -> None:
+    with pm.Model() as model:
+        lifetime = pm.Gamma.dist(pm.HalfNormal("shape"), 1)
+        pm.Censored("y", lifetime, lower=None, upper=2.0, observed=[0.5, 1.0, 2.0, 2.0])
+    program = compile_program(model)
+    evaluator = Evaluator(program, [Block(program.data_values(), 1.0, 1)])
+    position, step = np.array([0.3]), 1e-3
+    with pytest.raises(NotImplementedError):
+        jax.hessian(program.density)(position, program.data_values())
+    gradients, products = evaluator.hessian_products(position, np.array([[1.0], [2.0]]))
+    _, ((behind,), (here,), (ahead,)) = evaluator.gradients(position + step * np.c_[[-1, 0, 1]])
+    np.testing.assert_allclose(gradients, [here])
+    np.testing.assert_allclose(products[:, 0], (ahead - behind) / (2 * step) * [1, 2], rtol=1e-5)

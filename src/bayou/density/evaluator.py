@@ -6,6 +6,7 @@ of one group on one block. The sums over blocks are done in NumPy.
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     type Array = NDArray[np.float64]
     type Density = Callable[..., jax.Array]
 
+_logger = logging.getLogger(__name__)
+
 # A group of positions times a block of rows is about this many numbers: 4 MiB for an intermediate
 # array. It bounds memory: on 100,000 rows x 20, gradients at 16 positions took the same time with
 # 2**17 to 2**21, within the noise of two busy cores.
@@ -37,6 +40,10 @@ MAX_POSITIONS = 16
 MAX_DIRECTIONS = 64
 # Groups have a multiple of so many positions, so that few lengths are compiled.
 GROUP_STEP = 8
+# What JAX raises while it traces a derivative that it has no rule for.
+_NO_DERIVATIVE = (NotImplementedError, TypeError, ValueError)
+# Of a direction: third derivatives enter with its square, and rounding with its inverse.
+_DIFFERENCE_STEPS = {"float64": 1e-4, "float32": 1e-2}
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,11 @@ class Evaluator:
         Returns
         -------
         ndarray, shape (size,), and ndarray, shape (num_directions, size)
+
+        Notes
+        -----
+        Where JAX has no second derivative of an operation of the model, the products are
+        differences of gradients.
         """
         gradients, products = self._sum_blocks(
             _hessian_products, MAX_DIRECTIONS, directions, position
@@ -167,14 +179,11 @@ class Evaluator:
         the time and as much memory, but it compiles again for each number of vectors, which took
         0.4 to 3 s. These groups have few lengths, and compile once for each.
         """
-        compiled = self.program.compiled.get_or_compile(
-            EvaluatorKey(function, self.num_joint_rows),
-            lambda: jax.jit(partial(function, self._density)),
-        )
         sums: list[Array] = []
         for block in self.blocks:
             most = max(1, min(max_group, GROUP_NUMBERS // block.num_rows))
             size = _group_size(len(vectors), most)
+            compiled = self._compile(function, block, pad_rows(vectors[:size], size), *arguments)
             groups = []
             for start in range(0, len(vectors), size):
                 group = vectors[start : start + size]
@@ -186,6 +195,25 @@ class Evaluator:
                 [old + new for old, new in zip(sums, of_block, strict=True)] if sums else of_block
             )
         return sums
+
+    def _compile(
+        self, function: Callable[..., Any], block: Block, *arguments: Array
+    ) -> Callable[..., Any]:
+        """Return a function over a group of positions, compiled when it is first called."""
+
+        def compile_function() -> Callable[..., Any]:
+            compiled = jax.jit(partial(function, self._density))
+            if function is _hessian_products:
+                try:
+                    # The call after this takes the same trace.
+                    compiled.eval_shape(block.inputs, block.weights, *arguments)
+                except _NO_DERIVATIVE as error:
+                    _logger.info("Second derivatives are differences of first ones: %s", error)
+                    compiled = jax.jit(partial(_hessian_differences, self._density))
+            return compiled
+
+        key = EvaluatorKey(function, self.num_joint_rows)
+        return self.program.compiled.get_or_compile(key, compile_function)
 
 
 def _group_size(count: int, most: int) -> int:
@@ -221,3 +249,22 @@ def _hessian_products(
         directions
     )
     return values, products
+
+
+def _hessian_differences(
+    density: Density,
+    inputs: Inputs,
+    weights: jax.Array | None,
+    directions: jax.Array,
+    position: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Return what :func:`_hessian_products` does, from first derivatives alone."""
+    gradient = jax.grad(lambda position: density(position, inputs, weights))
+    step = _DIFFERENCE_STEPS[str(position.dtype)]
+
+    def product(direction: jax.Array) -> jax.Array:
+        ahead, behind = gradient(position + step * direction), gradient(position - step * direction)
+        return (ahead - behind) / (2 * step)
+
+    values = jax.numpy.broadcast_to(gradient(position), directions.shape)
+    return values, jax.vmap(product)(directions)

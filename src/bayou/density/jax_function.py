@@ -10,6 +10,8 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.link.jax.dispatch import jax_funcify
 
+import bayou.density.jax_special_functions  # noqa: F401
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 

@@ -1,0 +1,60 @@
+"""Special functions in JAX: their values and derivatives are those of SciPy and of calculus."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import pytensor.tensor as pt
+from numpy.typing import NDArray
+from scipy import special
+
+from bayou.density.jax_function import jax_function
+
+# On both sides of where JAX and PyTensor go from one formula to another.
+POINTS = np.array([-800.0, -40.0, -20.0, -5.0, -1.0, 0.0, 0.5, 1.0, 2.25, 2.5, 18.0, 40.0, 800.0])
+
+
+def derivatives(
+    function: Callable[[pt.TensorVariable], pt.TensorVariable], points: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], ...]:
+    """Return values, first and second derivatives of an elementwise function."""
+    x = pt.dvector("x")
+    of_arrays = jax_function([x], [function(x)], {})
+
+    def value(points: jax.Array) -> jax.Array:
+        return of_arrays(points)[0]
+
+    def slope(points: jax.Array) -> jax.Array:
+        return jax.grad(lambda each: value(each).sum())(points)
+
+    _, curvature = jax.jvp(slope, (points,), (np.ones_like(points),))
+    return np.asarray(value(points)), np.asarray(slope(points)), np.asarray(curvature)
+
+
+def test_derivatives_of_erfcx() -> None:
+    points = POINTS[(POINTS > -25) & (POINTS < 3)]
+    values, slopes, curvatures = derivatives(pt.erfcx, points)
+    exact = special.erfcx(points)
+    exact_slopes = 2 * points * exact - 2 / np.sqrt(np.pi)
+    np.testing.assert_allclose(values, exact, rtol=1e-13)
+    np.testing.assert_allclose(slopes, exact_slopes, rtol=1e-12)
+    np.testing.assert_allclose(curvatures, 2 * exact + 2 * points * exact_slopes, rtol=1e-11)
+
+
+def test_derivatives_of_erfcx_far_out() -> None:
+    points = np.array([40.0, 1e3, 1e6])
+    _, slopes, curvatures = derivatives(pt.erfcx, points)
+    # The first terms of the asymptotic series of erfcx, differentiated.
+    inverse = 1 / points**2
+    series = 1 - 3 / 2 * inverse + 15 / 4 * inverse**2
+    np.testing.assert_allclose(slopes, -inverse * series / np.sqrt(np.pi), rtol=1e-8)
+    series = 2 - 6 * inverse + 45 / 2 * inverse**2
+    np.testing.assert_allclose(curvatures, inverse / points * series / np.sqrt(np.pi), rtol=1e-7)
+
+
+def test_derivatives_of_softplus_are_finite_everywhere() -> None:
+    values, slopes, curvatures = derivatives(pt.softplus, POINTS)
+    chances = special.expit(POINTS)
+    np.testing.assert_allclose(values, np.logaddexp(0, POINTS), rtol=1e-14)
+    np.testing.assert_allclose(slopes, chances, rtol=1e-14)
+    np.testing.assert_allclose(curvatures, chances * special.expit(-POINTS), rtol=1e-12, atol=1e-16)
