@@ -150,4 +150,6 @@ def test_hessian_products_without_a_second_derivative_of_jax() -> None:
     gradients, products = evaluator.hessian_products(position, np.array([[1.0], [2.0]]))
     _, ((behind,), (here,), (ahead,)) = evaluator.gradients(position + step * np.c_[[-1, 0, 1]])
     np.testing.assert_allclose(gradients, [here])
-    np.testing.assert_allclose(products[:, 0], (ahead - behind) / (2 * step) * [1, 2], rtol=1e-5)
+    np.testing.assert_allclose(
+        products[:, 0], (ahead - behind) / (2 * step) * np.array([1, 2]), rtol=1e-5
+    )

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
+from functools import cache, partial
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from bayou.containers.variables.random_rows import NumRows
 from bayou.density.flat_position import Layout
-from bayou.density.jax_function import jax_function, replaced
+from bayou.density.jax_function import (
+    gradients_may_be_lost,
+    jax_function,
+    replaced,
+    with_graph_gradients,
+)
 from bayou.density.program import Program, ProgramFunctions, ProgramOptions, Term
 from bayou.models.initial_point import start_function
 from bayou.models.inputs import find_inputs, has_row_mark, is_fed, storage_of, takes_rows
@@ -38,6 +45,7 @@ def compile_program(
     written: pm.Model | None = None,
     batching: tuple[int, str] | None = None,
     latent: LatentRows | None = None,
+    graph_gradients: bool = False,
 ) -> Program:
     """Return the program of a model; the same one until the model's structure changes.
 
@@ -53,6 +61,8 @@ def compile_program(
         The size of the batches that it was brought into, and their dim.
     latent : LatentRows, optional
         Its free variables of rows.
+    graph_gradients : bool, default False
+        Whether gradients are those that PyTensor derives, not JAX's own.
 
     Returns
     -------
@@ -65,7 +75,18 @@ def compile_program(
     ValueError
         If the model has no free variable, or takes a random variable of another model.
     """
-    options = ProgramOptions(weakref.ref(written or model), feeds_all_rows, batching, latent)
+    options = ProgramOptions(
+        weakref.ref(written or model), feeds_all_rows, batching, latent, graph_gradients
+    )
+    return _program_of(model, options)
+
+
+def compile_graph_gradients(model: pm.Model, program: Program) -> Program:
+    """Return the program of a model with the gradients that PyTensor derives."""
+    return _program_of(model, replace(program.options, graph_gradients=True))
+
+
+def _program_of(model: pm.Model, options: ProgramOptions) -> Program:
     # Parts are compared by identity, which costs next to nothing beside a build.
     structure = structure_of(model)
     known = _programs.setdefault(model, {})
@@ -124,6 +145,11 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
     rest = graph_inputs.inputs[len(graph_inputs.fed) :]
     arguments = [*values, *fed, *rest, *latent_values]
 
+    takes_gradients = [*values, *latent_values]
+    function = jax_function(arguments, terms, replacements)
+    if options.graph_gradients:
+        function = with_graph_gradients(function, arguments, terms, replacements, takes_gradients)
+
     by_name = {variable.name: term for variable, term in zip(variables, terms, strict=True)}
 
     def compile_terms(name: str | None) -> Callable[..., list[NDArray[Any]]]:
@@ -141,7 +167,7 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
             for variable, term in zip(variables, terms, strict=True)
         ),
         functions=ProgramFunctions(
-            terms=jax_function(arguments, terms, replacements),
+            terms=function,
             compile_interpreter=compile_terms,
             constrain=jax_function(
                 arguments if takes_rows else [*values, *rest, *latent_values],
@@ -151,6 +177,9 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
             constrained_names=tuple(names),
             constrain_takes_rows=takes_rows,
             start=start,
+            may_lose_gradients=cache(
+                partial(gradients_may_be_lost, arguments, terms, replacements, takes_gradients)
+            ),
         ),
     )
 

@@ -72,12 +72,15 @@ class ProgramOptions:
         The batch size and the batched dim, if the written model has all of its data.
     latent : LatentRows or None
         The free variables with a value for each row, which are inputs and not in the position.
+    graph_gradients : bool
+        True if gradients are those that PyTensor derives, False if JAX's own.
     """
 
     written: weakref.ref[pm.Model]
     feeds_all_rows: bool = False
     batching: tuple[int, str] | None = None
     latent: LatentRows | None = None
+    graph_gradients: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,8 @@ class ProgramFunctions:
     start : callable
         seed -> starting values of the variables of the position, and those of the latent variables
         of rows.
+    may_lose_gradients : callable
+        () -> whether JAX's gradients of the terms may be NaN where PyTensor's are finite.
     """
 
     terms: Callable[..., Sequence[jax.Array]]
@@ -132,6 +137,7 @@ class ProgramFunctions:
     constrained_names: tuple[str, ...]
     constrain_takes_rows: bool
     start: Callable[[int], tuple[list[NDArray[Any]], list[NDArray[Any]]]]
+    may_lose_gradients: Callable[[], bool]
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,15 @@ def distributed_run(
     with start_workers(cluster, FitWorker) as pool:
         _check_sizes(sizes, len(pool))
         yield DistributedRun(
-            pool, WorkerTask(model, order, task.row_seed, task.noise_seed, max(sizes))
+            pool,
+            WorkerTask(
+                model,
+                order,
+                task.row_seed,
+                task.noise_seed,
+                max(sizes),
+                task.program.options.graph_gradients,
+            ),
         )
 
 

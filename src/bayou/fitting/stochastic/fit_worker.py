@@ -43,6 +43,8 @@ class WorkerTask:
         Decide the rows and the noise.
     batch_size : int
         The rows of a step, of all workers together.
+    graph_gradients : bool
+        Whether gradients are those that PyTensor derives.
     """
 
     model: pm.Model
@@ -50,6 +52,7 @@ class WorkerTask:
     row_seed: int
     noise_seed: int
     batch_size: int
+    graph_gradients: bool = False
 
 
 class FitWorker:
@@ -77,7 +80,7 @@ class FitWorker:
     def open(self, task: WorkerTask) -> None:
         """Compile the model and open the feeds of this worker's share of the rows."""
         shard = Shard(self._index, self.team.size, even=True)
-        self._program = compile_program(task.model)
+        self._program = compile_program(task.model, graph_gradients=task.graph_gradients)
         feeds = program_feeds(self._program, task.order, task.row_seed, shard)
         compile_row_order(feeds, task.order)
         self._inputs = StepInputs(

@@ -1,0 +1,61 @@
+"""Whose gradients a fit takes: JAX's own, or those that PyTensor derives and JAX compiles.
+
+JAX's are tried first, since they are up to a third faster (Poisson regression, 100,000 rows x 20
+columns, two cores). Where a model has branches they may be NaN though the density has a gradient,
+for instance of a Poisson with mean 0 and count 0. Then PyTensor's are taken.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayou.density.build import compile_graph_gradients
+from bayou.density.evaluator import Evaluator
+from bayou.fitting.rows.all_rows import all_row_blocks, resident_rows_obstacle
+
+if TYPE_CHECKING:
+    import pymc as pm
+    from numpy.typing import NDArray
+
+    from bayou.density.program import Program
+
+_logger = logging.getLogger(__name__)
+
+
+def choose_gradients(model: pm.Model, program: Program, positions: NDArray[np.float64]) -> Program:
+    """Return the program with the gradients that are finite wherever the density is.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model that the program is of.
+    program : Program
+        With JAX's gradients.
+    positions : ndarray, shape (num_positions, size)
+        Where gradients are tried, on all rows if these are in memory. If they are not, rows that
+        come later may be those without a gradient, and PyTensor's are taken at once.
+
+    Returns
+    -------
+    Program
+        The same one where its gradients do.
+    """
+    if not program.functions.may_lose_gradients() or _are_finite(program, positions):
+        return program
+    try:
+        return compile_graph_gradients(model, program)
+    except NotImplementedError as error:
+        _logger.info("Gradients are JAX's, since PyTensor's cannot be compiled: %s", error)
+        return program
+
+
+def _are_finite(program: Program, positions: NDArray[np.float64]) -> bool:
+    if resident_rows_obstacle(program):
+        return False
+    evaluator = Evaluator(program, all_row_blocks(program))
+    with np.errstate(all="ignore"):
+        densities, gradients = evaluator.gradients(positions)
+    return bool(np.isfinite(gradients[np.isfinite(densities)]).all())
