@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pymc.exceptions import ShapeError
 from pytensor.compile.sharedvalue import SharedVariable
 
+from bayou.containers.index_bounds import check_indices
 from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.dropped_rows import (
     all_rows_of,
@@ -117,7 +118,7 @@ def plan_change(
 
     Raises
     ------
-    pymc.exceptions.ShapeError, TypeError, ValueError
+    pymc.exceptions.ShapeError, IndexError, TypeError, ValueError
         As :func:`bayou.set_data` does.
     """
     new_labels = read_coords(coords)
@@ -153,12 +154,14 @@ def plan_change(
             if of_all_rows is not None:
                 labels[selection.dim] = selection.select_labels(of_all_rows)
     check_masks(arrays)
+    # First, since lengths that are shared variables of their own join the arrays.
+    length_expressions = resized_lengths(model, arrays, lengths)
+    check_indices(model, arrays)
     return DataChange(
         arrays=arrays,
         labels={dim: new for dim, new in labels.items() if new != model.coords.get(dim)},
         lengths=lengths,
-        # Last, since lengths that are shared variables of their own join the arrays.
-        length_expressions=resized_lengths(model, arrays, lengths),
+        length_expressions=length_expressions,
         sources={variable: values.source for variable, values in new_values.items()},
         selections=selections,
         all_labels=all_labels,

@@ -53,6 +53,8 @@ def set_data(
 
     Raises
     ------
+    IndexError
+        If whole numbers index a variable of the model and are none of its levels.
     pymc.exceptions.ShapeError
         If a value has another rank, if containers that share a dim would differ in its length, if
         the number of labels is not that of the rows, or if a length is fixed.

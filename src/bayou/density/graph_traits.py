@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 _BRANCHES = (Switch, ScalarMaximum, ScalarMinimum, Clip)
 # Their derivatives are infinite somewhere, at 0 or far out.
 _UNBOUNDED = (
-    Exp, Expm1, Gamma, GammaLn, Log, Log10, Log1mexp, Log1p, Log2, Pow, Psi, Reciprocal, Sqrt, TrueDiv,
+    Exp, Expm1, Gamma, GammaLn, Log, Log10, Log1mexp, Log1p, Log2, Pow, Psi, Reciprocal, Sqrt,
+    TrueDiv,
 )  # fmt: skip
 # These pass lengths on, and compute with them as with any other number.
 _OF_NUMBERS = (Elemwise, DimShuffle, MakeVector, ScalarFromTensor, TensorFromScalar, Join)

@@ -17,6 +17,7 @@ from bayou.batching.data_checks import check_imputed_values, check_integers, che
 from bayou.batching.row_dim import holds_minibatches
 from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import resolve_cluster
+from bayou.containers.index_bounds import check_indices
 from bayou.density.build import compile_program
 from bayou.density.non_finite import check_start
 from bayou.errors import ConvergenceWarning, warn
@@ -281,6 +282,7 @@ def _first_positions(start: Array, seed: int) -> Array:
 def _compile_model(model: pm.Model, options: FitOptions) -> tuple[pm.Model, Program]:
     """Return the model that is fitted, as it is written or in minibatches, and its program."""
     check_imputed_values(model)
+    check_indices(model)
     fitted_model, program = _program(model, options)
     check_minibatches(fitted_model, program, options.order)
     check_integers(program)

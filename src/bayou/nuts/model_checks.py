@@ -9,6 +9,7 @@ from pytensor.graph.traversal import ancestors
 
 from bayou.batching.data_checks import check_imputed_values
 from bayou.batching.total_size_checks import check_in_memory_total_sizes
+from bayou.containers.index_bounds import check_indices
 from bayou.containers.variables.source_variable import check_complete
 from bayou.models.inputs import depends_on_generator
 
@@ -21,6 +22,8 @@ def check_model(model: pm.Model) -> None:
 
     Raises
     ------
+    IndexError
+        If whole numbers of a container are none of the levels of a variable that they index.
     TypeError
         If a free variable or an imputed missing value is discrete.
     ValueError
@@ -28,6 +31,7 @@ def check_model(model: pm.Model) -> None:
         are in memory.
     """
     check_imputed_values(model)
+    check_indices(model)
     _check_free_variables(model)
     _check_rows(model)
 

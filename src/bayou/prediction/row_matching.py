@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bayou.containers.index_bounds import check_indices
 from bayou.containers.reading.category_table import check_codes
 from bayou.containers.reading.column_matching import match_columns, require_table
 from bayou.containers.reading.columns import columns_of
@@ -130,7 +131,7 @@ def _rows_by_container(
             f"`data` must have the same number of rows for all containers, got {got}.\n"
             "Hint: take all of them from the same rows."
         )
-    return NewRows(
+    new = NewRows(
         containers=rows.containers,
         num_rows=next(iter(lengths.values())),
         row_dims=rows.dims,
@@ -138,6 +139,12 @@ def _rows_by_container(
         other_values=other_values,
         arrays=arrays,
     )
+    by_container = zip(new.containers, next(new.pieces(new.num_rows)), strict=True)
+    try:
+        check_indices(model.root, dict(by_container) | other_values)
+    except IndexError as error:
+        raise ValueError(f"`data` must fit the model: {error}") from None
+    return new
 
 
 def _read_values(
