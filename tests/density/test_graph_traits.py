@@ -45,8 +45,17 @@ def test_gradients_of_branches_that_are_not_taken() -> None:
         (lambda scale, rows: pt.switch(rows > 0, pt.log(rows), 0.0) * scale, False),
         (lambda scale, rows: pt.log(scale) * rows, False),
         (lambda scale, rows: pt.softplus(scale * rows), False),
+        (lambda scale, rows: pt.betainc(scale, 2.0, rows), True),
     ],
-    ids=["log in a branch", "maximum", "polynomial", "branch of data", "no branch", "softplus"],
+    ids=[
+        "log in a branch",
+        "maximum",
+        "polynomial",
+        "branch of data",
+        "no branch",
+        "softplus",
+        "beta",
+    ],
 )
 def test_where_gradients_may_be_lost(
     function: Callable[..., pt.TensorVariable], lost: bool

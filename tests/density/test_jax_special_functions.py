@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy import special
@@ -58,3 +60,35 @@ def test_derivatives_of_softplus_are_finite_everywhere() -> None:
     np.testing.assert_allclose(values, np.logaddexp(0, POINTS), rtol=1e-14)
     np.testing.assert_allclose(slopes, chances, rtol=1e-14)
     np.testing.assert_allclose(curvatures, chances * special.expit(-POINTS), rtol=1e-12, atol=1e-16)
+
+
+def test_gradients_of_the_incomplete_beta_function() -> None:
+    inputs = a, b, x = pt.dvectors("a", "b", "x")
+    gradients = pytensor.grad(pt.betainc(a, b, x).sum(), inputs[:2])
+    values = np.array([1.0, 2.0, 3.5]), np.array([0.5, 2.0, 1.0]), np.array([0.1, 0.5, 0.9])
+    found = jax_function(inputs, gradients, {})(*values)
+    step = 1e-6
+    for index, gradient in enumerate(found):
+        ahead, behind = (
+            special.betainc(
+                *(each + sign * step * (place == index) for place, each in enumerate(values))
+            )
+            for sign in (1, -1)
+        )
+        np.testing.assert_allclose(gradient, (ahead - behind) / (2 * step), rtol=1e-7)
+
+
+def test_splines_of_interpolated_densities() -> None:
+    knots = np.linspace(0, 6, 50)
+    value = pt.dvector("value")
+    density = pm.logp(pm.Interpolated.dist(knots, np.exp(-knots)), value)
+    points = np.array([-1.0, 0.0, 0.05, 0.4, 3.0, 6.0, 7.0])
+    function = jax_function([value], [density], {})
+    expected = pytensor.function([value], density, mode="FAST_COMPILE")(points)
+    np.testing.assert_allclose(function(points)[0], expected, rtol=1e-12)
+    # The density is linear between the knots.
+    inside = np.array([0.05, 0.4, 3.0])
+    slopes = jax.grad(lambda points: jax.numpy.exp(function(points)[0]).sum())(inside)
+    left = np.floor(inside / knots[1]).astype(int)
+    heights = np.exp(-knots) / np.trapezoid(np.exp(-knots), knots)
+    np.testing.assert_allclose(slopes, np.diff(heights)[left] / knots[1], rtol=1e-6)

@@ -41,7 +41,7 @@ MAX_DIRECTIONS = 64
 # Groups have a multiple of so many positions, so that few lengths are compiled.
 GROUP_STEP = 8
 # What JAX raises while it traces a derivative that it has no rule for.
-_NO_DERIVATIVE = (NotImplementedError, TypeError, ValueError)
+NO_DERIVATIVE = (NotImplementedError, TypeError, ValueError)
 # Of a direction: third derivatives enter with its square, and rounding with its inverse.
 _DIFFERENCE_STEPS = {"float64": 1e-4, "float32": 1e-2}
 
@@ -207,7 +207,7 @@ class Evaluator:
                 try:
                     # The call after this takes the same trace.
                     compiled.eval_shape(block.inputs, block.weights, *arguments)
-                except _NO_DERIVATIVE as error:
+                except NO_DERIVATIVE as error:
                     _logger.info("Second derivatives are differences of first ones: %s", error)
                     compiled = jax.jit(partial(_hessian_differences, self._density))
             return compiled

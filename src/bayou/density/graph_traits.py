@@ -21,7 +21,7 @@ from pytensor.scalar.basic import (
     Switch,
     TrueDiv,
 )
-from pytensor.scalar.math import Gamma, GammaLn, Log1mexp, Psi
+from pytensor.scalar.math import BetaInc, Gamma, GammaLn, Log1mexp, Psi
 from pytensor.tensor.basic import Join, MakeVector, ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import Shape, Shape_i
@@ -40,6 +40,8 @@ _UNBOUNDED = (
     Exp, Expm1, Gamma, GammaLn, Log, Log10, Log1mexp, Log1p, Log2, Pow, Psi, Reciprocal, Sqrt,
     TrueDiv,
 )  # fmt: skip
+# JAX has no derivative of these at all.
+_WITHOUT_GRADIENT = (BetaInc,)
 # These pass lengths on, and compute with them as with any other number.
 _OF_NUMBERS = (Elemwise, DimShuffle, MakeVector, ScalarFromTensor, TensorFromScalar, Join)
 
@@ -63,7 +65,8 @@ def needs_lengths(graph: FunctionGraph) -> bool:
 def may_lose_gradients(graph: FunctionGraph, wrt: Collection[Variable]) -> bool:
     """Return whether JAX's gradient may be NaN where the one of the branch taken is finite.
 
-    That is so where a branch has an operation with a derivative without bounds.
+    That is so where a branch has an operation with a derivative without bounds. It is also so of
+    operations whose derivative JAX does not have.
 
     Parameters
     ----------
@@ -76,6 +79,8 @@ def may_lose_gradients(graph: FunctionGraph, wrt: Collection[Variable]) -> bool:
     for node in graph.toposort():
         if not dependent.isdisjoint(node.inputs):
             dependent.update(node.outputs)
+            if _is_of(node, _WITHOUT_GRADIENT):
+                return True
     branches = [
         branch
         for node in graph.toposort()

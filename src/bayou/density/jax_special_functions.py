@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from pymc.distributions.dist_math import SplineWrapper
 from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.scalar.loop import ScalarLoop
 from pytensor.scalar.math import Erfcx, Softplus
+from scipy.interpolate import PPoly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,3 +39,54 @@ def _jax_softplus(op: Softplus, **kwargs: Any) -> Elementwise:
     softplus = jax.custom_jvp(_softplus_rule(op, **kwargs))
     softplus.defjvps(lambda tangent, answer, x: jax.nn.sigmoid(x) * tangent)
     return softplus  # type: ignore[no-any-return]
+
+
+@jax_funcify.register(ScalarLoop)
+def _jax_scalar_loop(op: ScalarLoop, **kwargs: Any) -> Callable[..., Any]:
+    """Return a loop over numbers, by which PyTensor differentiates incomplete beta functions."""
+    step = jax_funcify(op.fgraph.unfreeze())
+    dtypes = [output.dtype for output in op.outputs]
+    num_states = len(dtypes) - op.is_while
+
+    def loop(num_steps: jax.Array, *arguments: jax.Array) -> Any:
+        constants = arguments[num_states:]
+
+        def goes_on(carry: Any) -> jax.Array:
+            count, is_done, _ = carry
+            return (count < num_steps) & ~is_done
+
+        def advance(carry: Any) -> Any:
+            count, _, states = carry
+            outputs = [
+                jnp.asarray(output, dtype)
+                for output, dtype in zip(step(*states, *constants), dtypes, strict=True)
+            ]
+            is_done = outputs[num_states] if op.is_while else jnp.asarray(False)
+            return count + 1, is_done, tuple(outputs[:num_states])
+
+        first = tuple(map(jnp.asarray, arguments[:num_states], dtypes))
+        begin = (jnp.zeros_like(num_steps), jnp.asarray(False), first)
+        _, is_done, states = jax.lax.while_loop(goes_on, advance, begin)
+        # A loop of no step has come to its end, and not been cut short.
+        outputs = (*states, is_done | (num_steps <= 0)) if op.is_while else states
+        return outputs if len(outputs) > 1 else outputs[0]
+
+    return jnp.vectorize(loop)  # type: ignore[no-any-return]
+
+
+@jax_funcify.register(SplineWrapper)
+def _jax_spline(op: SplineWrapper, **kwargs: Any) -> Elementwise:
+    """Return a spline of SciPy's, which densities of pm.Interpolated are computed with."""
+    pieces = PPoly.from_spline(op.spline._eval_args)
+    # Repeated knots at the ends are pieces without length.
+    is_piece = np.diff(pieces.x) > 0
+    starts, coefficients = pieces.x[:-1][is_piece], pieces.c[:, is_piece]
+    first, last = pieces.x[0], pieces.x[-1]
+    is_zero_outside = op.spline.ext == 1
+
+    def spline(x: jax.Array) -> jax.Array:
+        piece = jnp.clip(jnp.searchsorted(starts, x, side="right") - 1, 0, len(starts) - 1)
+        value = jnp.polyval(jnp.asarray(coefficients)[:, piece], x - jnp.asarray(starts)[piece])
+        return jnp.where((x < first) | (x > last), 0.0, value) if is_zero_outside else value
+
+    return spline

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayou.density.build import compile_graph_gradients
-from bayou.density.evaluator import Evaluator
+from bayou.density.evaluator import NO_DERIVATIVE, Evaluator
 from bayou.fitting.rows.all_rows import all_row_blocks, resident_rows_obstacle
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ def _are_finite(program: Program, positions: NDArray[np.float64]) -> bool:
     if resident_rows_obstacle(program):
         return False
     evaluator = Evaluator(program, all_row_blocks(program))
-    with np.errstate(all="ignore"):
-        densities, gradients = evaluator.gradients(positions)
+    try:
+        with np.errstate(all="ignore"):
+            densities, gradients = evaluator.gradients(positions)
+    except NO_DERIVATIVE as error:
+        _logger.info("JAX has no gradient of the model: %s", error)
+        return False
     return bool(np.isfinite(gradients[np.isfinite(densities)]).all())
