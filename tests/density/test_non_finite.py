@@ -5,7 +5,12 @@ import pymc as pm
 import pytest
 
 from bayou.density.build import compile_program
-from bayou.density.non_finite import check_start, divergence_error, non_finite_terms
+from bayou.density.non_finite import (
+    check_start,
+    divergence_error,
+    find_start,
+    non_finite_terms,
+)
 from bayou.density.program import Program
 from bayou.errors import DivergenceError
 
@@ -66,3 +71,24 @@ def test_a_divergence_where_the_density_is_finite(program: Program) -> None:
         FloatingPointError, match=r"a gradient that is not finite near \[1\.\] at step 3.\nHint"
     ):
         raise divergence_error(program, 3, [FINE], ())
+
+
+def test_a_start_with_a_density_is_looked_for() -> None:
+    rows = np.array([1.0, 2.0, 3.0])
+    with pm.Model() as model:
+        spread = pm.Normal("spread", 0, 10, shape=2)
+        pm.Normal("y", 0, spread[0] + spread[1] * rows, observed=rows)
+    program = compile_program(model)
+    inputs = program.data_values()
+    assert non_finite_terms(program, program.start(1), inputs)
+    found = find_start(program, 1, inputs)
+    assert not non_finite_terms(program, found, inputs)
+    np.testing.assert_array_equal(found, find_start(program, 1, inputs))
+
+
+def test_no_start_with_a_density() -> None:
+    with pm.Model() as model:
+        pm.Exponential("y", pm.HalfNormal("rate"), observed=[-1.0, 1.0])
+    program = compile_program(model)
+    with pytest.raises(ValueError, match="must be finite where the fit starts, got -inf from 'y'"):
+        find_start(program, 1, program.data_values())

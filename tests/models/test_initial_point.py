@@ -8,7 +8,7 @@ import numpy as np
 import pymc as pm
 import pytest
 
-from bayou.models.initial_point import start_function
+from bayou.models.initial_point import StartCandidates, start_function
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +64,25 @@ def test_threads_get_the_points_of_their_seeds(model: pm.Model) -> None:
     expected = [float(start(seed)[0]) for seed in range(20)]
     with ThreadPoolExecutor(4) as pool:
         assert [float(values[0]) for values in pool.map(start, range(20))] == expected
+
+
+def test_candidates_are_jittered_then_of_the_prior_then_close() -> None:
+    with pm.Model() as model:
+        pm.Normal("x", 100, 1000, shape=50, initval=np.zeros(50))
+    candidates = StartCandidates(model, jitter=False)
+    positions = [candidates(1, attempt=attempt)[0] for attempt in range(candidates.COUNT)]
+    np.testing.assert_array_equal(positions[0], 0)
+    kinds = np.split(np.stack(positions[1:]), 3)
+    assert (np.abs(kinds[0]) <= 1).all()
+    assert kinds[1].std() == pytest.approx(1000, rel=0.2)
+    np.testing.assert_allclose(kinds[2], kinds[1] / 10)
+    assert len(np.unique(np.stack(positions), axis=0)) == 21 + 10
+    np.testing.assert_array_equal(positions[13], candidates(1, attempt=13)[0])
+
+
+def test_the_first_candidate_is_the_start_of_before() -> None:
+    with pm.Model() as model:
+        pm.Gamma("x", 2, 1, shape=3)
+    for jitter in (False, True):
+        [first] = StartCandidates(model, jitter=jitter)(7)
+        np.testing.assert_array_equal(first, start_function(model, jitter=jitter)(7)[0])

@@ -143,11 +143,14 @@ def _index_arrays(node: Apply) -> Iterator[tuple[int, Variable]]:
     if isinstance(node.op, AdvancedSubtensor):
         axis = 0
         for entry in node.op.idx_list:
-            index = node.inputs[1 + entry] if isinstance(entry, int) else None
-            is_mask = index is not None and index.dtype == "bool"
-            if index is not None and not is_mask:
+            index: Any = node.inputs[1 + entry] if isinstance(entry, int) else None
+            # A mask takes as many axes as it has.
+            if index is not None and index.dtype == "bool":
+                axis += index.ndim
+                continue
+            if index is not None:
                 yield axis, index
-            axis += index.ndim if is_mask else 1
+            axis += 1
 
 
 def _index(indexed: Variable, axis: int, index: Variable) -> Index | None:

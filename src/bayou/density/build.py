@@ -17,7 +17,7 @@ from bayou.density.jax_function import (
     with_graph_gradients,
 )
 from bayou.density.program import Program, ProgramFunctions, ProgramOptions, Term
-from bayou.models.initial_point import start_function
+from bayou.models.initial_point import StartCandidates
 from bayou.models.inputs import find_inputs, has_row_mark, is_fed, storage_of, takes_rows
 from bayou.models.interpret import compile_interpreter
 from bayou.models.log_density import is_log_transformed, log_density_terms
@@ -126,10 +126,10 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
     replacements = graph_inputs.replacements
 
     is_latent = [model.values_to_rvs[value].name in latent_names for value in model.value_vars]
-    start_all = start_function(model, jitter=False)
+    candidates = StartCandidates(model, jitter=False)
 
-    def start(seed: int) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-        return _divide(start_all(seed), is_latent)
+    def start(seed: int, attempt: int = 0) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        return _divide(candidates(seed, attempt=attempt), is_latent)
 
     values, latent_values = _divide(model.value_vars, is_latent)
     first, latent_first = start(0)

@@ -264,7 +264,8 @@ def _hessian_differences(
 
     def product(direction: jax.Array) -> jax.Array:
         ahead, behind = gradient(position + step * direction), gradient(position - step * direction)
-        return (ahead - behind) / (2 * step)
+        difference: jax.Array = (ahead - behind) / (2 * step)
+        return difference
 
     values = jax.numpy.broadcast_to(gradient(position), directions.shape)
     return values, jax.vmap(product)(directions)

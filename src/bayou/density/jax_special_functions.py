@@ -29,7 +29,7 @@ _softplus_rule = jax_funcify.dispatch(Softplus)
 def _jax_erfcx(op: Erfcx, **kwargs: Any) -> Elementwise:
     """Return exp(x^2) erfc(x), which distribution functions of the normal are computed with."""
     # JAX 0.12 mixes arrays with a scalar in its second derivative, and fails for all but scalars.
-    return jnp.vectorize(jax.scipy.special.erfcx)  # type: ignore[no-any-return]
+    return jnp.vectorize(jax.scipy.special.erfcx)
 
 
 @jax_funcify.register(Softplus)
@@ -38,7 +38,7 @@ def _jax_softplus(op: Softplus, **kwargs: Any) -> Elementwise:
     # PyTensor selects among formulas, and JAX takes the derivatives of all of them: 0 * inf.
     softplus = jax.custom_jvp(_softplus_rule(op, **kwargs))
     softplus.defjvps(lambda tangent, answer, x: jax.nn.sigmoid(x) * tangent)
-    return softplus  # type: ignore[no-any-return]
+    return softplus
 
 
 @jax_funcify.register(ScalarLoop)
@@ -53,7 +53,8 @@ def _jax_scalar_loop(op: ScalarLoop, **kwargs: Any) -> Callable[..., Any]:
 
         def goes_on(carry: Any) -> jax.Array:
             count, is_done, _ = carry
-            return (count < num_steps) & ~is_done
+            proceeds: jax.Array = (count < num_steps) & ~is_done
+            return proceeds
 
         def advance(carry: Any) -> Any:
             count, _, states = carry
@@ -71,7 +72,7 @@ def _jax_scalar_loop(op: ScalarLoop, **kwargs: Any) -> Callable[..., Any]:
         outputs = (*states, is_done | (num_steps <= 0)) if op.is_while else states
         return outputs if len(outputs) > 1 else outputs[0]
 
-    return jnp.vectorize(loop)  # type: ignore[no-any-return]
+    return jnp.vectorize(loop)
 
 
 @jax_funcify.register(SplineWrapper)

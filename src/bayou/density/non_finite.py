@@ -10,6 +10,7 @@ import numpy as np
 
 from bayou.density.compiled_functions import FunctionKey
 from bayou.errors import DivergenceError
+from bayou.models.initial_point import StartCandidates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +24,30 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _AllTerms(FunctionKey):
     """The unsummed log densities of a program."""
+
+
+def find_start(
+    program: Program,
+    seed: int,
+    inputs: Inputs,
+    extremes: Sequence[tuple[str, Extremes]] = (),
+) -> NDArray[Any]:
+    """Return a position to start a fit from, at which the density is finite.
+
+    It is the model's own starting point, unless the density is not finite there. The arguments,
+    and errors for the model's own starting point, are those of :func:`check_start`.
+    """
+    first = program.start(seed)
+    try:
+        check_start(program, first, inputs, extremes)
+    except ValueError as error:
+        for attempt in range(1, StartCandidates.COUNT):
+            position = program.start(seed, attempt)
+            # No compiled code: where the first start does, no attempt costs a compilation.
+            if not _not_finite(program.interpreted_terms(position, inputs)):
+                return position
+        raise error
+    return first
 
 
 def check_start(

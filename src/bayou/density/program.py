@@ -125,8 +125,8 @@ class ProgramFunctions:
     constrain_takes_rows : bool
         Whether some of these depend on rows.
     start : callable
-        seed -> starting values of the variables of the position, and those of the latent variables
-        of rows.
+        (seed, attempt) -> starting values of the variables of the position, and those of the
+        latent variables of rows.
     may_lose_gradients : callable
         () -> whether JAX's gradients of the terms may be NaN where PyTensor's are finite.
     """
@@ -136,7 +136,7 @@ class ProgramFunctions:
     constrain: Callable[..., Sequence[jax.Array]]
     constrained_names: tuple[str, ...]
     constrain_takes_rows: bool
-    start: Callable[[int], tuple[list[NDArray[Any]], list[NDArray[Any]]]]
+    start: Callable[..., tuple[list[NDArray[Any]], list[NDArray[Any]]]]
     may_lose_gradients: Callable[[], bool]
 
 
@@ -345,9 +345,14 @@ class Program:
         # The length of a dim may be computed from the shape of a container.
         return tuple(value.shape for value in self.functions.start(0)[0]) == self.layout.shapes
 
-    def start(self, seed: int) -> NDArray[Any]:
-        """Return a position to start from, shape (size,)."""
-        return np.concatenate([np.ravel(value) for value in self.functions.start(seed)[0]])
+    def start(self, seed: int, attempt: int = 0) -> NDArray[Any]:
+        """Return a position to start from, shape (size,).
+
+        Further attempts are at other ones, as :class:`bayou.models.initial_point.StartCandidates`
+        gives them.
+        """
+        values, _ = self.functions.start(seed, attempt)
+        return np.concatenate([np.ravel(value) for value in values])
 
     @property
     def row_numbers_index(self) -> int:

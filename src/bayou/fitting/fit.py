@@ -19,7 +19,7 @@ from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import resolve_cluster
 from bayou.containers.index_bounds import check_indices
 from bayou.density.build import compile_program
-from bayou.density.non_finite import check_start
+from bayou.density.non_finite import find_start
 from bayou.errors import ConvergenceWarning, warn
 from bayou.fitting.fit_options import FitOptions
 from bayou.fitting.fit_result import Fit
@@ -261,8 +261,7 @@ def fit(
     if not options.use_fixed_draws(program):
         compile_row_order(feeds, options.order)
     with closing_feeds(feeds), step_progress(options.num_steps, progressbar) as show:
-        start = program.start(start_seed)
-        check_start(program, start, *first_inputs(program, feeds))
+        start = find_start(program, start_seed, *first_inputs(program, feeds))
         program = choose_gradients(fitted_model, program, _first_positions(start, noise_seed))
         report = show if callback is None else _reporting(show, callback)
         task = Task(program, start, noise_seed, row_seed, feeds, report)
@@ -276,7 +275,8 @@ def fit(
 def _first_positions(start: Array, seed: int) -> Array:
     """Return the positions that a fit on fixed draws evaluates first."""
     frame = Frame(start, np.full(len(start), START_SCALE))
-    return frame.positions(antithetic_normals(seed, FIRST_DRAWS, len(start)))
+    positions: Array = frame.positions(antithetic_normals(seed, FIRST_DRAWS, len(start)))
+    return positions
 
 
 def _compile_model(model: pm.Model, options: FitOptions) -> tuple[pm.Model, Program]:

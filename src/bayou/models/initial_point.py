@@ -67,3 +67,50 @@ def start_function(
             return evaluate([], shared_values or {})
 
     return start
+
+
+class StartCandidates:
+    """Positions to start from, one after another until the density is finite at one.
+
+    The first is the model's own. Then come jittered ones, as PyMC tries them; then draws from the
+    prior, and such draws brought close to the first, for priors so wide that no draw will do.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    jitter : bool
+        Whether the first one is jittered as well.
+    """
+
+    # Those of a kind are as many as nutpie tries.
+    EACH = 10
+    COUNT = 1 + 3 * EACH
+    # Of the distance between the first and a draw from the prior.
+    CLOSE = 0.1
+
+    def __init__(self, model: pm.Model, *, jitter: bool) -> None:
+        self._model = model
+        self._first = start_function(model, jitter=jitter)
+        # Built where they are needed, since each takes tens of milliseconds.
+        self._others: dict[bool, Callable[..., list[NDArray[Any]]]] = {}
+
+    def __call__(
+        self, seed: int, shared_values: ContainerValues | None = None, attempt: int = 0
+    ) -> list[NDArray[Any]]:
+        """Return the values of the free variables at an attempt, from 0 to ``COUNT - 1``."""
+        if attempt == 0:
+            return self._first(seed, shared_values)
+        kind, number = divmod(attempt - 1, self.EACH)
+        other = self._other(from_prior=kind > 0)(seed + number, shared_values)
+        if kind < 2:
+            return other
+        first = self._first(seed, shared_values)
+        return [near + self.CLOSE * (far - near) for near, far in zip(first, other, strict=True)]
+
+    def _other(self, *, from_prior: bool) -> Callable[..., list[NDArray[Any]]]:
+        if from_prior not in self._others:
+            self._others[from_prior] = start_function(
+                self._model, jitter=not from_prior, prior=from_prior
+            )
+        return self._others[from_prior]

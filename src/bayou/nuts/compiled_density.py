@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import weakref
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
 
-from bayou.models.initial_point import start_function
+from bayou.models.initial_point import StartCandidates
 from bayou.models.interpret import SharedInterpreter
 from bayou.models.rewrite import full_data_model, same_structure, structure_of
 
@@ -69,6 +70,46 @@ class DrawLayout:
 
 
 @dataclass(frozen=True, eq=False)
+class StartSearch:
+    """Search for a starting point at which a compiled density and its gradient are finite.
+
+    Attributes
+    ----------
+    candidate : callable
+        (seed, attempt) -> a position, as :class:`bayou.models.initial_point.StartCandidates` gives
+        them.
+    logp : numba CFunc
+        The density.
+    pointers : ndarray of uintp
+        The table of the data that it reads.
+    """
+
+    candidate: Callable[[int, int], NDArray[np.float64]]
+    logp: Any
+    pointers: NDArray[np.uintp]
+
+    def __call__(self, seed: int) -> NDArray[np.float64]:
+        """Return the first candidate of a seed that is finite; the first of all if none is."""
+        for attempt in range(StartCandidates.COUNT):
+            position = self.candidate(seed, attempt)
+            if self.is_finite(position):
+                return position
+        return self.candidate(seed, 0)
+
+    def is_finite(self, position: NDArray[np.float64]) -> bool:
+        """Return whether density and gradient are finite at a position."""
+        gradient, value = np.empty(position.size), np.empty(1)
+        call = self.logp.ctypes
+        pointers = [
+            array.ctypes.data_as(kind)
+            for array, kind in zip(
+                (position, gradient, value, self.pointers), call.argtypes[1:], strict=True
+            )
+        ]
+        return bool(call(position.size, *pointers) == 0)
+
+
+@dataclass(frozen=True, eq=False)
 class BoundDensity:
     """A compiled density with data.
 
@@ -78,24 +119,17 @@ class BoundDensity:
         The model that nutpie samples from.
     draw_layout : DrawLayout
         Where variables lie in the draws that it returns.
+    find_start : StartSearch
+        Seed -> starting point.
     """
 
     nutpie_model: CompiledPyMCModel
     draw_layout: DrawLayout
+    find_start: StartSearch
 
     def is_finite_at_start(self, seed: int) -> bool:
         """Return whether density and gradient are finite at the starting point of a seed."""
-        model = self.nutpie_model
-        position = np.asarray(model.initial_point_func(seed))
-        gradient, value = np.empty(model.n_dim), np.empty(1)
-        call = model.compiled_logp_func.ctypes
-        pointers = [
-            array.ctypes.data_as(kind)
-            for array, kind in zip(
-                (position, gradient, value, model.user_data), call.argtypes[1:], strict=True
-            )
-        ]
-        return bool(call(model.n_dim, *pointers) == 0)
+        return self.find_start.is_finite(self.find_start(seed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +143,8 @@ class CompiledDensity:
     arguments : tuple of SharedVariable
         All that may change without another compilation.
     start : callable
-        (seed, values of shared variables by their containers) -> starting values of the free
-        variables, transformed and jittered.
+        (seed, values of shared variables by their containers, attempt) -> starting values of the
+        free variables, transformed and jittered.
     output_names, output_dtypes : tuple of str
         The free variables and deterministics.
     output_shapes : callable
@@ -165,6 +199,8 @@ class CompiledDensity:
         shapes = np.array([n for value in values for n in value.shape], dtype=np.int64)
         # The table of pointers that `numba_code.loader` reads: shapes, then the arrays.
         tabled = [shapes, *values]
+        pointers = np.array([value.ctypes.data for value in tabled], dtype=np.uintp)
+        find_start = StartSearch(partial(self._start_position, values_of), self.logp, pointers)
         num_parameters = sum(value.size for value in point)
         nutpie_model = CompiledPyMCModel(
             dims={},
@@ -173,19 +209,23 @@ class CompiledDensity:
             _shapes={"draws": (draw_layout.size,)},
             compiled_logp_func=self.logp,
             compiled_expand_func=self.expand,
-            initial_point_func=lambda seed: np.concatenate(
-                [value.ravel() for value in self.start(seed, values_of)], dtype=np.float64
-            ),
+            initial_point_func=find_start,
             # Keeps the arrays alive for as long as nutpie has pointers to them.
             shared_data=dict(enumerate(tabled)),
             shared_var_keys={},
-            user_data=np.array([value.ctypes.data for value in tabled], dtype=np.uintp),
+            user_data=pointers,
             n_expanded=draw_layout.size,
             shape_info=(["draws"], [slice(0, draw_layout.size)], [(draw_layout.size,)]),
             logp_func=None,
             expand_func=None,
         )
-        return BoundDensity(nutpie_model, draw_layout)
+        return BoundDensity(nutpie_model, draw_layout, find_start)
+
+    def _start_position(
+        self, shared_values: ContainerValues, seed: int, attempt: int
+    ) -> NDArray[np.float64]:
+        values = self.start(seed, shared_values, attempt)
+        return np.concatenate([value.ravel() for value in values], dtype=np.float64)
 
 
 _densities: weakref.WeakKeyDictionary[pm.Model, CompiledDensity] = weakref.WeakKeyDictionary()
@@ -241,7 +281,7 @@ def compile_density(model: pm.Model) -> CompiledDensity:
     return CompiledDensity(
         structure=structure_of(model),
         arguments=tuple(arguments.values()),
-        start=start_function(full_model, jitter=True),
+        start=StartCandidates(full_model, jitter=True),
         output_names=tuple(variable.name for variable in outputs),
         output_dtypes=tuple(variable.dtype for variable in outputs),
         output_shapes=SharedInterpreter(values, shapes),
