@@ -17,6 +17,7 @@ from bayou.density.jax_function import (
     with_graph_gradients,
 )
 from bayou.density.program import Program, ProgramFunctions, ProgramOptions, Term
+from bayou.density.unsupported import compile_named
 from bayou.models.initial_point import StartCandidates
 from bayou.models.inputs import find_inputs, has_row_mark, is_fed, storage_of, takes_rows
 from bayou.models.interpret import compile_interpreter
@@ -71,7 +72,8 @@ def compile_program(
     Raises
     ------
     TypeError
-        If a free variable is discrete, or the model holds a minibatch that bayou cannot feed.
+        If a free variable is discrete, JAX cannot compile an operation, or the model holds a
+        minibatch that bayou cannot feed.
     ValueError
         If the model has no free variable, or takes a random variable of another model.
     """
@@ -146,11 +148,13 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
     arguments = [*values, *fed, *rest, *latent_values]
 
     takes_gradients = [*values, *latent_values]
-    function = jax_function(arguments, terms, replacements)
+    by_name = {variable.name: term for variable, term in zip(variables, terms, strict=True)}
+    function = compile_named(arguments, by_name, replacements)
     if options.graph_gradients:
         function = with_graph_gradients(function, arguments, terms, replacements, takes_gradients)
 
-    by_name = {variable.name: term for variable, term in zip(variables, terms, strict=True)}
+    def compile_term(name: str) -> Callable[..., Sequence[Any]]:
+        return jax_function(arguments, [by_name[name]], replacements)
 
     def compile_terms(name: str | None) -> Callable[..., list[NDArray[Any]]]:
         asked = terms if name is None else [by_name[name]]
@@ -169,9 +173,10 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
         functions=ProgramFunctions(
             terms=function,
             compile_interpreter=compile_terms,
-            constrain=jax_function(
+            compile_term=compile_term,
+            constrain=compile_named(
                 arguments if takes_rows else [*values, *rest, *latent_values],
-                [constrained[name] for name in names],
+                {name: constrained[name] for name in names},
                 replacements,
             ),
             constrained_names=tuple(names),

@@ -117,6 +117,8 @@ class ProgramFunctions:
     compile_interpreter : callable
         (name of a term, or None for all) -> a function of the same arguments, which runs without
         a compiler.
+    compile_term : callable
+        name of a term -> a JAX function of the same arguments to that term alone.
     constrain : callable
         (the same arguments; without what is fed unless ``constrain_takes_rows``) -> the value of
         each of ``constrained_names``.
@@ -133,6 +135,7 @@ class ProgramFunctions:
 
     terms: Callable[..., Sequence[jax.Array]]
     compile_interpreter: Callable[[str | None], Callable[..., list[NDArray[Any]]]]
+    compile_term: Callable[[str], Callable[..., Sequence[jax.Array]]]
     constrain: Callable[..., Sequence[jax.Array]]
     constrained_names: tuple[str, ...]
     constrain_takes_rows: bool
@@ -299,6 +302,11 @@ class Program:
         """Return the log density of each term by its name, unsummed."""
         values = self.functions.terms(*self._arguments(position, inputs))
         return dict(zip(self.term_names, values, strict=True))
+
+    def trace_term(self, name: str, position: NDArray[Any], inputs: Inputs) -> None:
+        """Trace one term alone with JAX, to see whether that is possible."""
+        term = self.functions.compile_term(name)
+        jax.eval_shape(lambda *arguments: term(*self._arguments(*arguments)), position, inputs)
 
     def interpreted_terms(
         self, position: NDArray[Any], inputs: Inputs, name: str | None = None

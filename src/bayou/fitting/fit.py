@@ -20,6 +20,7 @@ from bayou.cluster.ray import resolve_cluster
 from bayou.containers.index_bounds import check_indices
 from bayou.density.build import compile_program
 from bayou.density.non_finite import find_start
+from bayou.density.unsupported import check_trace
 from bayou.errors import ConvergenceWarning, warn
 from bayou.fitting.fit_options import FitOptions
 from bayou.fitting.fit_result import Fit
@@ -261,7 +262,9 @@ def fit(
     if not options.use_fixed_draws(program):
         compile_row_order(feeds, options.order)
     with closing_feeds(feeds), step_progress(options.num_steps, progressbar) as show:
-        start = find_start(program, start_seed, *first_inputs(program, feeds))
+        inputs, extremes = first_inputs(program, feeds)
+        start = find_start(program, start_seed, inputs, extremes)
+        check_trace(program, start, inputs)
         program = choose_gradients(fitted_model, program, _first_positions(start, noise_seed))
         report = show if callback is None else _reporting(show, callback)
         task = Task(program, start, noise_seed, row_seed, feeds, report)

@@ -1,0 +1,94 @@
+"""Errors for models that JAX cannot compile: they name the variable and the operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from bayou.density.compiled_functions import FunctionKey
+from bayou.density.jax_function import jax_function
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
+
+    from bayou.density.program import Inputs, Program
+
+# What JAX raises for shapes, indices and branches that depend on values; what PyTensor raises for
+# an operation that it has no JAX code for.
+_UNSUPPORTED = (
+    NotImplementedError,
+    jax.errors.ConcretizationTypeError,
+    jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.UnexpectedTracerError,
+)
+HINT = "Hint: by.sample compiles it with Numba. A deterministic can be left out of the model."
+
+
+@dataclass(frozen=True)
+class _Trace(FunctionKey):
+    """A trace of the density, which is kept to be made once."""
+
+
+def compile_named(
+    inputs: Sequence[Variable],
+    graphs: Mapping[str, Variable],
+    replacements: Mapping[Variable, Variable],
+) -> Callable[..., Sequence[jax.Array]]:
+    """Return what :func:`jax_function` does, of graphs with names.
+
+    Raises
+    ------
+    TypeError
+        If PyTensor has no JAX code for an operation: names its variable.
+    """
+    try:
+        return jax_function(inputs, list(graphs.values()), replacements)
+    except NotImplementedError as error:
+        for name, graph in graphs.items():
+            try:
+                jax_function(inputs, [graph], replacements)
+            except NotImplementedError as of_one:
+                raise _error(name, of_one) from of_one
+        raise _error("the model", error) from error
+
+
+def check_trace(program: Program, position: NDArray[Any], inputs: Inputs) -> None:
+    """Check that JAX can trace the density of a program.
+
+    Raises
+    ------
+    TypeError
+        If it cannot: names the variable.
+    """
+
+    def trace() -> Callable[..., Any]:
+        jax.eval_shape(program.density, position, inputs)
+        return program.density
+
+    try:
+        program.compiled.get_or_compile(_Trace(), trace)
+    except _UNSUPPORTED as error:
+        raise _error(_name_at_fault(program, position, inputs), error) from error
+
+
+def _name_at_fault(program: Program, position: NDArray[Any], inputs: Inputs) -> str:
+    for name in program.term_names:
+        try:
+            program.trace_term(name, position, inputs)
+        except _UNSUPPORTED:
+            return name
+    return "the model"
+
+
+def _error(name: str, error: Exception) -> TypeError:
+    reason = str(error).splitlines()[0].rstrip(".")
+    subject = name if name == "the model" else repr(name)
+    return TypeError(
+        f"`model` must be of operations that JAX can compile, got one in {subject} that it cannot: "
+        f"{reason}.\n{HINT}"
+    )
