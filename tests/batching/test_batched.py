@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 from pymc.exceptions import ImputationWarning
+from pymc.model.transform.optimization import freeze_dims_and_data
 
 import bayou as by
 from bayou.batching.batched import batched_program, program_of_rows
 from bayou.batching.row_dim import find_rows
 from bayou.density.build import compile_program
+from bayou.models.inputs import sampling_of, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from bayou.density.program import Program
 
@@ -262,7 +267,9 @@ def test_of_several_dims_one_is_named() -> None:
 
 def test_rows_without_a_dim() -> None:
     with pm.Model() as model:
-        pm.Normal("y", pm.Normal("mu"), 1, observed=by.Data("a", Y))
+        mu = pm.Normal("mu")
+        pm.Normal("y", mu, 1, observed=by.Data("a", Y))
+        pm.Normal("z", mu, 1, observed=by.Data("b", Y[:10]))
     with pytest.raises(
         ValueError, match=r"(?s)must come with a name for the dim.*\nHint: name the"
     ):
@@ -375,3 +382,69 @@ def test_seeds_are_taken_as_pymc_does() -> None:
     assert not np.array_equal(rows_drawn(None), rows_drawn(None))
     with pytest.raises(ValueError, match=r"^`random_seed` must be None, a whole number"):
         rows_drawn("seed")
+
+
+def linear_data() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3))
+    return x, x @ [1.0, 0.0, -1.0] + rng.normal(size=200)
+
+
+def arrays_alone() -> None:
+    x, y = linear_data()
+    pm.Normal("y", pt.as_tensor(x) @ pm.Normal("b", shape=3), 1, observed=y)
+
+
+def containers_without_dims() -> None:
+    x, y = linear_data()
+    mean = by.Data("x", x) @ pm.Normal("b", shape=3)
+    pm.Normal("y", mean, 1, observed=by.Data("outcome", y))
+
+
+def rows_of_the_second_axis() -> None:
+    x, y = linear_data()
+    mean = pm.Normal("b", shape=3) @ by.Data("x", x.T)
+    pm.Normal("y", mean, 1, observed=by.Data("outcome", y))
+
+
+def array_beside_a_dim() -> None:
+    x, y = linear_data()
+    mean = pt.as_tensor(x) @ pm.Normal("b", shape=3)
+    pm.Normal("y", mean, 1, observed=pm.Data("outcome", y, dims="row"), dims="row")
+
+
+@pytest.mark.parametrize(
+    "write", [arrays_alone, containers_without_dims, rows_of_the_second_axis, array_beside_a_dim]
+)
+def test_rows_that_are_known_by_their_number(write: Callable[[], None]) -> None:
+    with pm.Model() as model:
+        write()
+    _, program = batched_program(model, 20, None, validate=True)
+    assert {sample.size for v in program.fed for sample in sampling_of(v)} == {20}
+    fed = [storage_of(variable).get_value() for variable in program.fed]
+    b = np.array([0.3, -0.2, 0.1])
+    # All rows as one batch have the density of the model.
+    found = program.density(b, (*fed, *program.data_values()))
+    assert float(found) == pytest.approx(float(model.compile_logp()({"b": b})), rel=1e-10)
+
+
+def test_an_array_that_has_the_number_of_rows_by_chance() -> None:
+    x, y = linear_data()
+    with pm.Model() as model:
+        scale = by.Data("scale", np.ones(200), dims="other")
+        b = pm.Normal("b", shape=3)
+        mean = by.Data("x", x, dims=("row", "f")) @ b + np.ones(200).sum() * scale.mean()
+        pm.Normal("y", mean, 1, observed=by.Data("outcome", y, dims="row"), dims="row")
+    _, program = batched_program(model, 20, None, validate=True)
+    assert {storage_of(variable).name for variable in program.fed} == {"x", "outcome"}
+
+
+def test_a_frozen_model_has_rows() -> None:
+    x, y = linear_data()
+    with pm.Model() as model:
+        mean = by.Data("x", x, dims=("row", "f")) @ pm.Normal("b", shape=3)
+        pm.Normal("y", mean, 1, observed=by.Data("outcome", y, dims="row"), dims="row")
+    frozen = freeze_dims_and_data(model)
+    _, program = batched_program(frozen, 20, None, validate=True)
+    assert {storage_of(variable).name for variable in program.fed} == {"x", "outcome"}
+    assert program_of_rows(frozen) is not None

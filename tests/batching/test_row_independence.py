@@ -298,11 +298,6 @@ def outcome_of_all_rows() -> None:
     pm.Normal("total", mu * z.sum(), 1, observed=3.0)
 
 
-@refused("put the array of 300 rows into by.Data, with the dim 'row'")
-def array_in_no_container() -> None:
-    pm.Normal("y", pm.Normal("slope") * Z, 1, observed=rows("z", Z))
-
-
 @refused("give 'x' the dim 'row'")
 def container_without_the_dim() -> None:
     x = by.Data("x", Z)
@@ -362,7 +357,7 @@ def test_an_index_out_of_range_is_called_so() -> None:
     with pm.Model() as model:
         effect = pm.Normal("effect", shape=6)
         pm.Normal("y", effect[rows("group", GROUPS)], 1, observed=rows("z", Z))
-    with pytest.raises(IndexError, match="below its length"):
+    with pytest.raises(IndexError, match="'group' must hold indices of 'effect'"):
         by.fit(batch_size=32, model=model)
 
 

@@ -16,6 +16,7 @@ from bayou.batching.row_dim import (
     guess_rows,
     holds_minibatches,
     no_rows_error,
+    with_arrays_of_rows,
 )
 from bayou.batching.row_independence import (
     check_row_independence,
@@ -29,6 +30,7 @@ from bayou.models.rewrite import same_structure, structure_of
 
 if TYPE_CHECKING:
     import pymc as pm
+    from pytensor.graph.basic import Variable
 
     from bayou.arguments import RandomSeed
     from bayou.batching.minibatch_model import MinibatchModel
@@ -105,7 +107,7 @@ def batched(
     seed = _fresh_seed() if random_seed is None else seed_number(random_seed)
     assert seed is not None
     check_imputed_values(model)
-    rows = find_rows(model, batch_dim)
+    rows = find_rows(model, batch_dim, guess=True)
     check_row_total_sizes(model, rows)
     minibatch_model = build_minibatch_model(model, rows, size, seed, latent_inputs=False)
     if validate:
@@ -138,21 +140,37 @@ def batched_program(
         If there is no such dim, or the likelihood is not a product over rows.
     """
     size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
-    rows = find_rows(model, batch_dim)
+    # The rows of a saved fit without dims have an empty one.
+    rows = find_rows(model, batch_dim or None, guess=True)
     _check_some_rows(rows)
     check_row_total_sizes(model, rows)
-    minibatch_model = _cached_model(model, rows, size, DEFAULT_SEED)
+    minibatch_model, program = _minibatch_program(model, rows, size)
+    if not validate:
+        warn_unchecked()
+        return minibatch_model.model, program
+    try:
+        check_row_independence(minibatch_model.model, program, hint=minibatch_model.hint)
+    except ValueError:
+        more_rows = with_arrays_of_rows(model, rows)
+        if more_rows is None:
+            raise
+        minibatch_model, program = _minibatch_program(model, more_rows, size)
+        if not rows_are_independent(minibatch_model.model, program):
+            raise
+    return minibatch_model.model, program
+
+
+def _minibatch_program(
+    model: pm.Model, rows: ModelRows, batch_size: int
+) -> tuple[MinibatchModel, Program]:
+    minibatch_model = _cached_model(model, rows, batch_size, DEFAULT_SEED)
     program = compile_program(
         minibatch_model.model,
         written=model,
-        batching=(size, rows.dim),
+        batching=(batch_size, rows.dim),
         latent=minibatch_model.latent,
     )
-    if validate:
-        check_row_independence(minibatch_model.model, program, hint=minibatch_model.hint)
-    else:
-        warn_unchecked()
-    return minibatch_model.model, program
+    return minibatch_model, program
 
 
 def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
@@ -208,6 +226,8 @@ class _Options:
     num_rows: int | None
     # The model of all rows is another one than that of batches of one row.
     feeds_all_rows: bool
+    # What is taken for rows.
+    storages: frozenset[Variable]
 
 
 type _Known = dict[_Options, tuple[tuple[Any, ...], MinibatchModel]]
@@ -223,7 +243,9 @@ def _cached_model(
     structure = structure_of(model)
     known = _minibatch_models.setdefault(model, {})
     num_rows = rows.num_rows if rows.has_fixed_number else None
-    options = _Options(rows.dim, batch_size, seed, num_rows, feeds_all_rows)
+    options = _Options(
+        rows.dim, batch_size, seed, num_rows, feeds_all_rows, frozenset(rows.storages)
+    )
     if options not in known or not same_structure(known[options][0], structure):
         minibatch_model = build_minibatch_model(model, rows, batch_size, seed, latent_inputs=True)
         known[options] = (structure, minibatch_model)

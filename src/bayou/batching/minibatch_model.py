@@ -16,6 +16,8 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
+from pytensor.tensor.random.op import RandomVariable
+from pytensor.tensor.type_other import NoneConst
 
 from bayou.batching.row_independence import GENERAL_HINT, check_one_density_each
 from bayou.containers.variables.dims import dims_of
@@ -24,7 +26,7 @@ from bayou.containers.variables.source_variable import window_of
 from bayou.density.program import LatentRows
 from bayou.models.inputs import mark_rows
 from bayou.models.rewrite import VARIABLE_LISTS, model_graphs, rebuild_model, rebuild_variables
-from bayou.models.total_size import with_total_size
+from bayou.models.total_size import with_total_size, without_total_size
 from bayou.sampling.axes import AxisSample
 
 if TYPE_CHECKING:
@@ -114,6 +116,9 @@ def build_minibatch_model(
     if rows.dim:
         # PyMC writes the length of a dim into the shapes of variables that have it.
         replacements[model.dim_lengths[rows.dim]] = slices[first.name].shape[axis]
+    batch_length = slices[first.name].shape[axis]
+    for name in rows.observed:
+        replacements |= _replaced_size(model[name], rows.num_rows, batch_length)
     replacements |= {value: slices[storage.name] for value, (storage, _) in rows.storages.items()}
     replacements |= _replaced_clones([*graphs, *model.dim_lengths.values()], by_container)
     latent = _latent_rows(rows, step, batch_size, seed)
@@ -187,6 +192,17 @@ def _make_input(model: pm.Model, variable: Any, rebuilt: dict[Any, Any]) -> None
         )
     value = model.rvs_to_values[variable]
     rebuilt[value] = rebuilt[variable].type(name=value.name)
+
+
+def _replaced_size(variable: Any, num_rows: int, batch_length: Variable) -> dict[Variable, Any]:
+    """Return a replacement of the size of an observed variable, if it is written as a constant."""
+    node = without_total_size(variable).owner
+    if not isinstance(node.op, RandomVariable):
+        return {}
+    size = node.op.size_param(node)
+    if not isinstance(size, Constant) or NoneConst.equals(size) or size.data[:1] != num_rows:
+        return {}
+    return {size: pt.stack([batch_length, *size.data[1:]])}
 
 
 def _hint(model: pm.Model, rows: ModelRows, graphs: Sequence[Variable]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytensor
@@ -59,7 +59,7 @@ class ModelRows:
         return has_windows or bool(self.latent)
 
 
-def find_rows(model: pm.Model, batch_dim: str | None = None) -> ModelRows:
+def find_rows(model: pm.Model, batch_dim: str | None = None, *, guess: bool = False) -> ModelRows:
     """Return the parts of a model that have an entry for each row of a dim.
 
     Parameters
@@ -68,6 +68,8 @@ def find_rows(model: pm.Model, batch_dim: str | None = None) -> ModelRows:
         A model that is written with all of its data.
     batch_dim : str, optional
         The dim of the rows; by default the first dim of what is observed.
+    guess : bool, default False
+        Whether to go by lengths, as :func:`guess_rows` does, where nothing observed has a dim.
 
     Returns
     -------
@@ -85,16 +87,15 @@ def find_rows(model: pm.Model, batch_dim: str | None = None) -> ModelRows:
             "\nHint: write the model with by.Data, and by.fit draws the batches."
         )
     _check_nothing_imputed(model)
-    first_dims = {variable.name: _first_dim(model, variable) for variable in model.observed_RVs}
-    first_dims |= {
-        potential.name: dims_of(model, potential)[0]
-        for potential in model.potentials
-        if potential.ndim
-    }
+    first_dims = first_dims_of(model)
+    if guess and batch_dim is None and not any(first_dims.values()):
+        guessed = guess_rows(model, with_arrays=True)
+        if guessed is not None:
+            return guessed
     dim = _choose_dim(first_dims, batch_dim)
     observed = [variable for variable in model.observed_RVs if first_dims[variable.name] == dim]
     of_containers = {
-        variable: (variable, dims_of(model, variable).index(dim))
+        variable: (_in_container(variable), dims_of(model, variable).index(dim))
         for variable in model.data_vars
         if dim in dims_of(model, variable)
     }
@@ -108,10 +109,27 @@ def find_rows(model: pm.Model, batch_dim: str | None = None) -> ModelRows:
     return ModelRows(dim, storages, tuple(variable.name for variable in observed), tuple(latent))
 
 
-def guess_rows(model: pm.Model) -> ModelRows | None:
+def first_dims_of(model: pm.Model) -> dict[str, str | None]:
+    """Return the first dim of each observed variable and potential by name; None if it has none."""
+    first_dims = {variable.name: _first_dim(model, variable) for variable in model.observed_RVs}
+    return first_dims | {
+        potential.name: dims_of(model, potential)[0]
+        for potential in model.potentials
+        if potential.ndim
+    }
+
+
+def guess_rows(model: pm.Model, *, with_arrays: bool = False) -> ModelRows | None:
     """Take all containers that are as long as what is observed for containers of rows.
 
     This is for models without dims. The likelihood must be checked afterwards.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        A model that is written with all of its data.
+    with_arrays : bool, default False
+        Whether what is observed may be arrays that are in no container.
 
     Returns
     -------
@@ -119,17 +137,46 @@ def guess_rows(model: pm.Model) -> ModelRows | None:
         None if observed variables are not in containers, or of several lengths.
     """
     values = [uncast(model.rvs_to_values[variable]) for variable in model.observed_RVs]
-    shared = [value for value in values if value.ndim and isinstance(value, SharedVariable)]
-    lengths = {_num_rows(value, 0) for value in shared}
-    if len(shared) < len(values) or len(lengths) != 1:
+    kinds = SharedVariable | Constant if with_arrays else SharedVariable
+    storages = {
+        value: (_in_container(value, variable.name), 0)
+        for variable, value in zip(model.observed_RVs, values, strict=True)
+        if value.ndim and isinstance(value, kinds)
+    }
+    lengths = {_num_rows(*storage) for storage in storages.values()}
+    if len(storages) < len(set(values)) or len(lengths) != 1:
         return None
     [num_rows] = lengths
-    storages = {
-        variable: (variable, 0)
-        for variable in (*model.data_vars, *shared)
-        if variable.ndim and _num_rows(variable, 0) == num_rows
+    of_containers = {
+        variable: (variable, axis)
+        for variable in model.data_vars
+        if isinstance(variable, SharedVariable)
+        and (axis := _axis_of_length(variable, num_rows)) is not None
     }
-    return ModelRows("", storages, tuple(variable.name for variable in model.observed_RVs), ())
+    names = tuple(variable.name for variable in model.observed_RVs)
+    return ModelRows("", storages | of_containers, names, ())
+
+
+def with_arrays_of_rows(model: pm.Model, rows: ModelRows) -> ModelRows | None:
+    """Take the arrays in the graphs of a model that are as long as its rows for rows as well.
+
+    Libraries that build models leave the design there. The likelihood must be checked afterwards,
+    since an array may have the length by chance.
+
+    Returns
+    -------
+    ModelRows or None
+        None if there is no such array.
+    """
+    num_rows = rows.num_rows
+    arrays: dict[Variable, RowStorage] = {}
+    for variable in dict.fromkeys(ancestors(model_graphs(model))):
+        if not isinstance(variable, Constant) or variable in rows.storages:
+            continue
+        axis = _axis_of_length(variable, num_rows)
+        if axis is not None:
+            arrays[variable] = (_in_container(variable, f"array {len(arrays) + 1}"), axis)
+    return replace(rows, storages={**rows.storages, **arrays}) if arrays else None
 
 
 def holds_minibatches(model: pm.Model) -> bool:
@@ -148,15 +195,30 @@ def no_rows_error(dim: str | None) -> ValueError:
 
 def _observed_storages(model: pm.Model, observed: Sequence[Any]) -> dict[Variable, RowStorage]:
     """Return the containers of observed values; an array that is no container is put into one."""
-    storages: dict[Variable, RowStorage] = {}
-    for variable in observed:
-        value = uncast(model.rvs_to_values[variable])
-        if isinstance(value, Constant):
-            # PyMC holds observed arrays as constants, which cannot be sliced by a step.
-            storages[value] = (pytensor.shared(value.data, name=variable.name), 0)
-        elif isinstance(value, SharedVariable):
-            storages[value] = (value, 0)
-    return storages
+    values = {uncast(model.rvs_to_values[variable]): variable.name for variable in observed}
+    return {
+        value: (_in_container(value, name), 0)
+        for value, name in values.items()
+        if isinstance(value, Constant | SharedVariable)
+    }
+
+
+def _in_container(variable: Any, name: str | None = None) -> SharedVariable:
+    """Return a container; for an array in a graph, such as of a frozen model, one that has it."""
+    if isinstance(variable, SharedVariable):
+        return variable
+    # PyMC holds observed arrays as constants, which cannot be sliced by a step.
+    return pytensor.shared(np.asarray(variable.data), name=name or variable.name)
+
+
+def _axis_of_length(variable: Any, num_rows: int) -> int | None:
+    """Return the first axis with so many entries."""
+    if isinstance(variable, SharedVariable):
+        numbers = (_num_rows(variable, axis) for axis in range(variable.ndim))
+        return next((axis for axis, number in enumerate(numbers) if number == num_rows), None)
+    # What is no array, such as None for no size, has no shape.
+    shape: tuple[int, ...] = getattr(variable.data, "shape", ())
+    return shape.index(num_rows) if num_rows in shape else None
 
 
 def _check_same_number(dim: str, storages: Mapping[Variable, RowStorage]) -> None:
