@@ -92,3 +92,12 @@ def test_no_start_with_a_density() -> None:
     program = compile_program(model)
     with pytest.raises(ValueError, match="must be finite where the fit starts, got -inf from 'y'"):
         find_start(program, 1, program.data_values())
+
+
+def test_data_that_pymc_checks_as_parameters() -> None:
+    with pm.Model() as model:
+        chances = pm.Dirichlet("chances", np.ones(3))
+        pm.Multinomial("y", n=5, p=chances, observed=[[1, 2, 2], [1, 2, 3]])
+    program = compile_program(model)
+    with pytest.raises(ValueError, match="must be finite where the fit starts, got -inf from 'y'"):
+        find_start(program, 1, program.data_values())

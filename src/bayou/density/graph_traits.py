@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytensor.graph.traversal import ancestors
+from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar.basic import (
     Clip,
     Exp,
@@ -55,6 +56,9 @@ def needs_lengths(graph: FunctionGraph) -> bool:
     for node in graph.toposort():
         if isinstance(node.op, Shape | Shape_i):
             lengths.update(node.outputs)
+        elif isinstance(node.op, CheckAndRaise):
+            # JAX leaves out what it asserts, and takes its first input.
+            lengths.update(lengths.intersection(node.inputs[:1]) and node.outputs)
         elif not lengths.isdisjoint(node.inputs):
             if not _passes_on(node, lengths):
                 return True

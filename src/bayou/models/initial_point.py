@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pymc as pm
 from pymc.initial_point import make_initial_point_expression
@@ -39,20 +39,44 @@ def start_function(
         (seed, values of shared variables by their containers, by default the present ones) -> list
         of arrays, in the order of ``model.free_RVs``.
     """
-    strategies = dict(model.rvs_to_initial_values)
+    return _start_function(_FreeVariables.of(model), jitter=jitter, prior=prior)
+
+
+class _FreeVariables(NamedTuple):
+    """The parts of a model that decide where it starts, without the model.
+
+    What is cached by model must not keep it alive.
+    """
+
+    variables: list[Any]
+    transforms: dict[Any, Any]
+    initial_values: dict[Any, Any]
+
+    @classmethod
+    def of(cls, model: pm.Model) -> _FreeVariables:
+        """Return the parts of a model as it is now."""
+        return cls(
+            list(model.free_RVs), dict(model.rvs_to_transforms), dict(model.rvs_to_initial_values)
+        )
+
+
+def _start_function(
+    free: _FreeVariables, *, jitter: bool, prior: bool
+) -> Callable[..., list[NDArray[Any]]]:
+    strategies = dict(free.initial_values)
     if prior:
         # These have no generator of random numbers.
         improper = (pm.Flat.rv_type, pm.HalfFlat.rv_type)
         strategies |= {
             variable: "prior"
-            for variable in model.free_RVs
+            for variable in free.variables
             if not isinstance(variable.owner.op, improper)
         }
     expressions = make_initial_point_expression(
-        free_rvs=model.free_RVs,
-        rvs_to_transforms=model.rvs_to_transforms,
+        free_rvs=free.variables,
+        rvs_to_transforms=free.transforms,
         initval_strategies=strategies,
-        jitter_rvs=set(model.free_RVs) if jitter else None,
+        jitter_rvs=set(free.variables) if jitter else None,
         return_transformed=True,
     )
     # Generators of their own, so that the model's are not seeded.
@@ -90,8 +114,8 @@ class StartCandidates:
     CLOSE = 0.1
 
     def __init__(self, model: pm.Model, *, jitter: bool) -> None:
-        self._model = model
-        self._first = start_function(model, jitter=jitter)
+        self._free = _FreeVariables.of(model)
+        self._first = _start_function(self._free, jitter=jitter, prior=False)
         # Built where they are needed, since each takes tens of milliseconds.
         self._others: dict[bool, Callable[..., list[NDArray[Any]]]] = {}
 
@@ -110,7 +134,7 @@ class StartCandidates:
 
     def _other(self, *, from_prior: bool) -> Callable[..., list[NDArray[Any]]]:
         if from_prior not in self._others:
-            self._others[from_prior] = start_function(
-                self._model, jitter=not from_prior, prior=from_prior
+            self._others[from_prior] = _start_function(
+                self._free, jitter=not from_prior, prior=from_prior
             )
         return self._others[from_prior]

@@ -28,8 +28,8 @@ def compile_interpreter(
 ) -> Callable[..., list[NDArray[Any]]]:
     """Return a function that runs graphs operation by operation, with NumPy.
 
-    Parameters of distributions are not checked, as in compiled code: where they are out of range,
-    the density is NaN or -inf.
+    Where a parameter of a distribution is out of range, or a value that PyMC checks alike (counts
+    that do not add up to the ``n`` of a Multinomial), the density is -inf.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def compile_interpreter(
     """
     # Few rewrites, no C code and no Numba: it is there in milliseconds, where compilers take
     # seconds.
-    mode = Mode("py", "fast_compile").including("local_remove_check_parameter")
+    mode = Mode("py", "fast_compile").including("local_check_parameter_to_ninf_switch")
     with pytensor.config.change_flags(cxx=""):
         return pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")  # type: ignore[no-any-return]
 
