@@ -14,6 +14,7 @@ from bayou.models.context import model_of
 from bayou.models.posterior_tree import posterior_tree
 from bayou.nuts.chains import bind_data, explain_failure, run_chains
 from bayou.nuts.compiled_density import compiled_density
+from bayou.nuts.divergences import warn_of_divergences
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
 from bayou.nuts.trace import read_trace, sampler_attrs
@@ -83,6 +84,11 @@ def sample(
         missing values, its data come from a generator, only a part of its rows is in memory, or the
         log density is not finite where the chains start (names the variables at fault).
 
+    Warns
+    -----
+    ConvergenceWarning
+        If trajectories diverged: names the variable at whose values most of them did.
+
     Notes
     -----
     The sampler is nutpie: the No-U-Turn sampler of Hoffman and Gelman (2014), with a diagonal mass
@@ -117,9 +123,12 @@ def sample(
     except RuntimeError as error:
         raise explain_failure(error, model, density, bound) from None
     flat_draws, statistics = read_trace(trace, bound.draw_layout.size)
+    draws_by_name = bound.draw_layout.split(flat_draws)
+    free = [variable.name for variable in model.free_RVs]
+    warn_of_divergences(statistics["diverging"], {name: draws_by_name[name] for name in free})
     return posterior_tree(
         model,
-        bound.draw_layout.split(flat_draws),
+        draws_by_name,
         sample_stats=statistics,
         attrs=sampler_attrs(settings) | {"sampling_time": time.perf_counter() - begin},
         posterior_attrs={ATTRIBUTE: provenance.to_json()},
