@@ -62,7 +62,7 @@ def test_new_rows_are_checked(model: pm.Model) -> None:
     rows = {"group_code": [0, 7], "day": [1, 1]}
     with pytest.raises(
         ValueError,
-        match=r"`data` must fit the model: 'group_code' must hold indices of 'effect'.* got 7 in row 1",
+        match=r"`data` must fit the model: 'group_code' must hold indices of 'effect'.*, got 7",
     ):
         by.predict(fit, rows, model=model, progressbar=False)
 

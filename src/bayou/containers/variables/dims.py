@@ -14,11 +14,12 @@ import pandas as pd
 import pymc as pm
 import pytensor
 from pymc.exceptions import ShapeError
+from pymc.model.fgraph import ModelVar
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.traversal import graph_inputs
+from pytensor.graph.traversal import ancestors, graph_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -151,6 +152,12 @@ def length_of(model: pm.Model, dim: str) -> TensorVariable:
         variable: model.root.named_vars.get(variable.name, variable)
         for variable in graph_inputs([length])
         if isinstance(variable, SharedVariable)
+    }
+    # pm.do leaves there what marks the variables of a model while it is being copied.
+    counterparts |= {
+        variable: model.root.named_vars.get(variable.name, variable.owner.inputs[0])
+        for variable in ancestors([length])
+        if variable.owner is not None and isinstance(variable.owner.op, ModelVar)
     }
     foreign = {v: copied for v, copied in counterparts.items() if copied is not v}
     return clone_replace(length, foreign) if foreign else length
