@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pymc as pm
 import pytensor
@@ -57,3 +59,16 @@ def test_random_generators_stay_in_the_graph() -> None:
     evaluate = SharedInterpreter([], [draw])
     assert len(evaluate.graphs) == 1
     assert np.isfinite(evaluate([], {})[0])
+
+
+def test_threads_do_not_mix_their_values() -> None:
+    x = pt.dvector("x")
+    evaluate = compile_interpreter([x], [pt.exp(pt.log(x)).sum() / x.shape[0]])
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda n: float(evaluate(np.full(n, float(n)))[0]), range(1, 400)))
+    np.testing.assert_allclose(found, np.arange(1, 400))
+
+
+def test_reals_of_any_precision() -> None:
+    x = pt.fvector("x")
+    assert compile_interpreter([x], [x.sum()])(np.ones(3))[0].dtype == "float32"

@@ -35,7 +35,7 @@ MOST_ROWS = 5_000
 HALF_ROWS = 500
 NUM_BATCHES = 3
 # Two orders of summation differ by rounding alone.
-RELATIVE = 1e-8 if pytensor.config.floatX == "float64" else 1e-4
+RELATIVE = {"float64": 1e-8, "float32": 1e-4}
 GENERAL_HINT = (
     "leave `batch_size` out, which fits all rows at once, or write the model so that the density "
     "of a row depends only on that row and on free variables."
@@ -225,11 +225,12 @@ def _compare_term(
 
 def _are_close(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
     """Return where two arrays are equal but for rounding."""
+    relative = RELATIVE["float64" if pytensor.config.floatX == "float64" else "float32"]
     finite = one[np.isfinite(one)]
     largest = float(np.abs(finite).max()) if finite.size else 1.0
     close: NDArray[np.bool_] = np.isclose(
         # A small difference of large terms is rounding too.
-        one, other, RELATIVE, 1e-3 * RELATIVE * largest, equal_nan=True,
+        one, other, relative, 1e-3 * relative * largest, equal_nan=True,
     )  # fmt: skip
     return close
 

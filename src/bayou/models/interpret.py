@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +24,8 @@ type ContainerValues = Mapping[Container, NDArray[Any]]
 """Values by PyTensor's containers of shared variables, which clones of one variable share."""
 
 
-def compile_interpreter(
-    inputs: Sequence[Variable], outputs: Sequence[Variable]
-) -> Callable[..., list[NDArray[Any]]]:
-    """Return a function that runs graphs operation by operation, with NumPy.
+class Interpreter:
+    """Function that runs graphs operation by operation, with NumPy, from any thread.
 
     Where a parameter of a distribution is out of range, or a value that PyMC checks alike (counts
     that do not add up to the ``n`` of a Multinomial), the density is -inf.
@@ -34,20 +33,44 @@ def compile_interpreter(
     Parameters
     ----------
     inputs : sequence of Variable
-        The arguments of the function.
+        The arguments of the function. Reals are taken in any precision.
     outputs : sequence of Variable
         The graphs.
-
-    Returns
-    -------
-    callable
-        (one array for each input) -> list of one array for each output.
     """
-    # Few rewrites, no C code and no Numba: it is there in milliseconds, where compilers take
-    # seconds.
-    mode = Mode("py", "fast_compile").including("local_check_parameter_to_ninf_switch")
-    with pytensor.config.change_flags(cxx=""):
-        return pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")  # type: ignore[no-any-return]
+
+    def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> None:
+        # Few rewrites, no C code and no Numba: it is there in milliseconds, where compilers take
+        # seconds.
+        mode = Mode("py", "fast_compile").including("local_check_parameter_to_ninf_switch")
+        with pytensor.config.change_flags(cxx=""):
+            self._function: Any = pytensor.function(
+                inputs, outputs, mode=mode, on_unused_input="ignore"
+            )
+        dtypes = (str(getattr(variable.type, "dtype", "")) for variable in inputs)
+        self._dtypes = [dtype if dtype.startswith("float") else None for dtype in dtypes]
+        # The function has its values in itself, where those of another thread would mix in.
+        self._lock = threading.Lock()
+
+    @property
+    def graphs(self) -> list[Variable]:
+        """The graphs that are run, in which a random generator can be seeded."""
+        return self._function.maker.fgraph.outputs  # type: ignore[no-any-return]
+
+    def __call__(self, *values: Any) -> list[NDArray[Any]]:
+        """Return one array for each output."""
+        arguments = [
+            value if dtype is None else np.asarray(value, dtype)
+            for value, dtype in zip(values, self._dtypes, strict=True)
+        ]
+        with self._lock:
+            return self._function(*arguments)  # type: ignore[no-any-return]
+
+
+def compile_interpreter(
+    inputs: Sequence[Variable], outputs: Sequence[Variable]
+) -> Callable[..., list[NDArray[Any]]]:
+    """Return a function of one array for each input to one array for each output."""
+    return Interpreter(inputs, outputs)
 
 
 class SharedInterpreter:
@@ -72,12 +95,12 @@ class SharedInterpreter:
         arguments = [variable.type() for variable in shared]
         graphs = clone_replace(list(outputs), dict(zip(shared, arguments, strict=True)))
         self._containers = [variable.container for variable in shared]
-        self._function: Any = compile_interpreter([*inputs, *arguments], graphs)
+        self._function = Interpreter([*inputs, *arguments], graphs)
 
     @property
     def graphs(self) -> list[Variable]:
         """The graphs that are run, in which a random generator can be seeded."""
-        return self._function.maker.fgraph.outputs  # type: ignore[no-any-return]
+        return self._function.graphs
 
     def __call__(
         self, values: Sequence[NDArray[Any]], shared_values: ContainerValues
