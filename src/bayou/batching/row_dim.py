@@ -208,7 +208,7 @@ def _in_container(variable: Any, name: str | None = None) -> SharedVariable:
     if isinstance(variable, SharedVariable):
         return variable
     # PyMC holds observed arrays as constants, which cannot be sliced by a step.
-    return pytensor.shared(np.asarray(variable.data), name=name or variable.name)
+    return pytensor.shared(variable.data, name=name or variable.name)
 
 
 def _axis_of_length(variable: Any, num_rows: int) -> int | None:

@@ -24,11 +24,8 @@ from bayou.density.unsupported import check_trace
 from bayou.errors import ConvergenceWarning, warn
 from bayou.fitting.fit_options import FitOptions
 from bayou.fitting.fit_result import Fit
-from bayou.fitting.fixed_draws.antithetic import antithetic_normals
 from bayou.fitting.fixed_draws.correction import check_correctable, correct_stds
-from bayou.fitting.fixed_draws.dadvi import FIRST_DRAWS, FIXED_DRAWS, fit_fixed_draws
-from bayou.fitting.fixed_draws.optimize import START_SCALE
-from bayou.fitting.guides.coordinates import Frame
+from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, first_positions, fit_fixed_draws
 from bayou.fitting.option_fingerprint import optimizer_fingerprint, order_fingerprint
 from bayou.fitting.rows.all_rows import all_rows_density, resident_rows_obstacle
 from bayou.fitting.rows.feeds import closing_feeds, compile_row_order, program_feeds
@@ -265,7 +262,7 @@ def fit(
         inputs, extremes = first_inputs(program, feeds)
         start = find_start(program, start_seed, inputs, extremes)
         check_trace(program, start, inputs)
-        program = choose_gradients(fitted_model, program, _first_positions(start, noise_seed))
+        program = choose_gradients(fitted_model, program, first_positions(start, noise_seed))
         report = show if callback is None else _reporting(show, callback)
         task = Task(program, start, noise_seed, row_seed, feeds, report)
         approximation = _fit_task(task, options, fitted_model, kept_progress)
@@ -273,13 +270,6 @@ def fit(
             approximation = correct_stds(task, approximation, correction == "linear_response")
     _warn_unless_converged(approximation)
     return Fit(model, program, approximation, all_rows_density(program), provenance)
-
-
-def _first_positions(start: Array, seed: int) -> Array:
-    """Return the positions that a fit on fixed draws evaluates first."""
-    frame = Frame(start, np.full(len(start), START_SCALE))
-    positions: Array = frame.positions(antithetic_normals(seed, FIRST_DRAWS, len(start)))
-    return positions
 
 
 def _compile_model(model: pm.Model, options: FitOptions) -> tuple[pm.Model, Program]:

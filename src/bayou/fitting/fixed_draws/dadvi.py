@@ -17,12 +17,21 @@ from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.rows.all_rows import all_row_blocks
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bayou.fitting.rows.task import Task
 
 # Draws of the first fit, which gives coordinates alone, and of the second one, which is returned.
 # The error of a mean falls with the square root of their number, and time grows in proportion.
 FIRST_DRAWS = 16
 FIXED_DRAWS = 128
+
+
+def first_positions(start: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Return the positions that a fit from a start evaluates first."""
+    noise = antithetic_normals(seed, FIRST_DRAWS, len(start))
+    positions: NDArray[np.float64] = Frame(start, np.full(len(start), START_SCALE)).positions(noise)
+    return positions
 
 
 def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
