@@ -235,13 +235,16 @@ QUICK = {
     ("prior", "Dirichlet"),
     ("prior", "LKJCholeskyCov"),
 }
+# Likelihoods that are also fitted, in batches too, verified and predicted from.
+ALL_CALLS = (
+    "Bernoulli of a logit", "Beta", "Censored normal", "HurdlePoisson", "Multinomial",
+    "NegativeBinomial", "Normal", "StudentT", "ZeroInflatedPoisson with mean 0",
+)  # fmt: skip
 # PyMC holds whole numbers as constants of 8 bits, and computes with these in single precision.
 LOOSE = {("rows", "DiscreteUniform"): 1e-6}
 # By kind, name and call: the words of the refusal.
 REFUSED = {
     ("joint", "Simulator", "density"): "must draw no random numbers where it computes",
-    ("joint", "Simulator", "fit"): "must draw no random numbers where it computes",
-    ("joint", "Simulator", "sample"): "must draw no random numbers where it computes",
     (
         "prior",
         "PolyaGamma",

@@ -1,9 +1,9 @@
 """Every distribution of PyMC: the same density and gradient as PyMC's own, or a refusal by name.
 
 The reference is the graph that PyMC writes, with the gradient that PyTensor derives, run by
-PyTensor's interpreter. A distribution passes where bayou's JAX program and its code for NUTS agree
-with that at several positions; where batches, predictions and provenance work; or where
-`distributions.REFUSED` has the words of the refusal.
+PyTensor's interpreter. A distribution passes where bayou's JAX program agrees with that at several
+positions, or where `distributions.REFUSED` has the words of the refusal. Batches, predictions and
+provenance are tested with those of `distributions.ALL_CALLS`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from bayou.batching.batched import program_of_rows
 from bayou.density.build import compile_program
 from bayou.fitting.rows.gradient_choice import choose_gradients
 from bayou.models.inputs import storage_of
-from bayou.nuts.compiled_density import compiled_density
 from bayou.provenance.model_fingerprint import variable_fingerprints
-from tests.zoo.distributions import JOINT, LOOSE, PRIORS, QUICK, REALS, REFUSED, ROWS
+from tests.zoo.distributions import ALL_CALLS, JOINT, LOOSE, PRIORS, QUICK, REALS, REFUSED, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -158,42 +157,7 @@ def test_density_of_a_prior(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*ROWS, *JOINT])
-def test_nuts_code_of_a_likelihood(name: str) -> None:
-    kind = "rows" if name in ROWS else "joint"
-    key = (kind, name, "sample")
-    model = likelihood_model(name)
-    works_or_is_refused(lambda: check_nuts_code(model, (kind, name)), key)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PRIORS)
-def test_nuts_code_of_a_prior(name: str) -> None:
-    model = prior_model(name)
-    works_or_is_refused(lambda: check_nuts_code(model, ("prior", name)), ("prior", name, "sample"))
-
-
-def check_nuts_code(model: pm.Model, key: tuple[str, str]) -> None:
-    nutpie_model = compiled_density(model).bind().nutpie_model
-    call = nutpie_model.compiled_logp_func.ctypes
-
-    def evaluate(position: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        gradient, value = np.full(position.size, np.nan), np.full(1, np.nan)
-        pointers = [
-            array.ctypes.data_as(kind)
-            for array, kind in zip(
-                (position, gradient, value, nutpie_model.user_data), call.argtypes[1:], strict=True
-            )
-        ]
-        call(position.size, *pointers)
-        return float(value[0]), gradient
-
-    program = compile_program(model)
-    check_equal(evaluate, reference(model, program), positions_of(program), LOOSE.get(key, 1e-8))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [*ROWS, *JOINT])
+@pytest.mark.parametrize("name", ALL_CALLS)
 def test_all_that_is_done_with_a_likelihood(name: str) -> None:
     kind = "rows" if name in ROWS else "joint"
     model = likelihood_model(name)

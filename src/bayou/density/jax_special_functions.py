@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     type Elementwise = Callable[[jax.Array], jax.Array]
 
-# PyTensor's own rule, which is one for all of its operations of this type.
-_softplus_rule = jax_funcify.dispatch(Softplus)
-
 
 @jax_funcify.register(Erfcx)
 def _jax_erfcx(op: Erfcx, **kwargs: Any) -> Elementwise:
@@ -35,9 +32,17 @@ def _jax_erfcx(op: Erfcx, **kwargs: Any) -> Elementwise:
 @jax_funcify.register(Softplus)
 def _jax_softplus(op: Softplus, **kwargs: Any) -> Elementwise:
     """Return log(1 + exp(x)), with a derivative that is finite where exp(x) is not."""
-    # PyTensor selects among formulas, and JAX takes the derivatives of all of them: 0 * inf.
-    softplus = jax.custom_jvp(_softplus_rule(op, **kwargs))
-    softplus.defjvps(lambda tangent, answer, x: jax.nn.sigmoid(x) * tangent)
+
+    def softplus(x: jax.Array) -> jax.Array:
+        # The formulas are those of PyTensor's own rule, so values and derivatives have the same
+        # bits. JAX takes the derivatives of all of them: unless each is kept near its own
+        # range, that of one not selected is 0 * inf. At a bound itself JAX halves derivatives, so
+        # 19 and 17 lie outside of the ranges.
+        small = jnp.exp(jnp.minimum(x, 19.0))
+        large = x + jnp.exp(-jnp.maximum(x, 17.0))
+        above = jnp.where(x < 33.3, large, x)
+        return jnp.where(x < -37.0, small, jnp.where(x < 18.0, jnp.log1p(small), above))
+
     return softplus
 
 

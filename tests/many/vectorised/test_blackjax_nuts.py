@@ -151,7 +151,7 @@ def test_failed_data_sets_cost_the_others_nothing(model: pm.Model) -> None:
     assert "ValueError: `new_data` must name data containers" in errors["unknown"]
     assert "ShapeError: Data containers that share the dim 'row'" in errors["uneven"]
     assert "-inf from 'observed'" in errors["infinite"]
-    assert "IndexError: index 2 is out of bounds" in errors["far"]
+    assert "IndexError: 'group_of' must hold indices of 'mean'" in errors["far"]
     assert list(tree.posterior["dataset"].values) == list(data)
     expected = sample_many(data, model)
     for key in data:

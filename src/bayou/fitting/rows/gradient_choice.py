@@ -1,8 +1,10 @@
 """Whose gradients a fit takes: JAX's own, or those that PyTensor derives and JAX compiles.
 
-JAX's are tried first, since they are up to a third faster (Poisson regression, 100,000 rows x 20
-columns, two cores). Where a model has branches they may be NaN though the density has a gradient,
-for instance of a Poisson with mean 0 and count 0. Then PyTensor's are taken.
+JAX's are tried first, since they are faster. A density and its gradient, on 100,000 rows x 20
+columns and two cores, took 4.4 to 7.5 ms with JAX's and 7.7 to 10.3 ms with PyTensor's in a
+logistic regression, 6.5 against 10.2 to 10.7 ms in a Poisson regression, and 15 to 17 against 18
+to 21 ms in a negative binomial one. Where a model has branches JAX's may be NaN though the density
+has a gradient, for instance of a Poisson with mean 0 and count 0. Then PyTensor's are taken.
 """
 
 from __future__ import annotations
