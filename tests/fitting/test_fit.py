@@ -372,7 +372,8 @@ def test_an_index_out_of_range_anywhere(fed: bool) -> None:
         observed = by.Minibatch(DATA, 20) if fed else DATA
         pm.Normal("y", level[rows], 1, observed=observed, total_size=NUM_ROWS)
     with pytest.raises(
-        IndexError, match=r"of 'level', which has 3 levels .*, got 3 in row 1234\.\nHint: number the"
+        IndexError,
+        match=r"of 'level', which has 3 levels .*, got 3 in row 1234\.\nHint: number the",
     ):
         by.fit(model=model, progressbar=False)
 
