@@ -325,7 +325,9 @@ def test_arguments_of_another_type_are_refused(arguments: dict[str, Any], messag
 def test_an_index_out_of_range_is_found_in_any_row() -> None:
     rows = {"x": RNG.normal(size=(5000, 2)), "group_of": RNG.integers(0, 3, 5000)}
     rows["group_of"][4321] = 3
-    with pytest.raises(ValueError, match=r"`data` must fit the model, .* index 3 is out of bounds"):
+    with pytest.raises(
+        ValueError, match=r"`data` must fit the model: 'group_of' .*got 3 in row 4321"
+    ):
         predictions(regression(bernoulli), posterior(), rows, chunk_rows=1000)
 
 

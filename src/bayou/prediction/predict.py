@@ -28,7 +28,7 @@ from bayou.prediction.graph.row_dependence import LONG, SHORT, two_samples
 from bayou.prediction.output.memory_sink import MemorySink
 from bayou.prediction.output.zarr_sink import CHUNK_BYTES
 from bayou.prediction.plan import MEMORY_SHARE, check_memory, plan_predictions
-from bayou.prediction.row_matching import new_rows
+from bayou.prediction.row_matching import check_levels, new_rows
 from bayou.prediction.run import on_threads, write_predictions
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ def predict(
     names = _predicted_names(parameters.model, var_names)
     rows = new_rows(parameters.model, names, data)
     parameters = parameters.aligned(names, rows.row_dims)
+    check_levels(parameters.model, rows)
     samples = two_samples(rows.first(SHORT + LONG))
     build = partial(
         compiled_predictor,

@@ -58,6 +58,25 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
     return _rows_of_table(model, data, list(containers), rows, needed)
 
 
+def check_levels(model: pm.Model, rows: NewRows) -> None:
+    """Check that whole numbers of rows in memory are levels of what they index.
+
+    Codes of the columns of a table are checked as they are read.
+
+    Raises
+    ------
+    ValueError
+        Names the container, the value and its row.
+    """
+    if rows.readers:
+        return
+    by_container = zip(rows.containers, next(rows.pieces(rows.num_rows)), strict=True)
+    try:
+        check_indices(model.root, dict(by_container) | dict(rows.other_values))
+    except IndexError as error:
+        raise ValueError(f"`data` must fit the model: {error}") from None
+
+
 def _rows_of_table(
     model: pm.Model, data: Any, known: list[str], rows: RowContainers, needed: list[Any]
 ) -> NewRows:
@@ -131,7 +150,7 @@ def _rows_by_container(
             f"`data` must have the same number of rows for all containers, got {got}.\n"
             "Hint: take all of them from the same rows."
         )
-    new = NewRows(
+    return NewRows(
         containers=rows.containers,
         num_rows=next(iter(lengths.values())),
         row_dims=rows.dims,
@@ -139,12 +158,6 @@ def _rows_by_container(
         other_values=other_values,
         arrays=arrays,
     )
-    by_container = zip(new.containers, next(new.pieces(new.num_rows)), strict=True)
-    try:
-        check_indices(model.root, dict(by_container) | other_values)
-    except IndexError as error:
-        raise ValueError(f"`data` must fit the model: {error}") from None
-    return new
 
 
 def _read_values(
