@@ -117,7 +117,7 @@ def test_summary_of_an_exact_fit() -> None:
         (lambda fit: fit.summary(1), "`draws` must be a whole number of at least 2, got 1.\nH"),
         (
             lambda fit: fit.summary(var_names="mue"),
-            r"`var_names` must be of \['mu'\], got \['mue'\].\nHint",
+            r"`var_names` must be among \['mu'\], got \['mue'\].\nHint",
         ),
     ],
 )
