@@ -51,7 +51,9 @@ def test_observed_minibatch_without_a_total_size_is_refused() -> None:
     model = of_minibatch(None)
     with pytest.raises(ValueError, match=r"`total_size` must be given for 'y', which observes"):
         check_minibatch_total_sizes(model)
-    with pytest.raises(ValueError, match=r"`total_size` must be given for 'y'.* that of a batch"):
+    with pytest.raises(
+        ValueError, match=r"`total_size` must be given for .y.*rows of a batch only"
+    ):
         check_has_total_size(model, ["y"])
     check_has_total_size(model, ["another"])
     check_minibatch_total_sizes(of_minibatch(6))
