@@ -85,7 +85,7 @@ def test_what_all_rows_tell_is_read_in_blocks(folder: Path) -> None:
     assert streaming.khat() < 0.7
 
 
-@pytest.mark.parametrize("name", ["windows", "store"])
+@pytest.mark.parametrize("name", [pytest.param("windows", marks=pytest.mark.slow), "store"])
 def test_a_resumed_fit_is_the_fit_that_never_stopped(
     name: str, folder: Path, tmp_path: Path
 ) -> None:

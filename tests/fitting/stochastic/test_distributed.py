@@ -93,6 +93,7 @@ def assert_same(one: by.Fit, other: by.Fit, tolerance: float = 1e-8) -> None:
     assert one.correction == other.correction
 
 
+@pytest.mark.slow
 def test_workers_end_where_one_process_does(shared: by.Fit) -> None:
     alone = run(None)
     assert_same(shared, alone)
@@ -146,6 +147,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_what_workers_began_on_windows_one_process_ends(file: Path, tmp_path: Path) -> None:
     rows = by.scan(file)
     with pm.Model() as model:
