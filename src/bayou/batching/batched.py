@@ -226,7 +226,7 @@ class _Options:
     num_rows: int | None
     # The model of all rows is another one than that of batches of one row.
     feeds_all_rows: bool
-    # What is taken for rows.
+    # The variables that are read as rows.
     storages: frozenset[Variable]
 
 

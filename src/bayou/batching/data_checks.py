@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Stream(NamedTuple):
-    """What rows are drawn by: minibatches with the same stream get the same row numbers."""
+    """The stream that rows are drawn by: minibatches of one stream get the same row numbers."""
 
     size: int
     seed: int

@@ -206,7 +206,7 @@ def _replaced_size(variable: Any, num_rows: int, batch_length: Variable) -> dict
 
 
 def _hint(model: pm.Model, rows: ModelRows, graphs: Sequence[Variable]) -> str:
-    """Return what to do if a batch cannot be evaluated: name data that lack the dim of the rows."""
+    """Return the hint for a batch that cannot be evaluated: the data without the row dim."""
     num_rows = rows.num_rows
     without_dim = [
         variable.name

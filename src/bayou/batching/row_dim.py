@@ -216,7 +216,7 @@ def _axis_of_length(variable: Any, num_rows: int) -> int | None:
     if isinstance(variable, SharedVariable):
         numbers = (_num_rows(variable, axis) for axis in range(variable.ndim))
         return next((axis for axis, number in enumerate(numbers) if number == num_rows), None)
-    # What is no array, such as None for no size, has no shape.
+    # A constant that is no array, such as None for no size, has no shape.
     shape: tuple[int, ...] = getattr(variable.data, "shape", ())
     return shape.index(num_rows) if num_rows in shape else None
 
