@@ -131,7 +131,7 @@ MODULES = {
     "bayou.sources.generator": "bayou.sources.streams.row_generator",
     "bayou.sources.ipc": "bayou.sources.files.ipc",
     "bayou.sources.lazy": "bayou.sources.streams.lazy_frame",
-    "bayou.sources.named": "bayou.sources.named_columns",
+    "bayou.sources.named": "bayou.sources.base.named_columns",
     "bayou.sources.npy": "bayou.sources.files.npy",
     "bayou.sources.nulls": "bayou.sources.base.nulls",
     "bayou.sources.parquet": "bayou.sources.files.parquet",

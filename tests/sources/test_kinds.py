@@ -13,29 +13,35 @@ import xarray as xr
 import zarr
 
 import bayou.sources as by
-from bayou.sources.kinds import KINDS, open_kind, open_lazily
+from bayou.sources.base.named_columns import SourceColumns
+from bayou.sources.in_memory.named_values import NamedValues
+from bayou.sources.kinds import KINDS, named_columns, open_kind
 from tests.sources.test_open import Three
 
 
-def test_what_is_read_by_blocks_is_opened_lazily(tmp_path: Path) -> None:
+def test_columns_of_what_is_read_by_blocks_are_those_of_a_source(tmp_path: Path) -> None:
     rows = by.source({"x": np.arange(3.0)})
-    assert open_lazily(rows) is rows
+    assert isinstance(columns := named_columns(rows), SourceColumns)
+    assert columns.source is rows
 
     array = zarr.create_array(tmp_path / "x.zarr", data=np.arange(3.0))
     for data in (Three(), array, lambda: iter([{"x": np.arange(3.0)}])):
-        opened = open_lazily(data)
-        assert isinstance(opened, by.Source)
-        [name] = opened.fields
+        columns = named_columns(data)
+        assert isinstance(columns, SourceColumns)
+        assert not columns.is_in_memory
+        [name] = columns.names
+        source = columns.open([name]).source
         values = np.concatenate(
             [
                 table[name]
-                for block in range(len(opened.blocks))
-                for table in opened.read(block, [name])
+                for block in range(len(source.blocks))
+                for table in source.read(block, [name])
             ]
         )
         assert values.tolist() == [0, 1, 2]
-    for data in ({"x": np.arange(3.0)}, np.arange(3.0), dict, None):
-        assert open_lazily(data) is None
+    assert isinstance(named_columns({"x": np.arange(3.0)}), NamedValues)
+    for nameless in (np.arange(3.0), dict, None):
+        assert named_columns(nameless) is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The kinds of objects that have rows: how each is recognized, and how a source of it is opened.
 
-A new kind of data is a new row of the table ``KINDS``. ``bayou.source`` opens any kind; tables of
-named columns open those that are read block by block, and look at the others column by column.
+A new kind of data is a new row of the table ``KINDS``, which has two sides: ``bayou.source`` opens
+an object as a whole, and a container that is built from columns looks at it column by column.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 import xarray as xr
 
+from bayou.sources.base.named_columns import NamedColumns, SourceColumns
 from bayou.sources.base.source import Source
 from bayou.sources.derived.adapter import WrappedSource
 from bayou.sources.files.zarr import ZarrSource, is_zarr_object
@@ -26,9 +27,10 @@ from bayou.sources.in_memory.array import (
     from_columns,
     named_arrays,
 )
-from bayou.sources.in_memory.frame import from_frame, series_column
-from bayou.sources.in_memory.xarray import from_xarray
-from bayou.sources.streams.lazy_frame import from_lazy
+from bayou.sources.in_memory.frame import from_frame, of_arrow, series_column
+from bayou.sources.in_memory.named_values import NamedValues
+from bayou.sources.in_memory.xarray import dataset_columns, from_xarray
+from bayou.sources.streams.lazy_frame import QueryColumns, from_lazy
 from bayou.sources.streams.row_generator import GeneratorSource
 
 if TYPE_CHECKING:
@@ -48,10 +50,14 @@ class Kind:
         Return whether an object is of the kind. It reads no rows.
     open : callable
         Return a source of such an object, with the argument `nulls` of :func:`bayou.source`.
+    columns : callable
+        Return the named columns of such an object, with its description for messages; None for one
+        without names.
     """
 
     accepts: Callable[[Any], bool]
     open: Callable[[Any, Nulls], Source]
+    columns: Callable[[Any, str], NamedColumns | None]
 
 
 def open_kind(data: Any, nulls: Nulls) -> Source:
@@ -73,19 +79,38 @@ def open_kind(data: Any, nulls: Nulls) -> Source:
     )
 
 
-def open_lazily(data: Any) -> Source | None:
-    """Return a source of an object whose rows are read block by block, without reading any.
+def named_columns(data: Any) -> NamedColumns | None:
+    """Return the named columns of an object by the first kind that accepts it; read no rows.
+
+    Parameters
+    ----------
+    data : object
+        A frame, a series with a name, a dataset, a mapping, a structured array, a source, or what
+        :func:`bayou.source` makes a source of.
 
     Returns
     -------
-    Source or None
-        For a source, an array or group of Zarr, or a function that returns an iterator of rows;
-        None for other objects.
+    NamedColumns or None
+        None for an array or a list, which have no names.
     """
-    for kind in LAZY_KINDS:
+    if isinstance(data, NamedColumns):
+        return data
+    description, data = _describe(data), of_arrow(data)
+    for kind in (*KINDS, FUNCTION):
         if kind.accepts(data):
-            return kind.open(data, "refuse")
+            return kind.columns(data, description)
     return None
+
+
+def _describe(data: Any) -> str:
+    """Return where rows come from, for messages: the paths of files, or the name of a class."""
+    paths = getattr(data, "paths", None)
+    if isinstance(data, Source) and paths:
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        return f"{paths[0]}{more}"
+    name = type(data).__name__
+    package = type(data).__module__.partition(".")[0]
+    return name if package in ("builtins", "bayou") else f"{package}.{name}"
 
 
 def is_source(data: Any) -> bool:
@@ -95,16 +120,6 @@ def is_source(data: Any) -> bool:
     """
     members = ("fields", "blocks", "read")
     return all(hasattr(data, name) for name in members) and not hasattr(data, "columns")
-
-
-def of_arrow(data: Any) -> Any:
-    """Return an Arrow object as one that narwhals knows, other objects as they are.
-
-    As an array of NumPy, a record batch or an Arrow array would have NaN for nulls.
-    """
-    if isinstance(data, pa.RecordBatch):
-        return pa.Table.from_batches([data])
-    return pa.chunked_array([data]) if isinstance(data, pa.Array) else data
 
 
 def _open_source(data: Any, nulls: Nulls) -> Source:
@@ -142,29 +157,68 @@ def _wrapped(data: Any) -> Any:
     return nw.from_native(data, pass_through=True, allow_series=True)
 
 
-SOURCE = Kind(lambda data: isinstance(data, Source) or is_source(data), _open_source)
-ZARR = Kind(is_zarr_object, lambda data, _: ZarrSource(data))
+def _source_columns(data: Any, description: str) -> NamedColumns:
+    source = open_kind(data, "refuse")
+    return SourceColumns(tuple(source.fields), description, source)
+
+
+def _mapping_columns(data: Mapping[Any, Any], description: str) -> NamedColumns:
+    return NamedValues(tuple(data), description, data)
+
+
+def _frame_columns(data: Any, description: str) -> NamedColumns:
+    # Pandas apart from other frames: names need not be text there, and rows have labels.
+    if isinstance(data, pd.DataFrame):
+        return NamedValues(tuple(data.columns), description, data, data.index)
+    frame = _wrapped(data)
+    return _mapping_columns({name: frame[name] for name in frame.columns}, description)
+
+
+def _query_columns(data: Any, description: str) -> NamedColumns:
+    query = _wrapped(data)
+    return QueryColumns(tuple(query.collect_schema()), description, query)
+
+
+def _series_column(data: Any, description: str) -> NamedColumns | None:
+    name = _wrapped(data).name
+    if name is None or name == "":
+        return None
+    index = data.index if isinstance(data, pd.Series) else None
+    return NamedValues((name,), description, {name: data}, index, is_series=True)
+
+
+def _array_columns(data: Any, description: str) -> NamedColumns | None:
+    """Return the fields of a structured array; any other array has no names."""
+    if getattr(getattr(data, "dtype", None), "names", None) is None:
+        return None
+    return _mapping_columns(named_arrays(data), description)
+
+
+SOURCE = Kind(
+    lambda data: isinstance(data, Source) or is_source(data), _open_source, _source_columns
+)
+ZARR = Kind(is_zarr_object, lambda data, _: ZarrSource(data), _source_columns)
 FUNCTION = Kind(
     lambda data: callable(data) and not isinstance(data, type),
     lambda data, nulls: GeneratorSource(data, nulls=nulls),
+    lambda data, description: _source_columns(GeneratorSource(data), description),
 )
-# The kinds whose rows are read block by block.
-LAZY_KINDS = (SOURCE, ZARR, FUNCTION)
 
 # In the order in which they are tried. A function is not among them: bayou.source takes it first,
 # with the number of its rows.
 KINDS = (
     SOURCE,
-    Kind(lambda data: isinstance(data, xr.Dataset | xr.DataArray), from_xarray),
+    Kind(lambda data: isinstance(data, xr.Dataset | xr.DataArray), from_xarray, dataset_columns),
     # Datasets of xarray are mappings as well.
-    Kind(lambda data: isinstance(data, Mapping), _open_mapping),
+    Kind(lambda data: isinstance(data, Mapping), _open_mapping, _mapping_columns),
     # Arrays of Zarr have `__array__` too, which would read all of them.
     ZARR,
-    Kind(nw.dependencies.is_into_dataframe, from_frame),
+    Kind(nw.dependencies.is_into_dataframe, from_frame, _frame_columns),
     Kind(
         lambda data: isinstance(_wrapped(data), nw.LazyFrame),
         lambda data, nulls: from_lazy(_wrapped(data), nulls),
+        _query_columns,
     ),
-    Kind(lambda data: isinstance(_wrapped(data), nw.Series), _open_series),
-    Kind(lambda data: hasattr(data, "__array__"), _open_array),
+    Kind(lambda data: isinstance(_wrapped(data), nw.Series), _open_series, _series_column),
+    Kind(lambda data: hasattr(data, "__array__"), _open_array, _array_columns),
 )

@@ -9,7 +9,7 @@ from bayou.containers.reading.column_reader import WantedColumns, column_readers
 from bayou.containers.reading.columns import columns_of
 from bayou.errors import EmptySourceError
 from bayou.sources.in_memory.array import check_names
-from bayou.sources.named_columns import named_columns
+from bayou.sources.kinds import named_columns
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bayou.containers.reading.column_reader import ColumnReader
     from bayou.containers.reading.columns import Columns
-    from bayou.sources.named_columns import NamedColumns, OpenedColumns
+    from bayou.sources.base.named_columns import NamedColumns, OpenedColumns
 
 
 def match_columns(

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from bayou.containers.reading.columns import Columns
     from bayou.sources.base.field import Field
+    from bayou.sources.base.named_columns import OpenedColumns
     from bayou.sources.base.source import Column
     from bayou.sources.derived.category_lookup import Conversion
-    from bayou.sources.named_columns import OpenedColumns
 
 # The number of rows that an error lists.
 LISTED_ROWS = 5

@@ -22,7 +22,8 @@ from bayou.containers.reading.labelled_array import LabelledArray, to_array
 from bayou.containers.reading.new_columns import read_all_rows
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.imputation import check_imputed
-from bayou.sources.named_columns import NamedColumns, named_columns
+from bayou.sources.in_memory.named_values import NamedValues
+from bayou.sources.kinds import named_columns
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from bayou.containers.reading.column_reader import ColumnReader
     from bayou.containers.reading.columns import Columns
     from bayou.containers.variables.dims import Labels
+    from bayou.sources.base.named_columns import NamedColumns
 
 # The groups of variables of a model, by the attribute that lists them.
 _VARIABLE_KINDS = {
@@ -251,7 +253,7 @@ def as_table(columns: Columns, values: Any) -> NamedColumns | None:
         return None
     [name] = columns.names
     index = values.index if isinstance(values, pd.Series) else None
-    return NamedColumns(columns.names, type(values).__name__, {name: values}, index)
+    return NamedValues(columns.names, type(values).__name__, {name: values}, index)
 
 
 def _are_numbers(values: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.containers.reading.columns import columns_of
-from bayou.sources.named_columns import NamedColumns
+from bayou.sources.in_memory.named_values import NamedValues
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bayou.many.results.outcome import Key
     from bayou.sources.base.field import Field
+    from bayou.sources.base.named_columns import NamedColumns
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +47,12 @@ class TableGroups:
     index: pd.Index[Any] | None
     kind: str
 
-    def __iter__(self) -> Iterator[tuple[Key, NamedColumns]]:
+    def __iter__(self) -> Iterator[tuple[Key, NamedValues]]:
         """Yield keys with the tables of their rows."""
         for key, rows in zip(self.keys, self.row_numbers, strict=True):
             columns = {name: array[rows] for name, array in self.columns.items()}
             index = None if self.index is None else self.index[rows]
-            yield key, NamedColumns(tuple(columns), self.kind, columns, index)
+            yield key, NamedValues(tuple(columns), self.kind, columns, index)
 
 
 def group_rows(model: pm.Model, table: NamedColumns, by: str) -> TableGroups:

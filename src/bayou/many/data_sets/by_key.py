@@ -12,14 +12,14 @@ import pandas as pd
 
 from bayou.containers.reading.column_matching import require_table
 from bayou.many.data_sets.by_column import group_rows
-from bayou.sources.named_columns import named_columns
+from bayou.sources.kinds import named_columns
 
 if TYPE_CHECKING:
     import pymc as pm
 
     from bayou.many.data_sets.by_column import TableGroups
     from bayou.many.results.outcome import Key
-    from bayou.sources.named_columns import NamedColumns
+    from bayou.sources.base.named_columns import NamedColumns
 
 
 @dataclass(frozen=True, eq=False)

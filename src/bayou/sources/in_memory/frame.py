@@ -66,6 +66,16 @@ def from_frame(frame: Any, nulls: Nulls) -> ArraySource:
     return ArraySource(fields, values, len(wrapped))
 
 
+def of_arrow(data: Any) -> Any:
+    """Return an Arrow object as one that narwhals knows, other objects as they are.
+
+    As an array of NumPy, a record batch or an Arrow array would have NaN for nulls.
+    """
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    return pa.chunked_array([data]) if isinstance(data, pa.Array) else data
+
+
 def series_column(series: nw.Series[Any]) -> tuple[Field, Masked]:
     """Return the field of a series, its values, and which of them are null."""
     native = series.to_native()

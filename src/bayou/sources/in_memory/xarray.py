@@ -5,11 +5,13 @@ Values in memory become a source of arrays. A dataset in files or dask chunks is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from bayou.sources.base.field import choose_fields
+from bayou.sources.base.named_columns import NamedColumns, SourceColumns
 from bayou.sources.base.nulls import without_nulls
 from bayou.sources.base.source import Source, even_blocks
 from bayou.sources.in_memory.array import (
@@ -19,11 +21,15 @@ from bayou.sources.in_memory.array import (
     empty_error,
     from_arrays,
 )
+from bayou.sources.in_memory.named_values import open_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import pandas as pd
+
     from bayou.sources.base.field import Field, Table
+    from bayou.sources.base.named_columns import OpenedColumns
     from bayou.sources.base.nulls import Nulls
 
 
@@ -58,17 +64,48 @@ def from_xarray(data: xr.Dataset | xr.DataArray, nulls: Nulls) -> Source:
     return DatasetSource(data)
 
 
-def with_columns(data: xr.Dataset | xr.DataArray) -> xr.Dataset:
-    """Return a dataset with one variable a column.
+def dataset_columns(data: xr.Dataset | xr.DataArray, description: str) -> DatasetColumns:
+    """Return the named columns of a dataset, or of a DataArray.
 
     A DataArray of two dimensions with labels along the second has a column for each label; any
     other one is one column.
     """
+    if isinstance(data, xr.DataArray) and data.ndim == 2 and data.dims[1] in data.indexes:
+        data = data.to_dataset(dim=data.dims[1])
     if isinstance(data, xr.Dataset):
-        return data
-    if data.ndim == 2 and data.dims[1] in data.indexes:
-        return data.to_dataset(dim=data.dims[1])
-    return data.to_dataset(name=VALUE if data.name is None else str(data.name))
+        return DatasetColumns(tuple(data.data_vars), description, data)
+    data = data.to_dataset(name=VALUE if data.name is None else str(data.name))
+    return DatasetColumns(tuple(data.data_vars), description, data, is_series=True)
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetColumns(NamedColumns):
+    """The data variables of a dataset.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        The dataset, in memory, in files or in chunks.
+    """
+
+    dataset: xr.Dataset
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the values are in memory; asking for those of a file would load them."""
+        return in_memory(self.dataset)
+
+    def row_labels(self, names: Sequence[str]) -> pd.Index[Any] | None:
+        """Return the index of the first dimension of the columns, None if it has none."""
+        return self.dataset.indexes.get(self.dataset[names[0]].dims[0])
+
+    def open(self, names: Sequence[str]) -> OpenedColumns:
+        """Return a source of some of the variables, which must share their first dimension."""
+        chosen = self.dataset[list(dict.fromkeys(names))]
+        check_dims(chosen)
+        if in_memory(chosen):
+            return open_values({name: chosen[name].values for name in names})
+        return SourceColumns(self.names, self.description, DatasetSource(chosen)).open(names)
 
 
 def in_memory(dataset: xr.Dataset) -> bool:

@@ -7,6 +7,7 @@ opened, and twice if rows with nulls are dropped.
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ import narwhals as nw
 
 from bayou.sources.base.arrow_values import arrow_field, arrow_tables
 from bayou.sources.base.field import Field, choose_fields
+from bayou.sources.base.named_columns import NamedColumns, SourceColumns
 from bayou.sources.base.source import Source, even_blocks
 from bayou.sources.in_memory.array import check_not_empty, empty_error
+from bayou.sources.in_memory.named_values import NamedValues
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bayou.sources.base.field import Table
+    from bayou.sources.base.named_columns import OpenedColumns
     from bayou.sources.base.nulls import Nulls
 
 # Rows of a Polars query that are collected at once.
@@ -174,3 +178,27 @@ def _categories(dtype: Any) -> tuple[str, ...] | None:
 def _count(frame: nw.LazyFrame[Any]) -> int:
     with _DUCKDB:
         return int(frame.select(nw.len()).collect().item())
+
+
+@dataclass(frozen=True, eq=False)
+class QueryColumns(NamedColumns):
+    """The columns of a query, of which only those that are asked for are computed.
+
+    Attributes
+    ----------
+    query : narwhals.LazyFrame
+        The query.
+    """
+
+    query: nw.LazyFrame[Any]
+
+    def open(self, names: Sequence[str]) -> OpenedColumns:
+        """Return a source of some of the columns, which refuses nulls as it is read."""
+        source = from_lazy(self.query.select(list(dict.fromkeys(names))), "refuse")
+        return SourceColumns(self.names, self.description, source).open(names)
+
+    def collect(self, names: Sequence[str]) -> NamedColumns:
+        """Run the query for some of the columns."""
+        frame = self.query.select(list(dict.fromkeys(names))).collect()
+        values = {name: frame[name] for name in frame.columns}
+        return NamedValues(self.names, self.description, values)

@@ -13,7 +13,7 @@ import xarray as xr
 import zarr
 
 import bayou.sources as by
-from bayou.sources.named_columns import named_columns
+from bayou.sources.kinds import named_columns
 
 
 def opened(table: Any, *names: str) -> tuple[Any, dict[str, Any]]:
