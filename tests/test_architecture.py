@@ -52,7 +52,7 @@ ROOMS = (
 # The folders in a room, in order too; the files of the room itself come after them.
 INNER_ROOMS = {
     "containers": ("variables", "reading"),
-    "fitting": ("guides", "rows", "fixed_draws", "stochastic"),
+    "fitting": ("guides", "rows", "fixed_draws", "stochastic", "result"),
     "many": ("results", "data_sets", "vectorised"),
     "prediction": ("graph", "output"),
     "sources": ("base", "in_memory", "streams", "files", "derived"),

@@ -12,9 +12,9 @@ from bayou.datasets import get_data
 from bayou.errors import ConvergenceWarning, DivergenceError, SourceError
 from bayou.feeding.batch_iterator import Batches
 from bayou.fitting.fit import fit
-from bayou.fitting.fit_result import Fit
 from bayou.fitting.guides import Guide
 from bayou.fitting.load import load
+from bayou.fitting.result.fit_result import Fit
 from bayou.many.calibrate import calibrate
 from bayou.many.fit_many import fit_many
 from bayou.many.results.calibration import Calibration

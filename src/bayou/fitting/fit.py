@@ -23,10 +23,10 @@ from bayou.density.non_finite import find_start
 from bayou.density.unsupported import check_trace
 from bayou.errors import ConvergenceWarning, warn
 from bayou.fitting.fit_options import FitOptions
-from bayou.fitting.fit_result import Fit
 from bayou.fitting.fixed_draws.correction import check_correctable, correct_stds
 from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, first_positions, fit_fixed_draws
 from bayou.fitting.option_fingerprint import optimizer_fingerprint, order_fingerprint
+from bayou.fitting.result.fit_result import Fit
 from bayou.fitting.rows.all_rows import all_rows_density, resident_rows_obstacle
 from bayou.fitting.rows.feeds import closing_feeds, compile_row_order, program_feeds
 from bayou.fitting.rows.gradient_choice import choose_gradients

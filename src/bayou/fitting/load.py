@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from bayou.batching.batched import batched_program
 from bayou.containers.variables.dims import dims_of
 from bayou.density.build import compile_program
-from bayou.fitting.fit_result import Fit
+from bayou.fitting.result.fit_result import Fit
+from bayou.fitting.result.saved_fit import read_fit
 from bayou.fitting.rows.all_rows import all_rows_density
-from bayou.fitting.saved_fit import read_fit
 from bayou.models.context import model_of
 from bayou.provenance.model_provenance import dim_fingerprint
 from bayou.text import listed

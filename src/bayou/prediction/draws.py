@@ -13,7 +13,7 @@ from pytensor.graph.traversal import walk
 from bayou.arguments import whole_number
 from bayou.containers.reading.exact_cast import exact_cast
 from bayou.containers.variables.dims import dims_of
-from bayou.fitting.fit_result import Fit
+from bayou.fitting.result.fit_result import Fit
 from bayou.many.results.outcome import DATASET
 from bayou.models.context import model_of
 from bayou.prediction.graph.forward_graph import predictable

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.containers.variables.dims import Dims
-    from bayou.fitting.fit_result import Fit
+    from bayou.fitting.result.fit_result import Fit
 
 # The most labels that an error lists.
 MAX_LABELS = 3

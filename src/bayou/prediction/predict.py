@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
-    from bayou.fitting.fit_result import Fit
+    from bayou.fitting.result.fit_result import Fit
     from bayou.prediction.graph.predictor import Predictor
     from bayou.prediction.plan import PredictionPlan
     from bayou.sources.base.source import Source

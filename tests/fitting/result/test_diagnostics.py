@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayou.fitting.diagnostics import evidence_lower_bound, log_densities, pareto_khat
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.full_rank import FullRank
 from bayou.fitting.guides.low_rank import LowRank
 from bayou.fitting.guides.mean_field import MeanField
+from bayou.fitting.result.diagnostics import evidence_lower_bound, log_densities, pareto_khat
 
 GUIDES = (MeanField(), FullRank(), LowRank(2))
 

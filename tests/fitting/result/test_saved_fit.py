@@ -16,7 +16,7 @@ from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.full_rank import FullRank
 from bayou.fitting.guides.low_rank import LowRank
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
-from bayou.fitting.saved_fit import read_fit, write_fit
+from bayou.fitting.result.saved_fit import read_fit, write_fit
 from bayou.storage.safetensors_file import read_arrays, write_arrays
 
 RANDOM = np.random.default_rng(0)

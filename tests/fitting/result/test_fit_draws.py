@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 import bayou as by
-from bayou.fitting.fit_draws import constrained_draws, coordinate_draws, key_seed
+from bayou.fitting.result.fit_draws import constrained_draws, coordinate_draws, key_seed
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayou.density.build import compile_program
-from bayou.fitting.named_values import element_names, named_values
+from bayou.fitting.result.named_values import element_names, named_values
 
 
 def test_variables_have_the_dims_of_the_model() -> None:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.arguments import whole_number
-from bayou.fitting.diagnostics import (
+from bayou.fitting.result.diagnostics import (
     Estimate,
     check_density,
     evidence_lower_bound,
     log_densities,
     pareto_khat,
 )
-from bayou.fitting.fit_draws import constrained_draws, coordinate_draws, key_seed
-from bayou.fitting.named_values import element_names, named_values
-from bayou.fitting.plot import plot_fit
-from bayou.fitting.saved_fit import write_fit
+from bayou.fitting.result.fit_draws import constrained_draws, coordinate_draws, key_seed
+from bayou.fitting.result.named_values import element_names, named_values
+from bayou.fitting.result.plot import plot_fit
+from bayou.fitting.result.saved_fit import write_fit
 from bayou.models.posterior_tree import posterior_tree
 from bayou.provenance.record import ATTRIBUTE
 

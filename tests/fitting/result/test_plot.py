@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from bayou.fitting.plot import MAX_NAMES, plot_fit
+from bayou.fitting.result.plot import MAX_NAMES, plot_fit
 
 ELBO = -1000.0 / np.arange(1, 101)
 RATES = np.repeat([0.4, 0.2, 0.1], [50, 30, 20])
