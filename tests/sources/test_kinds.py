@@ -14,7 +14,7 @@ import zarr
 
 import bayou.sources as by
 from bayou.sources.base.named_columns import SourceColumns
-from bayou.sources.in_memory.named_values import NamedValues
+from bayou.sources.in_memory.memory_columns import MemoryColumns
 from bayou.sources.kinds import KINDS, named_columns, open_kind
 from tests.sources.test_open import Three
 
@@ -30,7 +30,7 @@ def test_columns_of_what_is_read_by_blocks_are_those_of_a_source(tmp_path: Path)
         assert isinstance(columns, SourceColumns)
         assert not columns.is_in_memory
         [name] = columns.names
-        source = columns.open([name]).source
+        source = columns.open([name])
         values = np.concatenate(
             [
                 table[name]
@@ -39,7 +39,7 @@ def test_columns_of_what_is_read_by_blocks_are_those_of_a_source(tmp_path: Path)
             ]
         )
         assert values.tolist() == [0, 1, 2]
-    assert isinstance(named_columns({"x": np.arange(3.0)}), NamedValues)
+    assert isinstance(named_columns({"x": np.arange(3.0)}), MemoryColumns)
     for nameless in (np.arange(3.0), dict, None):
         assert named_columns(nameless) is None
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from bayou.feeding.feed import Arrays
     from bayou.feeding.layout import ColumnLayout
+    from bayou.sources.base.field import Table
     from bayou.sources.base.source import Source
 
 # Of a source with random access, so many rows are taken by one call, which bounds the memory of the
@@ -24,6 +25,12 @@ def count_block_rows(source: Source, name: str) -> tuple[int, ...]:
         sum(len(table[name]) for table in source.read(block, [name])) if size is None else size
         for block, size in enumerate(source.blocks)
     )
+
+
+def read_tables(source: Source, names: Sequence[str]) -> Iterator[Table]:
+    """Yield the tables of all blocks, in the order of the source."""
+    for block in range(len(source.blocks)):
+        yield from source.read(block, names)
 
 
 def read_rows(layout: ColumnLayout, blocks: Sequence[int], start: int, count: int) -> Arrays:

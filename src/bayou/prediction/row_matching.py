@@ -172,11 +172,11 @@ def _read_values(
         return reader.values(array), table.row_labels(columns.names)
     if isinstance(values, pd.DataFrame) and exports_index(container) and container.type.ndim == 2:
         values = _in_label_order(values, model.coords[dims_of(model, container)[1]], argument)
-    labelled = to_array(values, argument, container.type.dtype)
-    if columns is not None and columns.categories is not None and labelled.array.ndim == 1:
+    array, labels = to_array(values, argument, container.type.dtype)
+    if columns is not None and columns.categories is not None and array.ndim == 1:
         subject = f"{argument}, of data container {container.name!r},"
-        check_codes(subject, labelled.array, columns.categories)
-    return labelled.array, next(iter(labelled.labels), None)
+        check_codes(subject, array, columns.categories)
+    return array, next(iter(labels), None)
 
 
 def _in_label_order(values: pd.DataFrame, labels: Sequence[Any], argument: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from bayou.feeding.read import read_tables
 from bayou.preparation.shuffle_buckets import explain_full_disk
 from bayou.preparation.shuffle_plan import Progress
 from bayou.sources.files.store import MANIFEST, write_json
@@ -113,11 +114,7 @@ def complete_identity(identity: Identity, source: Source) -> Identity:
         identity = replace(identity, random_seed=entropy)
     if identity.num_rows is None:
         narrowest = min(source.fields.values(), key=lambda field: field.row_bytes).name
-        num_rows = sum(
-            len(table[narrowest])
-            for block in range(len(source.blocks))
-            for table in source.read(block, [narrowest])
-        )
+        num_rows = sum(len(table[narrowest]) for table in read_tables(source, [narrowest]))
         if num_rows == 0:
             raise _empty_source_error("no rows")
         identity = replace(identity, num_rows=num_rows)

@@ -28,7 +28,7 @@ from bayou.sources.in_memory.array import (
     named_arrays,
 )
 from bayou.sources.in_memory.frame import from_frame, of_arrow, series_column
-from bayou.sources.in_memory.named_values import NamedValues
+from bayou.sources.in_memory.memory_columns import MemoryColumns
 from bayou.sources.in_memory.xarray import dataset_columns, from_xarray
 from bayou.sources.streams.lazy_frame import QueryColumns, from_lazy
 from bayou.sources.streams.row_generator import GeneratorSource
@@ -163,13 +163,13 @@ def _source_columns(data: Any, description: str) -> NamedColumns:
 
 
 def _mapping_columns(data: Mapping[Any, Any], description: str) -> NamedColumns:
-    return NamedValues(tuple(data), description, data)
+    return MemoryColumns(tuple(data), description, data)
 
 
 def _frame_columns(data: Any, description: str) -> NamedColumns:
     # Pandas apart from other frames: names need not be text there, and rows have labels.
     if isinstance(data, pd.DataFrame):
-        return NamedValues(tuple(data.columns), description, data, data.index)
+        return MemoryColumns(tuple(data.columns), description, data, data.index)
     frame = _wrapped(data)
     return _mapping_columns({name: frame[name] for name in frame.columns}, description)
 
@@ -184,7 +184,7 @@ def _series_column(data: Any, description: str) -> NamedColumns | None:
     if name is None or name == "":
         return None
     index = data.index if isinstance(data, pd.Series) else None
-    return NamedValues((name,), description, {name: data}, index, is_series=True)
+    return MemoryColumns((name,), description, {name: data}, index, is_series=True)
 
 
 def _array_columns(data: Any, description: str) -> NamedColumns | None:

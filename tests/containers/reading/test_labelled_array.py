@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bayou.containers.reading.labelled_array import natural_dtype, to_array
+from bayou.containers.reading.exact_cast import natural_dtype
+from bayou.containers.reading.labelled_array import to_array
 from tests.containers.helpers import FLIGHTS, INTEGERS, TABLE, data_refuses, value_of
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.feeding.read import read_tables
 from bayou.sources.base.text_codes import distinct_texts
 from bayou.text import listed
 
@@ -80,21 +81,20 @@ def category_table(
 
 def _distinct_texts(source: Source, field: Field) -> tuple[str, ...]:
     texts: set[str] = set()
-    for block in range(len(source.blocks)):
-        for rows in source.read(block, [field.name]):
-            texts.update(distinct_texts(field, rows[field.name]))
+    for rows in read_tables(source, [field.name]):
+        texts.update(distinct_texts(field, rows[field.name]))
     # Sorted, so that the codes do not depend on the order of the rows.
     return tuple(sorted(texts))
 
 
-def check_codes(argument: str, codes: NDArray[Any], categories: tuple[str, ...]) -> None:
+def check_codes(argument: str, values: NDArray[Any], categories: tuple[str, ...]) -> None:
     """Check that codes which a user passes stand for categories.
 
     Parameters
     ----------
     argument : str
         The argument that they came from, as the subject of the error.
-    codes : ndarray of integers, shape (rows,)
+    values : ndarray of integers, shape (rows,)
         The codes.
     categories : tuple of str
         The categories of the codes 0, 1, ...
@@ -104,10 +104,10 @@ def check_codes(argument: str, codes: NDArray[Any], categories: tuple[str, ...])
     ValueError
         If a code is below 0 or beyond the last category.
     """
-    rows = np.flatnonzero((codes < 0) | (codes >= len(categories)))
+    rows = np.flatnonzero((values < 0) | (values >= len(categories)))
     if len(rows):
         raise ValueError(
             f"{argument} must hold codes from 0 to {len(categories) - 1}, of {listed(categories)}, "
-            f"got {codes[rows[0]]} in row {rows[0]}.\n"
+            f"got {values[rows[0]]} in row {rows[0]}.\n"
             "Hint: pass the categories themselves; bayou turns them into codes."
         )

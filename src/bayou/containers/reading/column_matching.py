@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from bayou.containers.reading.column_reader import ColumnReader
     from bayou.containers.reading.columns import Columns
-    from bayou.sources.base.named_columns import NamedColumns, OpenedColumns
+    from bayou.sources.base.named_columns import NamedColumns
+    from bayou.sources.base.source import Source
 
 
 def match_columns(
@@ -70,9 +71,8 @@ def match_columns(
         return {}
     check_has_columns(table, {v.name: columns.names for v, columns in containers.items()})
     names = [name for columns in containers.values() for name in columns.names]
-    opened = open_columns(table, names, argument)
     return column_readers(
-        opened,
+        open_columns(table, names, argument),
         {
             variable: WantedColumns(variable.name, columns, variable.type.dtype)
             for variable, columns in containers.items()
@@ -103,7 +103,7 @@ def require_table(data: Any, argument: str) -> NamedColumns:
     return table
 
 
-def open_columns(table: NamedColumns, names: Sequence[str], argument: str) -> OpenedColumns:
+def open_columns(table: NamedColumns, names: Sequence[str], argument: str) -> Source:
     """Return a source of columns that a table has.
 
     Raises

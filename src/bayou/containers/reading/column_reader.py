@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.containers.reading.columns import ColumnKind, kind_of, kind_text
-from bayou.containers.reading.exact_cast import exact_cast
-from bayou.containers.reading.labelled_array import natural_dtype
+from bayou.containers.reading.exact_cast import exact_cast, natural_dtype
 from bayou.sources.base.text_codes import MISSING_CODE, as_text_hint
 from bayou.sources.derived.category_lookup import Codes, Days, Recoded
 from bayou.text import listed
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 
     from bayou.containers.reading.columns import Columns
     from bayou.sources.base.field import Field
-    from bayou.sources.base.named_columns import OpenedColumns
-    from bayou.sources.base.source import Column
+    from bayou.sources.base.source import Column, Source
     from bayou.sources.derived.category_lookup import Conversion
 
 # The number of rows that an error lists.
@@ -203,13 +201,13 @@ class WantedColumns:
 
 
 def column_readers[Key](
-    opened: OpenedColumns, wanted: Mapping[Key, WantedColumns]
+    source: Source, wanted: Mapping[Key, WantedColumns]
 ) -> dict[Key, ColumnReader]:
     """Return the readers of some containers' columns, over one source.
 
     Parameters
     ----------
-    opened : OpenedColumns
+    source : Source
         A source that has the columns.
     wanted : mapping of Key to WantedColumns
         The containers.
@@ -224,40 +222,42 @@ def column_readers[Key](
     for key, container in wanted.items():
         field_names[key] = []
         for name in container.columns.names:
-            field = opened.source.fields[name]
+            field = source.fields[name]
             _check_kind(field, container)
-            recoded = name, _conversion(field, container.columns)
-            if fields.setdefault(name, recoded) == recoded:
+            if fields.setdefault(name, _recode(field, container)) == _recode(field, container):
                 field_names[key].append(name)
                 continue
             # Two containers may code the same column by different categories.
-            fields[f"{name} ({container.name})"] = recoded
+            fields[f"{name} ({container.name})"] = _recode(field, container)
             field_names[key].append(f"{name} ({container.name})")
     is_plain = all(conversion is None for _, conversion in fields.values())
-    source = opened.source if is_plain else Recoded(opened.source, fields)
+    rows = source if is_plain else Recoded(source, fields)
     return {
         key: ColumnReader(
-            source[field_names[key] if container.columns.is_matrix else field_names[key][0]],
+            rows[field_names[key] if container.columns.is_matrix else field_names[key][0]],
             container.name,
             container.columns,
-            np.dtype(container.dtype or _default_dtype(opened, container.columns)),
+            np.dtype(container.dtype or _default_dtype(source, container.columns)),
         )
         for key, container in wanted.items()
     }
 
 
-def _conversion(field: Field, columns: Columns) -> Conversion | None:
+def _recode(field: Field, container: WantedColumns) -> tuple[str, Conversion | None]:
+    """Return the name of a field, and the conversion of its values for a container."""
+    columns = container.columns
     if columns.categories is not None and field.categories != columns.categories:
-        return Codes(columns.categories, str(columns.categories_dim), columns.unknown)
-    return Days() if field.name in columns.dates else None
+        codes = Codes(columns.categories, str(columns.categories_dim), columns.unknown)
+        return field.name, codes
+    return field.name, Days() if field.name in columns.dates else None
 
 
-def _default_dtype(opened: OpenedColumns, columns: Columns) -> np.dtype[Any]:
+def _default_dtype(source: Source, columns: Columns) -> np.dtype[Any]:
     if columns.categories is not None:
         return np.dtype(np.int32)
     dtypes = [
-        np.dtype(np.float64) if name in columns.dates else opened.dtypes[name]
-        for name in columns.names
+        np.dtype(np.float64) if field.name in columns.dates else field.unmarked or field.dtype
+        for field in map(source.fields.__getitem__, columns.names)
     ]
     return natural_dtype(dtypes)
 

@@ -1,4 +1,4 @@
-"""Casts an array to another dtype where every value survives; one pass over the array."""
+"""The dtype of a container's values, and the cast to it where every value survives, in one pass."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytensor
 
 
 def exact_cast(array: npt.NDArray[Any], dtype: npt.DTypeLike, argument: str) -> npt.NDArray[Any]:
@@ -47,12 +48,12 @@ def exact_cast(array: npt.NDArray[Any], dtype: npt.DTypeLike, argument: str) -> 
     Hint: change the values, or build the container from float64 values.
     """
     target = np.dtype(dtype)
-    for checked in (array.dtype, target):
-        if checked.kind not in "biuf":
-            raise TypeError(
-                f"{argument} must be of a boolean, integer or float dtype, got {checked}.\n"
-                "Hint: convert the values to numbers first."
-            )
+    if not {array.dtype.kind, target.kind} <= set("biuf"):
+        raise TypeError(
+            f"{argument} must be of a boolean, integer or float dtype, got "
+            f"{target if array.dtype.kind in 'biuf' else array.dtype}.\n"
+            "Hint: convert the values to numbers first."
+        )
     if array.dtype == target:
         return array
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
@@ -66,6 +67,16 @@ def exact_cast(array: npt.NDArray[Any], dtype: npt.DTypeLike, argument: str) -> 
             f"Hint: change the values, or build the container from {array.dtype} values."
         )
     return cast
+
+
+def natural_dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
+    """Return the dtype for columns of these dtypes: floatX if any is a float, else an integer."""
+    if not dtypes or any(dtype.kind == "f" for dtype in dtypes):
+        floats: np.dtype[Any] = np.dtype(pytensor.config.floatX)
+        return floats
+    common = np.result_type(*dtypes)
+    # NumPy's common dtype of int64 and uint64 is float64; the cast checks that int64 is enough.
+    return np.dtype(np.int64) if common.kind == "f" else common
 
 
 def position_text(index: tuple[int, ...]) -> str:

@@ -6,14 +6,12 @@ Reading takes one pass for missing values and one for the cast.
 from __future__ import annotations
 
 import numbers
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pytensor
 
-from bayou.containers.reading.exact_cast import exact_cast, position_text
+from bayou.containers.reading.exact_cast import exact_cast, natural_dtype, position_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-@dataclass(frozen=True)
-class LabelledArray:
+class LabelledArray(NamedTuple):
     """Numbers or booleans, with the index of each axis.
 
     Attributes
@@ -63,38 +60,30 @@ def to_array(values: Any, argument: str, dtype: npt.DTypeLike | None = None) -> 
         If `values` are ragged, have missing ones or lose some by the cast.
     """
     if isinstance(values, pd.DataFrame):
-        return LabelledArray(
-            _frame_to_array(values, argument, dtype), (values.index, values.columns)
-        )
+        return _read_frame(values, argument, dtype)
     array, missing = _numbers(values, argument)
     _check_none_missing(missing, argument)
     if isinstance(values, list | tuple) and array.dtype.kind == "f":
         _check_not_rounded(values, array, argument)
-    array = exact_cast(array, dtype or natural_dtype([array.dtype]), argument)
     labels = (values.index,) if isinstance(values, pd.Series) else (None,) * array.ndim
+    array = exact_cast(array, dtype or natural_dtype([array.dtype]), argument)
     return LabelledArray(array, labels)
 
 
-def _frame_to_array(
-    values: pd.DataFrame, argument: str, dtype: npt.DTypeLike | None
-) -> npt.NDArray[Any]:
-    columns: list[npt.NDArray[Any]] = []
+def _read_frame(values: pd.DataFrame, argument: str, dtype: npt.DTypeLike | None) -> LabelledArray:
+    arrays: list[npt.NDArray[Any]] = []
     missing = np.empty(values.shape, dtype=bool)
     for position, name in enumerate(values.columns):
-        column, missing[:, position] = _numbers(
-            values.iloc[:, position], _of_column(argument, name)
+        array, missing[:, position] = _numbers(
+            values.iloc[:, position], f"{argument} (column {name!r})"
         )
-        columns.append(column)
+        arrays.append(array)
     _check_none_missing(missing, argument, list(values.columns))
-    array = np.empty(values.shape, dtype or natural_dtype([column.dtype for column in columns]))
+    dtype = np.dtype(dtype or natural_dtype([array.dtype for array in arrays]))
+    matrix = np.empty(values.shape, dtype)
     for position, name in enumerate(values.columns):
-        array[:, position] = exact_cast(columns[position], array.dtype, _of_column(argument, name))
-    return array
-
-
-def _of_column(argument: str, name: Any) -> str:
-    """Return the column of an argument, as the subject of errors."""
-    return f"{argument} (column {name!r})"
+        matrix[:, position] = exact_cast(arrays[position], dtype, f"{argument} (column {name!r})")
+    return LabelledArray(matrix, (values.index, values.columns))
 
 
 def _numbers(values: Any, argument: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
@@ -136,16 +125,6 @@ def _numbers(values: Any, argument: str) -> tuple[npt.NDArray[Any], npt.NDArray[
 
 def _are_numbers(objects: Iterable[Any]) -> bool:
     return all(isinstance(item, numbers.Real | np.bool_) for item in objects)
-
-
-def natural_dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
-    """Return the dtype for columns of these dtypes: floatX if any is a float, else an integer."""
-    if not dtypes or any(dtype.kind == "f" for dtype in dtypes):
-        floats: np.dtype[Any] = np.dtype(pytensor.config.floatX)
-        return floats
-    common = np.result_type(*dtypes)
-    # NumPy's common dtype of int64 and uint64 is float64; the cast checks that int64 is enough.
-    return np.dtype(np.int64) if common.kind == "f" else common
 
 
 def _check_none_missing(

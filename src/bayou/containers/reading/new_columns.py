@@ -98,13 +98,13 @@ def read_new_columns(
     if options.missing != "refuse":
         # Nulls of a lazy query must be seen, which a source refuses: collect it.
         table = table.collect(names)
-    opened = open_columns(table, names, argument)
-    fields = [opened.source.fields[column] for column in names]
+    source = open_columns(table, names, argument)
+    fields = [source.fields[column] for column in names]
     options.check_fields(fields)
     categories = None
     if options.categories is not None:
         categories = category_table(
-            model, name, opened.source, fields[0], options.categories, options.unknown
+            model, name, source, fields[0], options.categories, options.unknown
         )
     columns = Columns(
         names=names,
@@ -117,7 +117,7 @@ def read_new_columns(
         source=table.description,
         dates=tuple(field.name for field in fields if kind_of(field) is ColumnKind.DATES),
     )
-    reader = column_readers(opened, {name: WantedColumns(name, columns)})[name]
+    reader = column_readers(source, {name: WantedColumns(name, columns)})[name]
     if not table.is_in_memory:
         if options.missing == "refuse":
             return _read_source(reader, in_memory_size)

@@ -22,7 +22,7 @@ from bayou.containers.reading.labelled_array import LabelledArray, to_array
 from bayou.containers.reading.new_columns import read_all_rows
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.imputation import check_imputed
-from bayou.sources.in_memory.named_values import NamedValues
+from bayou.sources.in_memory.memory_columns import MemoryColumns
 from bayou.sources.kinds import named_columns
 from bayou.text import listed
 
@@ -226,8 +226,7 @@ def _read_value(
         return _read_columns(model, table, [variable], argument)[variable]
     if isinstance(values, pd.DataFrame) and exports_index(variable) and variable.type.ndim == 2:
         values = _columns_in_order(model, dims_of(model, variable)[1], values, coords)
-    labelled = to_array(values, argument, variable.type.dtype)
-    array = labelled.array
+    array, labels = to_array(values, argument, variable.type.dtype)
     _check_shape(variable, array.shape)
     if columns is not None and columns.is_matrix and array.shape[1] != len(columns.names):
         raise ShapeError(
@@ -237,7 +236,7 @@ def _read_value(
     if columns is not None and columns.categories is not None:
         check_codes(argument, array, columns.categories)
     rows = AllRows.complete(array) if array.ndim else None
-    return NewValues(labelled, type(values).__name__, rows)
+    return NewValues(LabelledArray(array, labels), type(values).__name__, rows)
 
 
 def as_table(columns: Columns, values: Any) -> NamedColumns | None:
@@ -253,7 +252,7 @@ def as_table(columns: Columns, values: Any) -> NamedColumns | None:
         return None
     [name] = columns.names
     index = values.index if isinstance(values, pd.Series) else None
-    return NamedValues(columns.names, type(values).__name__, {name: values}, index)
+    return MemoryColumns(columns.names, type(values).__name__, {name: values}, index)
 
 
 def _are_numbers(values: Any) -> bool:

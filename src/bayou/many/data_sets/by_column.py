@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.containers.reading.columns import columns_of
-from bayou.sources.in_memory.named_values import NamedValues
+from bayou.feeding.read import read_tables
+from bayou.sources.in_memory.memory_columns import MemoryColumns
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class TableGroups:
+class GroupedTable:
     """The rows of a table in groups, one for each value of a column.
 
     Attributes
@@ -47,15 +48,15 @@ class TableGroups:
     index: pd.Index[Any] | None
     kind: str
 
-    def __iter__(self) -> Iterator[tuple[Key, NamedValues]]:
+    def __iter__(self) -> Iterator[tuple[Key, MemoryColumns]]:
         """Yield keys with the tables of their rows."""
         for key, rows in zip(self.keys, self.row_numbers, strict=True):
             columns = {name: array[rows] for name, array in self.columns.items()}
             index = None if self.index is None else self.index[rows]
-            yield key, NamedValues(tuple(columns), self.kind, columns, index)
+            yield key, MemoryColumns(tuple(columns), self.kind, columns, index)
 
 
-def group_rows(model: pm.Model, table: NamedColumns, by: str) -> TableGroups:
+def group_rows(model: pm.Model, table: NamedColumns, by: str) -> GroupedTable:
     """Group the rows of a table by a column.
 
     Parameters
@@ -99,15 +100,15 @@ def group_rows(model: pm.Model, table: NamedColumns, by: str) -> TableGroups:
     order = np.argsort(group_of_row, kind="stable")
     row_numbers = np.split(order, np.flatnonzero(np.diff(group_of_row[order])) + 1)
     used_values = {name: values[name] for name in sorted(used)}
-    return TableGroups(keys, row_numbers, used_values, table.row_labels(names), table.description)
+    return GroupedTable(keys, row_numbers, used_values, table.row_labels(names), table.description)
 
 
 def _read_columns(table: NamedColumns, names: list[str]) -> dict[str, NDArray[Any]]:
     """Read columns of a table into memory, text as objects."""
-    source = table.collect(names).open(names).source
-    blocks = [block for number in range(len(source.blocks)) for block in source.read(number, names)]
+    source = table.collect(names).open(names)
+    tables = list(read_tables(source, names))
     return {
-        name: _decode(source.fields[name], np.concatenate([block[name] for block in blocks]))
+        name: _decode(source.fields[name], np.concatenate([table[name] for table in tables]))
         for name in names
     }
 

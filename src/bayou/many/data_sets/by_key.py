@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from bayou.sources.kinds import named_columns
 if TYPE_CHECKING:
     import pymc as pm
 
-    from bayou.many.data_sets.by_column import TableGroups
+    from bayou.many.data_sets.by_column import GroupedTable
     from bayou.many.results.outcome import Key
     from bayou.sources.base.named_columns import NamedColumns
 
@@ -37,6 +38,11 @@ class DataSets:
         The new data of the smallest key, None if their number is not known.
     in_memory : collection
         The new data of all data sets, if they are in memory; else empty.
+
+    Raises
+    ------
+    ValueError
+        If there is no data set.
     """
 
     pairs: Iterable[tuple[Any, Any]]
@@ -44,12 +50,19 @@ class DataSets:
     first: Any = None
     in_memory: Collection[Any] = ()
 
+    def __post_init__(self) -> None:
+        if self.number == 0:
+            raise ValueError(
+                "`datasets` must hold at least one data set, got none.\n"
+                "Hint: check the code that collects them."
+            )
+
     def __iter__(self) -> Iterator[tuple[Key, Any]]:
         """Yield keys, all of one type, with new data or an exception."""
-        previous: Key | None = None
+        last: Key | None = None
         for key, new_data in self.pairs:
-            previous = check_key(key, previous)
-            yield previous, new_data
+            last = check_key(key, last)
+            yield last, new_data
 
 
 def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
@@ -72,31 +85,23 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
         If columns are missing, a key is missing, or there is no data set.
     """
     if by is not None:
-        table = _check_table(datasets, by)
-        data_sets = _of_groups(group_rows(model, table, by))
-    elif isinstance(datasets, pd.Series) and datasets.dtype == object:
-        data_sets = _of_series(datasets)
-    elif isinstance(datasets, Mapping):
-        data_sets = _of_mapping(datasets)
-    elif not isinstance(datasets, str | bytes) and is_table(datasets):
+        return _of_groups(group_rows(model, _check_table(datasets, by), by))
+    if isinstance(datasets, pd.Series) and datasets.dtype == object:
+        return _of_series(datasets)
+    if isinstance(datasets, Mapping):
+        return _of_mapping(datasets)
+    if not isinstance(datasets, str | bytes) and is_table(datasets):
         raise TypeError(
             f"`datasets` must come with `by=` if it is a table, got a {type(datasets).__name__} "
             "alone.\n"
             "Hint: name the column whose values identify the data sets, such as by='shop'."
         )
-    elif isinstance(datasets, Iterable) and not isinstance(datasets, str | bytes | np.ndarray):
-        data_sets = _of_iterable(datasets)
-    else:
-        raise TypeError(
-            "`datasets` must be a mapping of keys to data, an iterable of data, or a table, got a "
-            f"{type(datasets).__name__}.\nHint: pass [{{'x': values}}, {{'x': more_values}}]."
-        )
-    if data_sets.number == 0:
-        raise ValueError(
-            "`datasets` must hold at least one data set, got none.\n"
-            "Hint: check the code that collects them."
-        )
-    return data_sets
+    if isinstance(datasets, Iterable) and not isinstance(datasets, str | bytes | np.ndarray):
+        return _of_iterable(datasets)
+    raise TypeError(
+        "`datasets` must be a mapping of keys to data, an iterable of data, or a table, got a "
+        f"{type(datasets).__name__}.\nHint: pass [{{'x': values}}, {{'x': more_values}}]."
+    )
 
 
 def is_table(data: Any) -> bool:
@@ -147,12 +152,12 @@ def _check_table(datasets: Any, by: Any) -> NamedColumns:
     return require_table(datasets, "`datasets` with `by`")
 
 
-def _of_groups(groups: TableGroups) -> DataSets:
+def _of_groups(table: GroupedTable) -> DataSets:
     """Return the data sets of the groups of a table."""
-    for key in groups.keys[-1:]:  # The largest.
+    for key in table.keys[-1:]:  # The largest.
         check_key(key)
-    _, first = next(iter(groups), (None, None))
-    return DataSets(groups, len(groups.keys), first)
+    _, first = next(iter(table), (None, None))
+    return DataSets(table, len(table.keys), first)
 
 
 def _of_series(datasets: pd.Series[Any]) -> DataSets:
@@ -168,15 +173,13 @@ def _of_series(datasets: pd.Series[Any]) -> DataSets:
 
 def _of_mapping(datasets: Mapping[Any, Any]) -> DataSets:
     """Return the data sets of a mapping, whose values may be read from somewhere one by one."""
-    previous: Key | None = None
-    for key in datasets:  # A wrong key is an error before any value is read.
-        previous = check_key(key, previous)
+    _check_keys(datasets)  # A wrong key is an error before any value is read.
     smallest = min(datasets, default=None)
     first = None if smallest is None else _value_or_error(datasets, smallest)
     # Of a mapping that is no dict, reading a value may be slow, so that only one is checked here.
     in_memory = isinstance(datasets, dict)
-    checked = datasets if in_memory or not datasets else {smallest: first}
-    for key, data in checked.items():
+    for key in datasets if in_memory or smallest is None else [smallest]:
+        data = datasets[key] if in_memory else first
         _check_new_data(data, "map keys to the data of each", f" for {key!r}")
     pairs = ((key, _value_or_error(datasets, key)) for key in datasets)
     return DataSets(pairs, len(datasets), first, datasets.values() if in_memory else ())
@@ -194,6 +197,11 @@ def _of_iterable(datasets: Iterable[Any]) -> DataSets:
     return DataSets(_numbered(datasets), number, first, in_memory)
 
 
+def _check_keys(keys: Iterable[Any]) -> None:
+    """Check that all keys can label results, and are of one type."""
+    functools.reduce(lambda previous, key: check_key(key, previous), keys, None)
+
+
 def _value_or_error(datasets: Mapping[Any, Any], key: Any) -> Any:
     """Return the value of a key, or the exception that reading it raises."""
     try:
@@ -204,10 +212,10 @@ def _value_or_error(datasets: Mapping[Any, Any], key: Any) -> Any:
 
 def _numbered(datasets: Iterable[Any]) -> Iterator[tuple[int, Any]]:
     """Yield the items of an iterable and their numbers, which errors of the iterable name."""
-    items = iter(datasets)
+    datasets = iter(datasets)
     for number in itertools.count():
         try:
-            item = next(items)
+            item = next(datasets)
         except StopIteration:
             return
         except Exception as error:

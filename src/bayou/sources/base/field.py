@@ -5,6 +5,7 @@ A source says what fields it has; what it yields are tables, one array a field.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -41,12 +42,15 @@ class Field:
     categories : tuple of str, optional
         The texts that the codes 0, 1, ... stand for, if the values are codes (int32). A code of -1
         is a missing value.
+    unmarked : numpy.dtype, optional
+        The dtype of integers or booleans that became floats, with NaN where one is missing.
     """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...] = ()
     categories: tuple[str, ...] | None = None
+    unmarked: np.dtype[Any] | None = dataclasses.field(default=None, repr=False)
 
     @property
     def row_bytes(self) -> int:

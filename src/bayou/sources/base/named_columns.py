@@ -13,29 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    import numpy as np
     import pandas as pd
 
     from bayou.sources.base.source import Source
-
-
-@dataclass(frozen=True, eq=False)
-class OpenedColumns:
-    """A source of chosen columns.
-
-    Attributes
-    ----------
-    source : Source
-        The rows.
-    dtypes : dict of str to numpy.dtype
-        The dtype of each column without its missing values. Integers that miss some are floats in
-        the source, and integers here.
-    """
-
-    source: Source
-    dtypes: Mapping[str, np.dtype[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +39,7 @@ class NamedColumns(ABC):
     is_series: bool = field(default=False, kw_only=True)
 
     @abstractmethod
-    def open(self, names: Sequence[str]) -> OpenedColumns:
+    def open(self, names: Sequence[str]) -> Source:
         """Return a source of some of the columns.
 
         Parameters
@@ -67,7 +49,8 @@ class NamedColumns(ABC):
 
         Returns
         -------
-        OpenedColumns
+        Source
+            Integers with missing values are floats; ``Field.unmarked`` is their own dtype.
 
         Raises
         ------
@@ -104,6 +87,6 @@ class SourceColumns(NamedColumns):
 
     source: Source
 
-    def open(self, names: Sequence[str]) -> OpenedColumns:
+    def open(self, names: Sequence[str]) -> Source:
         """Return the source itself, whose columns are chosen as they are read."""
-        return OpenedColumns(self.source, {name: self.source.fields[name].dtype for name in names})
+        return self.source

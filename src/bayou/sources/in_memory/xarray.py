@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from bayou.sources.base.field import choose_fields
-from bayou.sources.base.named_columns import NamedColumns, SourceColumns
+from bayou.sources.base.named_columns import NamedColumns
 from bayou.sources.base.nulls import without_nulls
 from bayou.sources.base.source import Source, even_blocks
 from bayou.sources.in_memory.array import (
@@ -21,7 +21,7 @@ from bayou.sources.in_memory.array import (
     empty_error,
     from_arrays,
 )
-from bayou.sources.in_memory.named_values import open_values
+from bayou.sources.in_memory.memory_columns import open_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bayou.sources.base.field import Field, Table
-    from bayou.sources.base.named_columns import OpenedColumns
     from bayou.sources.base.nulls import Nulls
 
 
@@ -99,13 +98,13 @@ class DatasetColumns(NamedColumns):
         """Return the index of the first dimension of the columns, None if it has none."""
         return self.dataset.indexes.get(self.dataset[names[0]].dims[0])
 
-    def open(self, names: Sequence[str]) -> OpenedColumns:
+    def open(self, names: Sequence[str]) -> Source:
         """Return a source of some of the variables, which must share their first dimension."""
         chosen = self.dataset[list(dict.fromkeys(names))]
         check_dims(chosen)
         if in_memory(chosen):
             return open_values({name: chosen[name].values for name in names})
-        return SourceColumns(self.names, self.description, DatasetSource(chosen)).open(names)
+        return DatasetSource(chosen)
 
 
 def in_memory(dataset: xr.Dataset) -> bool:

@@ -15,10 +15,10 @@ import narwhals as nw
 
 from bayou.sources.base.arrow_values import arrow_field, arrow_tables
 from bayou.sources.base.field import Field, choose_fields
-from bayou.sources.base.named_columns import NamedColumns, SourceColumns
+from bayou.sources.base.named_columns import NamedColumns
 from bayou.sources.base.source import Source, even_blocks
 from bayou.sources.in_memory.array import check_not_empty, empty_error
-from bayou.sources.in_memory.named_values import NamedValues
+from bayou.sources.in_memory.memory_columns import MemoryColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bayou.sources.base.field import Table
-    from bayou.sources.base.named_columns import OpenedColumns
     from bayou.sources.base.nulls import Nulls
 
 # Rows of a Polars query that are collected at once.
@@ -192,13 +191,12 @@ class QueryColumns(NamedColumns):
 
     query: nw.LazyFrame[Any]
 
-    def open(self, names: Sequence[str]) -> OpenedColumns:
+    def open(self, names: Sequence[str]) -> Source:
         """Return a source of some of the columns, which refuses nulls as it is read."""
-        source = from_lazy(self.query.select(list(dict.fromkeys(names))), "refuse")
-        return SourceColumns(self.names, self.description, source).open(names)
+        return from_lazy(self.query.select(list(dict.fromkeys(names))), "refuse")
 
     def collect(self, names: Sequence[str]) -> NamedColumns:
         """Run the query for some of the columns."""
         frame = self.query.select(list(dict.fromkeys(names))).collect()
         values = {name: frame[name] for name in frame.columns}
-        return NamedValues(self.names, self.description, values)
+        return MemoryColumns(self.names, self.description, values)

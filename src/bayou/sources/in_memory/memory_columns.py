@@ -13,7 +13,7 @@ from pyarrow import types
 
 from bayou.sources.base.arrow_values import arrow_field, arrow_values
 from bayou.sources.base.field import Field
-from bayou.sources.base.named_columns import NamedColumns, OpenedColumns
+from bayou.sources.base.named_columns import NamedColumns
 from bayou.sources.base.text_codes import MISSING_CODE, encode, from_objects, is_text, kinds_error
 from bayou.sources.in_memory.array import ArraySource, array_column, check_names, one_length
 from bayou.sources.in_memory.frame import of_arrow, series_column
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.sources.base.nulls import Masked
+    from bayou.sources.base.source import Source
 
 
 @dataclass(frozen=True, eq=False)
-class NamedValues(NamedColumns):
+class MemoryColumns(NamedColumns):
     """Values by name, each of one row an entry.
 
     Attributes
@@ -50,21 +51,20 @@ class NamedValues(NamedColumns):
         """Return the labels of the rows, None if they have no index."""
         return self.index
 
-    def open(self, names: Sequence[str]) -> OpenedColumns:
+    def open(self, names: Sequence[str]) -> Source:
         """Return a source of some of the columns, converted now."""
         check_names([name for name in self.names if name in names])
         return open_values({name: self.values[name] for name in names})
 
 
-def open_values(values: Mapping[str, Any]) -> OpenedColumns:
+def open_values(values: Mapping[str, Any]) -> ArraySource:
     """Return a source of values by name, in which those that are missing have a mark."""
     columns = {name: _column(name, array) for name, array in values.items()}
     num_rows = one_length({name: len(masked[0]) for name, (_, masked) in columns.items()})
     marked = {name: _mark_missing(field, masked) for name, (field, masked) in columns.items()}
     fields = {name: field for name, (field, _) in marked.items()}
     values = {name: array for name, (_, array) in marked.items()}
-    dtypes = {name: field.dtype for name, (field, _) in columns.items()}
-    return OpenedColumns(ArraySource(fields, values, num_rows), dtypes)
+    return ArraySource(fields, values, num_rows)
 
 
 def _column(name: str, values: Any) -> tuple[Field, Masked]:
@@ -137,7 +137,8 @@ def _mark_missing(field: Field, masked: Masked) -> tuple[Field, NDArray[Any]]:
         _check_exact(field, values[~null])
     marked = values.astype(dtype, copy=True)
     marked[null] = missing
-    return Field(field.name, dtype, field.shape, field.categories), marked
+    unmarked = None if dtype == field.dtype else field.dtype
+    return Field(field.name, dtype, field.shape, field.categories, unmarked), marked
 
 
 def _check_exact(field: Field, values: NDArray[Any]) -> None:

@@ -18,7 +18,7 @@ from bayou.sources.kinds import named_columns
 
 def opened(table: Any, *names: str) -> tuple[Any, dict[str, Any]]:
     """The fields and values of some columns of a table."""
-    source = named_columns(table).open(names).source
+    source = named_columns(table).open(names)
     values = source.take(np.arange(source.num_rows), names)
     return source.fields, values
 
@@ -100,8 +100,10 @@ def test_missing_values_are_told(values: Any, dtype: str, told: list[float]) -> 
 
 def test_the_dtype_without_missing_values_is_known() -> None:
     table = named_columns({"n": [1, None], "flag": [None, True], "real": [1.0, None]})
-    dtypes = table.open(["n", "flag", "real"]).dtypes
-    assert dtypes == {"n": np.int64, "flag": np.bool_, "real": np.float64}
+    fields = table.open(["n", "flag", "real"]).fields
+    assert {field.dtype for field in fields.values()} == {np.dtype(np.float64)}
+    unmarked = {name: field.unmarked for name, field in fields.items()}
+    assert unmarked == {"n": np.int64, "flag": np.bool_, "real": None}
 
 
 def test_dates_of_python_are_dates() -> None:
