@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+import pymc as pm
 import pytest
 
 import bayou as by
@@ -27,6 +29,70 @@ def test_default_fit_is_near_the_truth(quality: ModuleType, name: str) -> None:
     fit = by.fit(model=case.model(), random_seed=1, progressbar=False)
     errors = quality.measure(quality.fit_moments(fit), case.truth())
     assert errors.within(case.limits, seconds=0), errors
+
+
+def gamma_poisson() -> tuple[pm.Model, float, float]:
+    with pm.Model() as model:
+        exposure = by.Data("exposure", [0.0, 1.0, 2.0], dims="row")
+        deaths = by.Data("deaths", [0, 1, 3], dims="row")
+        rate = pm.Gamma("x", 1, 1)
+        pm.Poisson("o", exposure * rate, observed=deaths, dims="row")
+    # Gamma(5, 4).
+    return model, 5 / 4, 5**0.5 / 4
+
+
+def variance_of_normals() -> tuple[pm.Model, float, float]:
+    values = np.random.default_rng(0).normal(0, 2, 80)
+    with pm.Model() as model:
+        y = by.Data("y", values, dims="row")
+        pm.Normal("o", 0, pm.InverseGamma("x", 3, 4) ** 0.5, observed=y, dims="row")
+    shape, scale = 3 + 80 / 2, 4 + (values**2).sum() / 2
+    return model, scale / (shape - 1), scale / (shape - 1) / (shape - 2) ** 0.5
+
+
+def beta_binomial() -> tuple[pm.Model, float, float]:
+    with pm.Model() as model:
+        successes = by.Data("successes", [30, 12], dims="row")
+        pm.Binomial("o", 50, pm.Beta("x", 1, 1), observed=successes, dims="row")
+    # Beta(43, 59).
+    return model, 43 / 102, (43 * 59 / 102**2 / 103) ** 0.5
+
+
+def mean_of_normals() -> tuple[pm.Model, float, float]:
+    with pm.Model() as model:
+        y = by.Data("y", [1.0, 2.0, 4.0], dims="row")
+        pm.Normal("o", pm.Normal("x", 0, 3), 1, observed=y, dims="row")
+    return model, 7 / (3 + 1 / 9), (3 + 1 / 9) ** -0.5
+
+
+@pytest.mark.parametrize(
+    "conjugate", [gamma_poisson, variance_of_normals, beta_binomial, mean_of_normals]
+)
+def test_conjugate_moments_are_those_of_the_model(conjugate: Any) -> None:
+    model, mean, sd = conjugate()
+    draws = by.fit(model=model, random_seed=1, progressbar=False).sample(20_000, random_seed=2)
+    values = draws.posterior["x"].to_numpy()
+    assert values.mean() == pytest.approx(mean, abs=0.03 * sd)
+    assert values.std() == pytest.approx(sd, rel=0.03)
+
+
+@pytest.mark.slow
+def test_gammas_of_rows_have_their_moments_in_batches() -> None:
+    rates = np.random.default_rng(2).gamma(4, 1, 100)
+    values = np.random.default_rng(1).poisson(rates)
+    with pm.Model():
+        counts = by.Data("counts", values, dims="row")
+        # Known almost exactly, so that the posterior of a row is a gamma.
+        rate = pm.Gamma("rate", 10_000, 10_000)
+        x = pm.Gamma("x", 4, rate, dims="row")
+        pm.Poisson("o", x, observed=counts, dims="row")
+        fit = by.fit(batch_size=50, random_seed=1, progressbar=False)
+    draws = fit.sample(4000, random_seed=2).posterior["x"]
+    shape = 4 + values
+    means, sds = (each(("chain", "draw")).to_numpy() for each in (draws.mean, draws.std))
+    np.testing.assert_allclose(means / (shape / 2), 1, atol=0.06)
+    np.testing.assert_allclose(sds / (shape**0.5 / 2), 1, atol=0.12)
+    assert float(np.mean(sds / (shape**0.5 / 2))) == pytest.approx(1, abs=0.02)
 
 
 def test_flights_have_143_parameters_and_their_cells_the_same_posterior(

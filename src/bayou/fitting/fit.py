@@ -147,8 +147,8 @@ def fit(
         than this, in standard deviations.
     correction : {"auto", "linear_response", None}, default "auto"
         "linear_response" corrects the standard deviations of independent normals, which are too
-        small where variables are correlated, or raises if it cannot. "auto" corrects them where
-        that is possible and affordable. None does not.
+        small where variables are correlated, or raises before the fit if that is impossible. "auto"
+        corrects them where that is possible and affordable. None does not.
 
     **The run**
 
@@ -204,7 +204,8 @@ def fit(
     ConvergenceWarning
         If the fit ended before its stopping rule was met.
     UserWarning
-        If ``validate=False`` skips the check of the rows.
+        If ``validate=False`` skips the check of the rows, or the standard deviations could not be
+        corrected; ``reason`` says so too.
 
     See Also
     --------

@@ -10,6 +10,7 @@ import pytest
 
 from bayou.density.flat_position import Layout
 from bayou.density.program import Program
+from bayou.fitting.fixed_draws import correction
 from bayou.fitting.fixed_draws.correction import check_correctable, correct_stds
 from bayou.fitting.fixed_draws.optimize import MAX_DENSE
 from bayou.fitting.guides.approximation import Approximation
@@ -72,11 +73,35 @@ def test_a_fit_that_failed_is_corrected_only_if_asked_for(program: Program) -> N
     assert correct_stds(task_of(program), failed, required=True).correction == "linear_response"
 
 
-def test_without_a_minimum_there_is_none(program_of: Any) -> None:
-    task, fit = task_of(program_of(lambda x: jnp.sum(x**2), 2)), independent()
-    assert correct_stds(task, fit, required=False) is fit
-    with pytest.raises(ValueError, match=r"not possible: the loss has no minimum .*\nHint: leave"):
-        correct_stds(task, fit, required=True)
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize(
+    ("density", "reason"),
+    [
+        (lambda x: jnp.sum(x**2), "the loss has no minimum where the fit ended"),
+        (lambda x: jnp.sum(jnp.sqrt(x - 9)), "the second derivatives of the loss are not finite"),
+        (lambda x: x @ jnp.zeros(3), "it cannot be computed .TypeError: "),
+    ],
+)
+def test_a_correction_that_fails_is_said_and_costs_nothing(
+    program_of: Any, density: Any, reason: str, required: bool
+) -> None:
+    before = independent(reason="the gradient vanished")
+    with pytest.warns(UserWarning, match=rf"not corrected by linear response: {reason}(.|\n)*Hint"):
+        after = correct_stds(task_of(program_of(density, 2)), before, required)
+    assert after.correction is None
+    assert after.reason.startswith("the gradient vanished; the standard deviations are not corr")
+    assert after.frame is before.frame
+    assert after.params is before.params
+
+
+def test_ctrl_c_ends_a_correction_alone(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(correction, "linear_response", interrupt)
+    with pytest.warns(UserWarning, match="not corrected by linear response: the keyboard stopped"):
+        after = correct_stds(task_of(program), independent(), required=False)
+    assert after.reason.endswith("the keyboard stopped the correction")
 
 
 def test_other_guides_have_none(program: Program) -> None:

@@ -9,9 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayou.density.evaluator import Evaluator
+from bayou.errors import warn
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals, antithetic_signs
 from bayou.fitting.fixed_draws.dadvi import FIRST_DRAWS, FIXED_DRAWS
-from bayou.fitting.fixed_draws.linear_response import linear_response
+from bayou.fitting.fixed_draws.linear_response import (
+    ResponseError,
+    linear_response,
+    naming_failures,
+)
 from bayou.fitting.fixed_draws.optimize import MAX_DENSE, IndependentNormal
 from bayou.fitting.fixed_draws.row_variables import latent_response
 from bayou.fitting.guides.coordinates import Frame
@@ -61,26 +66,57 @@ def correct_stds(task: Task, approximation: Approximation, required: bool) -> Ap
     approximation : Approximation
         Its result.
     required : bool
-        Whether to correct whatever it costs, and to raise if that is not possible. Otherwise a fit
-        that did not converge, or whose correction would be too expensive, is returned unchanged.
+        Whether to correct whatever it costs. Otherwise a fit that did not converge, or whose
+        correction would be too expensive, is returned unchanged.
 
-    Raises
-    ------
-    ValueError
-        If the correction is required and not possible.
+    Returns
+    -------
+    Approximation
+        If the correction fails, the same one with a ``reason`` that says so.
+
+    Warns
+    -----
+    UserWarning
+        If the correction fails. The fit is done, and nothing that follows may cost it.
     """
-    program = task.program
-    failed = approximation.converged is False
-    if not required and (failed or _obstacle(program, approximation.guide)):
-        return approximation
-    if approximation.latent is not None:
-        return _correct_row_variables(task, approximation, approximation.latent, required)
+    program, latent = task.program, approximation.latent
+    if not required:
+        failed = approximation.converged is False
+        if failed or _obstacle(program, approximation.guide):
+            return approximation
+        if _work(program, latent) > CORRECTION_WORK:
+            return approximation
+    try:
+        with naming_failures():
+            if latent is not None:
+                return _correct_row_variables(task, approximation, latent)
+            return _correct(task, approximation)
+    except ResponseError as error:
+        reason = str(error)
+    except KeyboardInterrupt:
+        reason = "the keyboard stopped the correction"
+    warn(
+        f"The standard deviations are not corrected by linear response: {reason}.\n"
+        'Hint: they are too small where variables are correlated; method="fullrank_advi" and '
+        "by.sample have correlations of their own."
+    )
+    reason = f"{approximation.reason}; the standard deviations are not corrected: {reason}"
+    return replace(approximation, reason=reason)
+
+
+def _work(program: Program, latent: MeanFieldParams | None) -> float:
+    """Return what a correction costs at least: draws x elements x values of the largest input."""
+    if latent is not None:
+        return 2.0 * FIRST_DRAWS * program.layout.size * latent.location.size
+    return 2.0 * program.layout.size * all_rows_size(program)
+
+
+def _correct(task: Task, approximation: Approximation) -> Approximation:
+    """Correct the normals of the position, with as many draws as are affordable."""
+    program, params = task.program, approximation.params
     size = program.layout.size
-    affordable = CORRECTION_WORK // (size * all_rows_size(program))
+    affordable = 2 * CORRECTION_WORK // _work(program, None)
     draws = int(min(FIXED_DRAWS, affordable // 2 * 2))
-    if draws < 2 and not required:
-        return approximation
-    params = approximation.params
     normal = IndependentNormal(
         approximation.frame,
         np.asarray(params.location, dtype=np.float64),
@@ -89,36 +125,21 @@ def correct_stds(task: Task, approximation: Approximation, required: bool) -> Ap
     # Few normals have second moments far from one; a few corners of the cube have not.
     draw = antithetic_normals if draws == FIXED_DRAWS else antithetic_signs
     noise = draw(task.noise_seed, max(draws, 2), size)
-    covariance = linear_response(Evaluator(program, all_row_blocks(program)), normal, noise)
-    if covariance is None:
-        return _keep_uncorrected(approximation, required)
+    evaluator = Evaluator(program, all_row_blocks(program))
+    covariance = linear_response(evaluator, normal, noise, program.layout.is_log)
     return _with_covariance(program, approximation, normal, covariance)
 
 
-def _keep_uncorrected(approximation: Approximation, required: bool) -> Approximation:
-    if required:
-        raise ValueError(
-            '`correction="linear_response"` is not possible: the loss has no minimum where the fit '
-            'ended.\nHint: leave `correction="auto"`, which corrects where it can.'
-        )
-    return approximation
-
-
 def _correct_row_variables(
-    task: Task, approximation: Approximation, latent: MeanFieldParams, required: bool
+    task: Task, approximation: Approximation, latent: MeanFieldParams
 ) -> Approximation:
     """Correct the normals of the position and of the variables with a value for each row."""
     program, frame, params = task.program, approximation.frame, approximation.params
-    work = 2 * FIRST_DRAWS * program.layout.size * latent.location.size
-    if work > CORRECTION_WORK and not required:
-        return approximation
-    response = latent_response(program, frame, params, latent, task.noise_seed)
-    if response is None:
-        return _keep_uncorrected(approximation, required)
-    covariance, variances = response
+    covariance, variances = latent_response(program, frame, params, latent, task.noise_seed)
     normal = IndependentNormal(frame, np.asarray(params.location), np.asarray(params.log_scale))
     log_scale = np.asarray(latent.log_scale)
     shift = _mean_shift(program.latent_layout.is_log, np.exp(2 * log_scale), variances)
+    _check_finite(shift, np.log(variances))
     corrected_latent = MeanFieldParams(latent.location + shift, jnp.log(jnp.asarray(variances)) / 2)
     corrected = _with_covariance(program, approximation, normal, covariance)
     return replace(corrected, latent=corrected_latent)
@@ -144,9 +165,15 @@ def _with_covariance(
     shift = _mean_shift(program.layout.is_log, normal.variances, np.diag(covariance))
     standard = MeanFieldParams(jnp.zeros(len(shift)), jnp.zeros(len(shift)))
     frame = Frame(normal.mean + shift, np.linalg.cholesky(covariance))
+    _check_finite(frame.origin, frame.factor)
     return replace(approximation, params=standard, frame=frame, correction="linear_response")
 
 
 def _mean_shift(is_log: NDArray[np.bool_], before: Array, after: Array) -> Array:
     """Return what keeps the means of log-normals, exp(mean + variance / 2), where they were."""
     return np.where(is_log, (before - after) / 2, 0.0)
+
+
+def _check_finite(*arrays: Array) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ResponseError("the response is not finite")

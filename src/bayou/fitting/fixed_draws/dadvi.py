@@ -9,7 +9,7 @@ import numpy as np
 
 from bayou.density.evaluator import Evaluator
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals
-from bayou.fitting.fixed_draws.linear_response import linear_response
+from bayou.fitting.fixed_draws.linear_response import covariance_or_none
 from bayou.fitting.fixed_draws.optimize import MAX_DENSE, START_SCALE, minimize
 from bayou.fitting.guides.approximation import Approximation
 from bayou.fitting.guides.coordinates import Frame
@@ -61,7 +61,9 @@ def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
     losses = optimum.losses
     iterations_left = None if max_iterations is None else max_iterations - len(losses)
     if iterations_left != 0 and optimum.is_finite:
-        covariance = linear_response(evaluator, optimum, first_noise) if size <= MAX_DENSE else None
+        covariance = (
+            covariance_or_none(evaluator, optimum, first_noise) if size <= MAX_DENSE else None
+        )
         factor = (
             np.sqrt(optimum.variances) if covariance is None else np.linalg.cholesky(covariance)
         )

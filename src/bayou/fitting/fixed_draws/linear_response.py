@@ -8,12 +8,16 @@ optimum to a tilt of the log density gives their covariance to first order. It c
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from bayou.density.evaluator import Evaluator
@@ -21,13 +25,57 @@ if TYPE_CHECKING:
 
     type Array = NDArray[np.float64]
 
+_logger = logging.getLogger(__name__)
+
 # With fewer draws, the response of the scales is left to chance and is taken from a quadratic
 # density instead.
 MANY_DRAWS = 16
 
 
-def linear_response(evaluator: Evaluator, normal: IndependentNormal, noise: Array) -> Array | None:
+class ResponseError(Exception):
+    """A fit has no linear response. The message says why."""
+
+
+@contextmanager
+def naming_failures() -> Iterator[None]:
+    """Raise whatever goes wrong in a ``with`` block as a :class:`ResponseError`.
+
+    JAX, XLA, NumPy and what reads rows have no type of error in common, and a fit that is done
+    needs no response.
+    """
+    try:
+        yield
+    except ResponseError:
+        raise
+    except Exception as error:
+        lines = str(error).splitlines() or [""]
+        reason = f"{type(error).__name__}: {lines[0]}".rstrip(": .")
+        raise ResponseError(f"it cannot be computed ({reason})") from error
+
+
+def covariance_or_none(
+    evaluator: Evaluator, normal: IndependentNormal, noise: Array
+) -> Array | None:
+    """Return what :func:`linear_response` does, for coordinates; None without a response."""
+    try:
+        return linear_response(evaluator, normal, noise)
+    except ResponseError as error:
+        _logger.info("Coordinates are without correlations, since their response: %s", error)
+        return None
+
+
+def linear_response(
+    evaluator: Evaluator,
+    normal: IndependentNormal,
+    noise: Array,
+    is_log: NDArray[np.bool_] | None = None,
+) -> Array:
     """Return the covariance of the position, corrected by linear response.
+
+    The variance of a log may be that which gives its exponential the right one: the response of the
+    mean of the exponential to a tilt by it. For a gamma posterior that is exact, where the response
+    of the log itself is the variance of the log of a gamma, whose left tail is long: a log-normal
+    of that variance is too wide.
 
     Parameters
     ----------
@@ -37,11 +85,84 @@ def linear_response(evaluator: Evaluator, normal: IndependentNormal, noise: Arra
         A minimum of the mean-field loss.
     noise : ndarray, shape (num_draws, size)
         The draws that the loss is averaged over.
+    is_log : ndarray of bool, shape (size,), optional
+        Whether each element of the position is a log whose exponential is to have its variance. By
+        default none is, which gives the moments of the position itself.
 
     Returns
     -------
-    ndarray, shape (size, size), or None
-        None if the loss has no minimum there, and so no response.
+    ndarray, shape (size, size)
+
+    Raises
+    ------
+    ResponseError
+        If the loss has no minimum there, or its second derivatives cannot be computed.
+    """
+    with naming_failures():
+        location, cross, log_scale = _second_derivatives(evaluator, normal, noise)
+        try:
+            np.linalg.cholesky(log_scale)
+            solved = np.linalg.solve(log_scale, cross.T)
+            precision = np.linalg.cholesky(location - cross @ solved)
+        except np.linalg.LinAlgError:
+            raise ResponseError("the loss has no minimum where the fit ended") from None
+        by_location = normal.frame.directions(np.eye(noise.shape[1])).T
+        root = np.linalg.inv(precision).T
+        factor = by_location @ root
+        covariance: Array = factor @ factor.T
+        if is_log is None:
+            return covariance
+        by_log_scale = moment_slopes(by_location, np.exp(2 * normal.log_scale), is_log)
+        direct = (by_location - by_log_scale @ solved) @ root
+        rest = by_log_scale * np.linalg.solve(log_scale, by_log_scale.T).T
+        variances = log_normal_variances((direct**2 + rest).sum(axis=1), is_log)
+        # The correlations stay, so that the matrix is one of a normal.
+        scale = np.sqrt(variances / np.diag(covariance))
+        return scale[:, None] * covariance * scale
+
+
+def moment_slopes(by_location: Array, variances: Array, is_log: NDArray[np.bool_]) -> Array:
+    """Return how the moments of elements change with the log scales of coordinates.
+
+    The moment of an element is its mean; of a log, the log of the mean of its exponential, which is
+    its mean plus half of its variance.
+
+    Parameters
+    ----------
+    by_location : ndarray, shape (..., size, num_coordinates)
+        How the elements change with the coordinates.
+    variances : ndarray, shape (..., num_coordinates)
+        Of the coordinates.
+    is_log : ndarray of bool, shape (size,)
+        Whether each element is a log.
+
+    Returns
+    -------
+    ndarray, shape (..., size, num_coordinates)
+    """
+    return np.where(is_log[:, None], by_location**2 * variances[..., None, :], 0.0)
+
+
+def log_normal_variances(relative: Array, is_log: NDArray[np.bool_]) -> Array:
+    """Return the variances of elements from those of their exponentials, where they are logs.
+
+    Parameters
+    ----------
+    relative : ndarray, shape (..., size)
+        Variances; of a log, of its exponential divided by the mean of that.
+    is_log : ndarray of bool, shape (size,)
+        Whether each element is a log.
+    """
+    return np.where(is_log, np.log1p(relative), relative)
+
+
+def _second_derivatives(
+    evaluator: Evaluator, normal: IndependentNormal, noise: Array
+) -> tuple[Array, Array, Array]:
+    """Return the Hessian of the loss in three blocks, each of shape (size, size).
+
+    They are the derivatives with respect to the locations, to these and the log scales, and to the
+    log scales.
     """
     frame, size = normal.frame, noise.shape[1]
     steps = np.exp(normal.log_scale) * noise
@@ -62,13 +183,5 @@ def linear_response(evaluator: Evaluator, normal: IndependentNormal, noise: Arra
         # Few draws leave this block to chance; it is close to what a quadratic density has there.
         log_scale = np.diag(2 * np.exp(2 * normal.log_scale) * np.diag(location))
     if not all(np.isfinite(block).all() for block in (location, cross, log_scale)):
-        return None
-    try:
-        np.linalg.cholesky(log_scale)
-        precision = location - cross @ np.linalg.solve(log_scale, cross.T)
-        np.linalg.cholesky(precision)
-    except np.linalg.LinAlgError:
-        return None
-    factor = frame.directions(np.linalg.cholesky(np.linalg.inv(precision)).T).T
-    covariance: Array = factor @ factor.T
-    return covariance
+        raise ResponseError("the second derivatives of the loss are not finite")
+    return location, cross, log_scale

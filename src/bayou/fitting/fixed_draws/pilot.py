@@ -13,7 +13,7 @@ import numpy as np
 
 from bayou.density.evaluator import Evaluator
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals
-from bayou.fitting.fixed_draws.linear_response import linear_response
+from bayou.fitting.fixed_draws.linear_response import covariance_or_none
 from bayou.fitting.fixed_draws.optimize import MAX_DENSE, START_SCALE, IndependentNormal, minimize
 from bayou.fitting.fixed_draws.row_variables import latent_start
 from bayou.fitting.guides.coordinates import Frame
@@ -75,7 +75,7 @@ def fit_pilot(task: Task, rotated: bool) -> Pilot:
     if not optimum.is_finite:
         return Pilot(identity, task.start, np.full(size, START_SCALE))
     if rotated and size <= MAX_DENSE:
-        covariance = linear_response(evaluator, optimum, noise)
+        covariance = covariance_or_none(evaluator, optimum, noise)
         if covariance is not None:
             frame = Frame(optimum.mean, np.linalg.cholesky(covariance))
             return Pilot(frame, np.zeros(size), np.ones(size))
@@ -101,5 +101,5 @@ def rotate_frame(task: Task, frame: Frame, mean: Array, std: Array) -> Frame | N
     # Another seed of rows than that of the pilot.
     block = pilot_block(task.program, task.feeds, task.row_seed + 1)
     noise = antithetic_normals(task.noise_seed, PILOT_DRAWS, task.program.layout.size)
-    covariance = linear_response(Evaluator(task.program, [block]), point, noise)
+    covariance = covariance_or_none(Evaluator(task.program, [block]), point, noise)
     return None if covariance is None else Frame(point.mean, np.linalg.cholesky(covariance))

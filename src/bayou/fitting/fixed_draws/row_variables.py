@@ -16,6 +16,12 @@ import numpy as np
 
 from bayou.density.evaluator import Block, Evaluator
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals, antithetic_signs
+from bayou.fitting.fixed_draws.linear_response import (
+    ResponseError,
+    log_normal_variances,
+    moment_slopes,
+    naming_failures,
+)
 from bayou.fitting.fixed_draws.optimize import START_SCALE, minimize
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanFieldParams
@@ -91,8 +97,11 @@ def latent_start(
 
 def latent_response(
     program: Program, frame: Frame, params: MeanFieldParams, latent: MeanFieldParams, seed: int
-) -> tuple[Array, Array] | None:
+) -> tuple[Array, Array]:
     """Return the linear-response covariance of the position and variances of each row.
+
+    Variances of logs are such that their exponentials have theirs, as in
+    :func:`bayou.fitting.fixed_draws.linear_response.linear_response`.
 
     The response of all parameters is the inverse of the Hessian of the loss. The parameters of a
     row interact with those of the position alone, so they are eliminated row by row (a Schur
@@ -113,10 +122,36 @@ def latent_response(
 
     Returns
     -------
-    tuple of ndarray, shapes (size, size) and (num_rows, latent_size), or None
-        The covariance of the position and the variances of the rows. None if the loss has no
-        minimum there.
+    tuple of ndarray, shapes (size, size) and (num_rows, latent_size)
+        The covariance of the position and the variances of the rows.
+
+    Raises
+    ------
+    ResponseError
+        If the loss has no minimum there, or its second derivatives cannot be computed.
     """
+    with naming_failures():
+        by_location = frame.directions(np.eye(program.layout.size)).T
+        slopes = moment_slopes(
+            by_location, np.exp(2 * np.asarray(params.log_scale)), program.layout.is_log
+        )
+        is_log = program.latent_layout.is_log
+        row_slopes = np.exp(2 * np.asarray(latent.log_scale)) * is_log
+        covariance, relative, row_relative = _eliminate_rows(
+            np.concatenate([by_location, slopes], axis=1),
+            row_slopes,
+            *_row_hessians(program, frame, params, latent, seed),
+        )
+        variances = log_normal_variances(relative, program.layout.is_log)
+        scale = np.sqrt(variances / np.diag(covariance))
+        row_variances = log_normal_variances(row_relative, is_log)
+        return scale[:, None] * covariance * scale, row_variances
+
+
+def _row_hessians(
+    program: Program, frame: Frame, params: MeanFieldParams, latent: MeanFieldParams, seed: int
+) -> tuple[Array, Array, Array]:
+    """Return the Hessian of the loss of all rows, as :func:`_eliminate_rows` takes it."""
     size = program.layout.size
     position_params = np.concatenate([np.asarray(params.location), np.asarray(params.log_scale)])
     row_params = np.concatenate([np.asarray(latent.location), np.asarray(latent.log_scale)], axis=1)
@@ -147,7 +182,7 @@ def latent_response(
         position_hessian += of_position
         cross_hessians[start : start + count] = cross[:count]
         row_hessians[start : start + count] = of_rows[:count]
-    return _eliminate_rows(frame, position_hessian, cross_hessians, row_hessians)
+    return position_hessian, cross_hessians, row_hessians
 
 
 def _with_counts(program: Program, fed: Sequence[NDArray[Any]]) -> Inputs:
@@ -216,35 +251,63 @@ def _hessians(
 
 
 def _eliminate_rows(
-    frame: Frame, position_hessian: Array, cross_hessians: Array, row_hessians: Array
-) -> tuple[Array, Array] | None:
-    """Return the covariance of the position and the variances of the rows, by a Schur complement.
+    moments: Array,
+    row_slopes: Array,
+    position_hessian: Array,
+    cross_hessians: Array,
+    row_hessians: Array,
+) -> tuple[Array, Array, Array]:
+    """Return the covariance of the position and the variances of moments, by a Schur complement.
 
     Parameters
     ----------
-    frame : Frame
-        The coordinates of the position.
+    moments : ndarray, shape (size, 2 * size)
+        How the moments of the position change with its parameters, locations first.
+    row_slopes : ndarray, shape (num_rows, width // 2)
+        How the moments of the rows change with their log scales; with their locations, by one.
     position_hessian : ndarray, shape (2 * size, 2 * size)
         The Hessian with respect to the parameters of the position.
     cross_hessians : ndarray, shape (num_rows, 2 * size, width)
         With respect to these and the parameters of each row.
     row_hessians : ndarray, shape (num_rows, width, width)
         With respect to the parameters of each row, locations first.
+
+    Returns
+    -------
+    covariance : ndarray, shape (size, size)
+    variances : ndarray, shape (size,)
+        Of the moments of the position.
+    row_variances : ndarray, shape (num_rows, width // 2)
+
+    Raises
+    ------
+    ResponseError
+        If the Hessian is not that of a minimum.
     """
-    size, half = len(position_hessian) // 2, row_hessians.shape[1] // 2
+    size, half = len(moments), row_slopes.shape[1]
     try:
         np.linalg.cholesky(row_hessians)
         solved = np.linalg.solve(row_hessians, np.swapaxes(cross_hessians, 1, 2))
         precision = position_hessian - np.einsum("rgw,rwh->gh", cross_hessians, solved)
         np.linalg.cholesky(precision)
     except np.linalg.LinAlgError:
-        return None
-    covariance = np.linalg.inv(precision)
-    # The variance of a row given the position, and that which comes from the position.
-    direct = np.linalg.inv(row_hessians)[:, :half, :half]
-    indirect = np.einsum("rwg,gh,rwh->rw", solved[:, :half], covariance, solved[:, :half])
-    variances = np.diagonal(direct, axis1=1, axis2=2) + indirect
-    if not (np.isfinite(covariance).all() and np.isfinite(variances).all()):
-        return None
-    factor = frame.directions(np.linalg.cholesky(covariance[:size, :size]).T).T
-    return factor @ factor.T, variances
+        raise ResponseError("the loss has no minimum where the fit ended") from None
+    inverse = np.linalg.inv(precision)
+    of_moments = moments @ inverse @ moments.T
+    by_location = moments[:, :size]
+    covariance = by_location @ inverse[:size, :size] @ by_location.T
+    # The moments of a row, given the position and by what comes from it.
+    row_moments = np.concatenate(
+        [np.broadcast_to(np.eye(half), (len(row_slopes), half, half)), _diagonals(row_slopes)],
+        axis=2,
+    )
+    direct = row_moments @ np.linalg.solve(row_hessians, np.swapaxes(row_moments, 1, 2))
+    through = row_moments @ solved
+    indirect = np.einsum("rwg,gh,rwh->rw", through, inverse, through)
+    row_variances = np.diagonal(direct, axis1=1, axis2=2) + indirect
+    return covariance, np.diag(of_moments), row_variances
+
+
+def _diagonals(values: Array) -> Array:
+    """Return diagonal matrices, shape (num_rows, width, width), of values (num_rows, width)."""
+    return values[:, :, None] * np.eye(values.shape[1])

@@ -35,7 +35,7 @@ class Approximation:
     converged : bool or None
         True if the stopping rule was met, False if not, None if no rule was applied.
     reason : str
-        Why the fit ended.
+        Why the fit ended, and why it has no correction if that failed.
     correction : str or None
         "linear_response" if the standard deviations are corrected.
     path : ndarray, shape (num_chunks, num_elements), or None

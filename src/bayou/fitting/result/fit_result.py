@@ -84,7 +84,7 @@ class Fit:
 
     @property
     def reason(self) -> str:
-        """Why the fit ended."""
+        """Why the fit ended, and why it has no correction if that failed."""
         return self.approximation.reason
 
     @property
