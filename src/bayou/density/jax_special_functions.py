@@ -14,7 +14,6 @@ from pymc.distributions.dist_math import SplineWrapper
 from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.scalar.loop import ScalarLoop
 from pytensor.scalar.math import Erfcx, Softplus
-from scipy.interpolate import PPoly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +82,9 @@ def _jax_scalar_loop(op: ScalarLoop, **kwargs: Any) -> Callable[..., Any]:
 @jax_funcify.register(SplineWrapper)
 def _jax_spline(op: SplineWrapper, **kwargs: Any) -> Elementwise:
     """Return a spline of SciPy's, which densities of pm.Interpolated are computed with."""
+    # SciPy's splines take 3 MB and 0.1 s to import, and hardly a model has one.
+    from scipy.interpolate import PPoly
+
     pieces = PPoly.from_spline(op.spline._eval_args)
     # Repeated knots at the ends are pieces without length.
     is_piece = np.diff(pieces.x) > 0
