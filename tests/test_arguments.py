@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bayou.arguments import path_of, seed_number, whole_number
+from bayou.arguments import check_flag, path_of, seed_number, whole_number
 
 
 @pytest.mark.parametrize("value", [True, np.True_, 1.0, "1", 0, None])
@@ -57,3 +57,11 @@ def test_what_is_no_path_is_refused(value: Any) -> None:
     message = f"`out` must be a path, got {value!r}.\nHint: pass a str or a pathlib.Path."
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         path_of("out", value)
+
+
+@pytest.mark.parametrize("value", ["no", 1, 0, None])
+def test_only_true_and_false_are_flags(value: Any) -> None:
+    check_flag("validate", np.True_, "")
+    message = f"`validate` must be True or False, got {value!r}.\nHint: choose."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        check_flag("validate", value, "choose.")

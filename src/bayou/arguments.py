@@ -28,6 +28,29 @@ def whole_number(name: str, value: Any, least: int, hint: str) -> int:
     return int(value)
 
 
+def check_flag(name: str, value: Any, hint: str) -> None:
+    """Check that a value is True or False.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"`{name}` must be True or False, got {value!r}.\nHint: {hint}")
+
+
+def check_progressbar(value: Any) -> None:
+    """Check the argument `progressbar`.
+
+    Raises
+    ------
+    ValueError
+        If it is neither True nor False.
+    """
+    check_flag("progressbar", value, "progressbar=False shows no bar.")
+
+
 def path_of(name: str, value: Any) -> Path:
     """Return ``value`` as a Path, if it is a str or a path.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.sources import Field
-from bayou.sources import source as as_source
+from bayou.sources.open import as_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def check_source(source: Any, *, pickles: bool = True) -> None:
     >>> from bayou.testing import check_source
     >>> check_source(by.source({"x": np.arange(10.0)}))
     """
-    checked = as_source(source)
+    checked = as_source(source, "source")
     names = list(checked.fields)
     _check_fields(checked)
     table = _read_blocks(checked, names)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bayou.feeding import memory
-from bayou.feeding.memory import default_window, free_memory
+from bayou.feeding.memory import check_draws, default_window, free_memory
 
 MIB = 2**20
 
@@ -99,3 +99,12 @@ def test_a_quarter_of_it_at_most(row_source: Any, monkeypatch: pytest.MonkeyPatc
     assert default_window(row_source([100, 150], known=False), ["flag"]) == 2000
     monkeypatch.setattr(memory, "free_memory", lambda: 0)
     assert default_window(source) == 2
+
+
+def test_draws_must_fit() -> None:
+    check_draws(10**6, 10)
+    message = (
+        r"`draws` must fit in half of the free memory, .* got 10{12} draws of 24000.0 GB.\nHint"
+    )
+    with pytest.raises(ValueError, match=message):
+        check_draws(10**12, 3)

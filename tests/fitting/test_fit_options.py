@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "order": "epoch",
     "correction": "auto",
     "tolerance": 0.1,
+    "progressbar": True,
     "callback": None,
     "checkpoint": None,
     "checkpoint_seconds": 60.0,
@@ -66,6 +67,13 @@ class Partial:
         ({"optimizer": optax.adam}, TypeError, "`optimizer` must be an optax tr.*\nHint: call"),
         ({"optimizer": ""}, TypeError, "`optimizer` must be an optax transformation, got ''"),
         ({"callback": 1}, TypeError, "`callback` must be callable, got 1.\nHint: pass a function"),
+        (
+            {"validate": "no"},
+            ValueError,
+            "`validate` must be True or False, got 'no'.\nHint: False",
+        ),
+        ({"progressbar": "yes"}, ValueError, "`progressbar` must be True or False, got 'yes'"),
+        ({"resume": 1}, ValueError, "`resume` must be True or False, got 1.\nHint: True continues"),
         ({"resume": True}, ValueError, "`resume` must come with `checkpoint`, got resume=True"),
         ({"checkpoint_seconds": -1}, ValueError, "`checkpoint_seconds` must be at least 0, got -1"),
         (

@@ -374,5 +374,7 @@ def test_floats_of_a_source_are_not_cast_to_integers(folder: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"must be a file in an existing folder, .*\nHint: make"):
+    with pytest.raises(
+        FileNotFoundError, match=r"must be a file in an existing folder, .*\nHint: make"
+    ):
         fit(model_of(*SOURCES["in memory"](folder)), checkpoint=folder / "none" / "x")

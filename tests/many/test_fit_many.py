@@ -81,5 +81,7 @@ def test_refusals(model: pm.Model) -> None:
         fit_many(DATA, model, draws=10)
     with pytest.raises(ValueError, match="`random_seed` must be None, a whole number"):
         fit_many(DATA, model, random_seed=-1)
-    with pytest.raises(ValueError, match=r"2 data sets failed, 'one' with:\n.*`method`"):
+    with pytest.raises(ValueError, match=r"^`method` must be one of .*, got 'guess'"):
         fit_many(DATA, model, method="guess")
+    with pytest.raises(ValueError, match=r"^`n` must be a whole number of at least 1, got 0"):
+        fit_many(DATA, model, n=0)

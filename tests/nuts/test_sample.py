@@ -243,6 +243,11 @@ def test_interruption_keeps_what_all_chains_have(
     np.testing.assert_array_equal(trace.posterior["mu"], whole.posterior["mu"][:, :20])
 
 
+def test_draws_that_no_memory_holds(case: Case) -> None:
+    with pytest.raises(ValueError, match=r"`draws` must fit in half of the free memory, .* GB\.\n"):
+        sample(case.model, draws=10**12)
+
+
 @pytest.mark.parametrize(("offset", "found"), [(np.inf, "-inf"), (np.nan, "nan")])
 def test_start_without_a_density(case: Case, offset: float, found: str) -> None:
     case.offset.set_value(np.array(offset))
@@ -299,6 +304,7 @@ def test_no_model() -> None:
 
 WRONG = [
     ({"draws": 0}, ValueError, "`draws` must be a whole number of at least 1, got 0"),
+    ({"progressbar": "yes"}, ValueError, "`progressbar` must be True or False, got 'yes'"),
     ({"random_seed": -1}, ValueError, "`random_seed` must be None, a whole number"),
     ({"model": pm.Model()}, ValueError, "must have a free variable to sample, got none"),
 ]

@@ -299,7 +299,7 @@ ERRORS: dict[str, tuple[dict[str, Any], str]] = {
         "`random_seed` must be None, a whole number .* got -1",
     ),
     "ending": ({"out": "y.csv"}, r"`out` must end in \"\.zarr\" or \"\.parquet\", got 'y\.csv'"),
-    "folder": ({"out": "/no/such/y.zarr"}, r"`out` must be in an existing folder"),
+    "progress": ({"progressbar": "yes"}, r"`progressbar` must be True or False, got 'yes'"),
 }
 
 
@@ -320,6 +320,11 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) ->
 def test_arguments_of_another_type_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         predictions(regression(bernoulli), posterior(), **arguments)
+
+
+def test_a_folder_that_is_not_there() -> None:
+    with pytest.raises(FileNotFoundError, match=r"`out` must be in an existing folder, .*\nHint"):
+        predictions(regression(bernoulli), posterior(), out="/no/such/y.zarr")
 
 
 def test_an_index_out_of_range_is_found_in_any_row() -> None:

@@ -118,7 +118,7 @@ def test_nulls_are_those_that_the_source_counted() -> None:
 
 
 def test_what_is_no_source_is_refused() -> None:
-    with pytest.raises(TypeError, match="`obj` must be arrays, a frame"):
+    with pytest.raises(TypeError, match="`source` must be arrays, a frame"):
         inspect(object())
 
 

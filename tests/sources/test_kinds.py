@@ -59,7 +59,7 @@ def test_columns_of_what_is_read_by_blocks_are_those_of_a_source(tmp_path: Path)
     ids=lambda data: type(data).__name__,
 )
 def test_each_kind_opens_the_same_rows(data: Any) -> None:
-    source = open_kind(data, "refuse")
+    source = open_kind(data, "refuse", "obj")
     tables = [t for block in range(len(source.blocks)) for t in source.read(block, ["x"])]
     assert np.concatenate([table["x"] for table in tables]).tolist() == [0, 1, 2]
 
@@ -69,4 +69,4 @@ def test_no_kind_accepts_other_objects(data: Any) -> None:
     accepts: list[Callable[[Any], bool]] = [kind.accepts for kind in KINDS]
     assert not any(accept(data) for accept in accepts)
     with pytest.raises(TypeError, match=f"`obj` must be arrays, .* got {type(data).__name__}"):
-        open_kind(data, "refuse")
+        open_kind(data, "refuse", "obj")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
@@ -224,6 +225,14 @@ def test_mapped_files_are_on_this_machine(tmp_path: Path) -> None:
         (b"x.npy", TypeError, "`what` must be a path or a sequence of paths, got bytes."),
         (["x.npy", 3], TypeError, "a sequence of paths, got one that holds int."),
         ("", ValueError, "`what` must name files, got ''.\nHint: .* the working directory."),
+        ({"a": [1]}, TypeError, "`what` must be a path or a sequence of paths, got dict."),
+        (pa.table({"a": [1]}), TypeError, "a sequence of paths, got Table.\nHint: .*by.source."),
+        (
+            pd.DataFrame({"a": [1]}),
+            TypeError,
+            "a sequence of paths, got DataFrame.\n.*by.source.",
+        ),
+        ("a\0b.parquet", ValueError, "`what` must name files, which have no null character, got"),
         (["x.npy", ""], ValueError, "`what` must name files, got ''."),
     ],
 )

@@ -18,7 +18,7 @@ from bayou.sampling.uniform import stream_key
 from bayou.sampling.weighted import Weighted
 from bayou.sources.base.field import choose_fields
 from bayou.sources.base.source import Column
-from bayou.sources.open import source as as_source
+from bayou.sources.open import as_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,7 +127,7 @@ class Batches:
         seed = seed_number(random_seed)
         # 63 bits, so that a state can be stored where integers are signed.
         self._seed = secrets.randbits(63) if seed is None else seed
-        inputs, self._entries = _inputs(as_source(source), columns)
+        inputs, self._entries = _inputs(as_source(source, "source"), columns)
         if isinstance(order, Weighted | Stratified):
             self._entries = [*self._entries, _weight_entry(len(inputs), self._entries)]
         self._feed = SourceFeed(

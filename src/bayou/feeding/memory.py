@@ -55,6 +55,30 @@ def default_window(source: Source, names: Sequence[str] | None = None) -> int:
     return window if source.num_rows is None else max(2, min(window, source.num_rows))
 
 
+def check_draws(num_draws: int, num_values: int) -> None:
+    """Check that draws fit in half of the free memory.
+
+    Parameters
+    ----------
+    num_draws : int
+        The number of draws, of all chains.
+    num_values : int
+        The floats of a draw.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    free, needed = free_memory(), 8 * num_draws * max(1, num_values)
+    if needed > free / 2:
+        raise ValueError(
+            f"`draws` must fit in half of the free memory, {free / 2e9:.1f} GB, got {num_draws} "
+            f"draws of {needed / 1e9:.1f} GB.\n"
+            "Hint: ask for fewer; 1000 give means to 3% of a standard deviation."
+        )
+
+
 def free_memory(root: Path = ROOT) -> int:
     """Return the bytes of memory that this process can take without swapping.
 

@@ -240,6 +240,7 @@ def fit(
         order=order,
         correction=correction,
         tolerance=tolerance,
+        progressbar=progressbar,
         callback=callback,
         checkpoint=checkpoint,
         checkpoint_seconds=checkpoint_seconds,

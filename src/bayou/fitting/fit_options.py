@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.arguments import whole_number
+from bayou.arguments import check_flag, check_progressbar, whole_number
 from bayou.fitting.guides import Guide
 from bayou.fitting.guides.mean_field import MeanField
 from bayou.fitting.guides.named_guides import GUIDES, METHODS
@@ -53,6 +53,7 @@ class FitOptions:
     order: AnyOrder
     correction: str | None
     tolerance: float
+    progressbar: bool
     callback: Callable[[int, NDArray[np.float64]], None] | None
     checkpoint: str | Path | None
     checkpoint_seconds: float
@@ -61,10 +62,12 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         """Check each option, and those that must come together."""
-        if self.n != "auto":
-            whole_number("n", self.n, 1, 'it counts steps; or pass "auto".')
+        check_num_steps(self.n)
         whole_number("num_particles", self.num_particles, 1, "it counts draws per gradient step.")
-        _check_method(self.method)
+        check_method(self.method)
+        check_flag("validate", self.validate, "False skips the check that rows can be cut apart.")
+        check_flag("resume", self.resume, "True continues from the checkpoint.")
+        check_progressbar(self.progressbar)
         if not isinstance(self.order, Weighted | Stratified):
             hint = "or pass a by.Weighted or by.Stratified."
             _check_choice("order", self.order, tuple(ORDERS), hint)
@@ -134,7 +137,26 @@ class FitOptions:
         return self.method == "dadvi" or by_default
 
 
-def _check_method(method: Any) -> None:
+def check_num_steps(n: Any) -> None:
+    """Check the argument `n` of a fit.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "auto" nor a whole number of at least 1.
+    """
+    if not (isinstance(n, str) and n == "auto"):
+        whole_number("n", n, 1, 'it counts steps; or pass "auto".')
+
+
+def check_method(method: Any) -> None:
+    """Check the argument `method` of a fit.
+
+    Raises
+    ------
+    ValueError
+        If it is neither the name of a method nor a guide.
+    """
     missing = [name for name in GUIDE_METHODS if not callable(getattr(method, name, None))]
     if (isinstance(method, str) and method in METHODS) or not missing:
         return

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.arguments import seed_number, whole_number
+from bayou.arguments import check_progressbar, seed_number, whole_number
 from bayou.cluster.ray import resolve_cluster
 from bayou.containers.set_data import temporary_values
 from bayou.errors import ConvergenceWarning
 from bayou.fitting.fit import fit
+from bayou.fitting.fit_options import check_method, check_num_steps
 from bayou.many.collect import run_many, structure_digest
 from bayou.many.data_sets.by_key import read_data_sets
 from bayou.many.data_sets.pending import lengths_of
@@ -134,6 +135,9 @@ def fit_many(
     >>> tree.posterior["mu"].mean(("chain", "draw")).round().to_series().to_dict()
     {'low': 1.0, 'high': 9.0}
     """
+    check_num_steps(n)
+    check_method(method)
+    check_progressbar(progressbar)
     model = model_of(model)
     draws = whole_number("draws", draws, 100, "k-hat comes from the largest fifth of the ratios.")
     workers = resolve_cluster(cluster)

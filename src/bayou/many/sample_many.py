@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bayou.arguments import check_progressbar
 from bayou.cluster.ray import resolve_cluster
 from bayou.many.choose_sampler import SAMPLERS, check_sampler, choose_sampler
 from bayou.many.collect import run_many, structure_digest
@@ -180,6 +181,7 @@ def sample_many(
     >>> tree.posterior["mu"].mean(("chain", "draw")).round().to_series().to_dict()
     {'low': 1.0, 'high': 9.0}
     """
+    check_progressbar(progressbar)
     model = model_of(model)
     settings = NutsSettings(draws, tune, chains)
     check_sampler(sampler)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from bayou.arguments import check_progressbar
+from bayou.feeding.memory import check_draws
 from bayou.models.context import model_of
 from bayou.models.posterior_tree import posterior_tree
 from bayou.nuts.chains import bind_data, explain_failure, run_chains
@@ -109,12 +111,14 @@ def sample(
     2
     3
     """
+    check_progressbar(progressbar)
     model = model_of(model)
     settings = NutsSettings(draws, tune, chains)
     check_model(model)
     seed = nuts_seed(random_seed)
     density = compiled_density(model)
     bound = bind_data(model, density)
+    check_draws(settings.draws * settings.chains, bound.draw_layout.size)
     # Before the chains run, so that a model that cannot be described costs no finished work.
     provenance = provenance_of(model)
     begin = time.perf_counter()

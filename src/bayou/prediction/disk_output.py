@@ -150,7 +150,7 @@ def _checked_path(out: str | os.PathLike[str]) -> Path:
             'Hint: "predictions.zarr" has all draws, "predictions.parquet" summaries of them.'
         )
     if not path.parent.is_dir():
-        raise ValueError(
+        raise FileNotFoundError(
             f"`out` must be in an existing folder, got {str(out)!r}.\n"
             "Hint: create the folder first."
         )

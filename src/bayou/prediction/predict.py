@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.arguments import seed_number, whole_number
+from bayou.arguments import check_progressbar, seed_number, whole_number
 from bayou.cluster.ray import resolve_cluster
 from bayou.feeding.memory import free_memory
 from bayou.models.missing_values import imputed_names
@@ -172,6 +172,7 @@ def predict(
     >>> dict(tree.predictions["y"].sizes)
     {'chain': 1, 'draw': 1000, 'flight': 2}
     """
+    check_progressbar(progressbar)
     ray = resolve_cluster(cluster)
     output = None if out is None else DiskOutput.at(out)
     seed = _seed(random_seed, output)

@@ -13,7 +13,7 @@ import numpy as np
 from bayou.feeding.memory import default_window
 from bayou.preparation.inspect_result import FieldSummary, Inspection
 from bayou.preparation.row_order import RowOrder, is_missing, measure_order
-from bayou.sources.open import source as as_source
+from bayou.sources.open import as_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -89,7 +89,7 @@ def inspect(source: Any) -> Inspection:
     The rows look sorted by `day` (rising, 0.99). Any row can be read by its number, so batches do
     not depend on it.
     """
-    rows = as_source(source)
+    rows = as_source(source, "source")
     names = [field.name for field in rows.fields.values() if field.dtype != object]
     stretches, faults = _read_stretches(rows, names)
     nulls = rows.null_counts()

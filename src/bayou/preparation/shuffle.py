@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bayou.arguments import path_of, seed_number, whole_number
+from bayou.arguments import check_progressbar, path_of, seed_number, whole_number
 from bayou.errors import warn
 from bayou.preparation.shuffle_buckets import (
     explain_full_disk,
@@ -45,7 +45,7 @@ from bayou.sources.files.store import (
     open_store,
     write_json,
 )
-from bayou.sources.open import source as as_source
+from bayou.sources.open import as_source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,10 +137,11 @@ def shuffle(
     >>> bool((np.sort(days) == np.arange(1000)).all())
     True
     """
+    check_progressbar(progressbar)
     identity_arguments = seed_number(random_seed), _memory_bytes(memory)
     target = _store_folder(out, path)
     check_path_is_free(target)
-    rows = as_source(source)
+    rows = as_source(source, "source")
     identity = identify(rows, *identity_arguments)
     with claim_folder(target) as folder:
         unfinished = read_unfinished(folder)

@@ -60,8 +60,17 @@ class Kind:
     columns: Callable[[Any, str], NamedColumns | None]
 
 
-def open_kind(data: Any, nulls: Nulls) -> Source:
+def open_kind(data: Any, nulls: Nulls, argument: str) -> Source:
     """Return a source of an object by the first kind that accepts it; a function is of no kind.
+
+    Parameters
+    ----------
+    data : object
+        The object.
+    nulls : {"refuse", "drop"}
+        As for :func:`bayou.source`.
+    argument : str
+        The argument that the object was passed as, for errors.
 
     Raises
     ------
@@ -74,8 +83,8 @@ def open_kind(data: Any, nulls: Nulls) -> Source:
             return kind.open(data, nulls)
     hint = "for files, call bayou.scan; a list of rows is a frame by pandas.DataFrame(rows)."
     raise TypeError(
-        "`obj` must be arrays, a frame, a dataset, a function that returns an iterator, or an "
-        f"object with `fields`, `blocks` and `read`, got {type(data).__name__}.\nHint: {hint}"
+        f"`{argument}` must be arrays, a frame, a dataset, a function that returns an iterator, or "
+        f"an object with `fields`, `blocks` and `read`, got {type(data).__name__}.\nHint: {hint}"
     )
 
 
@@ -158,7 +167,7 @@ def _wrapped(data: Any) -> Any:
 
 
 def _source_columns(data: Any, description: str) -> NamedColumns:
-    source = open_kind(data, "refuse")
+    source = open_kind(data, "refuse", "obj")
     return SourceColumns(tuple(source.fields), description, source)
 
 

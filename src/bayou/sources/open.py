@@ -7,7 +7,7 @@ is in folders. No row is read to choose, and few to open: see each class.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -89,13 +89,20 @@ def source(obj: Any, *, nulls: Nulls = "refuse", num_rows: int | None = None) ->
     # An object with the members of a source may be callable too.
     if callable(obj) and not is_source(obj):
         return GeneratorSource(obj, num_rows=num_rows, nulls=nulls)
-    opened = open_kind(obj, nulls)
+    opened = open_kind(obj, nulls, "obj")
     if num_rows is not None and num_rows != opened.num_rows:
         raise ValueError(
             f"`num_rows` must be the number of rows, {opened.num_rows}, got {num_rows}.\n"
             "Hint: leave it out, unless `obj` is a function that yields rows."
         )
     return opened
+
+
+def as_source(obj: Any, argument: str) -> Source:
+    """Return a source of an object as :func:`source` does, with errors that name an argument."""
+    if callable(obj) and not is_source(obj):
+        return GeneratorSource(obj)
+    return open_kind(obj, "refuse", argument)
 
 
 def scan(
@@ -184,7 +191,9 @@ def _paths(what: Paths) -> list[str | os.PathLike[str]]:
         'name files, folders or globs, such as "flights/*.parquet"; "." is the working directory. '
         "Objects in memory go to by.source."
     )
-    single = isinstance(what, str | bytes | os.PathLike) or not isinstance(what, Iterable)
+    # A frame or a mapping gives the names of its columns, which are no paths.
+    is_list = isinstance(what, Iterable) and not isinstance(what, str | bytes | os.PathLike)
+    single = not is_list or isinstance(what, Mapping) or hasattr(what, "columns")
     paths: list[Any] = [what] if single else list(cast("Iterable[Any]", what))
     for path in paths:
         if not isinstance(path, str | os.PathLike):
@@ -194,6 +203,10 @@ def _paths(what: Paths) -> list[str | os.PathLike[str]]:
             )
         if not os.fspath(path):
             raise ValueError(f"`what` must name files, got {path!r}.\nHint: {hint}")
+        if "\0" in os.fspath(path):
+            raise ValueError(
+                f"`what` must name files, which have no null character, got {path!r}.\nHint: {hint}"
+            )
     return paths
 
 

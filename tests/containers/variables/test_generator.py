@@ -97,6 +97,13 @@ def test_adapter_refuses_what_is_no_iterator(value):
         by.GeneratorAdapter(value)
 
 
+def test_errors_name_the_argument_of_the_user():
+    with pytest.raises(TypeError, match=r"`gen` must be an iterator, got int"):
+        by.generator(3)
+    with pytest.raises(ValueError, match="`gen` must yield at least one item, got none"):
+        by.generator(iter([]))
+
+
 def test_adapter_refuses_an_empty_iterator():
     with pytest.raises(ValueError, match="`generator` must yield at least one item, got none"):
         by.GeneratorAdapter(iter([]))
@@ -250,7 +257,7 @@ def test_iterator_of_another_type_is_refused_and_the_old_one_stays(ndim, dtype):
         f"{ndim}.\nHint: make a new variable",
     ):
         x.set_gen(counting((2,) * ndim, dtype))
-    with pytest.raises(TypeError, match="`generator` must be an iterator, got list"):
+    with pytest.raises(TypeError, match="`gen` must be an iterator, got list"):
         x.set_gen([np.ones((2, 2))])
     np.testing.assert_array_equal(x.eval(), np.ones((2, 3)))
 

@@ -72,3 +72,9 @@ def test_seeds_as_pymc_takes_them(fit: by.Fit) -> None:
     for call in (fit.sample, fit.khat, fit.elbo_estimate, fit.summary):
         with pytest.raises(ValueError, match=r"`random_seed` must be None, a whole .*got -1"):
             call(random_seed=-1)
+
+
+def test_draws_that_no_memory_holds_are_refused(fit: by.Fit) -> None:
+    for draw in (fit.sample, fit.khat):
+        with pytest.raises(ValueError, match=r"`draws` must fit in half of the free memory, .*\nH"):
+            draw(10**12)

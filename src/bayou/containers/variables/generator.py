@@ -35,6 +35,8 @@ class GeneratorAdapter:
     generator : iterator of array_like
         Yields arrays, lists or numbers. Floats are cast to ``pytensor.config.floatX``; integers and
         booleans keep their dtype. The lengths of the axes may change from item to item.
+    argument : str, default "generator"
+        The argument that the iterator was passed as, for errors.
 
     Attributes
     ----------
@@ -68,17 +70,21 @@ class GeneratorAdapter:
     [2, 3]
     """
 
-    def __init__(self, generator: Iterator[ArrayLike]) -> None:
+    # The argument that the iterator was passed as, for errors.
+    argument = "generator"
+
+    def __init__(self, generator: Iterator[ArrayLike], *, argument: str = "generator") -> None:
+        self.argument = argument
         if not hasattr(generator, "__next__"):
             raise TypeError(
-                f"`generator` must be an iterator, got {type(generator).__name__}.\n"
+                f"`{argument}` must be an iterator, got {type(generator).__name__}.\n"
                 "Hint: call a generator function, or pass iter(items)."
             )
         try:
             first = _as_array(next(generator))
         except StopIteration:
             raise ValueError(
-                "`generator` must yield at least one item, got none.\n"
+                f"`{argument}` must yield at least one item, got none.\n"
                 "Hint: the first item gives the dtype and the rank; was the iterator used before?"
             ) from None
         self.generator = generator
@@ -100,9 +106,9 @@ class GeneratorAdapter:
         array = _as_array(item, self.item_dtype)
         if (array.dtype, array.ndim) != (self.item_dtype, self.first.ndim):
             raise TypeError(
-                f"`generator` must yield items of one dtype and rank: item {self.num_items + 1} "
-                f"has dtype {array.dtype} and rank {array.ndim}, item 1 has dtype "
-                f"{self.item_dtype} and rank {self.first.ndim}.\n"
+                f"`{self.argument}` must yield items of one dtype and rank: item "
+                f"{self.num_items + 1} has dtype {array.dtype} and rank {array.ndim}, item 1 has "
+                f"dtype {self.item_dtype} and rank {self.first.ndim}.\n"
                 f"Hint: yield numpy.asarray(item, dtype={self.item_dtype.name!r}) of one rank."
             )
         return array
@@ -313,7 +319,7 @@ def generator(gen: Iterator[ArrayLike], default: ArrayLike | None = None) -> Gen
 
 
 def _adapter(gen: Iterator[ArrayLike]) -> GeneratorAdapter:
-    return gen if isinstance(gen, GeneratorAdapter) else GeneratorAdapter(gen)
+    return gen if isinstance(gen, GeneratorAdapter) else GeneratorAdapter(gen, argument="gen")
 
 
 def _tensor_dtype(dtype: np.dtype[Any]) -> str:

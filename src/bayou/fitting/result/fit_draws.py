@@ -12,6 +12,7 @@ import numpy as np
 
 from bayou.arguments import seed_number
 from bayou.density.compiled_functions import FunctionKey
+from bayou.feeding.memory import check_draws
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,9 +81,11 @@ def constrained_draws(
     Raises
     ------
     ValueError
-        If a variable with a value for each row was fitted to another number of rows.
+        If a variable with a value for each row was fitted to another number of rows, or the draws
+        do not fit in memory.
     """
     _check_num_rows(program, approximation, names)
+    check_draws(num_draws, program.layout.size)
     guide, latent = approximation.guide, approximation.latent
 
     def compute(
@@ -121,6 +124,7 @@ def coordinate_draws(
     log_densities : jax.Array, shape (num_draws,)
         Of the guide, in nats.
     """
+    check_draws(num_draws, program.layout.size)
     guide = approximation.guide
     draw = program.compiled.get_or_compile(
         CoordinatesKey(guide), lambda: jax.jit(partial(_with_log_densities, guide))

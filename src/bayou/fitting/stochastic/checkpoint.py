@@ -80,13 +80,15 @@ def open_checkpoint(
 
     Raises
     ------
+    FileNotFoundError
+        If its folder does not exist.
     ValueError
-        If its folder does not exist, the file exists and is not to be resumed, or is the
+        If the file exists and is not to be resumed, or is the
         checkpoint of another fit.
     """
     file = path_of("checkpoint", path)
     if not file.parent.is_dir():
-        raise ValueError(
+        raise FileNotFoundError(
             f"`checkpoint` must be a file in an existing folder, got {str(path)!r}.\n"
             "Hint: make the folder first."
         )
