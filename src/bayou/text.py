@@ -1,4 +1,4 @@
-"""Lists of names for messages, and digests that stand for contents."""
+"""Lists of names and types for messages, and digests that stand for contents."""
 
 from __future__ import annotations
 
@@ -36,6 +36,18 @@ def listed(items: Collection[Any], most: int = 20, form: Callable[[Any], str] = 
     shown = [form(item) for item in islice(items, most)]
     rest = [f"and {len(items) - most} more"] if len(items) > most else []
     return ", ".join(shown + rest)
+
+
+def type_text(value: object) -> str:
+    """Return the name of the type of a value with its article, for messages.
+
+    Examples
+    --------
+    >>> type_text(3), type_text("x"), type_text(np.zeros(2))
+    ('an int', 'a str', 'an ndarray')
+    """
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeioAEIO' or name == 'ndarray' else 'a'} {name}"
 
 
 def digest(*parts: str | bytes) -> str:

@@ -21,6 +21,7 @@ from bayou.containers.variables.dims import model_or_context, resized_lengths, w
 from bayou.containers.variables.imputation import check_masks, imputed_variable
 from bayou.containers.variables.resident_rows import as_column, read_resident
 from bayou.containers.variables.source_variable import source_variable
+from bayou.text import type_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,7 +166,7 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     model = model_or_context(model)
     if not isinstance(model, pm.Model):
         raise TypeError(
-            f"`model` must be a model that takes new variables, got a {type(model).__name__}.\n"
+            f"`model` must be a model that takes new variables, got {type_text(model)}.\n"
             "Hint: create data containers in the `pm.Model`, before it is frozen."
         )
     full_name = unused_name(model, name)

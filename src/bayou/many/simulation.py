@@ -8,6 +8,8 @@ import pymc as pm
 from pytensor.compile.mode import Mode
 from pytensor.graph.basic import equal_computations
 
+from bayou.text import type_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -87,7 +89,7 @@ def simulate(
     simulator = model if simulator is None else simulator
     if not isinstance(simulator, pm.Model):
         raise TypeError(
-            f"`simulator` must be a pymc.Model, got a {type(simulator).__name__}.\n"
+            f"`simulator` must be a pymc.Model, got {type_text(simulator)}.\n"
             "Hint: write the process that the data come from as a model with the same variables."
         )
     if simulator.potentials:

@@ -26,6 +26,7 @@ from bayou.prediction.labels import (
     tree_labels,
 )
 from bayou.provenance.record import ATTRIBUTE
+from bayou.text import type_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -282,8 +283,8 @@ def _posterior(tree: Any) -> xr.Dataset:
         tree = tree.to_dataset()
     if not isinstance(tree, xr.Dataset):
         raise TypeError(
-            "`fit_or_datatree` must be a Fit, a DataTree or its posterior as a Dataset, got a "
-            f"{type(tree).__name__}.\nHint: pass what by.fit, by.sample or pm.sample returned."
+            "`fit_or_datatree` must be a Fit, a DataTree or its posterior as a Dataset, got "
+            f"{type_text(tree)}.\nHint: pass what by.fit, by.sample or pm.sample returned."
         )
     missing = [dim for dim in ("chain", "draw") if dim not in tree.sizes]
     if missing:

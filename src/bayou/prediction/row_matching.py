@@ -19,6 +19,7 @@ from bayou.feeding.read import count_block_rows
 from bayou.prediction.graph.forward_graph import batches_of, read_by
 from bayou.prediction.graph.row_containers import find_row_containers
 from bayou.prediction.new_rows import NewRows
+from bayou.text import type_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ def _rows_of_table(
         ]
     if table is None or not needed:
         wanted = nameless or known
-        got = f"a dict of {list(data)}" if isinstance(data, dict) else f"a {type(data).__name__}"
+        got = f"a dict of {list(data)}" if isinstance(data, dict) else type_text(data)
         raise ValueError(
             f"`data` must map names of containers to rows for {wanted}, which were not built from "
             f"named columns, got {got}.\n"

@@ -10,6 +10,7 @@ from bayou.models.context import model_of
 from bayou.provenance.model_provenance import provenance_of
 from bayou.provenance.record import ATTRIBUTE, Provenance
 from bayou.provenance.verify_result import compare
+from bayou.text import type_text
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -84,7 +85,7 @@ def verify(
         recorded = result.provenance
     else:
         raise TypeError(
-            f"`result` must be a DataTree, a Dataset or a Fit, got a {type(result).__name__}.\n"
+            f"`result` must be a DataTree, a Dataset or a Fit, got {type_text(result)}.\n"
             "Hint: pass what by.sample or by.fit returned."
         )
     model = model_of(model)

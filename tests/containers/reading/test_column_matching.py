@@ -92,7 +92,7 @@ def test_matching_reads_no_rows() -> None:
 
 
 def test_what_has_no_names_is_refused() -> None:
-    with pytest.raises(TypeError, match="`data` must have named columns, got a ndarray"):
+    with pytest.raises(TypeError, match="`data` must have named columns, got an ndarray"):
         require_table(np.zeros((3, 2)), "`data`")
     columns_refuse(TypeError, "must have named columns, got a list", [1.0], columns="x")
 

@@ -89,7 +89,7 @@ def test_tables_have_named_columns() -> None:
 WRONG = {
     "a table alone": (SHOPS, {}, TypeError, "must come with `by=`"),
     "a mapping of columns": ({"price": [1.0]}, {}, TypeError, "got a list for 'price'"),
-    "a number": (3, {}, TypeError, "got a int"),
+    "a number": (3, {}, TypeError, "got an int"),
     "keys of floats": ({1.5: {}}, {}, TypeError, "all strings or all whole numbers, got 1.5"),
     "mixed keys": ({"1": {}, 1: {}}, {}, TypeError, "got 1 after a str"),
     "several columns": (SHOPS, {"by": ["shop", "price"]}, TypeError, "of one column, got "),

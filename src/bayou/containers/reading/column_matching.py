@@ -10,7 +10,7 @@ from bayou.containers.reading.columns import columns_of
 from bayou.errors import EmptySourceError
 from bayou.sources.in_memory.array import check_names
 from bayou.sources.kinds import named_columns
-from bayou.text import listed
+from bayou.text import listed, type_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -97,7 +97,7 @@ def require_table(data: Any, argument: str) -> NamedColumns:
     table = named_columns(data)
     if table is None:
         raise TypeError(
-            f"{argument} must have named columns, got a {type(data).__name__}.\n"
+            f"{argument} must have named columns, got {type_text(data)}.\n"
             "Hint: pass a frame, a dict of arrays such as {'distance': values}, or a source."
         )
     return table

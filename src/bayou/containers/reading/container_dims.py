@@ -15,6 +15,7 @@ from bayou.containers.variables.dims import (
     read_coords,
     read_labels,
 )
+from bayou.text import type_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -149,7 +150,7 @@ def unused_name(model: pm.Model, name: str) -> str:
     """
     if not isinstance(name, str):
         raise TypeError(
-            f"`name` must be a string, got a {type(name).__name__}.\n"
+            f"`name` must be a string, got {type_text(name)}.\n"
             "Hint: the name comes first: `Data('x', values)`."
         )
     full_name: str = model.name_for(name)

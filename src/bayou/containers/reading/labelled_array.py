@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bayou.containers.reading.exact_cast import exact_cast, natural_dtype, position_text
+from bayou.text import type_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,7 +115,7 @@ def _numbers(values: Any, argument: str) -> tuple[npt.NDArray[Any], npt.NDArray[
             array.ndim and missing.any() and _are_numbers(array[~missing])
         ):
             return array, missing
-    got = f"a {type(values).__name__}" if array.dtype.kind == "O" and not array.ndim else dtype
+    got = type_text(values) if array.dtype.kind == "O" and not array.ndim else dtype
     raise TypeError(
         f"{argument} must hold numbers or booleans, got {got}.\n"
         "Hint: pass a list, an array, a Series or a DataFrame of numbers; convert objects with "

@@ -24,7 +24,7 @@ from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.imputation import check_imputed
 from bayou.sources.in_memory.memory_columns import MemoryColumns
 from bayou.sources.kinds import named_columns
-from bayou.text import listed
+from bayou.text import listed, type_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,8 +83,8 @@ def read_values(
     if not _is_by_container(model, new_data):
         if named_columns(new_data) is None:
             raise TypeError(
-                "`new_data` must be a mapping of names to values, or a table, got a "
-                f"{type(new_data).__name__}.\n"
+                "`new_data` must be a mapping of names to values, or a table, got "
+                f"{type_text(new_data)}.\n"
                 "Hint: call `set_data({'x': values})`, or `set_data(frame)`."
             )
         table = require_table(new_data, "`new_data`")

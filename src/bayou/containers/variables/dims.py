@@ -21,6 +21,8 @@ from pytensor.graph.basic import Constant
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, graph_inputs
 
+from bayou.text import type_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -113,7 +115,7 @@ def read_coords(coords: Mapping[str, Any] | None) -> dict[str, Labels]:
     """Return the labels of each dim in the argument `coords`."""
     if coords is not None and not isinstance(coords, Mapping):
         raise TypeError(
-            f"`coords` must map dims to labels, got a {type(coords).__name__}.\n"
+            f"`coords` must map dims to labels, got {type_text(coords)}.\n"
             "Hint: write `coords={'row': labels}`."
         )
     return {

@@ -14,6 +14,7 @@ import pandas as pd
 from bayou.containers.reading.column_matching import require_table
 from bayou.many.data_sets.by_column import group_rows
 from bayou.sources.kinds import named_columns
+from bayou.text import type_text
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -92,15 +93,15 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
         return _of_mapping(datasets)
     if not isinstance(datasets, str | bytes) and is_table(datasets):
         raise TypeError(
-            f"`datasets` must come with `by=` if it is a table, got a {type(datasets).__name__} "
+            f"`datasets` must come with `by=` if it is a table, got {type_text(datasets)} "
             "alone.\n"
             "Hint: name the column whose values identify the data sets, such as by='shop'."
         )
     if isinstance(datasets, Iterable) and not isinstance(datasets, str | bytes | np.ndarray):
         return _of_iterable(datasets)
     raise TypeError(
-        "`datasets` must be a mapping of keys to data, an iterable of data, or a table, got a "
-        f"{type(datasets).__name__}.\nHint: pass [{{'x': values}}, {{'x': more_values}}]."
+        "`datasets` must be a mapping of keys to data, an iterable of data, or a table, got "
+        f"{type_text(datasets)}.\nHint: pass [{{'x': values}}, {{'x': more_values}}]."
     )
 
 
@@ -122,7 +123,7 @@ def check_key(key: Any, previous: Key | None = None) -> Key:
     if isinstance(key, np.generic):
         return check_key(key.item(), previous)
     if type(key) not in (str, int) or (previous is not None and type(key) is not type(previous)):
-        after = "" if previous is None else f" after a {type(previous).__name__}"
+        after = "" if previous is None else f" after {type_text(previous)}"
         raise TypeError(
             f"`datasets` must have keys that are all strings or all whole numbers, got "
             f"{key!r}{after}.\nHint: convert them to strings, which label the results."
@@ -243,4 +244,4 @@ def _check_new_data(data: Any, rule: str, which: str) -> None:
         hint = "pass dict(datasets) if its items are pairs of keys and data."
     elif callable(data):
         hint = "data sets are mappings, {'x': values}, or tables: pass what the function returns."
-    raise TypeError(f"`datasets` must {rule}, got a {type(data).__name__}{which}.\nHint: {hint}")
+    raise TypeError(f"`datasets` must {rule}, got {type_text(data)}{which}.\nHint: {hint}")
