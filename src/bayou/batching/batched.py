@@ -140,8 +140,7 @@ def batched_program(
         If there is no such dim, or the likelihood is not a product over rows.
     """
     size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
-    # The rows of a saved fit without dims have an empty one.
-    rows = find_rows(model, batch_dim or None, guess=True)
+    rows = find_rows(model, batch_dim, guess=True)
     _check_some_rows(rows)
     check_row_total_sizes(model, rows)
     minibatch_model, program = _minibatch_program(model, rows, size)
@@ -151,12 +150,46 @@ def batched_program(
     try:
         check_row_independence(minibatch_model.model, program, hint=minibatch_model.hint)
     except ValueError:
-        more_rows = with_arrays_of_rows(model, rows)
-        if more_rows is None:
+        other = _with_arrays_of_rows(model, rows, size)
+        if other is None:
             raise
-        minibatch_model, program = _minibatch_program(model, more_rows, size)
-        if not rows_are_independent(minibatch_model.model, program):
-            raise
+        return other
+    return minibatch_model.model, program
+
+
+def rebuild_program(model: pm.Model, batching: tuple[int, str] | None) -> Program:
+    """Return the program of a model that was fitted before, without another check of its rows.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model as it is written.
+    batching : tuple of int and str, or None
+        The batch size and the batched dim of the fit, if it had a `batch_size`.
+    """
+    if batching is None:
+        return compile_program(model)
+    size, dim = batching
+    # The rows of a fit without dims have an empty one.
+    rows = find_rows(model, dim or None, guess=True)
+    _check_some_rows(rows)
+    minibatch_model, program = _minibatch_program(model, rows, size)
+    if not rows_are_independent(minibatch_model.model, program):
+        # Arrays in its graph were rows, or the user has had it fitted without the check.
+        _, program = _with_arrays_of_rows(model, rows, size) or (model, program)
+    return program
+
+
+def _with_arrays_of_rows(
+    model: pm.Model, rows: ModelRows, batch_size: int
+) -> tuple[pm.Model, Program] | None:
+    """Return a model in minibatches whose arrays are rows too, None if that is not valid."""
+    more_rows = with_arrays_of_rows(model, rows)
+    if more_rows is None:
+        return None
+    minibatch_model, program = _minibatch_program(model, more_rows, batch_size)
+    if not rows_are_independent(minibatch_model.model, program):
+        return None
     return minibatch_model.model, program
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bayou.batching.batched import batched_program
+from bayou.batching.batched import rebuild_program
 from bayou.containers.variables.dims import dims_of
 from bayou.density.build import compile_program
 from bayou.fitting.result.fit_result import Fit
@@ -75,7 +75,7 @@ def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
             "Hint: make the model by the same code; only the values of its data may change."
         )
     if saved.batching is not None:
-        _, program = batched_program(model, *saved.batching, validate=True)
+        program = rebuild_program(model, saved.batching)
     _check_labels(model, program, saved.provenance, str(path))
     _check_lengths(program, saved.approximation, str(path))
     density = all_rows_density(program)

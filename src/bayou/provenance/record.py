@@ -81,6 +81,10 @@ class Provenance:
             record = self._with_fingerprints({})
         return json.dumps(record)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the record as it is saved: what is unread is read now."""
+        return Provenance.from_json, (self.to_json(),)
+
     def _with_fingerprints(self, fingerprints: Mapping[str, str]) -> dict[str, Any]:
         containers = {name: dict(container) for name, container in self.containers.items()}
         for name, fingerprint in fingerprints.items():

@@ -50,7 +50,7 @@ def test_an_approximation_comes_back(saved: Approximation, tmp_path: Path) -> No
     write_fit(tmp_path / "fit", PROGRAM, saved, None)
     loaded = read_fit(tmp_path / "fit")
     assert loaded.model_fingerprint == "a model"
-    assert loaded.batching == [20, "row"]
+    assert loaded.batching == (20, "row")
     assert loaded.provenance is None
     for field in fields(Approximation):
         before, after = (getattr(one, field.name) for one in (saved, loaded.approximation))

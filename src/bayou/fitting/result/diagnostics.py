@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytensor
 
+from bayou.fitting.result.fit_draws import coordinate_draws, key_seed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import jax
     from numpy.typing import NDArray
 
+    from bayou.arguments import RandomSeed
     from bayou.fitting.guides.coordinates import Frame
+    from bayou.fitting.result.fitted_model import FittedModel
     from bayou.fitting.rows.all_rows import AllRowsDensity
 
     type Array = NDArray[np.float64]
@@ -50,6 +54,22 @@ def check_density(density: AllRowsDensity, method: str) -> None:
         f"`{method}` must have the density of all rows, got none, since {density.obstacle}.\n"
         f"Hint: {hint}."
     )
+
+
+def draw_densities(
+    fit: FittedModel, method: str, draws: int, random_seed: RandomSeed | None
+) -> tuple[Array, Array]:
+    """Return the log densities of draws from a fit, as :func:`log_densities` does.
+
+    Raises
+    ------
+    ValueError
+        If the log density of all rows cannot be computed, or is nan at a draw.
+    """
+    check_density(fit.density, method)
+    fitted = fit.approximation
+    drawn = coordinate_draws(fit.program, fitted, draws, key_seed(random_seed))
+    return log_densities(fit.density, fitted.frame, *drawn)
 
 
 def log_densities(

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from bayou.arguments import whole_number
 from bayou.fitting.result.diagnostics import (
     Estimate,
-    check_density,
+    draw_densities,
     evidence_lower_bound,
-    log_densities,
     pareto_khat,
 )
-from bayou.fitting.result.fit_draws import constrained_draws, coordinate_draws, key_seed
-from bayou.fitting.result.named_values import element_names, named_values
+from bayou.fitting.result.fit_draws import constrained_draws, key_seed
+from bayou.fitting.result.fitted_model import FittedModel
+from bayou.fitting.result.named_values import element_names
 from bayou.fitting.result.plot import plot_fit
 from bayou.fitting.result.saved_fit import write_fit
 from bayou.models.posterior_tree import posterior_tree
@@ -27,95 +24,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    import pymc as pm
     import xarray as xr
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from bayou.arguments import RandomSeed
-    from bayou.density.program import Program
-    from bayou.fitting.guides.approximation import Approximation
-    from bayou.fitting.rows.all_rows import AllRowsDensity
     from bayou.provenance.record import Provenance
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Fit:
+class Fit(FittedModel):
     """An approximation of a posterior, as :func:`bayou.fit` and :func:`bayou.load` return it.
 
     ``sample()`` and ``summary()`` have the variables of the model; ``mean`` and ``std`` those that
     were fitted, on the real line, such as ``s_log__`` for a positive ``s``. ``khat()`` says how far
     the approximation is from the posterior, and ``reason`` and ``elbo`` how the fit ended.
 
+    It can be pickled, with its model and the data that this holds then. A saved file has neither,
+    nor any code.
+
     Attributes
     ----------
     model : pymc.Model
         The model that was fitted.
-    program, approximation, density : Program, Approximation, AllRowsDensity
-        Internal: the model in JAX, the fitted distribution, the log density on all rows.
     provenance : Provenance, optional
         The data and the model that were fitted, which :func:`bayou.verify` compares.
     """
-
-    model: pm.Model
-    program: Program
-    approximation: Approximation
-    density: AllRowsDensity
-    provenance: Provenance | None = None
-
-    def __repr__(self) -> str:
-        return (
-            f"Fit({self.approximation.guide}, steps={len(self.elbo)}, converged={self.converged}, "
-            f"reason={self.reason!r}, correction={self.correction!r})"
-        )
-
-    @property
-    def elbo(self) -> NDArray[np.float64]:
-        """The evidence lower bound estimated in each step, in nats; higher is better."""
-        return self.approximation.elbo
-
-    @property
-    def converged(self) -> bool | None:
-        """True if the stopping rule was met, False if not, None if no rule was applied.
-
-        A given number of steps has no rule, but it is False if a callback or Ctrl-C ended them.
-        """
-        return self.approximation.converged
-
-    @property
-    def reason(self) -> str:
-        """Why the fit ended, and why it has no correction if that failed."""
-        return self.approximation.reason
-
-    @property
-    def correction(self) -> str | None:
-        """The correction of the standard deviations: "linear_response", or None."""
-        return self.approximation.correction
-
-    @property
-    def mean(self) -> xr.Dataset:
-        """The means of the free variables, transformed to the real line as PyMC names them.
-
-        A positive variable ``s``, for example, is fitted as its log, ``s_log__``.
-        """
-        fitted, latent = self.approximation, self.approximation.latent
-        return named_values(
-            self.model,
-            self.program,
-            fitted.frame.positions(np.asarray(fitted.guide.mean(fitted.params))),
-            None if latent is None else np.asarray(latent.location),
-        )
-
-    @property
-    def std(self) -> xr.Dataset:
-        """The standard deviations of the free variables, transformed to the real line."""
-        fitted, latent = self.approximation, self.approximation.latent
-        return named_values(
-            self.model,
-            self.program,
-            fitted.frame.stds(np.asarray(fitted.guide.std(fitted.params))),
-            None if latent is None else np.exp(np.asarray(latent.log_scale)),
-        )
 
     def sample(self, draws: int = 1000, *, random_seed: RandomSeed | None = None) -> xr.DataTree:
         """Draw from the approximation.
@@ -299,7 +232,7 @@ class Fit:
         True
         """
         whole_number("draws", draws, 100, "k-hat comes from the largest fifth of the ratios.")
-        return pareto_khat(*self._log_densities("khat", draws, random_seed))
+        return pareto_khat(*draw_densities(self, "khat", draws, random_seed))
 
     def elbo_estimate(
         self, draws: int = 1000, *, random_seed: RandomSeed | None = None
@@ -335,7 +268,8 @@ class Fit:
         -1.266
         """
         whole_number("draws", draws, 2, "the error falls with the root of the number of draws.")
-        return evidence_lower_bound(*self._log_densities("elbo_estimate", draws, random_seed))
+        densities = draw_densities(self, "elbo_estimate", draws, random_seed)
+        return evidence_lower_bound(*densities)
 
     def plot(self) -> Figure:
         """Plot the ELBO by step, and the paths of the means, with matplotlib.
@@ -387,14 +321,3 @@ class Fit:
             If the guide is not one of bayou's: only these can be saved. If `path` is no path.
         """
         write_fit(path, self.program, self.approximation, self.provenance)
-
-    def _log_densities(
-        self, method: str, draws: int, random_seed: RandomSeed | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return log densities of draws: of the model and of the approximation."""
-        check_density(self.density, method)
-        coordinates, guide_densities = coordinate_draws(
-            self.program, self.approximation, draws, key_seed(random_seed)
-        )
-        frame = self.approximation.frame
-        return log_densities(self.density, frame, coordinates, guide_densities)

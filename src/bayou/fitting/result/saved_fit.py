@@ -43,7 +43,7 @@ class SavedFit:
     ----------
     model_fingerprint : str
         The structure of the model, whatever its data.
-    batching : list of int and str, or None
+    batching : tuple of int and str, or None
         The size of the batches and their dim, if the model was written with all of its data.
     approximation : Approximation
         The distribution, and the record of the fit.
@@ -52,7 +52,7 @@ class SavedFit:
     """
 
     model_fingerprint: str
-    batching: list[Any] | None
+    batching: tuple[int, str] | None
     approximation: Approximation
     provenance: Provenance | None
 
@@ -126,10 +126,10 @@ def read_fit(path: str | Path) -> SavedFit:
             f"`path` must be a file that Fit.save wrote, got {str(path)!r}, a checkpoint.\n"
             "Hint: continue from a checkpoint with by.fit(checkpoint=path, resume=True)."
         )
-    provenance = description.get("provenance")
+    provenance, batching = description.get("provenance"), description["batching"]
     return SavedFit(
         model_fingerprint=description["model"],
-        batching=description["batching"],
+        batching=None if batching is None else tuple(batching),
         approximation=_approximation(arrays, description),
         provenance=None if provenance is None else Provenance.from_json(provenance),
     )
