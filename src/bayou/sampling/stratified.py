@@ -100,6 +100,12 @@ class Stratified:
         for stratum, size in self.batch_rows.items():
             whole_number("batch_rows", size, 1, f"it counts the rows of {stratum!r} in a batch.")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a new order of these strata has: one that was used is pickled alike."""
+        state = {"strata": self.strata, "batch_rows": self.batch_rows}
+        # The constructor looks at the members where it checks `batch_rows`.
+        return state if self.batch_rows is None else state | {"_members": self._members}
+
     @property
     def num_rows(self) -> int:
         """The number of rows of the data."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -89,6 +89,10 @@ class Weighted:
                 "or leave it out of the data."
             )
         object.__setattr__(self, "probabilities", weights / weights.sum())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the probabilities alone: an order that was used is pickled as a new one is."""
+        return {"probabilities": self.probabilities}
 
     @property
     def num_rows(self) -> int:
