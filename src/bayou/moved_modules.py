@@ -51,7 +51,7 @@ MODULES = {
     "bayou.inference.checks": "bayou.batching.data_checks",
     "bayou.inference.choice": "bayou.many.choose_sampler",
     "bayou.inference.compiled": "bayou.nuts.compiled_density",
-    "bayou.inference.context": "bayou.models.context",
+    "bayou.inference.context": "bayou.containers.context",
     "bayou.inference.densities": "bayou.models.pickling",
     "bayou.inference.describe": "bayou.provenance.describe",
     "bayou.inference.deterministic": "bayou.fitting.fixed_draws.optimize",

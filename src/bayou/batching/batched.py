@@ -24,8 +24,8 @@ from bayou.batching.row_independence import (
     warn_unchecked,
 )
 from bayou.batching.total_size_checks import check_row_total_sizes
+from bayou.containers.context import model_of
 from bayou.density.build import compile_program
-from bayou.models.context import model_of
 from bayou.models.rewrite import same_structure, structure_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bayou.arguments import RandomSeed
     from bayou.batching.minibatch_model import MinibatchModel
     from bayou.batching.row_dim import ModelRows
+    from bayou.containers.context import ModelLike
     from bayou.density.program import Program
 
 DEFAULT_SEED = 42
@@ -43,7 +44,7 @@ UNUSED_SIZE = 1
 
 
 def batched(
-    model: pm.Model | None = None,
+    model: ModelLike | None = None,
     *,
     batch_size: int,
     batch_dim: str | None = None,
@@ -60,7 +61,7 @@ def batched(
 
     Parameters
     ----------
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model, which does not change; by default the model of the context. The copy shares its
         data: :func:`bayou.set_data` on the model has its effect in both.
     batch_size : int

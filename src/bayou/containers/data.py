@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pymc as pm
 import pytensor
 
+from bayou.containers.context import model_of
 from bayou.containers.reading.column_options import read_options
 from bayou.containers.reading.container_dims import check_dim_names, read_axes, unused_name
 from bayou.containers.reading.dropped_rows import all_rows_of_dim, not_droppable, select_rows
 from bayou.containers.reading.labelled_array import LabelledArray, to_array
 from bayou.containers.reading.new_columns import read_new_columns
-from bayou.containers.variables.dims import model_or_context, resized_lengths, write_data
+from bayou.containers.variables.dims import resized_lengths, write_data
 from bayou.containers.variables.imputation import check_masks, imputed_variable
 from bayou.containers.variables.resident_rows import as_column, read_resident
 from bayou.containers.variables.source_variable import source_variable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pytensor.tensor.sharedvar import TensorSharedVariable
     from pytensor.tensor.variable import TensorVariable
 
+    from bayou.containers.context import ModelLike
     from bayou.containers.reading.column_options import ColumnOptions
     from bayou.containers.reading.columns import MissingPolicy
     from bayou.containers.reading.container_dims import Axes
@@ -51,7 +53,7 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     missing: MissingPolicy = "refuse",
     export_index_as_coords: bool = False,
     in_memory_size: int | None = None,
-    model: pm.Model | None = None,
+    model: ModelLike | None = None,
 ) -> TensorSharedVariable:
     """Add data to a model, as a variable whose value :func:`bayou.set_data` can replace.
 
@@ -110,7 +112,7 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
         ``update_shared()`` loads the next window. :func:`bayou.fit` with a `batch_size` reads all
         rows, whatever the window. Functions that need all rows at once, such as
         :func:`bayou.sample`, raise an error if only a window of them is in memory.
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model to add the container to; by default the model of the context.
 
     Returns
@@ -163,7 +165,7 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     >>> model.named_vars_to_dims["distance"], model.coords["flight"]
     (('flight',), ('UA1545', 'UA1714'))
     """
-    model = model_or_context(model)
+    model = model_of(model)
     if not isinstance(model, pm.Model):
         raise TypeError(
             f"`model` must be a model that takes new variables, got {type_text(model)}.\n"

@@ -5,19 +5,18 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from bayou.containers.context import model_of
 from bayou.containers.data_change import plan_change
-from bayou.containers.variables.dims import model_or_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import pymc as pm
-
+    from bayou.containers.context import ModelLike
     from bayou.containers.variables.dims import ContainerArrays
 
 
 def set_data(
-    new_data: Any, model: pm.Model | None = None, *, coords: Mapping[str, Any] | None = None
+    new_data: Any, model: ModelLike | None = None, *, coords: Mapping[str, Any] | None = None
 ) -> None:
     """Replace the values of data containers, which may have other lengths and coords.
 
@@ -42,7 +41,7 @@ def set_data(
         column has its own. Values outside them become the container's ``unknown`` category; without
         one, they are an error. Missing values are treated by the ``missing=`` that the container
         was built with.
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model that has the containers; by default the model of the context.
     coords : mapping of str to sequence, optional
         New labels for dims of these containers, one for each entry along the dim. If left out,
@@ -93,7 +92,7 @@ def set_data(
     >>> late.get_value(), hour.get_value()
     (array([1, 1, 0]), array([7, 8, 9]))
     """
-    model = model_or_context(model)
+    model = model_of(model)
     plan_change(model, new_data, coords).apply(model)
 
 

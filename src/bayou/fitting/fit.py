@@ -17,6 +17,7 @@ from bayou.batching.data_checks import check_imputed_values, check_integers, che
 from bayou.batching.row_dim import holds_minibatches
 from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import resolve_cluster
+from bayou.containers.context import model_of
 from bayou.containers.index_bounds import check_indices
 from bayou.density.build import compile_program
 from bayou.density.non_finite import find_start
@@ -35,7 +36,6 @@ from bayou.fitting.rows.task import Task
 from bayou.fitting.stochastic.advi import fit_stochastic
 from bayou.fitting.stochastic.checkpoint import open_checkpoint
 from bayou.fitting.stochastic.distributed import distributed_run
-from bayou.models.context import model_of
 from bayou.progress import step_progress
 from bayou.provenance.fingerprint import data_fingerprint
 from bayou.provenance.model_provenance import provenance_of
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
+    from bayou.containers.context import ModelLike
     from bayou.density.program import Program
     from bayou.feeding.source_batches import AnyOrder
     from bayou.fitting.guides import Guide
@@ -63,7 +64,7 @@ def fit(
     n: int | str = "auto",
     method: str | Guide = "auto",
     *,
-    model: pm.Model | None = None,
+    model: ModelLike | None = None,
     batch_size: int | None = None,
     batch_dim: str | None = None,
     validate: bool = True,
@@ -118,7 +119,7 @@ def fit(
 
     **The model and its rows**
 
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model; by default the model of the context.
     batch_size : int, optional
         The number of rows in each batch. The model is written with all of its data; each container

@@ -146,7 +146,8 @@ def check_num_steps(n: Any) -> None:
         If it is neither "auto" nor a whole number of at least 1.
     """
     if not (isinstance(n, str) and n == "auto"):
-        whole_number("n", n, 1, 'it counts steps; or pass "auto".')
+        hint = 'it counts steps; or pass "auto". A model goes into `model=`.'
+        whole_number("n", n, 1, hint)
 
 
 def check_method(method: Any) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bayou.batching.batched import rebuild_program
+from bayou.containers.context import model_of
 from bayou.containers.variables.dims import dims_of
 from bayou.density.build import compile_program
 from bayou.fitting.result.fit_result import Fit
 from bayou.fitting.result.saved_fit import read_fit
 from bayou.fitting.rows.all_rows import all_rows_density
-from bayou.models.context import model_of
 from bayou.provenance.model_provenance import dim_fingerprint
 from bayou.text import listed
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import pymc as pm
 
+    from bayou.containers.context import ModelLike
     from bayou.density.program import Program
     from bayou.fitting.guides.approximation import Approximation
     from bayou.provenance.record import Provenance
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
 MAX_LABELS = 3
 
 
-def load(path: str | Path, *, model: pm.Model | None = None) -> Fit:
+def load(path: str | Path, *, model: ModelLike | None = None) -> Fit:
     """Read a fit from a file.
 
     Parameters
     ----------
     path : str or Path
         A file that :meth:`bayou.Fit.save` wrote.
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model that was fitted, built again by the same code; by default the model of the
         context. Its data may differ, in their number of rows too: :func:`bayou.verify` compares
         them. The dims of its free variables must have the same labels in the same order as in the

@@ -12,6 +12,7 @@ import xarray as xr
 
 from bayou.arguments import whole_number
 from bayou.cluster.ray import resolve_cluster
+from bayou.containers.context import model_of
 from bayou.errors import ConvergenceWarning, OtherDataError, warn
 from bayou.fitting.guides.named_guides import METHODS
 from bayou.many.data_sets.by_key import DataSets
@@ -24,7 +25,6 @@ from bayou.many.results.outcome import Failure
 from bayou.many.results.zarr_folder import recorded_setting
 from bayou.many.sample_many import sample_many
 from bayou.many.simulation import observed_containers, simulate
-from bayou.models.context import model_of
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
+    from bayou.containers.context import ModelLike
     from bayou.many.data_sets.pending import Pending
     from bayou.many.dispatch import Run
 
@@ -49,11 +50,11 @@ NUM_RANKED_DRAWS = 100
 
 
 def calibrate(
-    model: pm.Model | None = None,
+    model: ModelLike | None = None,
     num_datasets: int | None = None,
     *,
     method: str = "nuts",
-    simulator: pm.Model | None = None,
+    simulator: ModelLike | None = None,
     draws: int = 1000,
     tune: int | None = None,
     chains: int | None = None,
@@ -70,7 +71,7 @@ def calibrate(
 
     Parameters
     ----------
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model; by default the model of the context. Each of its observed variables must have a
         data container of its own as ``observed=``. The data of the model do not change.
     num_datasets : int, default 1000
@@ -78,7 +79,7 @@ def calibrate(
     method : str, default "nuts"
         "nuts" to sample by :func:`bayou.sample_many`, or a method of :func:`bayou.fit`, to see the
         errors of its approximation.
-    simulator : pymc.Model, optional
+    simulator : pymc.Model or model of a library, optional
         A model to draw parameters and data from, with variables of the same names; by default the
         same model.
     draws : int, default 1000
@@ -140,11 +141,12 @@ def calibrate(
     >>> bool(result)
     True
     """
-    model = model_of(model)
+    pymc_model = model_of(model)
+    simulating_model = None if simulator is None else model_of(simulator)
     num_datasets = _number_of(num_datasets, n)
     settings = _check_method(method, draws, tune, chains)
-    check_model(model)
-    containers = observed_containers(model)
+    check_model(pymc_model)
+    containers = observed_containers(pymc_model)
     workers = resolve_cluster(cluster)
     seed = nuts_seed(random_seed)
     if seed is None and out is not None:
@@ -152,7 +154,7 @@ def calibrate(
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
     simulation_seed, rank_seed = map(int, np.random.SeedSequence(seed).generate_state(2))
-    simulated = simulate(model, simulator, num_datasets, simulation_seed)
+    simulated = simulate(pymc_model, simulating_model, num_datasets, simulation_seed)
     datasets = {
         key: {container: simulated[name][key] for name, container in containers.items()}
         for key in range(num_datasets)
@@ -161,12 +163,12 @@ def calibrate(
         run: Run = partial(fit_outcomes, n="auto", method=method, draws=settings.draws)
         if method == "nuts":
             run = partial(nutpie_outcomes, settings=settings)
-        pending = pending_data_sets(model, DataSets(datasets.items(), num_datasets), seed)
-        posteriors = _stream(run, model, pending, workers, num_datasets)
+        pending = pending_data_sets(pymc_model, DataSets(datasets.items(), num_datasets), seed)
+        posteriors = _stream(run, pymc_model, pending, workers, num_datasets)
     else:
-        options = {"model": model, "random_seed": seed, "cluster": workers, "out": out}
+        options = {"model": pymc_model, "random_seed": seed, "cluster": workers, "out": out}
         posteriors = _from_folder(datasets, method, settings, options)
-    names = [str(variable.name) for variable in model.free_RVs]
+    names = [str(variable.name) for variable in pymc_model.free_RVs]
     pit: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
     keys: list[int] = []
     errors: dict[int, str] = {}
@@ -184,7 +186,7 @@ def calibrate(
         raise ValueError(
             f"Each of the {num_datasets} data sets failed, the first with:\n{errors[0]}"
         )
-    return Calibration(_pit_dataset(model, keys, pit), method, errors)
+    return Calibration(_pit_dataset(pymc_model, keys, pit), method, errors)
 
 
 def _number_of(num_datasets: int | None, n: int | None) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from bayou.arguments import check_progressbar, seed_number, whole_number
 from bayou.cluster.ray import resolve_cluster
+from bayou.containers.context import model_of
 from bayou.containers.set_data import temporary_values
 from bayou.errors import ConvergenceWarning
 from bayou.fitting.fit import fit
@@ -19,7 +20,6 @@ from bayou.many.collect import run_many, structure_digest
 from bayou.many.data_sets.by_key import read_data_sets
 from bayou.many.data_sets.pending import lengths_of
 from bayou.many.results.outcome import Outcome, ResultAxes
-from bayou.models.context import model_of
 from bayou.provenance.model_provenance import provenance_of
 from bayou.provenance.record import ATTRIBUTE
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
+    from bayou.containers.context import ModelLike
     from bayou.many.data_sets.pending import Pending
 
 # The columns of the table, after the lengths.
@@ -43,7 +44,7 @@ def fit_many(
     datasets: Any,
     *,
     by: str | None = None,
-    model: pm.Model | None = None,
+    model: ModelLike | None = None,
     n: int | str = "auto",
     method: str = "auto",
     draws: int = 1000,
@@ -63,7 +64,7 @@ def fit_many(
         As for :func:`bayou.sample_many`.
     by : str, optional
         The column of a table whose values are the keys.
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model; by default the model of the context. After the call it has its own data again. A
         container for which the data sets have no values keeps its own.
     n : int or "auto", default "auto"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayou.arguments import check_progressbar
 from bayou.cluster.ray import resolve_cluster
+from bayou.containers.context import model_of
 from bayou.many.choose_sampler import SAMPLERS, check_sampler, choose_sampler
 from bayou.many.collect import run_many, structure_digest
 from bayou.many.data_sets.by_key import read_data_sets
@@ -21,7 +22,6 @@ from bayou.many.nutpie_runs import nutpie_outcomes
 from bayou.many.results.outcome import ResultAxes
 from bayou.many.results.zarr_folder import recorded_setting
 from bayou.many.vectorised.blackjax_nuts import MOST_CHAINS, blackjax_outcomes
-from bayou.models.context import model_of
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
 from bayou.nuts.trace import sampler_attrs
@@ -31,11 +31,11 @@ from bayou.provenance.record import ATTRIBUTE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pymc as pm
     import xarray as xr
 
     from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
+    from bayou.containers.context import ModelLike
 
 # The columns of the table, after the lengths.
 COLUMNS = ("rhat", "ess_bulk", "ess_tail", "divergences", "seconds")
@@ -45,7 +45,7 @@ def sample_many(
     datasets: Any,
     *,
     by: str | None = None,
-    model: pm.Model | None = None,
+    model: ModelLike | None = None,
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
@@ -76,7 +76,7 @@ def sample_many(
     by : str, optional
         The column of a table whose values are the keys: the rows with the same value are one data
         set. The columns that the containers use are read into memory.
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model; by default the model of the context. Its data do not change. A container for
         which the data sets have no values keeps its own.
     draws, tune, chains : int, default 1000, 1000 and 4

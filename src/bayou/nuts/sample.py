@@ -11,8 +11,8 @@ import time
 from typing import TYPE_CHECKING
 
 from bayou.arguments import check_progressbar
+from bayou.containers.context import model_of
 from bayou.feeding.memory import check_draws
-from bayou.models.context import model_of
 from bayou.models.posterior_tree import posterior_tree
 from bayou.nuts.chains import bind_data, explain_failure, run_chains
 from bayou.nuts.compiled_density import compiled_density
@@ -24,10 +24,10 @@ from bayou.provenance.model_provenance import provenance_of
 from bayou.provenance.record import ATTRIBUTE
 
 if TYPE_CHECKING:
-    import pymc as pm
     import xarray as xr
 
     from bayou.arguments import RandomSeed
+    from bayou.containers.context import ModelLike
 
 
 def sample(
@@ -35,7 +35,7 @@ def sample(
     *,
     tune: int = 1000,
     chains: int = 4,
-    model: pm.Model | None = None,
+    model: ModelLike | None = None,
     random_seed: RandomSeed | None = None,
     progressbar: bool = True,
 ) -> xr.DataTree:
@@ -54,7 +54,7 @@ def sample(
         With 0, one step is still run, to find the step size.
     chains : int, default 4
         The number of chains. As many run in parallel as there are cores.
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model; by default the model of the context. Its free variables must be continuous.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
         Seed of the starting points and of the draws: with the same seed and data, the draws are the
@@ -112,26 +112,26 @@ def sample(
     3
     """
     check_progressbar(progressbar)
-    model = model_of(model)
+    pymc_model = model_of(model)
     settings = NutsSettings(draws, tune, chains)
-    check_model(model)
+    check_model(pymc_model)
     seed = nuts_seed(random_seed)
-    density = compiled_density(model)
-    bound = bind_data(model, density)
+    density = compiled_density(pymc_model)
+    bound = bind_data(pymc_model, density)
     check_draws(settings.draws * settings.chains, bound.draw_layout.size)
     # Before the chains run, so that a model that cannot be described costs no finished work.
-    provenance = provenance_of(model)
+    provenance = provenance_of(pymc_model)
     begin = time.perf_counter()
     try:
         trace = run_chains(bound, settings, seed, progressbar=progressbar)
     except RuntimeError as error:
-        raise explain_failure(error, model, density, bound) from None
+        raise explain_failure(error, pymc_model, density, bound) from None
     flat_draws, statistics = read_trace(trace, bound.draw_layout.size)
     draws_by_name = bound.draw_layout.split(flat_draws)
-    free = [variable.name for variable in model.free_RVs]
+    free = [variable.name for variable in pymc_model.free_RVs]
     warn_of_divergences(statistics["diverging"], {name: draws_by_name[name] for name in free})
     return posterior_tree(
-        model,
+        pymc_model,
         draws_by_name,
         sample_stats=statistics,
         attrs=sampler_attrs(settings) | {"sampling_time": time.perf_counter() - begin},

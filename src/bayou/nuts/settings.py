@@ -8,7 +8,9 @@ from bayou.arguments import RandomSeed, seed_number, whole_number
 
 # The seed of nutpie, and a word of NumPy's SeedSequence, are unsigned numbers of 64 bits.
 SEED_LIMIT = 2**64
-_HINT = "1000 draws after 1000 tuning steps in 4 chains suit most models."
+_HINT = (
+    "1000 draws after 1000 tuning steps in 4 chains suit most models. A model goes into `model=`."
+)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import xarray as xr
 from pytensor.graph.traversal import walk
 
 from bayou.arguments import whole_number
+from bayou.containers.context import model_of
 from bayou.containers.reading.exact_cast import exact_cast
 from bayou.containers.variables.dims import dims_of
 from bayou.fitting.result.fit_result import Fit
 from bayou.many.results.outcome import DATASET
-from bayou.models.context import model_of
 from bayou.prediction.graph.forward_graph import predictable
 from bayou.prediction.labels import (
     changed_dims,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
+    from bayou.containers.context import ModelLike
     from bayou.containers.variables.dims import Dims
     from bayou.prediction.labels import AxisLabels
 
@@ -178,7 +179,7 @@ class ParameterDraws:
 
 
 def parameter_draws(
-    fit_or_datatree: Any, draws: int | None, seed: int, model: pm.Model | None
+    fit_or_datatree: Any, draws: int | None, seed: int, model: ModelLike | None
 ) -> ParameterDraws:
     """Return draws of the free variables of a model.
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
+    from bayou.containers.context import ModelLike
     from bayou.fitting.result.fit_result import Fit
     from bayou.prediction.graph.predictor import Predictor
     from bayou.prediction.plan import PredictionPlan
@@ -55,7 +56,7 @@ def predict(
     *,
     var_names: str | Sequence[str] | None = None,
     draws: int | None = None,
-    model: pm.Model | None = None,
+    model: ModelLike | None = None,
     random_seed: RandomSeed | None = None,
     cluster: str | Ray | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -85,7 +86,7 @@ def predict(
     draws : int, optional
         For a fit, the number of draws, by default 1000. For a posterior, the number of draws to use
         from each chain, evenly spaced; by default all.
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model; by default the model of the fit, or of the context.
     random_seed : int, sequence of int, numpy.random.Generator or RandomState, optional
         The seed of the random numbers. The same seed and data give the same predictions, whatever

@@ -9,10 +9,10 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.tensor.type_other import NoneConst
 
+from bayou.containers.context import model_of
 from bayou.containers.reading.columns import columns_of
 from bayou.containers.variables.dims import dims_of, evaluate_length
 from bayou.containers.variables.source_variable import resident_of
-from bayou.models.context import model_of
 from bayou.models.interpret import compile_interpreter
 from bayou.models.total_size import has_total_size
 from bayou.provenance.describe_result import Description
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
+    from bayou.containers.context import ModelLike
     from bayou.containers.variables.resident_rows import Resident
     from bayou.provenance.named_inputs import ModelInput
 
 
-def describe(model: pm.Model | None = None) -> Description:
+def describe(model: ModelLike | None = None) -> Description:
     """Describe the data of a model: its containers, their columns, rows and values.
 
     The containers are those of :class:`bayou.Data` and ``pm.Data``, minibatches, generators, and
@@ -39,7 +40,7 @@ def describe(model: pm.Model | None = None) -> Description:
 
     Parameters
     ----------
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model; by default the model of the context.
 
     Returns

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import xarray as xr
 
-from bayou.models.context import model_of
+from bayou.containers.context import model_of
 from bayou.provenance.model_provenance import provenance_of
 from bayou.provenance.record import ATTRIBUTE, Provenance
 from bayou.provenance.verify_result import compare
 from bayou.text import type_text
 
 if TYPE_CHECKING:
-    import pymc as pm
-
+    from bayou.containers.context import ModelLike
     from bayou.provenance.verify_result import Verification
 
 
@@ -28,7 +27,7 @@ class HasProvenance(Protocol):
 
 
 def verify(
-    result: xr.DataTree | xr.Dataset | HasProvenance, model: pm.Model | None = None
+    result: xr.DataTree | xr.Dataset | HasProvenance, model: ModelLike | None = None
 ) -> Verification:
     """Check whether a result was computed from a model and the data that it holds now.
 
@@ -38,7 +37,7 @@ def verify(
         A result of :func:`bayou.sample`, :func:`bayou.fit`, :func:`bayou.predict` or the ``sample``
         method of a fit, also after it was saved and opened again. The group ``posterior`` of a tree
         is enough.
-    model : pymc.Model, optional
+    model : pymc.Model or model of a library, optional
         The model; by default the model of the context. If its data are a source that is not in
         memory, all rows of it are read.
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pymc as pm
 import pytensor
 from pymc.exceptions import ShapeError
 from pymc.model.fgraph import ModelVar
@@ -26,6 +25,7 @@ from bayou.text import type_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    import pymc as pm
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
     from pytensor.link.basic import Container
@@ -41,33 +41,6 @@ type LengthFunction = tuple[Callable[..., NDArray[np.int64]], list[Container]]
 
 # Without rewrites and a compiler, PyTensor builds such a function in milliseconds, not seconds.
 _WITHOUT_COMPILING = Mode(linker="py", optimizer=None)
-
-
-def model_or_context(model: pm.Model | None) -> pm.Model:
-    """Return the model, or that of the context if it is None.
-
-    Unlike :func:`bayou.models.context.model_of`, it accepts a ``pymc.FrozenModel``, whose data can
-    be exchanged.
-
-    Raises
-    ------
-    TypeError
-        If there is neither, or it is no PyMC model.
-    """
-    try:
-        chosen = pm.modelcontext(model)
-    except TypeError:
-        raise TypeError(
-            "`model` must be passed outside of a `with model:` block, got None.\n"
-            "Hint: write the call inside `with pm.Model() as model:`, or pass `model=model`."
-        ) from None
-    if not isinstance(chosen, pm.Model | pm.FrozenModel):
-        raise TypeError(
-            f"`model` must be a PyMC model, got {model!r}.\n"
-            "Hint: pass the `pm.Model` that the containers are in, or leave it out inside its "
-            "`with` block."
-        )
-    return chosen
 
 
 def dims_of(model: pm.Model, variable: Variable) -> Dims:
