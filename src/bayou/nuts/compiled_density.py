@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.replace import clone_replace
@@ -24,6 +25,7 @@ from pytensor.graph.traversal import ancestors
 from bayou.models.initial_point import StartCandidates
 from bayou.models.interpret import SharedInterpreter
 from bayou.models.rewrite import full_data_model, same_structure, structure_of
+from bayou.nuts.shared_code import SharedCode, graph_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -228,6 +230,8 @@ class CompiledDensity:
         return np.concatenate([value.ravel() for value in values], dtype=np.float64)
 
 
+# Machine code by graph, and what it was compiled from by model.
+_shared_code = SharedCode()
 _densities: weakref.WeakKeyDictionary[pm.Model, CompiledDensity] = weakref.WeakKeyDictionary()
 
 
@@ -256,9 +260,7 @@ def compiled_density(model: pm.Model) -> CompiledDensity:
 
 
 def compile_density(model: pm.Model) -> CompiledDensity:
-    """Compile the density of a model, even if it is compiled already."""
-    from bayou.nuts.numba_code import expand_code, loader, logp_code, numba_function
-
+    """Compile the density of a model, unless one of the same graph is compiled already."""
     full_model = full_data_model(model)
     values = [full_model.rvs_to_values[variable] for variable in full_model.free_RVs]
     by_name = {variable.name: variable for variable in full_model.unobserved_value_vars}
@@ -277,7 +279,14 @@ def compile_density(model: pm.Model) -> CompiledDensity:
         variable: symbols[id(variable.container)] for variable in _shared([logp, gradient, draw])
     }
     logp, gradient, draw = clone_replace([logp, gradient, draw], replacements)
-    load = loader([variable.type for variable in inputs[1:]])
+    key = (
+        full_model.check_bounds,
+        pytensor.config.floatX,
+        graph_key(inputs, [logp, gradient, draw]),
+    )
+    compiled_logp, compiled_expand = _shared_code.get_or_compile(
+        key, lambda: _compile_code(full_model, inputs, [logp, gradient], [draw])
+    )
     return CompiledDensity(
         structure=structure_of(model),
         arguments=tuple(arguments.values()),
@@ -285,8 +294,24 @@ def compile_density(model: pm.Model) -> CompiledDensity:
         output_names=tuple(variable.name for variable in outputs),
         output_dtypes=tuple(variable.dtype for variable in outputs),
         output_shapes=SharedInterpreter(values, shapes),
-        logp=logp_code(numba_function(full_model, inputs, [logp, gradient]), load),
-        expand=expand_code(numba_function(full_model, inputs, [draw]), load),
+        logp=compiled_logp,
+        expand=compiled_expand,
+    )
+
+
+def _compile_code(
+    model: pm.Model,
+    inputs: Sequence[Variable],
+    density: Sequence[Variable],
+    draw: Sequence[Variable],
+) -> tuple[Any, Any]:
+    """Compile the functions that nutpie calls: of the density with its gradient, and of a draw."""
+    from bayou.nuts.numba_code import expand_code, loader, logp_code, numba_function
+
+    load = loader([variable.type for variable in inputs[1:]])
+    return (
+        logp_code(numba_function(model, inputs, density), load),
+        expand_code(numba_function(model, inputs, draw), load),
     )
 
 
