@@ -75,6 +75,9 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
         data are matched by these names: :func:`bayou.set_data` and :func:`bayou.predict` take the
         same columns from any table, in whatever order it has them. Dates become floats, the days
         since 1970-01-01 in UTC; dates that these cannot hold to a microsecond are an error.
+        Durations become days as well, and times of day the part of a day since midnight: an hour is
+        1/24. Decimals become the nearest float64, which keeps 15 digits, or int64 if their type has
+        no digits after the point; larger numbers of such a type are an error.
     dims : str or tuple of (str or None), optional
         A name for each axis of the value; None for an axis without a name.
     coords : mapping of str to sequence, optional
@@ -126,7 +129,7 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
         If `dims`, `coords` or the model's dims contradict the shape of the value.
     TypeError
         If there is no model, or the value holds something other than numbers, booleans and, in
-        named columns, dates, text and categories.
+        named columns, dates, durations, text and categories.
     ValueError
         If the value is ragged, has missing values or would be changed by the cast, if columns are
         missing or have unknown categories, if the name or a dim is in use, or if `coords` or the

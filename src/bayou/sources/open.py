@@ -152,6 +152,16 @@ def scan(
     SourceError
         If a file is damaged; for .npy and .npz files, this is a ValueError.
 
+    Notes
+    -----
+    Decimals are read as the nearest float64, which keeps 15 digits. Decimals of a type without
+    digits after the point are int64; one that is larger is an error. Times of day are durations
+    since midnight (timedelta64). Times with a zone are in UTC.
+
+    Where files differ in the type of a column, it gets the type that holds all values of all of
+    them: int64 for int32 and int64, float64 for float32 or int32 and float64, text for text and
+    categories. An int64 beside a float64 is an error, since a float64 does not hold all of int64.
+
     Examples
     --------
     >>> import tempfile

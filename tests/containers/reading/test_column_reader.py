@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from bayou.containers.data import Data
 from bayou.containers.reading.column_matching import match_columns, require_table
+from bayou.containers.set_data import set_data
 from tests.containers.helpers import columns_refuse
 from tests.containers.tables import FRAME, ROWS, flights
 
@@ -30,7 +32,7 @@ from tests.containers.tables import FRAME, ROWS, flights
             "'hour' of data container 'x' must hold numbers or booleans, got text",
         ),
         ("hour", np.array([1, 2], "M8[D]"), "must hold numbers or booleans, got dates"),
-        ("hour", np.array([1, 2], "m8[s]"), r"must hold numbers or booleans, got timedelta64\[s\]"),
+        ("hour", np.array([1, 2], "m8[s]"), r"must hold numbers or booleans, got durations"),
         ("day", [1.0, 2.0], "'day' of data container 'days' must hold dates, got numbers"),
         ("carrier", [1, 2], "'carrier_code' must hold text or categories, got numbers"),
     ],
@@ -108,15 +110,59 @@ def test_dates_that_days_do_not_hold_are_refused() -> None:
             assert Data("t", {"t": noon.astype("M8[D]")}, columns="t").dtype == "float32"
 
 
+HOURS = [dt.timedelta(hours=6), dt.timedelta(days=2)]
+CLOCK = [dt.time(6), dt.time(18, 0, 0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("values", "days"),
+    [
+        (np.array([6, 48], "m8[h]"), [0.25, 2]),
+        (pd.Series(HOURS), [0.25, 2]),
+        (pl.Series(HOURS), [0.25, 2]),
+        (pa.array(HOURS), [0.25, 2]),
+        (np.array(HOURS, object), [0.25, 2]),
+        (CLOCK, [0.25, 0.75 + 1e-6 / 86400]),
+        (pl.Series(CLOCK), [0.25, 0.75 + 1e-6 / 86400]),
+        (pa.array(CLOCK, pa.time64("ns")), [0.25, 0.75 + 1e-6 / 86400]),
+        (pa.array(CLOCK[:1] * 2, pa.time32("s")), [0.25, 0.25]),
+    ],
+)
+def test_durations_and_times_of_day_are_days(values: Any, days: list[float]) -> None:
+    with pm.Model() as model:
+        wait = Data("wait", {"t": values}, columns="t")
+        np.testing.assert_allclose(wait.get_value(), days, rtol=1e-15)
+        set_data({"wait": pd.Series([dt.timedelta(hours=12)])}, model)
+        assert wait.get_value().tolist() == [0.5]
+        with pytest.raises(TypeError, match="'wait' must hold durations or times of day, got n"):
+            match_columns(model, require_table({"t": [1.0]}, "`data`"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([Decimal(1), Decimal(3)], pa.decimal128(9, 1)),
+        pl.Series([1, 3]).cast(pl.Decimal(9, 1)),
+        pd.array([Decimal(1), Decimal(3)], pd.ArrowDtype(pa.decimal128(9, 1))),
+        [Decimal(1), Decimal("3.0")],
+        np.array([Decimal("1.0"), Decimal(3)], object),
+    ],
+)
+def test_decimals_are_floats(values: Any) -> None:
+    with pm.Model():
+        price = Data("price", {"p": values}, columns="p")
+    assert price.dtype == "float64"
+    assert price.get_value().tolist() == [1.0, 3.0]
+
+
 def test_what_is_no_number_is_refused() -> None:
-    columns_refuse(TypeError, r"got timedelta64\[s\]", {"t": np.array([1], "m8[s]")}, columns="t")
     columns_refuse(
         TypeError, "`t` must hold numbers, booleans, dates or text", {"t": [{}]}, columns="t"
     )
-    decimals = pl.DataFrame({"t": ["1.5"]}).with_columns(pl.col("t").cast(pl.Decimal(10, 2)))
-    columns_refuse(
-        TypeError, "`t` must hold numbers, booleans, dates or text", decimals, columns="t"
-    )
+    lists = pl.DataFrame({"t": [[1.5], [1.0, 2.0]]})
+    columns_refuse(TypeError, "`t` must hold numbers, booleans, dates or text", lists, columns="t")
+    wide = pl.DataFrame({"t": [1]}, schema={"t": pl.Int128})
+    columns_refuse(TypeError, "`t` must hold .* got Int128", wide, columns="t")
     mixed = pd.DataFrame({"t": ["a", 1]}, dtype=object)
     kinds = r"and one kind of them, got 1 \(int\), 'a' \(str\).\nHint: "
     columns_refuse(TypeError, kinds, mixed, columns="t", categories="ts")

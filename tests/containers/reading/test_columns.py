@@ -19,7 +19,12 @@ from bayou.sources.base.field import Field
         (Field("v", np.dtype("M8[D]")), ColumnKind.DATES, "dates"),
         (Field("v", np.dtype(object)), ColumnKind.CATEGORIES, "text or categories"),
         (Field("v", np.dtype("i4"), (), ("a", "b")), ColumnKind.CATEGORIES, "text or categories"),
-        (Field("v", np.dtype("m8[s]")), ColumnKind.OTHER, "timedelta64[s]"),
+        (Field("v", np.dtype("m8[s]")), ColumnKind.DURATIONS, "durations or times of day"),
+        (
+            Field("v", np.dtype(object), stored_type="list<double>"),
+            ColumnKind.OTHER,
+            "list<double>",
+        ),
         (Field("v", np.dtype(complex)), ColumnKind.OTHER, "complex128"),
     ],
 )

@@ -161,7 +161,7 @@ def test_text_of_files_is_coded_in_pieces(parquet: by.Source) -> None:
 
 
 def test_text_of_a_part_of_the_rows_is_refused(parquet: by.Source) -> None:
-    message = "must fit in memory where text or dates are converted, got 40 of 100 rows"
+    message = "must fit in memory where text, dates or durations are converted, got 40 of 100 rows"
     categories_refuse(
         ValueError, message, parquet, columns="text", categories="cs", in_memory_size=40
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bayou.sources as by
-from bayou.sources.derived.category_lookup import Codes, Days, Recoded
+from bayou.sources.derived.category_lookup import Codes, Days, DurationDays, Recoded
 
 WORDS = np.array(["b", "a", None, "c"], dtype=object)
 COMPLETE = np.array(["b", "a", "a", "c"], dtype=object)
@@ -86,6 +86,24 @@ def test_days_are_exact_or_refused(microseconds: list[int]) -> None:
 def test_days_of_every_unit(unit: str) -> None:
     moments = np.array(["1970-01-02", "NaT", "1969-12-31"], dtype=f"M8[{unit}]")
     np.testing.assert_array_equal(recoded(moments, Days()), [1.0, np.nan, -1.0])
+
+
+@pytest.mark.parametrize(
+    ("unit", "days"), [("W", 7), ("D", 1), ("h", 1 / 24), ("25s", 25 / 86400), ("ns", 1e-9 / 86400)]
+)
+def test_days_of_durations(unit: str, days: float) -> None:
+    values = np.array([3, "NaT", -1], dtype=f"m8[{unit}]")
+    expected = [3 * days, np.nan, -days]
+    np.testing.assert_allclose(recoded(values, DurationDays()), expected, rtol=1e-15)
+
+
+def test_durations_without_a_length_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"`v` must hold durations with a length in days, got time"
+    ):
+        recoded(np.array([1], "m8[M]"), DurationDays())
+    with pytest.raises(TypeError, match="`v` must be durations or times of day, got int64"):
+        recoded([1, 2], DurationDays())
 
 
 def test_dates_that_days_do_not_hold_are_refused() -> None:

@@ -75,6 +75,24 @@ def test_parts_with_other_fields_are_refused() -> None:
         ChainSource(parts)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "dtype"),
+    [
+        ("int8", "int64", "int64"),
+        ("f4", "f8", "f8"),
+        ("f8", "int32", "f8"),
+        ("m8[s]", "m8[ns]", "m8[ns]"),
+    ],
+)
+def test_parts_of_narrower_dtypes(one: str, other: str, dtype: str) -> None:
+    parts = [np.array([1, 2]).astype(kind) for kind in (one, other)]
+    chain = ChainSource({str(at): by.source({"n": part}) for at, part in enumerate(parts)})
+    check_source(chain)
+    assert chain.fields["n"].dtype == dtype
+    taken = chain.take(np.array([3, 0]), ["n"])["n"]
+    np.testing.assert_array_equal(taken, np.concatenate(parts)[[3, 0]], strict=True)
+
+
 @pytest.mark.parametrize("other", [np.zeros(2), np.zeros((2, 3), dtype=int)])
 def test_parts_with_fields_of_another_kind_are_refused(other: np.ndarray) -> None:
     parts = {"1.npy": by.source({"n": [1]}), "2.npy": by.source({"n": other})}

@@ -1,6 +1,7 @@
 """Columns that files have in common, by name and type; and folders that name columns."""
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs
 
+from bayou.errors import SourceError
 from bayou.sources.files.arrow import ArrowSource
 from bayou.sources.files.data_file import DataFile
 from bayou.sources.files.listed_file import File
@@ -52,18 +54,19 @@ def test_a_column_that_a_file_lacks(ending: str, order: Any, tmp_path: Path) -> 
     ("one", "other"),
     [
         (pa.int64(), pa.float64()),
-        (pa.int32(), pa.int64()),
-        (pa.float32(), pa.float64()),
-        (pa.timestamp("us"), pa.timestamp("ns")),
+        (pa.uint64(), pa.int8()),
+        (pa.bool_(), pa.int8()),
+        (pa.timestamp("us"), pa.timestamp("us", "UTC")),
         (pa.list_(pa.int64(), 1), pa.list_(pa.int64(), 2)),
-        (pa.string(), pa.dictionary(pa.int32(), pa.string())),
+        (pa.string(), pa.int64()),
+        (pa.string(), pa.dictionary(pa.int32(), pa.string(), ordered=True)),
     ],
 )
 def test_a_column_of_another_type(one: Any, other: Any, tmp_path: Path) -> None:
     for number, kind in enumerate([one, other]):
         empty = pa.table({"x": pa.array([], kind), "y": pa.array([], pa.int8())})
         write(tmp_path / f"{number}.parquet", empty)
-    with pytest.raises(TypeError, match="`x` must be of one type in all files, got") as caught:
+    with pytest.raises(TypeError, match="`x` must be of one type in all files, or of") as caught:
         ArrowSource(tmp_path)
     assert f"{one} in {tmp_path}/0.parquet and" in str(caught.value)
     assert f" in {tmp_path}/1.parquet.\nHint: write" in str(caught.value)
@@ -105,13 +108,73 @@ def test_a_name_that_comes_twice(tmp_path: Path) -> None:
         ArrowSource(path)
 
 
-def test_decimals_are_refused(tmp_path: Path) -> None:
-    price = pa.array([1, 2], pa.decimal128(9, 2))
-    path = write(tmp_path / "a.parquet", pa.table({"price": price, "x": [1.0, 2.0]}))
-    message = r"`price` must be of a type that NumPy has, got decimal128\(9, 2\).\nHint: write it"
-    with pytest.raises(TypeError, match=message):
-        ArrowSource(path)
-    assert ArrowSource(path, columns=["x"]).num_rows == 2
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ([pa.array([1, 2], pa.int32()), pa.array([2**40])], np.array([1, 2, 2**40])),
+        ([pa.array([2**40]), pa.array([1, 2], pa.int8())], np.array([2**40, 1, 2])),
+        ([pa.array([0.5], pa.float32()), pa.array([0.1])], np.array([0.5, 0.1])),
+        ([pa.array([7], pa.int32()), pa.array([0.1])], np.array([7, 0.1])),
+        ([pa.nulls(0), pa.array([7])], np.array([7])),
+        ([pa.array([1], pa.int8()), pa.array([1000], pa.int16()), pa.array([0.1])], [1, 1000, 0.1]),
+        (
+            [pa.array([1], pa.timestamp("us")), pa.array([3], pa.timestamp("ns"))],
+            np.array([1000, 3], "M8[ns]"),
+        ),
+        ([pa.array(["a"]).dictionary_encode(), pa.array(["b"])], np.array(["a", "b"], object)),
+        (
+            [pa.array([Decimal("0.1")], pa.decimal128(9, 2)), pa.array([Decimal(2)])],
+            np.array([0.1, 2]),
+        ),
+    ],
+)
+def test_types_of_which_one_holds_the_others(
+    ending: str, columns: list[Any], expected: Any, tmp_path: Path
+) -> None:
+    for number, column in enumerate(columns):
+        write(tmp_path / f"{number}.{ending}", pa.table({"x": column}))
+    source = ArrowSource(tmp_path)
+    found = values(source)["x"]
+    np.testing.assert_array_equal(found, np.asarray(expected), strict=True)
+    assert source.fields["x"].dtype == found.dtype
+
+
+def test_nulls_beside_values(tmp_path: Path) -> None:
+    write(tmp_path / "1.parquet", pa.table({"x": pa.nulls(2), "c": pa.nulls(2)}))
+    words = pa.array(["a", "b"]).dictionary_encode()
+    write(tmp_path / "2.parquet", pa.table({"x": [1, 2], "c": words}))
+    with pytest.raises(ValueError, match=r"`x` must have no nulls, got one in row 0 of "):
+        values(ArrowSource(tmp_path), "x")
+    source = ArrowSource(tmp_path, nulls="drop")
+    assert source.num_dropped == 2
+    assert values(source)["x"].tolist() == [1, 2]
+    assert values(source)["c"].tolist() == [0, 1]
+
+
+def test_a_value_that_the_wider_type_does_not_hold(tmp_path: Path) -> None:
+    far = pa.array([2**62], pa.timestamp("s"))
+    write(tmp_path / "1.arrow", pa.table({"t": far}))
+    write(tmp_path / "2.arrow", pa.table({"t": pa.array([1], pa.timestamp("ns"))}))
+    with pytest.raises(
+        SourceError, match=r"1.arrow` must be .* column 't', which is timestamp\[ns"
+    ):
+        values(ArrowSource(tmp_path))
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_decimals_are_floats_or_integers(ending: str, tmp_path: Path) -> None:
+    price = pa.array([Decimal("1.10"), None, Decimal("-3.33")], pa.decimal128(38, 18))
+    count = pa.array([Decimal(3), Decimal(2**60), Decimal(-1)], pa.decimal128(38, 0))
+    path = write(tmp_path / f"a.{ending}", pa.table({"price": price, "count": count}))
+    assert values(ArrowSource(path), "count")["count"].tolist() == [3, 2**60, -1]
+    assert values(ArrowSource(path, nulls="drop"))["price"].tolist() == [1.1, -3.33]
+    large = pa.array([Decimal(2**63)], pa.decimal128(38, 0))
+    write(path, pa.table({"count": large}))
+    with pytest.raises(
+        ValueError, match=r"`count` must hold whole numbers that int64 holds, got 9"
+    ):
+        values(ArrowSource(path))
 
 
 def test_folders_are_columns(tmp_path: Path) -> None:
@@ -213,12 +276,6 @@ def test_promotions_of_arrow_that_lose_values_are_refused() -> None:
         pa.unify_schemas(schemas, promote_options="permissive")
         with pytest.raises(TypeError, match="`n` must be of one type in all files"):
             common_types([Listed("a", schemas[0]), Listed("b", schemas[1])], None)
-
-
-def test_decimals_within_other_types_are_refused() -> None:
-    kind = pa.list_(pa.decimal128(5, 2), 2)
-    with pytest.raises(TypeError, match="`d` must be of a type that NumPy has"):
-        common_types([Listed("a", pa.schema([("d", kind)]))], None)
 
 
 @pytest.mark.parametrize(

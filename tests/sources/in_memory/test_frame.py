@@ -170,7 +170,7 @@ def test_nulls_within_lists_are_nulls() -> None:
 def test_what_is_no_number_is_listed_and_not_fed() -> None:
     source = by.source(pl.DataFrame({"list": [[1], [2, 3]], "x": [1.0, 2.0]}))
     assert source.fields["list"].dtype == np.dtype(object)
-    with pytest.raises(TypeError, match=r"got `list` of text"):
+    with pytest.raises(TypeError, match=r"got `list` of large_list"):
         source["list"].array(source.take(np.array([0]), ["list"]))
 
 

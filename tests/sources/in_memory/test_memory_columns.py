@@ -153,8 +153,6 @@ def test_lengths_must_agree() -> None:
     "values",
     [
         pd.period_range("2013-01", periods=2, freq="M"),
-        pa.array([1, 2], pa.decimal128(5, 2)),
-        pl.Series([1, 2], dtype=pl.Decimal(5, 2)),
         np.array([b"a", b"b"]),
         pl.Series([[1], [2, 3]]),
         np.array([{}, []], dtype=object),

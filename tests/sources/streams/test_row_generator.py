@@ -1,6 +1,8 @@
 """Functions that return iterators: rows, blocks, and all that may go wrong on the way."""
 
 from collections.abc import Callable, Iterator
+from datetime import date, time, timedelta
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -106,10 +108,25 @@ def test_another_number_of_rows_at_a_later_pass() -> None:
         read(source, "x")
 
 
+def test_whole_numbers_among_floats() -> None:
+    source = by.source(of({"x": 0.5}, {"x": 1}, {"x": None}, {"x": Decimal(2)}), nulls="drop")
+    [table] = source.read(0, ["x"])
+    np.testing.assert_array_equal(table["x"], np.array([0.5, 1, 2]), strict=True)
+
+
+def test_times_as_databases_return_them() -> None:
+    rows = [{"day": date(2020, 1, 1 + n), "at": time(n), "wait": timedelta(n)} for n in range(2)]
+    [table] = by.source(of(*rows)).read(0, ["day", "at", "wait"])
+    days = np.array(["2020-01-01", "2020-01-02"], "M8[D]")
+    np.testing.assert_array_equal(table["day"], days, strict=True)
+    np.testing.assert_array_equal(table["at"], np.array([0, 3600 * 10**6], "m8[us]"), strict=True)
+    np.testing.assert_array_equal(table["wait"], np.array([0, 86400 * 10**6], "m8[us]"))
+
+
 @pytest.mark.parametrize(
     ("item", "got"),
     [
-        ({"x": 1}, r"float64 of shape \(\) a row, got int64 of shape \(\) a row"),
+        ({"x": 2**53 + 1}, r"float64 of shape \(\) a row, got int64 of shape \(\) a row"),
         ({"x": "a"}, r"float64 of shape \(\) a row, got object of shape \(\) a row"),
         ({"x": np.ones(2)}, r"float64 of shape \(\) a row, got float64 of shape \(2,\) a row"),
         ({"x": np.float32(1)}, r"float64 of shape \(\) a row, got float32 of shape \(\) a row"),

@@ -64,7 +64,8 @@ class ColumnOptions:
                     else f"name the dim of its categories, such as categories={field.name + 's'!r}"
                 )
                 raise TypeError(
-                    f"{subject} must hold numbers, booleans or dates, got {kind_text(field)}.\n"
+                    f"{subject} must hold numbers, booleans, dates or durations, got "
+                    f"{kind_text(field)}.\n"
                     f"Hint: {hint}; the container then holds their codes."
                 )
             if not is_coded and self.categories is not None:
@@ -75,9 +76,10 @@ class ColumnOptions:
                 )
             if kind_of(field) is ColumnKind.OTHER:
                 raise TypeError(
-                    f"{subject} must hold numbers, booleans, dates, text or categories, got "
-                    f"{kind_text(field)}.\n"
-                    "Hint: convert it to numbers first, such as with `.dt.total_seconds()`."
+                    f"{subject} must hold numbers, booleans, dates, durations, text or "
+                    f"categories, got {kind_text(field)}.\n"
+                    "Hint: convert it to numbers first, or to text; lists of one length to a "
+                    "fixed-size list (a Polars Array), and structs to a column for each field."
                 )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from bayou.containers.reading.columns import ColumnKind, kind_of, kind_text
 from bayou.containers.reading.exact_cast import exact_cast, natural_dtype
 from bayou.sources.base.text_codes import MISSING_CODE, as_text_hint
-from bayou.sources.derived.category_lookup import Codes, Days, Recoded
+from bayou.sources.derived.category_lookup import Codes, Days, DurationDays, Recoded
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -249,6 +249,8 @@ def _recode(field: Field, container: WantedColumns) -> tuple[str, Conversion | N
     if columns.categories is not None and field.categories != columns.categories:
         codes = Codes(columns.categories, str(columns.categories_dim), columns.unknown)
         return field.name, codes
+    if field.name in columns.durations:
+        return field.name, DurationDays()
     return field.name, Days() if field.name in columns.dates else None
 
 
@@ -256,7 +258,7 @@ def _default_dtype(source: Source, columns: Columns) -> np.dtype[Any]:
     if columns.categories is not None:
         return np.dtype(np.int32)
     dtypes = [
-        np.dtype(np.float64) if field.name in columns.dates else field.unmarked or field.dtype
+        np.dtype(np.float64) if field.dtype.kind in "mM" else field.unmarked or field.dtype
         for field in map(source.fields.__getitem__, columns.names)
     ]
     return natural_dtype(dtypes)
@@ -269,12 +271,15 @@ def _check_kind(field: Field, container: WantedColumns) -> None:
         wanted = ColumnKind.CATEGORIES
     elif field.name in container.columns.dates:
         wanted = ColumnKind.DATES
+    elif field.name in container.columns.durations:
+        wanted = ColumnKind.DURATIONS
     if kind_of(field) is not wanted:
         hints = {
             ColumnKind.NUMBERS: (
                 "convert it to numbers first; text needs `categories=` when the container is built"
             ),
             ColumnKind.DATES: "convert it, such as with pandas.to_datetime",
+            ColumnKind.DURATIONS: "convert it, such as with pandas.to_timedelta",
             ColumnKind.CATEGORIES: as_text_hint(field.name),
         }
         raise TypeError(

@@ -20,6 +20,7 @@ class ColumnKind(Enum):
 
     NUMBERS = "numbers or booleans"
     DATES = "dates"
+    DURATIONS = "durations or times of day"
     CATEGORIES = "text or categories"
     OTHER = "values of another kind"
 
@@ -50,6 +51,8 @@ class Columns:
         Where the rows came from, for messages: "pandas.DataFrame", or a path.
     dates : tuple of str
         The columns with dates, which the container holds as days since 1970-01-01.
+    durations : tuple of str
+        The columns with durations or times of day, which the container holds in days.
     """
 
     names: tuple[str, ...]
@@ -61,6 +64,12 @@ class Columns:
     num_dropped: int
     source: str
     dates: tuple[str, ...] = ()
+    durations: tuple[str, ...] = ()
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether the container holds codes or days in the place of the columns' own values."""
+        return self.categories is not None or bool(self.dates or self.durations)
 
 
 def columns_of(variable: Variable) -> Columns | None:
@@ -71,14 +80,14 @@ def columns_of(variable: Variable) -> Columns | None:
 
 def kind_of(field: Field) -> ColumnKind:
     """Return the kind of a field of a source."""
-    if field.categories is not None or field.dtype == object:
+    if field.categories is not None or (field.dtype == object and field.stored_type is None):
         return ColumnKind.CATEGORIES
-    if field.dtype.kind == "M":
-        return ColumnKind.DATES
+    if field.dtype.kind in "mM":
+        return ColumnKind.DATES if field.dtype.kind == "M" else ColumnKind.DURATIONS
     return ColumnKind.NUMBERS if field.dtype.kind in "biuf" else ColumnKind.OTHER
 
 
 def kind_text(field: Field) -> str:
     """Return the kind of a field for messages: its dtype if it is none that containers take."""
     kind = kind_of(field)
-    return str(field.dtype) if kind is ColumnKind.OTHER else kind.value
+    return field.stored_type or str(field.dtype) if kind is ColumnKind.OTHER else kind.value

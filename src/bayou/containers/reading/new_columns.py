@@ -116,6 +116,7 @@ def read_new_columns(
         num_dropped=0,
         source=table.description,
         dates=tuple(field.name for field in fields if kind_of(field) is ColumnKind.DATES),
+        durations=tuple(field.name for field in fields if kind_of(field) is ColumnKind.DURATIONS),
     )
     reader = column_readers(source, {name: WantedColumns(name, columns)})[name]
     if not table.is_in_memory:
@@ -157,10 +158,10 @@ def _read_source(reader: ColumnReader, in_memory_size: int | None) -> NewColumns
     if not resident.is_complete and isinstance(column.source, Recoded):
         # The fit reads later windows from the source itself, without the conversion.
         raise ValueError(
-            f"{argument} must fit in memory where text or dates are converted, got "
+            f"{argument} must fit in memory where text, dates or durations are converted, got "
             f"{resident.size} of {resident.num_rows} rows in memory.\n"
             "Hint: raise `in_memory_size`, or store text as categories (an Arrow dictionary with "
-            "the same labels as the dim) and dates as numbers in the source itself."
+            "the same labels as the dim) and dates or durations as numbers in the source itself."
         )
     values = reader.values(resident.array)
     missing = np.zeros(values.shape, dtype=bool)

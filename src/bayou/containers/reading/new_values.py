@@ -247,8 +247,7 @@ def as_table(columns: Columns, values: Any) -> NamedColumns | None:
     table = named_columns(values)
     if table is not None and not table.is_series:
         return table
-    is_converted = columns.categories is not None or bool(columns.dates)
-    if columns.is_matrix or (is_converted and _are_numbers(values)):
+    if columns.is_matrix or (columns.is_converted and _are_numbers(values)):
         return None
     [name] = columns.names
     index = values.index if isinstance(values, pd.Series) else None

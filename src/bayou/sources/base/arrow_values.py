@@ -1,7 +1,8 @@
 """Arrow columns as fields and NumPy arrays, without a copy where both have the same layout.
 
 Numbers, dates, timestamps and durations share their layout: the array is a view of Arrow's buffer.
-Booleans (bits in Arrow), dates of 32 bits and codes are copied; text and all else become objects.
+Booleans (bits in Arrow), dates of 32 bits and codes are copied, decimals and times of day are
+converted (see ``arrow_types``); text and all else become objects.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import pyarrow as pa
 from pyarrow import compute as pc
 from pyarrow import types
 
+from bayou.sources.base.arrow_types import plain_type, plain_values
 from bayou.sources.base.field import Field
 from bayou.sources.base.nulls import without_nulls
+from bayou.sources.base.text_codes import is_text
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -35,20 +38,27 @@ def arrow_field(name: str, kind: pa.DataType, categories: tuple[str, ...] | None
     name : str
         The name of the field.
     kind : pyarrow.DataType
-        The type. Numbers, booleans, dates, timestamps and durations keep their dtype, fixed-size
-        lists of them give the shape of a row, and all else is object.
+        The type. Numbers, booleans, dates, timestamps and durations keep their dtype, decimals are
+        float64 (int64 without digits after the point), times of day are durations since midnight.
+        Fixed-size lists of these give the shape of a row, and all else is object.
     categories : tuple of str, optional
         The categories of a dictionary type. The values of the field are codes of them.
     """
     if categories is not None:
         return Field(name, np.dtype(np.int32), (), categories)
     shape: tuple[int, ...] = ()
-    inner = kind
+    inner = plain_type(kind)
     while types.is_fixed_size_list(inner):
         shape += (inner.list_size,)
         inner = inner.value_type
     dtype = _dtype(inner)
-    return Field(name, dtype, () if dtype.kind == "O" else shape)
+    if dtype.kind != "O":
+        return Field(name, dtype, shape)
+    return Field(name, dtype, stored_type=None if not shape and _is_words(inner) else str(kind))
+
+
+def _is_words(kind: pa.DataType) -> bool:
+    return is_text(kind.value_type if types.is_dictionary(kind) else kind)
 
 
 def arrow_categories(column: pa.ChunkedArray) -> tuple[str, ...]:
@@ -84,6 +94,7 @@ def arrow_values(column: pa.Array | pa.ChunkedArray, field: Field) -> Masked:
     if field.categories is not None:
         codes = _codes(column, field)
         return codes, codes < 0
+    column = plain_values(field.name, column)
     null = _null(column)
     if types.is_string(column.type) or types.is_large_string(column.type):
         return column.to_numpy(zero_copy_only=False), null

@@ -44,6 +44,8 @@ class Field:
         is a missing value.
     unmarked : numpy.dtype, optional
         The dtype of integers or booleans that became floats, with NaN where one is missing.
+    stored_type : str, optional
+        The type of objects that are no text, such as lists, as their format calls it.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Field:
     shape: tuple[int, ...] = ()
     categories: tuple[str, ...] | None = None
     unmarked: np.dtype[Any] | None = dataclasses.field(default=None, repr=False)
+    stored_type: str | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @property
     def row_bytes(self) -> int:
@@ -93,7 +96,8 @@ def check_no_text(fields: Sequence[Field]) -> None:
         if field.dtype == object:
             raise TypeError(
                 "The fields of a batch or a container must be numbers, booleans, dates or "
-                f"categories, got `{field.name}` of text or other objects.\n"
+                f"categories, got `{field.name}` of {field.stored_type or 'text or other objects'}."
+                "\n"
                 "Hint: choose other fields, or convert the column before it is read: text to a "
                 "categorical (a pandas Categorical, a Polars Enum, an Arrow dictionary), lists of "
                 "one length to a fixed-size list (a Polars Array, an Arrow fixed-size list)."
@@ -110,7 +114,7 @@ def describe_fields(fields: Mapping[str, Field]) -> str:
     """
 
     def describe(field: Field) -> str:
-        kind = "text" if field.dtype == object else field.dtype.name
+        kind = field.stored_type or ("text" if field.dtype == object else field.dtype.name)
         if field.categories is not None:
             kind = f"{len(field.categories)} categories"
         return f"{field.name}: {kind}{list(field.shape) or ''}"

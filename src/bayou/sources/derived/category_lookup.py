@@ -1,4 +1,4 @@
-"""A source with text and categories as codes of a chosen table, and dates as days.
+"""A source with text and categories as codes of a chosen table, and dates and durations as days.
 
 Text costs a look-up in Arrow's hash table for each value; categories, one for each category.
 """
@@ -60,10 +60,11 @@ class Codes:
         TypeError
             If the field is neither text nor categories.
         """
-        if field.dtype != object and field.categories is None:
+        is_text = field.dtype == object and field.stored_type is None
+        if not is_text and field.categories is None:
             raise TypeError(
                 f"`{field.name}` must be text or categories, codes of the dim {self.dim!r}, got "
-                f"{field.dtype}.\n"
+                f"{_kind(field)}.\n"
                 f"Hint: {as_text_hint(field.name)}."
             )
         return Field(name, np.dtype(np.int32), (), self.table)
@@ -153,7 +154,61 @@ class Days:
         return days
 
 
-type Conversion = Codes | Days
+@dataclass(frozen=True)
+class DurationDays:
+    """The conversion of durations, and of times of day as durations since midnight, to days."""
+
+    def field(self, field: Field, name: str) -> Field:
+        """Return the field of the days that a field is converted to.
+
+        Raises
+        ------
+        TypeError
+            If the field is not of durations.
+        """
+        if field.dtype.kind != "m":
+            raise TypeError(
+                f"`{field.name}` must be durations or times of day, got {_kind(field)}.\n"
+                "Hint: convert it first, such as with pandas.to_timedelta."
+            )
+        return Field(name, np.dtype(np.float64), field.shape)
+
+    def convert(self, field: Field, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the days of durations.
+
+        Parameters
+        ----------
+        field : Field
+            The field of the durations, for the error.
+        values : ndarray of timedelta64, any shape
+            The durations.
+
+        Returns
+        -------
+        ndarray of float64, shape of `values`
+            Days, NaN where there is no duration.
+
+        Raises
+        ------
+        ValueError
+            If they are counted in months or years, which have no length in days.
+        """
+        unit, _ = np.datetime_data(values.dtype)
+        if unit in ("Y", "M", "generic"):
+            raise ValueError(
+                f"`{field.name}` must hold durations with a length in days, got {values.dtype}.\n"
+                "Hint: convert them to a unit of weeks at most, such as timedelta64[s]."
+            )
+        one = np.array(1, values.dtype)
+        day = np.array(1, "m8[D]")
+        numbers = values.view(np.int64).astype(np.float64)
+        # By whole numbers, of units a day or of days a unit, where that can be.
+        days: NDArray[Any] = numbers / (day / one) if one <= day else numbers * (one / day)
+        days[np.isnat(values)] = np.nan
+        return days
+
+
+type Conversion = Codes | Days | DurationDays
 
 
 class Recoded(Source):
@@ -163,7 +218,7 @@ class Recoded(Source):
     ----------
     source : Source
         The other source.
-    wanted : mapping of str to (str, Codes or Days or None)
+    wanted : mapping of str to (str, Codes or Days or DurationDays or None)
         For each new field, by its name, the name of the field that it is made from and the
         conversion. None keeps the values as they are.
 
@@ -261,4 +316,4 @@ class Recoded(Source):
 def _kind(field: Field) -> str:
     if field.categories is not None:
         return "categories"
-    return "text" if field.dtype == object else str(field.dtype)
+    return field.stored_type or ("text" if field.dtype == object else str(field.dtype))

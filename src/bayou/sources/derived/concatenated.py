@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.sources.base.arrow_types import exact_dtype
 from bayou.sources.base.field import choose_fields
 from bayou.sources.base.source import Source, check_rows
 from bayou.text import listed
@@ -26,20 +28,22 @@ class ChainSource(Source):
     ----------
     parts : mapping of str to Source
         The sources, each with a known number of rows, by names for errors, such as their paths.
-        Fields are matched by name.
+        Fields are matched by name. Numbers, dates and durations of several dtypes have the dtype
+        that holds all values of all of them.
 
     Raises
     ------
     ValueError
-        If a part has other fields than the first, or a field of another dtype or shape.
+        If a part has other fields than the first, a field of another shape, or one of a dtype that
+        has none in common with the others.
     """
 
     def __init__(self, parts: Mapping[str, Source]) -> None:
         self._parts = tuple(parts.values())
-        self._fields = self._parts[0].fields
         first = next(iter(parts))
+        self._fields = dict(self._parts[0].fields)
         for name, part in parts.items():
-            _check_alike(self._fields, part.fields, first, name)
+            self._fields = _common_fields(self._fields, part.fields, first, name)
         self._stops = np.array(list(accumulate(part.num_rows or 0 for part in self._parts)))
         # The part and the index in it of each block.
         self._places = [(part, block) for part in self._parts for block in range(len(part.blocks))]
@@ -71,7 +75,11 @@ class ChainSource(Source):
     def read(self, block: int, names: Sequence[str]) -> Iterator[Table]:
         """Yield a block of the part that has it."""
         part, number = self._places[block]
-        yield from part.read(number, names)
+        for table in part.read(number, names):
+            yield {
+                name: values.astype(self._fields[name].dtype, copy=False)
+                for name, values in table.items()
+            }
 
     def take(self, rows: NDArray[np.int64], names: Sequence[str]) -> Table:
         """Return rows by their numbers, with one call of ``take`` for each part that has some."""
@@ -90,21 +98,33 @@ class ChainSource(Source):
         return taken
 
 
-def _check_alike(
+def _common_fields(
     expected: Mapping[str, Field], fields: Mapping[str, Field], first: str, name: str
-) -> None:
+) -> dict[str, Field]:
+    """Return the fields that hold the values of both, or raise if there are none."""
     if fields.keys() != expected.keys():
         raise ValueError(
             f"All parts of a source must have the fields of the first ({first}), "
             f"{listed(expected)}, got {listed(fields)} in {name}.\n"
             "Hint: choose the fields that all have with `columns`."
         )
-    for field in fields.values():
-        if field != expected[field.name]:
-            other = expected[field.name]
+    common = {}
+    for other in expected.values():
+        field = fields[other.name]
+        dtype = _common_dtype(field.dtype, other.dtype)
+        if dtype is not None and replace(field, dtype=dtype) == replace(other, dtype=dtype):
+            common[other.name] = replace(other, dtype=dtype)
+        else:
             raise ValueError(
                 f"All parts of a source must have fields like the first ({first}), got "
                 f"`{field.name}` of {field.dtype} and shape {field.shape} a row in {name}, and of "
                 f"{other.dtype} and shape {other.shape} a row before.\n"
                 "Hint: write the file again with the dtype and shape of the others."
             )
+    return common
+
+
+def _common_dtype(one: np.dtype[Any], other: np.dtype[Any]) -> np.dtype[Any] | None:
+    if one.kind == other.kind and one.kind in "mM":
+        return np.result_type(one, other)
+    return exact_dtype(one, other)

@@ -16,13 +16,15 @@ import pyarrow as pa
 from pyarrow import types
 
 from bayou.errors import SourceError
+from bayou.sources.base.arrow_types import plain_type, plain_values
 from bayou.sources.base.arrow_values import arrow_field, arrow_values, dictionary_words
 from bayou.sources.base.field import choose_fields
 from bayou.sources.base.nulls import check_nulls, complete_rows, without_nulls
 from bayou.sources.base.source import Source, even_blocks
+from bayou.sources.base.text_codes import is_text
 from bayou.sources.files.csv import open_csv
 from bayou.sources.files.ipc import open_ipc
-from bayou.sources.files.listed_file import reading
+from bayou.sources.files.listed_file import damage_error, reading
 from bayou.sources.files.parquet import open_parquet
 from bayou.sources.files.paths import find_files
 from bayou.sources.files.schema import (
@@ -108,7 +110,7 @@ class ArrowSource(Source):
         If a file has other columns than the first, if there are no rows, or if an argument has
         another value.
     TypeError
-        If a column has different types in the files, or a decimal type.
+        If a column has types in the files of which none holds all values.
 
     Notes
     -----
@@ -142,7 +144,7 @@ class ArrowSource(Source):
         check_nulls(nulls)
         format_name, paths = find_files(what, format, filesystem)
         files = _open(format_name, paths)
-        kinds = common_types(files, columns)
+        self._kinds = kinds = common_types(files, columns)
         blocks = tuple(
             Block(data, number, size)
             for data in files
@@ -161,7 +163,7 @@ class ArrowSource(Source):
         }
         self._stored = self._blocks = blocks
         if nulls == "drop":
-            self._blocks = _without_nulls(blocks, self._fields, self._keys)
+            self._blocks = _without_nulls(blocks, self._fields, self._keys, kinds)
         self._num_dropped = _count(blocks) - _count(self._blocks)
         self._starts = tuple(accumulate((block.num_rows for block in self._blocks), initial=0))
 
@@ -238,7 +240,8 @@ class ArrowSource(Source):
         path = stored.data.file.path
         # Which rows are dropped must not depend on the fields that are read.
         others = [self._fields[name] for name in stored.nulls if name not in names]
-        for num_rows, columns in _decode(stored, start, [*fields, *others], self._keys):
+        chosen = [*fields, *others]
+        for num_rows, columns in _decode(stored, start, chosen, self._keys, self._kinds):
             if stored.nulls:
                 complete = complete_rows([null for _, null in columns.values()], num_rows)
                 yield {name: columns[name][0][complete] for name in names}
@@ -282,7 +285,11 @@ def _batches(
 
 
 def _decode(
-    block: Block, start: int, fields: Sequence[Field], keys: Mapping[str, pa.DataType]
+    block: Block,
+    start: int,
+    fields: Sequence[Field],
+    keys: Mapping[str, pa.DataType],
+    kinds: Mapping[str, pa.DataType],
 ) -> Iterator[tuple[int, dict[str, Masked]]]:
     """Yield pieces of a block: the number of rows, and the values and nulls of each field."""
     texts = dict(block.data.file.keys)
@@ -294,10 +301,28 @@ def _decode(
         columns = {
             field.name: partition_values(texts[field.name], keys[field.name], num_rows)
             if field.name in keys
-            else batch[field.name]
+            else _of_type(batch[field.name], kinds[field.name], field, block.data.file)
             for field in fields
         }
         yield num_rows, {field.name: arrow_values(columns[field.name], field) for field in fields}
+
+
+def _of_type(column: pa.Array, kind: pa.DataType, field: Field, file: File) -> pa.Array:
+    """Return a column as the type that it has in all files together."""
+    if types.is_null(column.type):
+        return pa.nulls(len(column), kind)
+    is_same = column.type == kind or (field.dtype == object and is_text(column.type))
+    if is_same or field.categories is not None:
+        return column
+    column = plain_values(field.name, column)
+    if column.type == kind or column.type == plain_type(kind):
+        return column
+    try:
+        return column.cast(kind)
+    except pa.ArrowInvalid as error:
+        part = f"column {field.name!r}, which is {kind} in other files"
+        hint = "write the files again with one type."
+        raise damage_error(file.path, part, error, hint) from error
 
 
 def _find_categories(
@@ -317,6 +342,8 @@ def _find_categories(
                 tables[name][text,] = None
         for batch in _batches(block, start, stored, DICTIONARY_ROWS) if stored else ():
             for name in stored:
+                if types.is_null(batch[name].type):
+                    continue
                 words = dictionary_words(batch[name])
                 if name not in last or not words.equals(last[name]):
                     tables[name][tuple(words.drop_null().to_pylist())] = None
@@ -329,7 +356,10 @@ def _find_categories(
 
 
 def _without_nulls(
-    blocks: Sequence[Block], fields: Mapping[str, Field], keys: Mapping[str, pa.DataType]
+    blocks: Sequence[Block],
+    fields: Mapping[str, Field],
+    keys: Mapping[str, pa.DataType],
+    kinds: Mapping[str, pa.DataType],
 ) -> tuple[Block, ...]:
     """Return blocks of the rows without nulls, by a pass over the columns that may hold some."""
     complete_blocks, start = [], 0
@@ -345,7 +375,7 @@ def _without_nulls(
                 else data.null_count(block.number, field.name) != 0
             )
         ]
-        for count, columns in _decode(block, start, suspects, keys) if suspects else ():
+        for count, columns in _decode(block, start, suspects, keys, kinds) if suspects else ():
             nulls = {name: null for name, (_, null) in columns.items() if null is not None}
             with_nulls |= {name for name, null in nulls.items() if null.any()}
             num_rows += int(complete_rows(list(nulls.values()), count).sum())

@@ -6,15 +6,19 @@ and lengths that other sources share.
 
 from __future__ import annotations
 
+from datetime import date, time, timedelta
+from decimal import Decimal
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayou.errors import EmptySourceError
+from bayou.sources.base.arrow_values import arrow_field, arrow_values
 from bayou.sources.base.field import Field, choose_fields
 from bayou.sources.base.nulls import complete_rows, without_nulls
 from bayou.sources.base.source import Source, check_rows, even_blocks
+from bayou.sources.base.text_codes import from_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -207,6 +211,10 @@ def array_column(name: str, values: Any) -> tuple[Field, Masked]:
         array = array.astype(object, copy=False)
         none = _where(array, lambda value: value is None)
         null = none if null is None else none | null
+        if array.ndim == 1 and _are_moments_or_decimals(array, null):
+            column = from_objects(name, array, null)
+            field = arrow_field(name, column.type)
+            return field, arrow_values(column, field)
         array = _of_objects(array, null)
         if array.dtype.kind == "O":
             # Among text, a float NaN is the mark of pandas and xarray for a missing value.
@@ -221,6 +229,17 @@ def array_column(name: str, values: Any) -> tuple[Field, Masked]:
 def _where(array: NDArray[Any], is_such: Callable[[Any], bool]) -> NDArray[np.bool_]:
     where = np.fromiter(map(is_such, array.ravel()), dtype=bool, count=array.size)
     return where.reshape(array.shape)
+
+
+def _are_moments_or_decimals(array: NDArray[Any], null: NDArray[np.bool_]) -> bool:
+    """Return whether objects are decimals, dates, times or durations, as databases return them."""
+    known = array[~null]
+    kinds = Decimal, date, time, timedelta
+    return (
+        bool(len(known))
+        and isinstance(known[0], kinds)
+        and all(isinstance(value, kinds) or value != value for value in known)
+    )
 
 
 def _of_objects(array: NDArray[Any], null: NDArray[np.bool_]) -> NDArray[Any]:

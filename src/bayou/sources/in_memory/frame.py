@@ -16,6 +16,7 @@ import pyarrow as pa
 from bayou.sources.base.arrow_values import arrow_categories, arrow_field, arrow_values
 from bayou.sources.base.field import Field
 from bayou.sources.base.nulls import without_nulls
+from bayou.sources.base.text_codes import kinds_error
 from bayou.sources.in_memory.array import (
     ArraySource,
     array_column,
@@ -86,7 +87,11 @@ def series_column(series: nw.Series[Any]) -> tuple[Field, Masked]:
         return array_column(series.name, values)
     if series.implementation.is_pandas() and isinstance(native.dtype, pd.CategoricalDtype):
         return _pandas_categories(series.name, native)
-    column = native if series.implementation.is_pyarrow() else series.to_arrow()
+    try:
+        column = native if series.implementation.is_pyarrow() else series.to_arrow()
+    except pa.ArrowInvalid:
+        # Some types of Polars are none of Arrow's, such as integers of 128 bits.
+        raise kinds_error(series.name, str(series.dtype)) from None
     if isinstance(column, pa.Array):
         column = pa.chunked_array([column])
     categories = arrow_categories(column) if pa.types.is_dictionary(column.type) else None
