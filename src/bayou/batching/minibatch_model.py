@@ -20,6 +20,8 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.type_other import NoneConst
 
 from bayou.batching.row_independence import GENERAL_HINT, check_one_density_each
+from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
+from bayou.containers.sparse.sparse_rows import SparseRows
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.random_rows import NumRows, random_slice, step_variable
 from bayou.containers.variables.source_variable import window_of
@@ -30,7 +32,7 @@ from bayou.models.total_size import with_total_size, without_total_size
 from bayou.sampling.axes import AxisSample
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pymc as pm
     from pytensor.graph.basic import Variable
@@ -101,14 +103,25 @@ def build_minibatch_model(
     # One step counter and one seed, so that all slices are of the same rows.
     step = step_variable(f"{rows.dim}_step")
     slices: dict[str, TensorVariable] = {}
-    by_container: dict[int, TensorVariable] = {}
-    for storage, axis in rows.storages.values():
+    by_container: dict[int, Any] = {}
+
+    def slice_rows(storage: SharedVariable, axis: int) -> TensorVariable:
         sample = AxisSample(axis, batch_size, seed, 0)
         batch = random_slice(storage, step, [sample], [False] * storage.type.ndim)
         batch.name = storage.name
-        by_container[id(storage.container)] = slices[storage.name] = batch
+        slices[storage.name] = batch
+        return batch
+
+    for storage, axis in rows.storages.values():
+        by_container[id(storage.container)] = (
+            _slice_sparse(storage, axis, slice_rows)
+            if is_sparse_variable(storage)
+            else slice_rows(storage, axis)
+        )
 
     first, axis = next(iter(rows.storages.values()))
+    if is_sparse_variable(first):
+        first = parts_of(first).values
     window = window_of(first)
     # New data may have another number of rows, but a source that is read in windows keeps its own.
     num_rows: Any = NumRows(axis)(first) if window is None else pt.constant(window.num_rows)
@@ -119,7 +132,9 @@ def build_minibatch_model(
     batch_length = slices[first.name].shape[axis]
     for name in rows.observed:
         replacements |= _replaced_size(model[name], rows.num_rows, batch_length)
-    replacements |= {value: slices[storage.name] for value, (storage, _) in rows.storages.items()}
+    replacements |= {
+        value: by_container[id(storage.container)] for value, (storage, _) in rows.storages.items()
+    }
     replacements |= _replaced_clones([*graphs, *model.dim_lengths.values()], by_container)
     latent = _latent_rows(rows, step, batch_size, seed)
     if latent is not None and not latent_inputs:
@@ -137,9 +152,24 @@ def build_minibatch_model(
     return MinibatchModel(rebuild_model(model, rebuilt), rows, slices, latent, hint)
 
 
+def _slice_sparse(
+    matrix: Any, axis: int, slice_rows: Callable[[SharedVariable, int], TensorVariable]
+) -> SparseRows:
+    """Return random rows of a sparse matrix."""
+    if axis:
+        raise ValueError(
+            f"A sparse matrix must have the rows of batches on its first axis, got {matrix.name!r} "
+            "with those on its second.\nHint: put the transposed matrix into the model."
+        )
+    parts = parts_of(matrix)
+    return SparseRows(
+        slice_rows(parts.values, 0), slice_rows(parts.columns, 0), parts.num_columns, matrix.name
+    )
+
+
 def _replaced_clones(
-    graphs: Sequence[Variable], by_container: Mapping[int, TensorVariable]
-) -> dict[Variable, TensorVariable]:
+    graphs: Sequence[Variable], by_container: Mapping[int, Any]
+) -> dict[Variable, Any]:
     """Return replacements of all shared variables with some containers.
 
     PyMC clones shared variables, but their clones have the same container.
@@ -230,7 +260,7 @@ def _hint(model: pm.Model, rows: ModelRows, graphs: Sequence[Variable]) -> str:
 
 def _first_length(variable: Any) -> int | None:
     is_data = isinstance(variable, SharedVariable)
-    return len(variable.get_value(borrow=True)) if is_data else None
+    return int(variable.get_value(borrow=True).shape[0]) if is_data else None
 
 
 def add_names(model: pm.Model, minibatch_model: MinibatchModel) -> pm.Model:

@@ -10,6 +10,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
 
+from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.source_variable import window_of
 from bayou.models.inputs import is_fed, uncast
@@ -207,6 +208,8 @@ def _in_container(variable: Any, name: str | None = None) -> SharedVariable:
     """Return a container; for an array in a graph, such as of a frozen model, one that has it."""
     if isinstance(variable, SharedVariable):
         return variable
+    if is_sparse_variable(variable):
+        return parts_of(variable).matrix
     # PyMC holds observed arrays as constants, which cannot be sliced by a step.
     return pytensor.shared(variable.data, name=name or variable.name)
 

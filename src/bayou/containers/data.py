@@ -16,8 +16,14 @@ from bayou.containers.context import model_of
 from bayou.containers.reading.column_options import read_options
 from bayou.containers.reading.container_dims import check_dim_names, read_axes, unused_name
 from bayou.containers.reading.dropped_rows import all_rows_of_dim, not_droppable, select_rows
-from bayou.containers.reading.labelled_array import LabelledArray, to_array
+from bayou.containers.reading.labelled_array import (
+    LabelledArray,
+    is_sparse,
+    read_sparse,
+    to_array,
+)
 from bayou.containers.reading.new_columns import read_new_columns
+from bayou.containers.sparse.sparse_container import sparse_container
 from bayou.containers.variables.dims import resized_lengths, write_data
 from bayou.containers.variables.imputation import check_masks, imputed_variable
 from bayou.containers.variables.resident_rows import as_column, read_resident
@@ -69,6 +75,10 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
         Floats are cast to ``pytensor.config.floatX``; booleans and integers keep their dtype
         (``pm.Data`` makes int64 int32, and lists of integers floats). Columns of several dtypes are
         cast to one dtype that can hold all of their values; if there is none, an error is raised.
+
+        A sparse matrix of SciPy, or a pandas frame of sparse columns, is never made dense: the
+        container holds a ``csr_matrix``, and ``x @ b`` costs what its non-zeros cost. Booleans of
+        it become int8.
     columns : str or list of str, optional
         The columns of `value` to hold. One name gives a vector, of shape (rows,). A list gives a
         matrix, of shape (rows, columns), and the names become the coords of its second dim. New
@@ -241,6 +251,8 @@ def _read_value(
             f"`in_memory_size` must come with a source, got {in_memory_size} for a "
             f"{type(value).__name__}.\nHint: leave it out; an array is in memory already."
         )
+    if is_sparse(value):
+        return _Value(read_sparse(value, argument))
     return _Value(to_array(value, argument))
 
 
@@ -317,6 +329,8 @@ def _variable(name: str, value: _Value, selection: RowSelection | None) -> Tenso
         variable = source_variable(value.resident, name)
     elif mask is not None and mask.any():
         variable = imputed_variable(name, array, mask)
+    elif is_sparse(array):
+        variable = sparse_container(array.copy(), name)
     else:
         variable = pytensor.shared(array, name)
     if new is not None:

@@ -56,7 +56,7 @@ def _several_arrays(number: int, batch_size: object = 512) -> TypeError:
 
 def read_numbers(data: Any, dtype: DTypeLike | None, name: str) -> NDArray[Any]:
     """Return data as an array: floats as floatX and others as they are, or all as ``dtype``."""
-    array = to_array(data, f"`data` of minibatch {name!r}").array
+    array: NDArray[Any] = to_array(data, f"`data` of minibatch {name!r}").array
     return array if dtype is None else array.astype(number_dtype(dtype))
 
 

@@ -22,7 +22,7 @@ from bayou.models.initial_point import StartCandidates
 from bayou.models.inputs import find_inputs, has_row_mark, is_fed, storage_of, takes_rows
 from bayou.models.interpret import compile_interpreter
 from bayou.models.log_density import is_log_transformed, log_density_terms
-from bayou.models.rewrite import same_structure, structure_of
+from bayou.models.rewrite import same_structure, structure_of, without_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,6 +117,7 @@ def _check_free_variables(model: pm.Model) -> None:
 
 
 def _build(model: pm.Model, options: ProgramOptions) -> Program:
+    model = without_sparse(model)
     latent = options.latent
     latent_names = () if latent is None else latent.names
     variables = (*model.basic_RVs, *model.potentials)

@@ -94,7 +94,7 @@ class SharedInterpreter:
         ]
         arguments = [variable.type() for variable in shared]
         graphs = clone_replace(list(outputs), dict(zip(shared, arguments, strict=True)))
-        self._containers = [variable.container for variable in shared]
+        self._shared = shared
         self._function = Interpreter([*inputs, *arguments], graphs)
 
     @property
@@ -110,6 +110,7 @@ class SharedInterpreter:
         A shared variable that is not among ``shared_values`` has its present value.
         """
         present = (
-            shared_values.get(container, container.storage[0]) for container in self._containers
+            shared_values.get(variable.container, variable.get_value(borrow=True))
+            for variable in self._shared
         )
         return [np.asarray(value) for value in self._function(*values, *present)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse
 from arviz_base import from_dict
 from pymc.backends.arviz import coords_and_dims_for_inferencedata, find_constants
 from pymc.pytensorf import extract_obs_data
@@ -35,7 +36,7 @@ def posterior_tree(
 
     An observed minibatch is shown with all of the data that it is drawn from. What a generator
     feeds is left out, since its items come once, and so are rows of a source that are not all in
-    memory.
+    memory, and sparse matrices, which a tree would hold as dense ones.
 
     Parameters
     ----------
@@ -80,7 +81,11 @@ def posterior_tree(
         "posterior": posterior,
         "sample_stats": sample_stats,
         "observed_data": observed,
-        "constant_data": find_constants(model),
+        "constant_data": {
+            name: values
+            for name, values in find_constants(model).items()
+            if not scipy.sparse.issparse(values)
+        },
     }
     # An empty group would be written as one without variables.
     filled = {name: group for name, group in groups.items() if group}

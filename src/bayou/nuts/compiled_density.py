@@ -22,6 +22,7 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
 
+from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.models.initial_point import StartCandidates
 from bayou.models.interpret import SharedInterpreter
 from bayou.models.rewrite import full_data_model, same_structure, structure_of
@@ -340,8 +341,16 @@ def term_densities(
 
 
 def values_by_container(arrays: ContainerArrays) -> ContainerValues:
-    """Return values by the containers of their shared variables, which clones of these share."""
-    return {variable.container: array for variable, array in arrays.items()}
+    """Return values by the containers of their shared variables, which clones of these share.
+
+    A sparse matrix is computed with by its rows, and their values are returned as well.
+    """
+    values = {variable.container: array for variable, array in arrays.items()}
+    for variable, array in arrays.items():
+        if is_sparse_variable(variable):
+            split = parts_of(variable).split(array)
+            values |= {part.container: part_array for part, part_array in split.items()}
+    return values
 
 
 def _rewrites(model: pm.Model) -> tuple[str, ...]:
@@ -362,8 +371,7 @@ def _arguments(graphs: Sequence[Variable]) -> dict[int, SharedVariable]:
             raise TypeError(
                 "The density of `model` must depend on arrays only, got the shared variable "
                 f"{variable} of {variable.type}.\n"
-                "Hint: a Potential or Deterministic must not draw random numbers or hold a sparse "
-                "matrix."
+                "Hint: a Potential or Deterministic must not draw random numbers."
             )
         arguments.setdefault(id(variable.container), variable)
     return arguments

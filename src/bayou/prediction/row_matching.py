@@ -11,9 +11,9 @@ from bayou.containers.index_bounds import check_indices
 from bayou.containers.reading.category_table import check_codes
 from bayou.containers.reading.column_matching import match_columns, require_table
 from bayou.containers.reading.columns import columns_of
-from bayou.containers.reading.labelled_array import to_array
 from bayou.containers.reading.new_columns import read_all_rows
-from bayou.containers.reading.new_values import as_table, exports_index
+from bayou.containers.reading.new_values import as_table, exports_index, read_array
+from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.containers.variables.dims import dims_of, read_labels
 from bayou.feeding.read import count_block_rows
 from bayou.prediction.graph.forward_graph import batches_of, read_by
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import pymc as pm
     from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
 
     from bayou.prediction.graph.row_containers import RowContainers
 
@@ -106,7 +107,7 @@ def _rows_of_table(
     if any(map(exports_index, rows.containers)):
         labels = table.row_labels(first.columns.names)
     return NewRows(
-        containers=rows.containers,
+        containers=_split_containers(rows.containers),
         num_rows=sum(count_block_rows(first.column.source, first.column.names[0])),
         row_dims=rows.dims,
         labels=None if labels is None else read_labels(labels, "The index of `data`"),
@@ -144,7 +145,7 @@ def _rows_by_container(
             f"{list(data)}.\n"
             "Hint: pass new values for these too; the predicted variables depend on them."
         )
-    lengths = {container.name: len(array) for container, array in arrays.items()}
+    lengths = {container.name: array.shape[0] for container, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         got = ", ".join(f"{length} in {name!r}" for name, length in lengths.items())
         raise ValueError(
@@ -152,13 +153,37 @@ def _rows_by_container(
             "Hint: take all of them from the same rows."
         )
     return NewRows(
-        containers=rows.containers,
+        containers=_split_containers(rows.containers),
         num_rows=next(iter(lengths.values())),
         row_dims=rows.dims,
         labels=labels,
-        other_values=other_values,
-        arrays=arrays,
+        other_values=_split_values(other_values),
+        arrays={part: array for part, array in _split_values(arrays).items() if array.ndim},
     )
+
+
+def _split_containers(containers: Sequence[Variable]) -> tuple[Variable, ...]:
+    """Return the containers, and in the place of a sparse one the parts that have its rows."""
+    return tuple(
+        part
+        for container in containers
+        for part in (
+            (parts_of(container).values, parts_of(container).columns)
+            if is_sparse_variable(container)
+            else (container,)
+        )
+    )
+
+
+def _split_values(arrays: Mapping[Any, Any]) -> dict[Variable, NDArray[Any]]:
+    """Return the values of containers, and in the place of a sparse one those of its parts."""
+    split: dict[Variable, NDArray[Any]] = {}
+    for container, array in arrays.items():
+        if is_sparse_variable(container):
+            split |= parts_of(container).split(array)
+        else:
+            split[container] = array
+    return split
 
 
 def _read_values(
@@ -173,7 +198,7 @@ def _read_values(
         return reader.values(array), table.row_labels(columns.names)
     if isinstance(values, pd.DataFrame) and exports_index(container) and container.type.ndim == 2:
         values = _in_label_order(values, model.coords[dims_of(model, container)[1]], argument)
-    array, labels = to_array(values, argument, container.type.dtype)
+    array, labels = read_array(container, values, argument)
     if columns is not None and columns.categories is not None and array.ndim == 1:
         subject = f"{argument}, of data container {container.name!r},"
         check_codes(subject, array, columns.categories)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.tensor.type_other import NoneConst
@@ -22,7 +23,6 @@ from bayou.provenance.summaries import ContainerSummary, VariableSummary
 
 if TYPE_CHECKING:
     import pymc as pm
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
     from bayou.containers.context import ModelLike
@@ -128,12 +128,15 @@ def _summary(model: pm.Model, data: ModelInput, feeds: tuple[str, ...]) -> Conta
     )
 
 
-def current_values(storage: Variable) -> NDArray[Any]:
-    """Return the values in memory of a data container; of a generator, its first item."""
-    if isinstance(storage, SharedVariable):
-        return np.asanyarray(storage.get_value(borrow=True))
-    if isinstance(storage, Constant):
-        return np.asanyarray(storage.data)
+def current_values(storage: Variable) -> Any:
+    """Return the values in memory of a data container; of a generator, its first item.
+
+    They are an array, or a sparse matrix.
+    """
+    if isinstance(storage, SharedVariable | Constant):
+        is_shared = isinstance(storage, SharedVariable)
+        values = storage.get_value(borrow=True) if is_shared else storage.data
+        return values if scipy.sparse.issparse(values) else np.asanyarray(values)
     # A pm.Minibatch may be of an expression, such as pm.Minibatch(2 * x).
     return np.asarray(compile_interpreter([], [storage])()[0])
 

@@ -9,6 +9,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
 
@@ -39,8 +40,9 @@ def array_fingerprint(array: Any) -> str:
 
     Parameters
     ----------
-    array : array_like
-        Any array. Its memory layout and byte order do not count.
+    array : array_like or scipy.sparse matrix
+        Any array. Its memory layout and byte order do not count, nor does the format of a sparse
+        matrix.
 
     Returns
     -------
@@ -54,12 +56,23 @@ def array_fingerprint(array: Any) -> str:
     >>> array_fingerprint(np.arange(3)) == array_fingerprint([0.0, 1.0, 2.0])
     False
     """
+    if scipy.sparse.issparse(array):
+        return _matrix_fingerprint(array)
     values = np.ma.getdata(array)
     array_digest = _ArrayDigest(values.dtype, values.shape)
     array_digest.add(values)
     if np.ma.is_masked(array):
         array_digest.add(np.ma.getmaskarray(array))
     return array_digest.text
+
+
+def _matrix_fingerprint(matrix: Any) -> str:
+    """Return the fingerprint of a sparse matrix: of its shape, non-zeros and their places."""
+    rows = scipy.sparse.csr_matrix(matrix, copy=True)
+    rows.sum_duplicates()
+    rows.eliminate_zeros()
+    parts = (rows.indptr.astype(np.int64), rows.indices.astype(np.int64), rows.data)
+    return digest(f"sparse {rows.shape}", *map(array_fingerprint, parts))
 
 
 def window_fingerprints(windows: Sequence[Resident], piece_rows: int = PIECE_ROWS) -> list[str]:

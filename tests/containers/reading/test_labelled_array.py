@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytensor
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bayou.containers.reading.exact_cast import natural_dtype
-from bayou.containers.reading.labelled_array import to_array
+from bayou.containers.reading.labelled_array import is_sparse, read_sparse, to_array
 from tests.containers.helpers import FLIGHTS, INTEGERS, TABLE, data_refuses, value_of
 
 
@@ -81,7 +82,9 @@ def test_scalars_are_held() -> None:
 def test_nullable_dtypes_without_nulls_are_the_numpy_kinds(name: str, kept: str) -> None:
     series = pd.Series([0, 1, 1], dtype=name)
     assert value_of(series).dtype == np.dtype(kept)
-    frame = value_of(pd.DataFrame({"a": series, "b": series}))
+    # A frame of sparse columns alone is a sparse matrix; here is one that is not.
+    dense = np.array([0, 1, 1], kept)
+    frame = value_of(pd.DataFrame({"a": series, "b": dense}))
     assert frame.dtype == np.dtype(kept)
     assert frame.tolist() == [[0, 0], [1, 1], [1, 1]]
 
@@ -264,3 +267,56 @@ def test_the_subject_of_errors_is_the_argument() -> None:
         TypeError, match=r"^`size` must hold numbers or booleans, got <U1\.\nHint: p"
     ):
         to_array(["a"], "`size`")
+
+
+def read(values: Any, dtype: Any = None) -> Any:
+    return read_sparse(values, "`value`", dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kept"),
+    [("bool", "int8"), ("int16", "int16"), ("uint64", "uint64"), ("float32", "float64")],
+)
+def test_sparse_matrices_keep_their_values_and_dtype(dtype: str, kept: str) -> None:
+    values = np.array([[0, 1, 0], [1, 0, 1]], dtype)
+    for matrix in (scipy.sparse.coo_array(values), scipy.sparse.csc_matrix(values)):
+        array = read(matrix).array
+        assert (array.format, array.dtype) == ("csr", kept)
+        np.testing.assert_array_equal(array.toarray(), values)
+
+
+def test_sparse_matrices_become_canonical() -> None:
+    entries = ([1.0, 2.0, 0.0, 3.0], ([0, 0, 1, 1], [2, 2, 0, 1]))
+    matrix = scipy.sparse.coo_matrix(entries, shape=(2, 3))
+    array = read(matrix).array
+    assert array.data.tolist() == [3.0, 3.0]
+    assert array.has_canonical_format
+    assert matrix.nnz == 4
+
+
+def test_sparse_frames_are_read_with_their_labels() -> None:
+    frame = pd.DataFrame.sparse.from_spmatrix(
+        scipy.sparse.eye(3, format="csr"), index=["a", "b", "c"], columns=["x", "y", "z"]
+    )
+    assert is_sparse(frame)
+    assert not is_sparse(frame.astype(pd.SparseDtype(float, fill_value=1.0)))
+    table = read(frame)
+    np.testing.assert_array_equal(table.array.toarray(), np.eye(3))
+    assert [list(labels) for labels in table.labels] == [["a", "b", "c"], ["x", "y", "z"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "error", "match"),
+    [
+        (scipy.sparse.csr_matrix([[1, 0], [np.nan, np.nan]]), None, ValueError,
+         r"must hold no missing values, got 2: in row 1, column 0; \.\.\.\.\nHint: drop or fill"),
+        (scipy.sparse.csr_matrix([[0, 1.5]]), "int8", ValueError, r"int8 can represent, got 1\.5"),
+        (scipy.sparse.csr_matrix([[0, 1j]]), None, TypeError, r"got a sparse matrix of complex128"),
+        (np.zeros(3), None, ValueError, r"two axes as a sparse matrix, got shape \(3,\)\.\nHint: "),
+    ],
+)  # fmt: skip
+def test_sparse_matrices_that_are_refused(
+    values: Any, dtype: Any, error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        read(values, dtype)

@@ -58,7 +58,7 @@ class AllRows:
     @classmethod
     def complete(cls, values: NDArray[Any]) -> AllRows:
         """Return rows of which none are to be dropped."""
-        return cls(values, np.zeros(len(values), dtype=bool))
+        return cls(values, np.zeros(values.shape[0], dtype=bool))
 
     @classmethod
     def without_missing(cls, values: NDArray[Any], missing: NDArray[np.bool_]) -> AllRows:

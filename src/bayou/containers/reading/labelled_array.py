@@ -1,6 +1,6 @@
 """Reads values without named columns: an array of numbers or booleans, and the index of its axes.
 
-Reading takes one pass for missing values and one for the cast.
+Reading takes one pass for missing values and one for the cast. Sparse matrices stay sparse.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 from bayou.containers.reading.exact_cast import exact_cast, natural_dtype, position_text
 from bayou.text import type_text
@@ -25,13 +26,13 @@ class LabelledArray(NamedTuple):
 
     Attributes
     ----------
-    array : ndarray
+    array : ndarray or scipy.sparse.csr_matrix
         The values.
     labels : tuple of (pandas.Index or None)
         The index of each axis, None for an axis without one.
     """
 
-    array: npt.NDArray[Any]
+    array: Any
     labels: tuple[pd.Index[Any] | None, ...]
 
 
@@ -162,3 +163,84 @@ def _check_not_rounded(values: Any, array: npt.NDArray[Any], argument: str) -> N
                 f"{position_text(tuple(int(i) for i in index))}.\n"
                 "Hint: pass integers alone, in an array of an integer dtype."
             )
+
+
+def is_sparse(values: Any) -> bool:
+    """Return whether values are a sparse matrix of SciPy, or a frame of sparse columns alone.
+
+    The columns of a frame must have 0 for the values that they leave out.
+    """
+    if not isinstance(values, pd.DataFrame):
+        return bool(scipy.sparse.issparse(values))
+    return values.shape[1] > 0 and all(
+        isinstance(dtype, pd.SparseDtype) and dtype.fill_value == 0 for dtype in values.dtypes
+    )
+
+
+def read_sparse(values: Any, argument: str, dtype: npt.DTypeLike | None = None) -> LabelledArray:
+    """Read a sparse matrix, with the index of its axes if it is a frame.
+
+    Parameters
+    ----------
+    values : sparse matrix or array of SciPy, pandas.DataFrame, or array_like
+        Booleans, integers or floats, on two axes. What is dense becomes sparse.
+    argument : str
+        The argument that `values` came from, as the subject of errors.
+    dtype : dtype_like, optional
+        The dtype to cast to, if that is exact. By default ``floatX`` for floats, int8 for booleans,
+        which PyTensor has no sparse matrices of, and that of the values for integers.
+
+    Returns
+    -------
+    LabelledArray
+        Its array is a ``csr_matrix``, each row in the order of its columns, without duplicates
+        and stored zeros. It may share memory with `values`.
+
+    Raises
+    ------
+    TypeError
+        If `values` hold anything else than numbers and booleans.
+    ValueError
+        If `values` have not two axes, have missing ones or lose some by the cast.
+    """
+    labels: tuple[pd.Index[Any] | None, ...] = (None, None)
+    if isinstance(values, pd.DataFrame):
+        labels = (values.index, values.columns)
+        accessor: Any = values.sparse
+        values = accessor.to_coo()
+    if values.ndim != 2:
+        raise ValueError(
+            f"{argument} must have two axes as a sparse matrix, got shape {values.shape}.\n"
+            "Hint: pass a dense array, or a matrix of one column."
+        )
+    if values.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{argument} must hold numbers or booleans, got a sparse matrix of {values.dtype}.\n"
+            "Hint: convert its values with `.astype(float)`."
+        )
+    matrix: Any = scipy.sparse.csr_matrix(values)
+    # What the user passed stays as it is.
+    if not matrix.has_canonical_format or not matrix.data.all():
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+    _check_matrix_complete(matrix, argument)
+    if dtype is None:
+        is_bool = matrix.dtype.kind == "b"
+        dtype = np.dtype(np.int8) if is_bool else natural_dtype([matrix.dtype])
+    data = exact_cast(matrix.data, dtype, argument)
+    if data is not matrix.data:
+        matrix = scipy.sparse.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
+    return LabelledArray(matrix, labels)
+
+
+def _check_matrix_complete(matrix: Any, argument: str) -> None:
+    missing = np.flatnonzero(np.isnan(matrix.data))
+    if len(missing):
+        entry = int(missing[0])
+        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
+        raise ValueError(
+            f"{argument} must hold no missing values, got {len(missing)}: in row {row}, column "
+            f"{matrix.indices[entry]}{'; ...' if len(missing) > 1 else ''}.\n"
+            "Hint: drop or fill them."
+        )

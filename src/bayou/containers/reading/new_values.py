@@ -18,8 +18,14 @@ from bayou.containers.reading.category_table import check_codes
 from bayou.containers.reading.column_matching import match_columns, require_table
 from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.dropped_rows import AllRows
-from bayou.containers.reading.labelled_array import LabelledArray, to_array
+from bayou.containers.reading.labelled_array import (
+    LabelledArray,
+    is_sparse,
+    read_sparse,
+    to_array,
+)
 from bayou.containers.reading.new_columns import read_all_rows
+from bayou.containers.sparse.sparse_container import is_sparse_variable
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.imputation import check_imputed
 from bayou.sources.in_memory.memory_columns import MemoryColumns
@@ -226,7 +232,7 @@ def _read_value(
         return _read_columns(model, table, [variable], argument)[variable]
     if isinstance(values, pd.DataFrame) and exports_index(variable) and variable.type.ndim == 2:
         values = _columns_in_order(model, dims_of(model, variable)[1], values, coords)
-    array, labels = to_array(values, argument, variable.type.dtype)
+    array, labels = read_array(variable, values, argument)
     _check_shape(variable, array.shape)
     if columns is not None and columns.is_matrix and array.shape[1] != len(columns.names):
         raise ShapeError(
@@ -237,6 +243,25 @@ def _read_value(
         check_codes(argument, array, columns.categories)
     rows = AllRows.complete(array) if array.ndim else None
     return NewValues(LabelledArray(array, labels), type(values).__name__, rows)
+
+
+def read_array(variable: TensorSharedVariable, values: Any, argument: str) -> LabelledArray:
+    """Read new values that have no named columns, in the dtype of their container.
+
+    A sparse container takes sparse and dense values, a dense one dense values alone.
+    """
+    dtype = variable.type.dtype
+    if not is_sparse_variable(variable):
+        if is_sparse(values) and not isinstance(values, pd.DataFrame):
+            raise TypeError(
+                f"{argument} must be dense, as its container is, got a {type(values).__name__}.\n"
+                "Hint: pass `.toarray()`, or build the container from a sparse matrix."
+            )
+        return to_array(values, argument, dtype)
+    if is_sparse(values):
+        return read_sparse(values, argument, dtype)
+    dense = to_array(values, argument, dtype)
+    return LabelledArray(read_sparse(dense.array, argument, dtype).array, dense.labels)
 
 
 def as_table(columns: Columns, values: Any) -> NamedColumns | None:

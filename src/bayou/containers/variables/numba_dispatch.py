@@ -1,4 +1,4 @@
-"""Numba's implementations of the containers' operations: row numbers, lengths, a generator's items.
+"""Numba's implementations of operations: row numbers, lengths, items of generators, products.
 
 Imported by :mod:`bayou.containers.variables.numba_loader` when PyTensor compiles with Numba.
 """
@@ -19,6 +19,7 @@ from pytensor.link.numba.dispatch.basic import (
 
 from bayou.containers.variables.generator import NextItem
 from bayou.containers.variables.random_rows import NumRows, UniformRows
+from bayou.containers.variables.sparse_product import ColumnProducts, RowProducts
 from bayou.sampling import uniform
 
 if TYPE_CHECKING:
@@ -52,6 +53,61 @@ def _num_rows(op: NumRows, node: Apply[Any] | None = None, **kwargs: Any) -> Any
         return np.array(storage.shape[axis])
 
     return num_rows
+
+
+@register_funcify_default_op_cache_key(RowProducts)
+def _row_products(op: RowProducts, node: Apply[Any], **kwargs: Any) -> Any:
+    dtype = np.dtype(node.outputs[0].type.dtype)
+
+    @numba_njit
+    def of_vector(values: Any, columns: Any, num_columns: Any, array: Any) -> Any:
+        # Numba does not check indices.
+        if array.shape[0] != num_columns.item():
+            raise ValueError("A sparse matrix was multiplied by an array of another length.")
+        product = np.zeros(values.shape[0], dtype=dtype)
+        for row in range(values.shape[0]):
+            for entry in range(values.shape[1]):
+                product[row] += values[row, entry] * array[columns[row, entry]]
+        return product
+
+    @numba_njit
+    def of_matrix(values: Any, columns: Any, num_columns: Any, array: Any) -> Any:
+        if array.shape[0] != num_columns.item():
+            raise ValueError("A sparse matrix was multiplied by an array of another length.")
+        product = np.zeros((values.shape[0], array.shape[1]), dtype=dtype)
+        for row in range(values.shape[0]):
+            for entry in range(values.shape[1]):
+                product[row] += values[row, entry] * array[columns[row, entry]]
+        return product
+
+    return of_vector if node.inputs[3].type.ndim == 1 else of_matrix
+
+
+@register_funcify_default_op_cache_key(ColumnProducts)
+def _column_products(op: ColumnProducts, node: Apply[Any], **kwargs: Any) -> Any:
+    dtype = np.dtype(node.outputs[0].type.dtype)
+
+    @numba_njit
+    def of_vector(values: Any, columns: Any, num_columns: Any, array: Any) -> Any:
+        if array.shape[0] != values.shape[0]:
+            raise ValueError("A sparse matrix was multiplied by an array of another length.")
+        product = np.zeros(num_columns.item(), dtype=dtype)
+        for row in range(values.shape[0]):
+            for entry in range(values.shape[1]):
+                product[columns[row, entry]] += values[row, entry] * array[row]
+        return product
+
+    @numba_njit
+    def of_matrix(values: Any, columns: Any, num_columns: Any, array: Any) -> Any:
+        if array.shape[0] != values.shape[0]:
+            raise ValueError("A sparse matrix was multiplied by an array of another length.")
+        product = np.zeros((num_columns.item(), array.shape[1]), dtype=dtype)
+        for row in range(values.shape[0]):
+            for entry in range(values.shape[1]):
+                product[columns[row, entry]] += values[row, entry] * array[row]
+        return product
+
+    return of_vector if node.inputs[3].type.ndim == 1 else of_matrix
 
 
 class _Taker:

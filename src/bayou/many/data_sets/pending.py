@@ -172,7 +172,7 @@ def lengths_of(model: pm.Model, arrays: ContainerArrays | None = None) -> dict[s
     for variable in model.root.data_vars:
         value = (arrays or {}).get(variable, variable.get_value(borrow=True))
         if value.ndim and (dim := dims_of(model, variable)[0]) is not None:
-            lengths[f"num_{dim}"] = float(len(value))
+            lengths[f"num_{dim}"] = float(value.shape[0])
     return lengths
 
 

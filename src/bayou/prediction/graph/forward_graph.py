@@ -15,8 +15,10 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, walk
 from pytensor.printing import debugprint
 
+from bayou.containers.sparse.sparse_container import PartVariable
 from bayou.models.inputs import feeding_variables, is_minibatch, value_inputs
 from bayou.models.random_variables import generators_of, inlined, is_bernoulli
+from bayou.models.rewrite import without_sparse
 from bayou.models.total_size import without_total_size
 from bayou.text import digest
 
@@ -121,7 +123,8 @@ def forward_graph(
     names : sequence of str
         The variables to predict.
     row_shapes : mapping of Variable to tuple of int
-        The containers with rows, and the shape of one row of each.
+        The containers with rows, and the shape of one row of each; of a sparse matrix its values
+        and its columns.
     row_dims : iterable of str
         The dims that are as long as there are rows.
     other_values : mapping of Variable to ndarray
@@ -132,9 +135,10 @@ def forward_graph(
     ValueError
         If the shapes do not fit the model.
     """
-    variables = predictable(model)
+    dense_model = without_sparse(model)
+    variables = predictable(dense_model)
     asked = [without_total_size(variables[name]) for name in names]
-    free_variables = set(model.free_RVs)
+    free_variables = set(dense_model.free_RVs)
     free = [variable for variable in ancestors(asked) if variable in free_variables]
     row_inputs = {
         _storage_key(container): input_like(container, (None, *shape))
@@ -147,7 +151,8 @@ def forward_graph(
     constants: dict[Any, int] = {}
     for root in feeding_variables([*asked, *free]):
         # In a copy of a model, PyMC leaves lengths of dims tied to the original's containers.
-        current = model.root.named_vars.get(root.name, root) if root.owner is None else root
+        is_part = root.owner is not None or isinstance(root, PartVariable)
+        current = root if is_part else model.root.named_vars.get(root.name, root)
         if _storage_key(current) in row_inputs:
             replacements[root] = row_inputs[_storage_key(current)]
         elif id(root) in row_lengths:

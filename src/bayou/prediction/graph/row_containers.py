@@ -88,7 +88,7 @@ def find_row_containers(
             "Hint: predict the variables of one dim at a time."
         )
     lengths = {
-        len(stored_values(container))
+        stored_values(container).shape[0]
         for container in observed_containers or [containers[name] for name in passed]
         if container.type.ndim
     }
@@ -97,7 +97,7 @@ def find_row_containers(
         if name in batches or first_dims[container] in row_dims:
             return True
         without_dims = container.type.ndim > 0 and first_dims[container] is None
-        return without_dims and len(stored_values(container)) in lengths
+        return without_dims and stored_values(container).shape[0] in lengths
 
     return RowContainers(
         row_dims,
