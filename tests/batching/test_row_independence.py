@@ -201,6 +201,14 @@ def zero_sum() -> None:
     pm.Normal("y", pm.ZeroSumNormal("effect", dims="row"), 1, observed=z)
 
 
+@refused("'effect' has one transform over all rows, 'ordered'")
+def ordered_over_rows() -> None:
+    z = rows("z", Z)
+    start, ordered = np.arange(NUM_ROWS), pm.distributions.transforms.ordered
+    effect = pm.Normal("effect", 0, 1, dims="row", transform=ordered, initval=start)
+    pm.Normal("y", effect, pm.HalfNormal("scale"), observed=z)
+
+
 @refused(
     "the density of 'y' in a batch differs from that among all rows, in 100% of rows, because of"
 )

@@ -11,7 +11,12 @@ import pytensor.tensor as pt
 import pytest
 
 import bayou as by
-from bayou.batching.row_mixing import distribution_name, has_joint_density, mixing_operations
+from bayou.batching.row_mixing import (
+    distribution_name,
+    has_joint_density,
+    has_joint_transform,
+    mixing_operations,
+)
 
 Z = np.arange(1.0, 7.0)
 REDUCTION = "a sum, mean or other reduction over rows"
@@ -63,3 +68,14 @@ def test_joint_densities_and_their_names() -> None:
         scaled = pm.MvNormal("y", np.zeros(3), np.eye(3), observed=np.ones(3), total_size=9)
     assert has_joint_density(scaled)
     assert distribution_name(scaled) == "MultivariateNormal"
+
+
+def test_joint_transforms() -> None:
+    transforms = pm.distributions.transforms
+    column, matrix = pm.Normal.dist(shape=3), pm.Normal.dist(shape=(4, 3))
+    chained = transforms.Chain([transforms.log, transforms.ordered])
+    for joint in (transforms.ordered, transforms.simplex, chained):
+        assert has_joint_transform(column, joint)
+        assert not has_joint_transform(matrix, joint)
+    for separate in (None, transforms.log):
+        assert not has_joint_transform(column, separate)

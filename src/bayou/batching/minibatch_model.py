@@ -19,7 +19,11 @@ from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.type_other import NoneConst
 
-from bayou.batching.row_independence import GENERAL_HINT, check_one_density_each
+from bayou.batching.row_independence import (
+    GENERAL_HINT,
+    check_one_density_each,
+    check_one_transform_each,
+)
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.containers.sparse.sparse_rows import SparseRows
 from bayou.containers.variables.dims import dims_of
@@ -89,10 +93,12 @@ def build_minibatch_model(
     Raises
     ------
     ValueError
-        If a variable has one distribution over all rows, or the model is nothing but latent
-        variables of rows, or these do not follow the number of rows or the window of a source.
+        If a variable has one distribution or one transform over all rows, or the model is nothing
+        but latent variables of rows, or these do not follow the number of rows or the window of a
+        source.
     """
     check_one_density_each([model[name] for name in (*rows.observed, *rows.latent)])
+    check_one_transform_each(model, rows.latent)
     if len(rows.latent) == len(model.free_RVs):
         raise ValueError(
             "`batch_size` must be left out where all variables have a value for each row, got "
@@ -221,7 +227,9 @@ def _make_input(model: pm.Model, variable: Any, rebuilt: dict[Any, Any]) -> None
             "length of its own.\nHint: leave `shape` out, and pass `dims` alone."
         )
     value = model.rvs_to_values[variable]
-    rebuilt[value] = rebuilt[variable].type(name=value.name)
+    # Transforms change the axes of a row, such as a simplex, but never that of the rows.
+    row_type = value.type.clone(shape=(None, *value.type.shape[1:]))
+    rebuilt[value] = row_type(name=value.name)
 
 
 def _replaced_size(variable: Any, num_rows: int, batch_length: Variable) -> dict[Variable, Any]:

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytensor
 
-from bayou.batching.row_mixing import distribution_name, has_joint_density, mixing_operations
+from bayou.batching.row_mixing import (
+    distribution_name,
+    has_joint_density,
+    has_joint_transform,
+    mixing_operations,
+)
 from bayou.batching.row_terms import EvaluationError, RowTerms, num_rows_in_memory
 from bayou.batching.total_size_checks import check_has_total_size
 from bayou.errors import warn
@@ -144,6 +149,22 @@ def check_one_density_each(variables: Sequence[Any]) -> None:
             raise Dependence(
                 f"{variable.name!r} has one distribution over all rows, "
                 f"{distribution_name(variable)}"
+            ).error()
+
+
+def check_one_transform_each(model: pm.Model, names: Sequence[str]) -> None:
+    """Check that no free variable has one transform over all rows, such as an order of them.
+
+    Raises
+    ------
+    ValueError
+        Names the variable and its transform.
+    """
+    for name in names:
+        transform = model.rvs_to_transforms[model[name]]
+        if has_joint_transform(model[name], transform):
+            raise Dependence(
+                f"{name!r} has one transform over all rows, {transform.name!r}"
             ).error()
 
 

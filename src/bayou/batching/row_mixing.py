@@ -71,6 +71,12 @@ def has_joint_density(variable: Any) -> bool:
     return bool(num_joint_axes >= variable.ndim > 0)
 
 
+def has_joint_transform(variable: Any, transform: Any) -> bool:
+    """Return whether a transform of a variable, or None, takes all of its axes at once."""
+    num_joint_axes = getattr(transform, "ndim_supp", None) or 0
+    return bool(num_joint_axes >= variable.ndim > 0)
+
+
 def distribution_name(variable: Any) -> str:
     """Return the name of a distribution as PyMC prints it, such as MultivariateNormal."""
     operation = without_total_size(variable).owner.op

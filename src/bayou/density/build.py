@@ -137,13 +137,14 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
     values, latent_values = _divide(model.value_vars, is_latent)
     first, latent_first = start(0)
 
-    # Deterministics of a batch are no result of a fit; those of all rows are.
+    # Deterministics of a batch are no result of a fit; those of all rows are, and so are variables
+    # with a value for each row, whose bounds may be rows too.
     names = [
         name
         for name, variable in constrained.items()
-        if options.feeds_all_rows or not graph_inputs.vary(variable)
+        if options.feeds_all_rows or name in latent_names or not graph_inputs.vary(variable)
     ]
-    takes_rows = options.feeds_all_rows and any(map(graph_inputs.vary, constrained.values()))
+    takes_rows = any(graph_inputs.vary(constrained[name]) for name in names)
     fed = graph_inputs.inputs[: len(graph_inputs.fed)]
     rest = graph_inputs.inputs[len(graph_inputs.fed) :]
     arguments = [*values, *fed, *rest, *latent_values]
