@@ -199,7 +199,7 @@ def calibration(small: bool) -> None:
     for name, simulator, expected in (("right", None, True), ("wrong", mean_model(2.0), False)):
         model = mean_model()
         took, result = timed(
-            lambda: by.calibrate(model, number, simulator=simulator, **SETTINGS)  # noqa: B023
+            lambda: by.calibrate(model, number, simulator=simulator, progressbar=False, **SETTINGS)  # noqa: B023
         )
         print(
             f"calibration of a {name} model: passes {bool(result)} (target: {expected}), {took:.1f}"

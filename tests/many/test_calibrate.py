@@ -8,6 +8,7 @@ import pymc as pm
 import pytest
 
 import bayou as by
+from bayou.many import nutpie_runs
 
 
 def normal(scale: float = 1.0, rows: int = 8) -> pm.Model:
@@ -19,7 +20,13 @@ def normal(scale: float = 1.0, rows: int = 8) -> pm.Model:
     return model
 
 
-QUICK: dict[str, Any] = {"draws": 100, "tune": 150, "chains": 2, "random_seed": 1}
+QUICK: dict[str, Any] = {
+    "draws": 100,
+    "tune": 150,
+    "chains": 2,
+    "random_seed": 1,
+    "progressbar": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +55,7 @@ def test_a_wrong_scale_fails(model: pm.Model) -> None:
 
 
 def test_a_fit_is_calibrated_where_it_is_right(model: pm.Model) -> None:
-    result = by.calibrate(model, 20, method="dadvi", draws=200, random_seed=1)
+    result = by.calibrate(model, 20, method="dadvi", draws=200, random_seed=1, progressbar=False)
     assert result
     assert "'dadvi' on 20 data sets" in repr(result)
 
@@ -101,6 +108,39 @@ def test_a_folder_of_another_simulator_is_refused(model: pm.Model, tmp_path: Pat
         by.calibrate(model, 20, simulator=normal(scale=3.0), **QUICK, out=tmp_path / "sbc.zarr")
     with pytest.raises(ValueError, match="got another draws: 100 then, 50 now"):
         by.calibrate(model, 20, **QUICK | {"draws": 50}, out=tmp_path / "sbc.zarr")
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_is_done_outlives_ctrl_c(
+    model: pm.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    expected = by.calibrate(model, 22, **QUICK)
+    real, stop_at = nutpie_runs._NutpieRun.wait, 21
+
+    def stopped(run: Any) -> Any:
+        if run.data_set.key == stop_at:
+            raise KeyboardInterrupt
+        return real(run)
+
+    monkeypatch.setattr(nutpie_runs._NutpieRun, "wait", stopped)
+    out = {"out": tmp_path / "sbc.zarr"} if kept else {}
+    with pytest.warns(UserWarning, match="stopped the call after 21 of 22 data sets") as warned:
+        result = by.calibrate(model, 22, **QUICK, **out)
+    assert len(warned) == 1
+    assert result.pit.identical(expected.pit.isel(dataset=slice(21)))
+    stop_at = 30
+    if kept:
+        assert by.calibrate(model, 22, **QUICK, **out).pit.identical(expected.pit)
+    stop_at = 5
+    with pytest.raises(KeyboardInterrupt):
+        by.calibrate(model, 22, **QUICK | {"random_seed": 2})
+
+
+def test_progress_is_shown(model: pm.Model, capsys: pytest.CaptureFixture[str]) -> None:
+    by.calibrate(model, 20, **QUICK | {"progressbar": True})
+    assert "20/20" in capsys.readouterr().out
+    by.calibrate(model, 20, **QUICK)
+    assert capsys.readouterr().out == ""
 
 
 WRONG = {

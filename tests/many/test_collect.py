@@ -105,7 +105,7 @@ def test_a_folder_goes_on_after_an_interruption(
         raise KeyboardInterrupt
 
     out = tmp_path / "many.zarr"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.warns(UserWarning, match="The keyboard stopped the call after"):
         collected(model, interrupted(), Runs(), out, seed=None)
     run = Runs()
     tree = collected(model, data, run, out, seed=None)
@@ -113,6 +113,33 @@ def test_a_folder_goes_on_after_an_interruption(
     seed = recorded_setting(out, "random_seed")
     expected = collected(model, data, Runs(), seed=seed)
     xr.testing.assert_equal(tree.posterior.to_dataset(), expected.posterior.to_dataset())
+
+
+def test_data_sets_that_are_done_outlive_an_interruption(model: pm.Model) -> None:
+    class Stopped(Runs):
+        """Finishes the first data set and the third, and is stopped in the second."""
+
+        def __call__(self, model: pm.Model, pending: Iterator[Pending]) -> Iterator[Outcome]:
+            outcomes = list(super().__call__(model, pending))
+            yield from (outcomes[0], outcomes[2])
+            raise KeyboardInterrupt
+
+    keys = [*DATA][:3:2]
+    match = rf"stopped the call after 2 of {len(DATA)} data sets\.\nHint: pass `out` to keep"
+    with pytest.warns(UserWarning, match=match):
+        tree = collected(model, DATA, Stopped())
+    assert tree.posterior["dataset"].values.tolist() == keys
+    expected = collected(model, DATA, Runs()).posterior["mu"].sel(dataset=keys)
+    xr.testing.assert_equal(tree.posterior["mu"], expected)
+
+
+def test_an_interruption_before_the_first_is_raised(model: pm.Model) -> None:
+    def stopped(model: pm.Model, pending: Iterator[Pending]) -> Iterator[Outcome]:
+        raise KeyboardInterrupt
+        yield
+
+    with pytest.raises(KeyboardInterrupt):
+        collected(model, DATA, stopped)
 
 
 def test_what_failed_is_counted_and_runs_again_once_it_is_changed(

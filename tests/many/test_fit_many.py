@@ -1,5 +1,6 @@
 """by.fit_many: each data set has the fit that it has alone."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import xarray as xr
 
 import bayou as by
 from bayou.batching.batched import program_of_rows
+from bayou.fitting import fit as fitting
 from bayou.many.data_sets.pending import seed_of
 
 
@@ -85,3 +87,23 @@ def test_refusals(model: pm.Model) -> None:
         fit_many(DATA, model, method="guess")
     with pytest.raises(ValueError, match=r"^`n` must be a whole number of at least 1, got 0"):
         fit_many(DATA, model, n=0)
+
+
+def test_ctrl_c_keeps_the_fits_that_are_done(
+    model: pm.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {key: {"y": [float(number), 1.0]} for number, key in enumerate("abc")}
+    expected = fit_many(data, model)
+    real, count = fitting.fit_fixed_draws, 0
+
+    def interrupted(task: Any, max_iterations: Any) -> Any:
+        nonlocal count
+        count += 1
+        fit = real(task, max_iterations)
+        return replace(fit, interrupted=count == 2, converged=count != 2)
+
+    monkeypatch.setattr(fitting, "fit_fixed_draws", interrupted)
+    with pytest.warns(UserWarning, match=r"stopped the call after 1 of 3 data sets\.\nHint: pass"):
+        tree = fit_many(data, model)
+    assert tree.posterior["dataset"].values.tolist() == ["a"]
+    xr.testing.assert_equal(tree.posterior["mu"], expected.posterior["mu"].sel(dataset=["a"]))

@@ -136,7 +136,7 @@ def test_an_interrupted_run_goes_on_elsewhere(model: pm.Model, tmp_path: Path) -
         raise KeyboardInterrupt
 
     settings = {**SETTINGS, "model": model, "out": tmp_path / "many.zarr"}
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.warns(UserWarning, match="The keyboard stopped the call after"):
         by.sample_many(interrupted(), **settings, cluster=by.Ray(1))
     found = by.sample_many(data.values(), **settings)
     assert_same(found, by.sample_many(data.values(), model=model, **SETTINGS))
@@ -205,6 +205,7 @@ def test_predictions(model: pm.Model, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_calibration(model: pm.Model, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"draws": 50, "tune": 60, "chains": 2, "random_seed": 1}
+    settings |= {"progressbar": False}
     expected = by.calibrate(model, 30, **settings)
     out = tmp_path / "calibration.zarr"
     by.calibrate(model, 20, **settings, out=out)

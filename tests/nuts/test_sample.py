@@ -1,5 +1,7 @@
 """by.sample: exact posteriors for data of any length from one compilation, and clear refusals."""
 
+import signal
+import threading
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -317,3 +319,30 @@ def test_arguments_are_checked_before_compiling(
 ) -> None:
     with pytest.raises(error, match=message):
         sample(**{"model": mean()} | settings)
+
+
+@pytest.mark.slow
+def test_ctrl_c_returns_the_draws_so_far() -> None:
+    with pm.Model() as model:
+        pm.Normal("x", 3, 1)
+        by.sample(draws=1, tune=1, chains=1, progressbar=False)
+    stop = threading.Timer(1.0, signal.raise_signal, [signal.SIGINT])
+    stop.start()
+    match = (
+        r"The keyboard stopped the chains: the result has \d+ draws of each of 1 chains, 3000000"
+    )
+    with pytest.warns(by.ConvergenceWarning, match=match):
+        trace = by.sample(
+            draws=3_000_000, tune=100, chains=1, model=model, random_seed=1, progressbar=False
+        )
+    number = trace.posterior.sizes["draw"]
+    assert 0 < number < 3_000_000
+    assert float(trace.posterior["x"].mean()) == pytest.approx(3, abs=0.2)
+    assert by.verify(trace, model)
+
+
+def test_fewer_chains_than_were_asked_for_warn() -> None:
+    match = r"has 7 draws of each of 2 chains, 10 of each of 4 were asked for\.\nHint: look at"
+    with pytest.warns(by.ConvergenceWarning, match=match):
+        nuts._warn_if_stopped((2, 7), nuts.NutsSettings(draws=10))
+    nuts._warn_if_stopped((4, 10), nuts.NutsSettings(draws=10))

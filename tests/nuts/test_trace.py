@@ -32,10 +32,12 @@ def trace(lengths: list[int], size: int) -> Any:
 
 
 @given(st.lists(st.integers(TUNE + 1, 9), min_size=1, max_size=3), st.integers(1, 3))
-def test_draws_after_tuning_that_all_chains_have(lengths: list[int], size: int) -> None:
+def test_the_most_draws_after_tuning_that_chains_have(lengths: list[int], size: int) -> None:
     draws, statistics = read_trace(trace(lengths, size), size)
-    num_draws = min(lengths) - TUNE
-    assert draws.shape == (len(lengths), num_draws, size)
+    counts = [steps - TUNE for steps in lengths]
+    num_chains, num_draws, _ = draws.shape
+    assert num_chains == sum(count >= num_draws for count in counts)
+    assert num_chains * num_draws == max(n * sum(count >= n for count in counts) for n in counts)
     np.testing.assert_array_equal(draws[0, :, -1], np.arange(TUNE, TUNE + num_draws))
     assert tuple(statistics) == ALL_STATISTICS
     np.testing.assert_array_equal(statistics["acceptance_rate"], draws[..., 0])
@@ -46,9 +48,16 @@ def test_statistics_may_be_chosen() -> None:
     assert set(statistics) == set(STATISTICS)
 
 
+def test_chains_that_had_just_begun_are_left_out() -> None:
+    draws, _ = read_trace(trace([9, 8, 3, 0], 1), 1)
+    np.testing.assert_array_equal(draws[..., 0], [range(TUNE, 8)] * 2)
+    draws, _ = read_trace(trace([9, 2], 1), 1)
+    assert draws.shape == (1, 7, 1)
+
+
 def test_interrupted_before_a_draw() -> None:
-    with pytest.raises(KeyboardInterrupt, match="before each chain had a draw"):
-        read_trace(trace([5, 2], 1), 1)
+    with pytest.raises(KeyboardInterrupt, match="stopped the chains while they were tuned"):
+        read_trace(trace([2, 1], 1), 1)
 
 
 def test_attributes_name_the_sampler() -> None:

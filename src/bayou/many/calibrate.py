@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from bayou.arguments import whole_number
+from bayou.arguments import check_progressbar, whole_number
 from bayou.cluster.ray import resolve_cluster
 from bayou.containers.context import model_of
 from bayou.errors import ConvergenceWarning, OtherDataError, warn
@@ -27,6 +27,7 @@ from bayou.many.sample_many import sample_many
 from bayou.many.simulation import observed_containers, simulate
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
+from bayou.progress import data_set_progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     type Posterior = Mapping[str, NDArray[Any]]
     type Posteriors = Generator[tuple[int, Posterior | Failure]]
 
+# Fewer data sets show no error of a posterior.
+LEAST_NUMBER = 20
 # Draws of a posterior that a parameter is ranked among. Ranks are uniform for independent draws:
 # 100 of thousands are far enough apart to be nearly so (Talts et al. 2018).
 NUM_RANKED_DRAWS = 100
@@ -61,6 +64,7 @@ def calibrate(
     random_seed: RandomSeed | None = None,
     cluster: str | Ray | None = None,
     out: str | Path | None = None,
+    progressbar: bool = True,
     n: int | None = None,
 ) -> Calibration:
     """Check by simulation whether the posteriors that are computed for a model are right.
@@ -95,6 +99,8 @@ def calibrate(
     out : path, optional
         A Zarr folder for the posteriors, as for :func:`bayou.sample_many`. If it exists, an
         interrupted calibration continues, and a larger `num_datasets` adds data sets to it.
+    progressbar : bool, default True
+        Show how many data sets are done, and how many have failed.
     n : int, optional
         The earlier name of `num_datasets`.
 
@@ -102,7 +108,8 @@ def calibrate(
     -------
     Calibration
         ``bool(result)`` is True if all variables are calibrated. Prints a verdict for each free
-        variable. ``pit`` has the ranks, scaled to between 0 and 1, and ``plot()`` draws them.
+        variable. ``pit`` has the ranks, scaled to between 0 and 1, and ``plot()`` draws them. After
+        Ctrl-C, it is of the data sets that are done, if there are 20.
 
     Raises
     ------
@@ -123,6 +130,8 @@ def calibrate(
     -----
     FutureWarning
         If `n` is passed.
+    UserWarning
+        If Ctrl-C stopped the call: counts the data sets that are done.
 
     Notes
     -----
@@ -137,10 +146,12 @@ def calibrate(
     ...     y = by.Data("y", np.zeros(5), dims="row")
     ...     mu = pm.Normal("mu")
     ...     observed = pm.Normal("observed", mu, 1, observed=y, dims="row")
-    ...     result = by.calibrate(num_datasets=40, draws=200, tune=200, random_seed=1)
+    ...     options = {"draws": 200, "tune": 200, "random_seed": 1, "progressbar": False}
+    ...     result = by.calibrate(num_datasets=40, **options)
     >>> bool(result)
     True
     """
+    check_progressbar(progressbar)
     pymc_model = model_of(model)
     simulating_model = None if simulator is None else model_of(simulator)
     num_datasets = _number_of(num_datasets, n)
@@ -164,29 +175,46 @@ def calibrate(
         if method == "nuts":
             run = partial(nutpie_outcomes, settings=settings)
         pending = pending_data_sets(pymc_model, DataSets(datasets.items(), num_datasets), seed)
-        posteriors = _stream(run, pymc_model, pending, workers, num_datasets)
+        posteriors = _stream(run, pymc_model, pending, workers, num_datasets, progressbar)
     else:
         options = {"model": pymc_model, "random_seed": seed, "cluster": workers, "out": out}
+        options["progressbar"] = progressbar
         posteriors = _from_folder(datasets, method, settings, options)
     names = [str(variable.name) for variable in pymc_model.free_RVs]
     pit: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
     keys: list[int] = []
     errors: dict[int, str] = {}
-    with closing(posteriors):
+    with closing(posteriors), _stopped_by_keyboard(keys, num_datasets, out):
         for key, posterior in posteriors:
             if isinstance(posterior, Failure):
                 errors[key] = str(posterior)
                 continue
-            keys.append(key)
             generator = np.random.default_rng([rank_seed, key])
             for name in names:
                 ranked = _spaced_draws(posterior[name])
                 pit[name].append(pit_values(simulated[name][key], ranked, generator))
+            keys.append(key)
     if not keys:
         raise ValueError(
             f"Each of the {num_datasets} data sets failed, the first with:\n{errors[0]}"
         )
     return Calibration(_pit_dataset(pymc_model, keys, pit), method, errors)
+
+
+@contextmanager
+def _stopped_by_keyboard(keys: list[int], number: int, out: str | Path | None) -> Iterator[None]:
+    """Turn Ctrl-C into a warning, if enough data sets are done by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if len(keys) < LEAST_NUMBER:
+            raise
+        hint = "call again with the same `out` to continue from there."
+        if out is None:
+            hint = "pass `out` to keep posteriors in a folder, from which the same call continues."
+        warn(
+            f"The keyboard stopped the call after {len(keys)} of {number} data sets.\nHint: {hint}"
+        )
 
 
 def _number_of(num_datasets: int | None, n: int | None) -> int:
@@ -204,7 +232,7 @@ def _number_of(num_datasets: int | None, n: int | None) -> int:
         )
     number = next((value for value in (num_datasets, n) if value is not None), 1000)
     hint = "200 data sets show large errors, 1000 show small ones."
-    return whole_number("num_datasets", number, 20, hint)
+    return whole_number("num_datasets", number, LEAST_NUMBER, hint)
 
 
 def _check_method(method: str, draws: int, tune: int | None, chains: int | None) -> NutsSettings:
@@ -223,11 +251,18 @@ def _check_method(method: str, draws: int, tune: int | None, chains: int | None)
 
 
 def _stream(
-    run: Run, model: pm.Model, pending: Iterator[Pending], workers: Ray | None, number: int
+    run: Run,
+    model: pm.Model,
+    pending: Iterator[Pending],
+    workers: Ray | None,
+    number: int,
+    progressbar: bool,
 ) -> Posteriors:
     """Yield the posteriors of data sets as they are finished, keeping none of them."""
-    with closing(dispatch(run, model, pending, workers, number)) as outcomes:
+    bar = data_set_progress(number, 0, progressbar)
+    with closing(dispatch(run, model, pending, workers, number)) as outcomes, bar as advance:
         for outcome in outcomes:
+            advance(outcome.failure is not None)
             yield int(outcome.key), outcome.failure or outcome.groups["posterior"]
 
 
@@ -238,8 +273,9 @@ def _from_folder(
     with warnings.catch_warnings():
         # The calibration has the failed ones, and its verdict is about the others.
         warnings.filterwarnings("ignore", ".* data sets failed", UserWarning)
+        warnings.filterwarnings("ignore", "The keyboard stopped", UserWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
-        options |= {"draws": settings.draws, "progressbar": False}
+        options |= {"draws": settings.draws}
         try:
             if method == "nuts":
                 # The sampler that runs without a folder, whatever the number of data sets.
@@ -258,15 +294,25 @@ def _from_folder(
 
 
 def _read_posteriors(tree: xr.DataTree, number: int) -> Posteriors:
-    """Yield the posteriors of the first data sets of a tree."""
+    """Yield the posteriors of the first data sets of a tree.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At the end, if data sets are missing: Ctrl-C has stopped the call that the tree is of.
+    """
     errors = tree["diagnostics"]["error"].to_series()
     posterior = tree["posterior"].to_dataset()
     for key in range(number):
+        if key not in errors.index:
+            continue
         if errors[key]:
             yield key, Failure.parse(errors[key])
         else:
             draws = posterior.sel(dataset=key)
             yield key, {str(name): array.values for name, array in draws.items()}
+    if len(errors) < number:
+        raise KeyboardInterrupt
 
 
 def _spaced_draws(draws: NDArray[Any]) -> NDArray[Any]:

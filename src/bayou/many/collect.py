@@ -93,7 +93,12 @@ def run_many(
         if out is None:
             # On disk they stay in the order in which they finish, so that none waits in memory.
             outcomes = _sort_outcomes(outcomes, order)
-        _collect(results, outcomes, axes.judged, data_sets.number, progressbar=progressbar)
+        try:
+            _collect(results, outcomes, axes.judged, data_sets.number, progressbar=progressbar)
+        except KeyboardInterrupt:
+            if not results.done:
+                raise
+            _warn_of_rest(len(results.done), data_sets.number, out)
         return _results_tree(results)
 
 
@@ -130,10 +135,15 @@ def _sort_outcomes(outcomes: Generator[Outcome], order: deque[Key]) -> Generator
     """Yield outcomes in the order of their keys; those that are early wait for the others."""
     early: dict[Key, Outcome] = {}
     with closing(outcomes):
-        for outcome in outcomes:
-            early[outcome.key] = outcome
-            while order and order[0] in early:
-                yield early.pop(order.popleft())
+        try:
+            for outcome in outcomes:
+                early[outcome.key] = outcome
+                while order and order[0] in early:
+                    yield early.pop(order.popleft())
+        except KeyboardInterrupt:
+            # Those that they waited for are never finished.
+            yield from (early[key] for key in order if key in early)
+            raise
 
 
 def _collect(
@@ -179,6 +189,17 @@ def _collect(
                 writing.result()
             if waiting:
                 write(waiting)
+
+
+def _warn_of_rest(num_done: int, number: int | None, out: str | Path | None) -> None:
+    """Warn that Ctrl-C left data sets without results."""
+    of_all = "" if number is None else f" of {number}"
+    hint = (
+        "pass `out` to keep results in a folder, from which the same call continues."
+        if out is None
+        else "the same call continues from there."
+    )
+    warn(f"The keyboard stopped the call after {num_done}{of_all} data sets.\nHint: {hint}")
 
 
 def _results_tree(results: Results) -> xr.DataTree:

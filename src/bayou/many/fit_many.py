@@ -116,7 +116,7 @@ def fit_many(
     ConvergenceWarning
         If a k-hat is above 0.7, or a fit did not converge: says in how many data sets.
     UserWarning
-        If data sets failed: names their keys.
+        If data sets failed: names their keys. If Ctrl-C stopped the call: counts those done.
 
     Notes
     -----
@@ -187,6 +187,9 @@ def _fit_and_draw(
         # One warning for all data sets counts those that did not converge.
         warnings.simplefilter("ignore", ConvergenceWarning)
         result = fit(n, method, model=model, random_seed=seed, progressbar=False)
+    if result.approximation.interrupted:
+        # The fit is of no use among others that were finished, which are kept.
+        raise KeyboardInterrupt
     khat = result.khat(draws, random_seed=seed) if result.density.obstacle is None else np.nan
     # NaN where no stopping rule was applied, since `n` is a number of steps.
     converged = np.nan if result.converged is None else float(result.converged)

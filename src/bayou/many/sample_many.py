@@ -141,7 +141,7 @@ def sample_many(
     ConvergenceWarning
         If there are divergences, or an R-hat is above 1.01: counts the data sets.
     UserWarning
-        If data sets failed: names their keys.
+        If data sets failed: names their keys. If Ctrl-C stopped the call: counts those done.
 
     Notes
     -----
@@ -151,8 +151,8 @@ def sample_many(
     would give it, if those are the same for all data sets; else none. A data set without observed
     rows counts as failed.
 
-    If Ctrl-C or an exception of an iterable interrupts the call, that exception is raised. With
-    `out`, finished data sets are kept, and the same call continues from there.
+    After Ctrl-C, the tree has the data sets that are finished, if any is. With `out`, the same call
+    continues from there, also after an exception of an iterable, which is raised.
 
     blackjax needs a likelihood that is a product over rows, 64-bit floats, and parameters of the
     same shapes in all data sets. It samples 256 chains side by side, so that each draw takes as

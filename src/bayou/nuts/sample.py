@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bayou.arguments import check_progressbar
 from bayou.containers.context import model_of
+from bayou.errors import ConvergenceWarning, warn
 from bayou.feeding.memory import check_draws
 from bayou.models.posterior_tree import posterior_tree
 from bayou.nuts.chains import bind_data, explain_failure, run_chains
@@ -70,12 +71,12 @@ def sample(
         variables and the deterministics, with dims chain and draw and then their own;
         ``sample_stats`` has the statistics of each draw (``diverging``, ``energy``, ``lp``,
         ``tree_depth``, ...); ``observed_data`` and ``constant_data`` have the data. After Ctrl-C,
-        all chains are cut to the number of draws of the shortest one.
+        it has the draws so far: chains of one length, those that had just begun left out.
 
     Raises
     ------
     KeyboardInterrupt
-        If the call is interrupted before each chain has a draw.
+        If the call is interrupted before any chain has a draw after tuning.
     RuntimeError
         If nutpie fails for another reason than a density that is not finite.
     TypeError
@@ -89,7 +90,8 @@ def sample(
     Warns
     -----
     ConvergenceWarning
-        If trajectories diverged: names the variable at whose values most of them did.
+        If trajectories diverged: names the variable at whose values most of them did. If Ctrl-C
+        stopped the chains.
 
     Notes
     -----
@@ -127,6 +129,7 @@ def sample(
     except RuntimeError as error:
         raise explain_failure(error, pymc_model, density, bound) from None
     flat_draws, statistics = read_trace(trace, bound.draw_layout.size)
+    _warn_if_stopped(flat_draws.shape[:2], settings)
     draws_by_name = bound.draw_layout.split(flat_draws)
     free = [variable.name for variable in pymc_model.free_RVs]
     warn_of_divergences(statistics["diverging"], {name: draws_by_name[name] for name in free})
@@ -137,3 +140,15 @@ def sample(
         attrs=sampler_attrs(settings) | {"sampling_time": time.perf_counter() - begin},
         posterior_attrs={ATTRIBUTE: provenance.to_json()},
     )
+
+
+def _warn_if_stopped(shape: tuple[int, ...], settings: NutsSettings) -> None:
+    """Warn if Ctrl-C left fewer chains, or fewer draws of each, than were asked for."""
+    num_chains, num_draws = shape
+    if shape != (settings.chains, settings.draws):
+        warn(
+            f"The keyboard stopped the chains: the result has {num_draws} draws of each of "
+            f"{num_chains} chains, {settings.draws} of each of {settings.chains} were asked for.\n"
+            "Hint: look at the effective sample sizes (arviz.summary) before relying on it.",
+            ConvergenceWarning,
+        )

@@ -55,7 +55,8 @@ def read_trace(
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
     """Read draws after tuning, and their statistics, from nutpie's Arrow batches.
 
-    Of an interrupted run, as many draws of each chain as all chains have finished.
+    Of an interrupted run, the chains with at least so many draws, and so many of each, that the
+    most draws are kept: chains that had just begun do not cost the draws of the others.
 
     Parameters
     ----------
@@ -67,30 +68,31 @@ def read_trace(
 
     Returns
     -------
-    draws : ndarray of float64, shape (chains, draws, size)
-    statistics : dict of str to ndarray, shape (chains, draws)
+    draws : ndarray of float64, shape (num_chains, num_draws, size)
+    statistics : dict of str to ndarray, shape (num_chains, num_draws)
 
     Raises
     ------
     KeyboardInterrupt
-        If a chain has no draw after tuning.
+        If no chain has a draw after tuning.
     """
     draw_batches, statistic_batches = (
         [pa.record_batch(batch) for batch in batches] for batches in trace.get_arrow_trace()
     )
     # Tuning steps come first in each chain, and an interrupted chain may have no other.
-    num_tuned = [_to_numpy(batch["tuning"]).sum() for batch in statistic_batches]
-    num_draws = min(
+    num_tuned = [int(_to_numpy(batch["tuning"]).sum()) for batch in statistic_batches]
+    lengths = [
         len(batch) - tuned for batch, tuned in zip(statistic_batches, num_tuned, strict=True)
-    )
+    ]
+    num_draws = max(lengths, key=lambda length: length * sum(n >= length for n in lengths))
     if num_draws == 0:
-        raise KeyboardInterrupt("Interrupted before each chain had a draw.")
+        raise KeyboardInterrupt(
+            "The keyboard stopped the chains while they were tuned, before there was a draw."
+        )
+    chains = [chain for chain, length in enumerate(lengths) if length >= num_draws]
 
     def stack_chains(batches: list[Any], name: str, *shape: int) -> NDArray[Any]:
-        columns = [
-            batch[name].slice(tuned, num_draws)
-            for batch, tuned in zip(batches, num_tuned, strict=True)
-        ]
+        columns = [batches[chain][name].slice(num_tuned[chain], num_draws) for chain in chains]
         return np.stack(
             [
                 _to_numpy(column.flatten() if shape else column).reshape(-1, *shape)

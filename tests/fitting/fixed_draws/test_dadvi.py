@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bayou.density.evaluator import Evaluator
 from bayou.density.program import Program
+from bayou.fitting.fixed_draws import dadvi
 from bayou.fitting.fixed_draws.dadvi import fit_fixed_draws
 from bayou.fitting.rows.task import Task
 
@@ -59,3 +61,48 @@ def test_an_improper_posterior_says_so(program_of: Any) -> None:
     fit = fit_fixed_draws(task_of(program_of(lambda x: 0 * jnp.sum(x), 2)), None)
     assert fit.converged is False
     assert "the posterior may be improper" in fit.reason
+
+
+@pytest.mark.parametrize(
+    ("stop", "by_whom"), [(KeyboardInterrupt, "the keyboard"), (StopIteration, "a callback")]
+)
+def test_what_is_found_outlives_a_stop(
+    program: Program, stop: type[BaseException], by_whom: str
+) -> None:
+    reported: list[float] = []
+    fit_fixed_draws(task_of(program, reported), None)
+
+    def stopped_after(number: int) -> Any:
+        losses: list[float] = []
+
+        def report(loss: Any) -> None:
+            losses.extend(loss)
+            if len(losses) == number:
+                raise stop
+
+        return fit_fixed_draws(Task(program, np.zeros(2), 1, 1, (), report), None)
+
+    for number in (2, len(reported) - 1):
+        fit = stopped_after(number)
+        assert fit.interrupted
+        assert fit.converged is False
+        assert f"{by_whom} stopped it after" in fit.reason
+        np.testing.assert_array_equal(fit.elbo, -np.array(reported[:number]))
+    np.testing.assert_allclose(fit.frame.positions(fit.params.location), CENTER, atol=0.1)
+
+
+def test_a_stop_before_anything_is_found_is_raised(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dadvi, "covariance_or_none", interrupted)
+        fit = fit_fixed_draws(task_of(program), None)
+    assert fit.interrupted
+    assert fit.reason.startswith("the keyboard stopped it after ")
+    np.testing.assert_allclose(fit.frame.positions(fit.params.location), CENTER, atol=0.1)
+    monkeypatch.setattr(Evaluator, "gradients", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit_fixed_draws(task_of(program), None)

@@ -80,6 +80,7 @@ def correct_stds(task: Task, approximation: Approximation, required: bool) -> Ap
         If the correction fails. The fit is done, and nothing that follows may cost it.
     """
     program, latent = task.program, approximation.latent
+    interrupted = approximation.interrupted
     if not required:
         failed = approximation.converged is False
         if failed or _obstacle(program, approximation.guide):
@@ -94,14 +95,14 @@ def correct_stds(task: Task, approximation: Approximation, required: bool) -> Ap
     except ResponseError as error:
         reason = str(error)
     except KeyboardInterrupt:
-        reason = "the keyboard stopped the correction"
+        reason, interrupted = "the keyboard stopped the correction", True
     warn(
         f"The standard deviations are not corrected by linear response: {reason}.\n"
         'Hint: they are too small where variables are correlated; method="fullrank_advi" and '
         "by.sample have correlations of their own."
     )
     reason = f"{approximation.reason}; the standard deviations are not corrected: {reason}"
-    return replace(approximation, reason=reason)
+    return replace(approximation, reason=reason, interrupted=interrupted)
 
 
 def _work(program: Program, latent: MeanFieldParams | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
@@ -10,7 +11,13 @@ import numpy as np
 from bayou.density.evaluator import Evaluator
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals
 from bayou.fitting.fixed_draws.linear_response import covariance_or_none
-from bayou.fitting.fixed_draws.optimize import MAX_DENSE, START_SCALE, minimize
+from bayou.fitting.fixed_draws.optimize import (
+    MAX_DENSE,
+    START_SCALE,
+    Optimum,
+    StoppedError,
+    minimize,
+)
 from bayou.fitting.guides.approximation import Approximation
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
@@ -20,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.fitting.rows.task import Task
+
+    type Array = NDArray[np.float64]
 
 # Draws of the first fit, which gives coordinates alone, and of the second one, which is returned.
 # The error of a mean falls with the square root of their number, and time grows in proportion.
@@ -52,15 +61,39 @@ def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
     Approximation
         Independent normals in the coordinates of the second fit.
     """
+    losses: list[Array] = []
+    interrupted = False
+    try:
+        optimum = _fit_twice(task, max_iterations, losses)
+    except StoppedError as stopped:
+        optimum, interrupted = stopped.optimum, True
+        losses.append(optimum.losses)
+    all_losses = np.concatenate(losses)
+    return Approximation(
+        guide=MeanField(),
+        params=MeanFieldParams(jnp.asarray(optimum.location), jnp.asarray(optimum.log_scale)),
+        frame=optimum.frame,
+        elbo=-all_losses,
+        rates=np.full(len(all_losses), np.nan),
+        converged=optimum.converged,
+        reason=optimum.reason,
+        interrupted=interrupted,
+    )
+
+
+def _fit_twice(task: Task, max_iterations: int | None, losses: list[Array]) -> Optimum:
+    """Return the optimum of both fits, and append the losses of each."""
     evaluator = Evaluator(task.program, all_row_blocks(task.program))
     size = task.program.layout.size
     noise = antithetic_normals(task.noise_seed, FIXED_DRAWS, size)
     first_noise = antithetic_normals(task.noise_seed, FIRST_DRAWS, size)
     first_frame = Frame(task.start, np.full(size, START_SCALE))
     optimum = minimize(evaluator, first_frame, first_noise, max_iterations, task.report)
-    losses = optimum.losses
-    iterations_left = None if max_iterations is None else max_iterations - len(losses)
-    if iterations_left != 0 and optimum.is_finite:
+    losses.append(optimum.losses)
+    iterations_left = None if max_iterations is None else max_iterations - len(optimum.losses)
+    if iterations_left == 0 or not optimum.is_finite:
+        return optimum
+    try:
         covariance = (
             covariance_or_none(evaluator, optimum, first_noise) if size <= MAX_DENSE else None
         )
@@ -69,13 +102,11 @@ def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
         )
         second_frame = Frame(optimum.mean, factor)
         optimum = minimize(evaluator, second_frame, noise, iterations_left, task.report)
-        losses = np.concatenate([losses, optimum.losses])
-    return Approximation(
-        guide=MeanField(),
-        params=MeanFieldParams(jnp.asarray(optimum.location), jnp.asarray(optimum.log_scale)),
-        frame=optimum.frame,
-        elbo=-losses,
-        rates=np.full(len(losses), np.nan),
-        converged=optimum.converged,
-        reason=optimum.reason,
-    )
+    except StoppedError:
+        raise
+    except KeyboardInterrupt:
+        reason = f"the keyboard stopped it after {len(optimum.losses)} iterations"
+        first = replace(optimum, losses=np.empty(0), converged=False, reason=reason)
+        raise StoppedError(first) from None
+    losses.append(optimum.losses)
+    return optimum

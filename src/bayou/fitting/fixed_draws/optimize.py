@@ -95,6 +95,20 @@ class Optimum(IndependentNormal):
         return bool(np.isfinite(self.mean).all() and np.abs(self.log_scale).max() < MAX_LOG_SCALE)
 
 
+class StoppedError(KeyboardInterrupt):
+    """Ctrl-C or a callback stopped the optimizer.
+
+    Attributes
+    ----------
+    optimum : Optimum
+        That of the last iteration.
+    """
+
+    def __init__(self, optimum: Optimum) -> None:
+        super().__init__(optimum.reason)
+        self.optimum = optimum
+
+
 def minimize(
     evaluator: Evaluator,
     frame: Frame,
@@ -120,16 +134,16 @@ def minimize(
     Returns
     -------
     Optimum
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it is interrupted; a :class:`StoppedError`, once the first iteration is done.
     """
     size = noise.shape[1]
     max_iterations = max_iterations or MAX_ITERATIONS
     loss = _Loss(evaluator, frame, noise)
-    losses: list[float] = []
-
-    # SciPy passes the result by the name of this parameter.
-    def callback(intermediate_result: optimize.OptimizeResult) -> None:
-        losses.append(float(intermediate_result.fun))
-        report(np.array(losses[-1:]))
+    record = _Record(frame, size, report)
 
     def search(begin: Array, max_change: float) -> optimize.OptimizeResult:
         """Search from a point, where log scales change by at most ``max_change``."""
@@ -140,9 +154,9 @@ def minimize(
             jac=True,
             method="L-BFGS-B",
             bounds=[(None, None)] * size + scales,
-            callback=callback,
+            callback=record,
             options={
-                "maxiter": max_iterations - len(losses),
+                "maxiter": max_iterations - len(record.losses),
                 "maxfun": 10 * max_iterations,
                 "maxcor": 30,
                 # So small that the gradient alone decides when to stop.
@@ -159,9 +173,16 @@ def minimize(
         # Wide draws may leave the support of the likelihood where narrow ones do not.
         begin[size:] += np.log(0.1)
     # Far from the mode, curvature misleads: first the location alone, then the scales too.
-    result = search(begin, 0.0)
-    if len(losses) < max_iterations:
-        result = search(result.x, MAX_LOG_SCALE)
+    try:
+        result = search(begin, 0.0)
+        if len(record.losses) < max_iterations:
+            result = search(result.x, MAX_LOG_SCALE)
+    except StoppedError:
+        raise
+    except KeyboardInterrupt:
+        if not record.losses:
+            raise
+        raise record.stopped("the keyboard") from None
     location, log_scale = result.x[:size], result.x[size:]
     vanished = bool(result.success and np.abs(result.jac).max() < HALT_TOLERANCE)
     if loss.last_finite is None:
@@ -169,8 +190,35 @@ def minimize(
     elif np.abs(log_scale).max() >= MAX_LOG_SCALE:
         converged, reason = False, "a scale left all bounds, so the posterior may be improper"
     else:
-        converged, reason = vanished, _reason(result, vanished, len(losses), max_iterations)
-    return Optimum(frame, location, log_scale, np.array(losses), converged, reason)
+        converged, reason = vanished, _reason(result, vanished, len(record.losses), max_iterations)
+    return Optimum(frame, location, log_scale, np.array(record.losses), converged, reason)
+
+
+class _Record:
+    """The losses of the iterations that are done, and the last point; reports each loss."""
+
+    def __init__(self, frame: Frame, size: int, report: Callable[[Array], None]) -> None:
+        self.losses: list[float] = []
+        self._frame, self._size, self._report = frame, size, report
+        self._latest = np.zeros(2 * size)
+
+    # SciPy passes the result by the name of this parameter.
+    def __call__(self, intermediate_result: optimize.OptimizeResult) -> None:
+        """Take the result of an iteration."""
+        self._latest = intermediate_result.x.copy()
+        self.losses.append(float(intermediate_result.fun))
+        try:
+            self._report(np.array(self.losses[-1:]))
+        except StopIteration:
+            # SciPy would go on to the next search.
+            raise self.stopped("a callback") from None
+
+    def stopped(self, by_whom: str) -> StoppedError:
+        """Return the error that ends the optimizer with its last point."""
+        reason = f"{by_whom} stopped it after {len(self.losses)} iterations"
+        location, log_scale = self._latest[: self._size], self._latest[self._size :]
+        losses = np.array(self.losses)
+        return StoppedError(Optimum(self._frame, location, log_scale, losses, False, reason))
 
 
 class _Loss:

@@ -47,6 +47,8 @@ class Approximation:
         The elements of the position in the path: all, or those that moved most if there are many.
     latent : MeanFieldParams or None, shapes (num_rows, size)
         The normals of the variables with a value for each row.
+    interrupted : bool
+        Whether Ctrl-C or a callback stopped the fit.
     """
 
     guide: Guide
@@ -61,3 +63,4 @@ class Approximation:
     path_steps: NDArray[np.int64] | None = None
     path_elements: NDArray[np.int64] | None = None
     latent: MeanFieldParams | None = None
+    interrupted: bool = False

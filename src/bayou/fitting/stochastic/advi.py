@@ -138,6 +138,7 @@ def fit_stochastic(
         path_steps=np.cumsum(progress.counts),
         path_elements=elements,
         latent=average_row_normals(task.program, recipe, progress.state),
+        interrupted=stop.interrupted,
     )
 
 
@@ -210,7 +211,7 @@ def _polish_windows(task: Task, guide: Guide, frame: Frame, stop: Stop, toleranc
         params = polish(evaluator, frame, stop.params, task.noise_seed, tolerance)
     except KeyboardInterrupt:
         reason = "the keyboard stopped it before it was settled on all rows"
-        return replace(stop, converged=False, reason=reason)
+        return replace(stop, converged=False, reason=reason, interrupted=True)
     if params is None:
         reason = "all rows together do not agree with where their windows led to"
         return replace(stop, converged=False, reason=reason)
