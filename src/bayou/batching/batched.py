@@ -24,8 +24,8 @@ from bayou.batching.row_independence import (
     warn_unchecked,
 )
 from bayou.batching.total_size_checks import check_row_total_sizes
-from bayou.containers.context import model_of
 from bayou.density.build import compile_program
+from bayou.models.plain.plain_model import read_model
 from bayou.models.rewrite import same_structure, structure_of
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def batched(
     >>> by.batched(model, batch_size=10)["y"].shape.eval()
     array([10])
     """
-    model = model_of(model)
+    model = read_model(model)
     size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
     seed = _fresh_seed() if random_seed is None else seed_number(random_seed)
     assert seed is not None

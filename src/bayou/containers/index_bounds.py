@@ -21,6 +21,8 @@ from pytensor.tensor.random.op import RNGConsumerOp
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
+from bayou.containers.variables.named_dims import lowered
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -122,7 +124,7 @@ def _indices_of(model: pm.Model) -> list[Index]:
         or len(known[0]) != len(graphs)
         or any(old is not new for old, new in zip(known[0], graphs, strict=True))
     ):
-        known = _indices[model] = (graphs, list(_find_indices(graphs)))
+        known = _indices[model] = (graphs, list(_find_indices(lowered(graphs))))
     return known[1]
 
 

@@ -17,7 +17,6 @@ from bayou.batching.data_checks import check_imputed_values, check_integers, che
 from bayou.batching.row_dim import holds_minibatches
 from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import resolve_cluster
-from bayou.containers.context import model_of
 from bayou.containers.index_bounds import check_indices
 from bayou.density.build import compile_program
 from bayou.density.non_finite import find_start
@@ -36,6 +35,7 @@ from bayou.fitting.rows.task import Task
 from bayou.fitting.stochastic.advi import fit_stochastic
 from bayou.fitting.stochastic.checkpoint import open_checkpoint
 from bayou.fitting.stochastic.distributed import distributed_run
+from bayou.models.plain.plain_model import read_model
 from bayou.progress import step_progress
 from bayou.provenance.fingerprint import data_fingerprint
 from bayou.provenance.model_provenance import provenance_of
@@ -248,7 +248,7 @@ def fit(
         resume=resume,
         cluster=resolve_cluster(cluster),
     )
-    model = model_of(model)
+    model = read_model(model)
     fitted_model, program = _compile_model(model, options)
     kept_progress = _open_checkpoint(fitted_model, program, options)
     entropy = options.random_seed

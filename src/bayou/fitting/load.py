@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bayou.batching.batched import rebuild_program
-from bayou.containers.context import model_of
 from bayou.containers.variables.dims import dims_of
 from bayou.density.build import compile_program
 from bayou.fitting.result.fit_result import Fit
 from bayou.fitting.result.saved_fit import read_fit
 from bayou.fitting.rows.all_rows import all_rows_density
+from bayou.models.plain.plain_model import read_model
 from bayou.provenance.model_provenance import dim_fingerprint
 from bayou.text import listed
 
@@ -68,7 +68,7 @@ def load(path: str | Path, *, model: ModelLike | None = None) -> Fit:
     True
     """
     saved = read_fit(path)
-    model = model_of(model)
+    model = read_model(model)
     program = compile_program(model)
     if saved.model_fingerprint != program.fingerprint:
         raise ValueError(

@@ -12,7 +12,6 @@ import xarray as xr
 
 from bayou.arguments import check_progressbar, whole_number
 from bayou.cluster.ray import resolve_cluster
-from bayou.containers.context import model_of
 from bayou.errors import ConvergenceWarning, OtherDataError, warn
 from bayou.fitting.guides.named_guides import METHODS
 from bayou.many.data_sets.by_key import DataSets
@@ -25,6 +24,7 @@ from bayou.many.results.outcome import Failure
 from bayou.many.results.zarr_folder import recorded_setting
 from bayou.many.sample_many import sample_many
 from bayou.many.simulation import observed_containers, simulate
+from bayou.models.plain.plain_model import read_model
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
 from bayou.progress import data_set_progress
@@ -152,8 +152,8 @@ def calibrate(
     True
     """
     check_progressbar(progressbar)
-    pymc_model = model_of(model)
-    simulating_model = None if simulator is None else model_of(simulator)
+    pymc_model = read_model(model)
+    simulating_model = None if simulator is None else read_model(simulator)
     num_datasets = _number_of(num_datasets, n)
     settings = _check_method(method, draws, tune, chains)
     check_model(pymc_model)

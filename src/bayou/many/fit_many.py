@@ -11,7 +11,6 @@ import numpy as np
 
 from bayou.arguments import check_progressbar, seed_number, whole_number
 from bayou.cluster.ray import resolve_cluster
-from bayou.containers.context import model_of
 from bayou.containers.set_data import temporary_values
 from bayou.errors import ConvergenceWarning
 from bayou.fitting.fit import fit
@@ -20,6 +19,7 @@ from bayou.many.collect import run_many, structure_digest
 from bayou.many.data_sets.by_key import read_data_sets
 from bayou.many.data_sets.pending import lengths_of
 from bayou.many.results.outcome import Outcome, ResultAxes
+from bayou.models.plain.plain_model import read_model
 from bayou.provenance.model_provenance import provenance_of
 from bayou.provenance.record import ATTRIBUTE
 
@@ -139,7 +139,7 @@ def fit_many(
     check_num_steps(n)
     check_method(method)
     check_progressbar(progressbar)
-    model = model_of(model)
+    model = read_model(model)
     draws = whole_number("draws", draws, 100, "k-hat comes from the largest fifth of the ratios.")
     workers = resolve_cluster(cluster)
     data_sets = read_data_sets(model, datasets, by)

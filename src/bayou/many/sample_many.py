@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from bayou.arguments import check_progressbar
 from bayou.cluster.ray import resolve_cluster
-from bayou.containers.context import model_of
 from bayou.many.choose_sampler import SAMPLERS, check_sampler, choose_sampler
 from bayou.many.collect import run_many, structure_digest
 from bayou.many.data_sets.by_key import read_data_sets
@@ -22,6 +21,7 @@ from bayou.many.nutpie_runs import nutpie_outcomes
 from bayou.many.results.outcome import ResultAxes
 from bayou.many.results.zarr_folder import recorded_setting
 from bayou.many.vectorised.blackjax_nuts import MOST_CHAINS, blackjax_outcomes
+from bayou.models.plain.plain_model import read_model
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
 from bayou.nuts.trace import sampler_attrs
@@ -182,7 +182,7 @@ def sample_many(
     {'low': 1.0, 'high': 9.0}
     """
     check_progressbar(progressbar)
-    model = model_of(model)
+    model = read_model(model)
     settings = NutsSettings(draws, tune, chains)
     check_sampler(sampler)
     check_model(model)

@@ -11,9 +11,9 @@ import time
 from typing import TYPE_CHECKING
 
 from bayou.arguments import check_progressbar
-from bayou.containers.context import model_of
 from bayou.errors import ConvergenceWarning, warn
 from bayou.feeding.memory import check_draws
+from bayou.models.plain.plain_model import read_model
 from bayou.models.posterior_tree import posterior_tree
 from bayou.nuts.chains import bind_data, explain_failure, run_chains
 from bayou.nuts.compiled_density import compiled_density
@@ -114,7 +114,7 @@ def sample(
     3
     """
     check_progressbar(progressbar)
-    pymc_model = model_of(model)
+    pymc_model = read_model(model)
     settings = NutsSettings(draws, tune, chains)
     check_model(pymc_model)
     seed = nuts_seed(random_seed)

@@ -11,11 +11,11 @@ import xarray as xr
 from pytensor.graph.traversal import walk
 
 from bayou.arguments import whole_number
-from bayou.containers.context import model_of
 from bayou.containers.reading.exact_cast import exact_cast
 from bayou.containers.variables.dims import dims_of
 from bayou.fitting.result.fit_result import Fit
 from bayou.many.results.outcome import DATASET
+from bayou.models.plain.plain_model import read_model
 from bayou.prediction.graph.forward_graph import predictable
 from bayou.prediction.labels import (
     changed_dims,
@@ -203,9 +203,9 @@ def parameter_draws(
         If there are fewer draws, or no ``posterior``.
     """
     if isinstance(fit_or_datatree, Fit):
-        fit_model = fit_or_datatree.model if model is None else model_of(model)
+        fit_model = fit_or_datatree.model if model is None else read_model(model)
         return _fit_draws(fit_or_datatree, FIT_DRAWS if draws is None else draws, seed, fit_model)
-    return _posterior_draws(_posterior(fit_or_datatree), draws, model_of(model))
+    return _posterior_draws(_posterior(fit_or_datatree), draws, read_model(model))
 
 
 def _fit_draws(fit: Fit, num_draws: int, seed: int, model: pm.Model) -> ParameterDraws:

@@ -10,11 +10,11 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.tensor.type_other import NoneConst
 
-from bayou.containers.context import model_of
 from bayou.containers.reading.columns import columns_of
 from bayou.containers.variables.dims import dims_of, evaluate_length
 from bayou.containers.variables.source_variable import resident_of
 from bayou.models.interpret import compile_interpreter
+from bayou.models.plain.plain_model import read_model
 from bayou.models.total_size import has_total_size
 from bayou.provenance.describe_result import Description
 from bayou.provenance.fingerprint import array_fingerprint
@@ -74,7 +74,7 @@ def describe(model: ModelLike | None = None) -> Description:
     b     free
     obs   observed  <- x, b  observes late
     """
-    model = model_of(model)
+    model = read_model(model)
     inputs = model_inputs(model)
     names = names_of(model, inputs)
     parents = {variable: list(parents_of(variable, names)) for variable in variables_of(model)}

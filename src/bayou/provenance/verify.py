@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import xarray as xr
 
-from bayou.containers.context import model_of
+from bayou.models.plain.plain_model import read_model
 from bayou.provenance.model_provenance import provenance_of
 from bayou.provenance.record import ATTRIBUTE, Provenance
 from bayou.provenance.verify_result import compare
@@ -87,7 +87,7 @@ def verify(
             f"`result` must be a DataTree, a Dataset or a Fit, got {type_text(result)}.\n"
             "Hint: pass what by.sample or by.fit returned."
         )
-    model = model_of(model)
+    model = read_model(model)
     if recorded is None:
         raise ValueError(
             "`result` must have the provenance of its data and model, got one without.\n"

@@ -1,0 +1,169 @@
+"""A model with named dims as the same model of plain tensors.
+
+All that reads a model reads this one: its density, its batches, its predictions and its
+description. It has the names, dims, coords and data of the model that it is of: the containers
+hold the same values, and new values or coords of one are those of the other.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pymc as pm
+from pytensor.graph.basic import Variable
+from pytensor.graph.fg import FunctionGraph
+
+from bayou.containers.context import model_of
+from bayou.containers.variables.named_dims import dims_of_type, has_named_dims, lowered
+from bayou.models.plain.axis_order import (
+    data_without_transpose,
+    draw_in_order,
+    inverse,
+    transposed_from,
+)
+from bayou.models.plain.dims_transform import DimsTransform
+from bayou.models.rewrite import VARIABLE_LISTS, model_graphs, same_structure, structure_of
+
+if TYPE_CHECKING:
+    from bayou.containers.context import ModelLike
+    from bayou.models.plain.axis_order import Order
+
+# By model with named dims: what it was made of, and the model of plain tensors.
+_plain_models: weakref.WeakKeyDictionary[pm.Model, tuple[tuple[Any, ...], pm.Model]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def read_model(model: ModelLike | None) -> pm.Model:
+    """Return the argument `model` of a public function as a model of plain tensors.
+
+    Parameters
+    ----------
+    model : pymc.Model, pymc.FrozenModel or an object that has one, or None
+        As :func:`bayou.containers.context.model_of` takes it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`bayou.containers.context.model_of` and :func:`plain_model` do.
+    """
+    return plain_model(model_of(model))
+
+
+def plain_model(model: pm.Model) -> pm.Model:
+    """Return a model of plain tensors; the model itself if no variable of it has named dims.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        It stays as it is.
+
+    Returns
+    -------
+    pymc.Model
+        The same one until the model's structure changes.
+
+    Raises
+    ------
+    TypeError
+        If PyTensor has no plain operation for one on named dims.
+    """
+    structure = (*structure_of(model), *model.root.data_vars, *model.dim_lengths.values())
+    known = _plain_models.get(model)
+    if known is not None and same_structure(known[0], structure):
+        return known[1]
+    if not has_named_dims([*model_graphs(model), *model.root.data_vars]):
+        return model
+    plain = _build(model)
+    _plain_models[model] = (structure, plain)
+    return plain
+
+
+def _build(model: pm.Model) -> pm.Model:
+    root, starts = model.root, model.rvs_to_initial_values
+    originals = [*model_graphs(model), *root.data_vars, *model.dim_lengths.values()]
+    originals += [start for start in starts.values() if isinstance(start, Variable)]
+    # In one call, since they share variables.
+    variables = dict(zip(originals, lowered(originals), strict=True))
+    orders = _put_in_order(model, variables)
+
+    plain = pm.Model(model=None, check_bounds=model.check_bounds)
+    plain.name = model.prefix
+    # The dictionaries of the model itself: coords that change in one change in both.
+    plain._coords = model.coords
+    plain._dim_lengths = model.dim_lengths
+    if has_named_dims(list(model.dim_lengths.values())):
+        plain._dim_lengths = {dim: variables[size] for dim, size in model.dim_lengths.items()}
+    for variable in root.data_vars:
+        plain.register_data_var(variables[variable], root.named_vars_to_dims.get(variable.name))
+    for name in VARIABLE_LISTS:
+        for variable in getattr(model, name):
+            dims = root.named_vars_to_dims.get(variable.name)
+            if dims is not None and variable in orders:
+                dims = tuple(dims[axis] for axis in orders[variable])
+            getattr(plain, name).append(variables[variable])
+            plain.add_named_variable(variables[variable], dims)
+    for variable, value in model.rvs_to_values.items():
+        new = variables[variable]
+        transform, new_value = model.rvs_to_transforms[variable], variables[value]
+        dims = dims_of_type(variable)
+        if dims is not None and transform is not None:
+            order = orders.get(variable, range(len(dims)))
+            transform = DimsTransform(transform, tuple(dims[axis] for axis in order))
+        if dims is not None and variable in model.free_RVs:
+            # As PyMC makes it: of the type of the transformed variable.
+            like = new if transform is None else transform.forward(new, *new.owner.inputs)
+            new_value = like.type(name=value.name)
+        plain.rvs_to_values[new] = new_value
+        plain.values_to_rvs[new_value] = new
+        plain.rvs_to_transforms[new] = transform
+    for variable, start in starts.items():
+        new_start = variables[start] if isinstance(start, Variable) else start
+        if variable in orders and not isinstance(start, str | None):
+            new_start = new_start.transpose(orders[variable])
+        plain.rvs_to_initial_values[variables[variable]] = new_start
+    return plain
+
+
+def _put_in_order(model: pm.Model, variables: dict[Variable, Any]) -> dict[Variable, Order]:
+    """Have random variables be no transposes, and observed ones lie as their data do.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model with named dims.
+    variables : dict of Variable to Variable
+        The plain variables by those of the model. Some are replaced.
+
+    Returns
+    -------
+    dict of Variable to tuple of int
+        For each variable of the model whose axes have another order now: the axis that each is.
+    """
+    graph = FunctionGraph(outputs=list(variables.values()), clone=False)
+    orders: dict[Variable, Order] = {}
+    for variable in filter(dims_of_type, model.basic_RVs):
+        plain, value = variables[variable], model.rvs_to_values[variable]
+        draw, of_draw = transposed_from(plain)
+        order = as_it_is = tuple(range(plain.ndim))
+        data = variables[value]
+        if variable in model.observed_RVs:
+            data, of_data = data_without_transpose(data)
+            order = inverse(of_data)
+        in_order = draw_in_order(draw, tuple(of_draw[axis] for axis in order))
+        if in_order is None:
+            # PyMC has the density of a transpose, unless one draw has several axes.
+            has_axes = getattr(draw.owner.op, "ndim_supp", 0) > 0
+            in_order, order = (draw, inverse(of_draw)) if has_axes else (plain, as_it_is)
+            data = variables[value].dimshuffle(order)
+        elif in_order is not draw:
+            back = inverse(tuple(of_draw[axis] for axis in order))
+            graph.replace(draw, in_order.dimshuffle(back), import_missing=True)
+        plain.name, in_order.name = None, variable.name
+        variables[variable] = in_order
+        if variable in model.observed_RVs:
+            variables[value] = data
+        if order != as_it_is:
+            orders[variable] = order
+    return orders
