@@ -20,6 +20,7 @@ from pytensor.graph.basic import Constant
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, graph_inputs
 
+from bayou.containers.variables.named_dims import lowered
 from bayou.text import type_text
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ def evaluate_length(length: TensorVariable, arrays: ContainerArrays) -> int:
 
 def _length_function(length: TensorVariable) -> LengthFunction:
     """Return a function of shared variables' values to a length, and their containers."""
+    [length] = lowered([length])
     shared = [leaf for leaf in graph_inputs([length]) if isinstance(leaf, SharedVariable)]
     inputs = [leaf.type() for leaf in shared]
     [graph] = clone_replace([length], dict(zip(shared, inputs, strict=True)))

@@ -132,7 +132,7 @@ def _plain_container(container: Any) -> SharedVariable:
     known = getattr(container.tag, "plain", None)
     # PyMC copies a container with its tag, but gives it a value of its own.
     if known is not None and known.container is container.container:
-        return known  # type: ignore[no-any-return]
+        return known
     if dims_of_type(container) is None:
         kind, make = random_generator_type, RandomGeneratorSharedVariable
     else:
@@ -141,7 +141,7 @@ def _plain_container(container: Any) -> SharedVariable:
         type=kind, value=None, strict=None, container=container.container, name=container.name
     )
     container.tag.plain = plain
-    return plain  # type: ignore[no-any-return]
+    return plain
 
 
 def _lower_operations_without_names(graph: FunctionGraph) -> None:

@@ -17,8 +17,6 @@ from pytensor.tensor.type_other import NoneConst
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytensor.graph.basic import Variable
-
 type Order = tuple[int, ...]
 """For each axis, the axis of the other variable that it is."""
 

@@ -26,6 +26,8 @@ from bayou.models.plain.dims_transform import DimsTransform
 from bayou.models.rewrite import VARIABLE_LISTS, model_graphs, same_structure, structure_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bayou.containers.context import ModelLike
     from bayou.models.plain.axis_order import Order
 
@@ -81,10 +83,10 @@ def plain_model(model: pm.Model) -> pm.Model:
 
 
 def _build(model: pm.Model) -> pm.Model:
-    root, starts = model.root, model.rvs_to_initial_values
-    originals = [*model_graphs(model), *root.data_vars, *model.dim_lengths.values()]
-    originals += [start for start in starts.values() if isinstance(start, Variable)]
+    starts = [v for v in model.rvs_to_initial_values.values() if isinstance(v, Variable)]
+    lengths = list(model.dim_lengths.values())
     # In one call, since they share variables.
+    originals = [*model_graphs(model), *model.root.data_vars, *lengths, *starts]
     variables = dict(zip(originals, lowered(originals), strict=True))
     orders = _put_in_order(model, variables)
 
@@ -93,37 +95,51 @@ def _build(model: pm.Model) -> pm.Model:
     # The dictionaries of the model itself: coords that change in one change in both.
     plain._coords = model.coords
     plain._dim_lengths = model.dim_lengths
-    if has_named_dims(list(model.dim_lengths.values())):
+    if has_named_dims(lengths):
         plain._dim_lengths = {dim: variables[size] for dim, size in model.dim_lengths.items()}
-    for variable in root.data_vars:
-        plain.register_data_var(variables[variable], root.named_vars_to_dims.get(variable.name))
+    dims = model.root.named_vars_to_dims
+    for variable in model.root.data_vars:
+        plain.register_data_var(variables[variable], dims.get(variable.name))
     for name in VARIABLE_LISTS:
         for variable in getattr(model, name):
-            dims = root.named_vars_to_dims.get(variable.name)
-            if dims is not None and variable in orders:
-                dims = tuple(dims[axis] for axis in orders[variable])
+            axes = _in_order(dims.get(variable.name), orders.get(variable))
             getattr(plain, name).append(variables[variable])
-            plain.add_named_variable(variables[variable], dims)
+            plain.add_named_variable(variables[variable], axes)
+    _add_values(model, plain, variables, orders)
+    return plain
+
+
+def _add_values(
+    model: pm.Model,
+    plain: pm.Model,
+    variables: Mapping[Variable, Any],
+    orders: Mapping[Variable, Order],
+) -> None:
+    """Add the values, transforms and starting values of the random variables."""
     for variable, value in model.rvs_to_values.items():
-        new = variables[variable]
-        transform, new_value = model.rvs_to_transforms[variable], variables[value]
-        dims = dims_of_type(variable)
-        if dims is not None and transform is not None:
-            order = orders.get(variable, range(len(dims)))
-            transform = DimsTransform(transform, tuple(dims[axis] for axis in order))
-        if dims is not None and variable in model.free_RVs:
-            # As PyMC makes it: of the type of the transformed variable.
-            like = new if transform is None else transform.forward(new, *new.owner.inputs)
-            new_value = like.type(name=value.name)
+        new, new_value = variables[variable], variables[value]
+        transform, dims = model.rvs_to_transforms[variable], dims_of_type(variable)
+        if dims is not None:
+            if transform is not None:
+                axes = _in_order(dims, orders.get(variable))
+                transform = DimsTransform(transform, axes or ())
+            if variable in model.free_RVs:
+                # As PyMC makes it: of the type of the transformed variable.
+                like = new if transform is None else transform.forward(new, *new.owner.inputs)
+                new_value = like.type(name=value.name)
         plain.rvs_to_values[new] = new_value
         plain.values_to_rvs[new_value] = new
         plain.rvs_to_transforms[new] = transform
-    for variable, start in starts.items():
+    for variable, start in model.rvs_to_initial_values.items():
         new_start = variables[start] if isinstance(start, Variable) else start
         if variable in orders and not isinstance(start, str | None):
             new_start = new_start.transpose(orders[variable])
         plain.rvs_to_initial_values[variables[variable]] = new_start
-    return plain
+
+
+def _in_order[Dim](dims: tuple[Dim, ...] | None, order: Order | None) -> tuple[Dim, ...] | None:
+    """Return the dims of a variable whose axes have another order."""
+    return dims if dims is None or order is None else tuple(dims[axis] for axis in order)
 
 
 def _put_in_order(model: pm.Model, variables: dict[Variable, Any]) -> dict[Variable, Order]:
