@@ -39,6 +39,10 @@ FUNCTIONS = {
     "pytensor.graph.traversal.toposort": "graphs",
     "pytensor.graph.traversal.walk": "nodes expand bfs",
     "pytensor.graph.traversal.walk_toposort": "graphs deps",
+    "pytensor.xtensor.as_xtensor": "x dims name",
+    "pytensor.xtensor.basic.tensor_from_xtensor.make_node": "x",
+    "pytensor.xtensor.basic.xtensor_from_tensor": "x dims",
+    "pytensor.xtensor.random.type.rng_to_xrng.make_node": "rng",
 }
 # Functions that dispatch on the type of their first argument.
 DISPATCHERS = (
@@ -70,11 +74,17 @@ TYPES = (
     "pytensor.tensor.special.Softmax",
     "pytensor.tensor.subtensor.AdvancedSubtensor",
     "pytensor.tensor.subtensor.Subtensor",
+    "pytensor.xtensor.basic.XOp",
+    "pytensor.xtensor.basic.XTypeCastOp",
+    "pytensor.xtensor.random.type.XRandomGeneratorType",
+    "pytensor.xtensor.type.XTensorType",
 )
 
 
 def look_up(name: str) -> Any:
     module, _, attribute = name.rpartition(".")
+    if attribute == "make_node":
+        return getattr(look_up(module), attribute)
     return getattr(importlib.import_module(module), attribute)
 
 
@@ -137,6 +147,8 @@ def test_a_model_has_its_lists_and_maps() -> None:
     assert model.coords is model.coords
     assert model.dim_lengths is model.dim_lengths
     assert model.root is model
+    assert (model.coords, model.dim_lengths) == (model._coords, model._dim_lengths)
+    assert (model.prefix, model.name_of("y")) == ("", "y")
 
 
 def test_a_distribution_has_its_printed_name_and_support() -> None:
@@ -160,6 +172,28 @@ def test_clones_of_a_shared_variable_have_its_container() -> None:
     assert clone is not shared
     assert clone.container is shared.container
     assert shared.container.storage[0] is shared.get_value(borrow=True)
+
+
+def test_a_shared_variable_can_be_made_of_the_container_of_another() -> None:
+    shared = pytensor.shared(np.ones(3))
+    other = type(shared)(
+        type=shared.type, value=None, strict=None, container=shared.container, name="other"
+    )
+    other.set_value(np.zeros(2))
+    np.testing.assert_array_equal(shared.get_value(), [0, 0])
+
+
+def test_named_dims_have_rewrites_of_their_own() -> None:
+    importlib.import_module("pytensor.xtensor")
+    rewriter = look_up("pytensor.compile.optdb").query("+lower_xtensor")
+    assert callable(rewriter.rewrite)
+
+
+def test_a_transpose_and_its_order_are_seen() -> None:
+    matrix = pytensor.shared(np.ones((2, 3)))
+    operation = matrix.transpose(1, 0).owner.op
+    assert (operation.is_transpose, tuple(operation.new_order)) == (True, (1, 0))
+    assert not matrix.dimshuffle("x", 0, 1).owner.op.is_transpose
 
 
 def test_the_mode_of_jax_can_leave_the_checks_of_parameters_out() -> None:
