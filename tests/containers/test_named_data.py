@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pymc as pm
+import pymc.dims as pmd
 import pytest
+import scipy.sparse
 import xarray as xr
 
 import bayou as by
@@ -107,6 +109,19 @@ def test_missing_values_are_not_imputed() -> None:
         )
         with pytest.raises(ValueError, match=error):
             bayou.dims.Data("x", {"x": [1.0, np.nan]}, columns="x", dims="row", missing="impute")
+
+
+def test_sparse_matrices_are_those_of_plain_containers() -> None:
+    matrix = scipy.sparse.csr_matrix(np.eye(3))
+    with pm.Model() as model:
+        with pytest.raises(TypeError, match=message("`value` of data container 'x' must be dense")):
+            bayou.dims.Data("x", matrix, dims=("row", "k"))
+        x = by.Data("x", matrix, dims=("row", "k"))
+        slopes = pmd.Normal("slopes", dims="k")
+        mean = pmd.as_xtensor(x @ slopes.values, dims="row")
+        pmd.Normal("o", mean, 1, observed=bayou.dims.Data("y", np.ones(3), dims="row"))
+    fit = by.fit(model=model, random_seed=1, progressbar=False)
+    np.testing.assert_allclose(fit.mean["slopes"], 0.5, atol=0.01)
 
 
 def test_a_model_is_needed() -> None:

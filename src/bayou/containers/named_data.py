@@ -9,6 +9,7 @@ import xarray as xr
 
 from bayou.containers.context import model_of
 from bayou.containers.data import Data as PlainData
+from bayou.containers.reading.labelled_array import is_sparse
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.named_dims import with_named_dims
 
@@ -75,6 +76,8 @@ def Data(  # noqa: N802 - the name that PyMC gave it
 
     Raises
     ------
+    TypeError
+        If the value is a sparse matrix, of which ``pymc.dims`` has none.
     ValueError
         If an axis has no name, if `dims` are not those of a ``DataArray``, or if missing values
         are to be imputed, which ``pymc.dims`` does not do. Other errors are those of
@@ -108,6 +111,13 @@ def Data(  # noqa: N802 - the name that PyMC gave it
             "`missing` must be 'refuse' or 'drop' in a model of pymc.dims, which imputes nothing, "
             "got 'impute'.\n"
             "Hint: observe such values with bayou.Data and a distribution of pymc itself."
+        )
+    if columns is None and is_sparse(value):
+        raise TypeError(
+            f"`value` of data container {name!r} must be dense in a model of pymc.dims, got a "
+            "sparse matrix.\n"
+            "Hint: pass it to bayou.Data, and name the axes of its product with the coefficients, "
+            "pymc.dims.as_xtensor(x @ b.values, dims='row')."
         )
     given = (dims,) if isinstance(dims, str) else dims
     named = _named_axes(name, value, given, export_index=export_index_as_coords)

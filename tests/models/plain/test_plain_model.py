@@ -12,9 +12,8 @@ import pytest
 
 import bayou as by
 from bayou.containers.variables.named_dims import has_named_dims
-from bayou.models.context import model_of
 from bayou.models.interpret import compile_interpreter
-from bayou.models.plain.plain_model import plain_model
+from bayou.models.plain.plain_model import plain_model, read_model
 from bayou.models.rewrite import model_graphs
 from bayou.provenance.model_fingerprint import variable_fingerprints
 from tests.named_models import PAIRS, regression
@@ -101,7 +100,7 @@ def test_plain_model_is_kept_until_the_model_changes() -> None:
     named, _ = regression()
     plain = plain_model(named)
     assert plain_model(named) is plain
-    assert model_of(named) is plain
+    assert read_model(named) is plain
     with named:
         pmd.Normal("another")
     assert [variable.name for variable in plain_model(named).free_RVs][-1] == "another"
