@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import bayou.errors
-from bayou.errors import warn
+from bayou.errors import failure_text, warn, warning_of_failure
 
 
 def test_a_warning_points_at_the_line_outside_of_bayou() -> None:
@@ -27,3 +27,14 @@ def test_a_warning_points_at_a_neighbour_whose_name_begins_like_bayou() -> None:
     with pytest.warns(UserWarning, match=r"^Rows are few\.$") as caught:
         exec(call, {"warn": warn})
     assert caught[0].filename == neighbour
+
+
+def test_a_failure_becomes_a_warning() -> None:
+    with (
+        pytest.warns(UserWarning, match=r"^No table: ZeroDivisionError: by zero\.\nHint: count\.$"),
+        warning_of_failure("No table", "count."),
+    ):
+        raise ZeroDivisionError("by zero.\nMore.")
+    with pytest.raises(KeyboardInterrupt), warning_of_failure("No table", "count."):
+        raise KeyboardInterrupt
+    assert failure_text(ValueError()) == "ValueError"

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # With the separator: a neighbour of the package may have a name that begins like it.
 _PACKAGE = str(Path(__file__).parent) + os.sep
@@ -44,6 +49,40 @@ class SourceError(OSError):
 
 class WorkerDiedError(RuntimeError):
     """A worker process has died: it was killed, ran out of memory, or its machine was lost."""
+
+
+def failure_text(error: BaseException) -> str:
+    r"""Return the type of an error and the first line of its message, without a full stop.
+
+    Examples
+    --------
+    >>> failure_text(ValueError("No rows.\nHint: add some."))
+    'ValueError: No rows'
+    >>> failure_text(KeyboardInterrupt())
+    'KeyboardInterrupt'
+    """
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}".rstrip(": .")
+
+
+@contextmanager
+def warning_of_failure(lost: str, hint: str) -> Iterator[None]:
+    """Warn of whatever fails in a ``with`` block, in the place of the error.
+
+    For what describes or keeps a result: it must not cost the result.
+
+    Parameters
+    ----------
+    lost : str
+        A sentence without a full stop, of what is now missing.
+    hint : str
+        What to do.
+    """
+    try:
+        yield
+    # What can fail has no type of error in common: graphs of others, files, other libraries.
+    except Exception as error:
+        warn(f"{lost}: {failure_text(error)}.\nHint: {hint}")
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

@@ -378,3 +378,18 @@ def test_a_folder_that_is_not_there(folder: Path) -> None:
         FileNotFoundError, match=r"must be a file in an existing folder, .*\nHint: make"
     ):
         fit(model_of(*SOURCES["in memory"](folder)), checkpoint=folder / "none" / "x")
+
+
+def test_rows_that_are_gone_at_the_end_cost_no_fit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("bayou.fitting.stochastic.advi.polish", fail)
+    model = model_of(*SOURCES["windows"](folder))
+    message = "it ended by OSError: the disk is gone before it was settled on all rows"
+    with pytest.warns(by.ConvergenceWarning, match=message):
+        found = fit(model, n=600)
+    assert found.converged is False
+    assert len(found.elbo) == 600

@@ -107,3 +107,17 @@ def test_ctrl_c_keeps_the_fits_that_are_done(
         tree = fit_many(data, model)
     assert tree.posterior["dataset"].values.tolist() == ["a"]
     xr.testing.assert_equal(tree.posterior["mu"], expected.posterior["mu"].sel(dataset=["a"]))
+
+
+def test_a_density_that_is_no_number_costs_no_fit(
+    model: pm.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> float:
+        raise ValueError("nan at 1 of 200")
+
+    monkeypatch.setattr(by.Fit, "khat", fail)
+    with pytest.warns(by.ConvergenceWarning, match="1 with k-hat above 0.7"):
+        tree = fit_many({"one": DATA["one"]}, model)
+    assert tree["diagnostics"]["error"].values.tolist() == [""]
+    assert np.isinf(tree["diagnostics"]["khat"].values).all()
+    assert float(tree.posterior["mu"].mean()) == pytest.approx(2, abs=0.2)

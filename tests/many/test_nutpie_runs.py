@@ -100,3 +100,21 @@ def test_two_data_sets_more_than_cores_need_run_at_a_time(
     next(outcomes)
     assert len(started) == most
     outcomes.close()
+
+
+def test_a_trace_that_cannot_be_read_is_one_data_set(model: pm.Model) -> None:
+    class Unreadable:
+        def wait(self) -> Any:
+            return self
+
+        def get_arrow_trace(self) -> None:
+            raise TypeError("no batches")
+
+    def start(bound: Any, settings: NutsSettings, seed: int) -> Any:
+        is_first = bound.draw_layout.shapes[1] == (2,)
+        return Unreadable() if is_first else start_chains(bound, settings, seed)
+
+    new_data = data_sets({"one": 2, "two": 3})
+    one, two = nutpie_outcomes(model, pending(model, new_data), SETTINGS, start)
+    assert one.failure == Failure("TypeError", "no batches")
+    assert two.failure is None

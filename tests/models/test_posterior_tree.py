@@ -127,3 +127,25 @@ def test_labels_that_do_not_fit_are_left_out_aloud(model: pm.Model) -> None:
     assert tree.posterior["mean"].dims == ("chain", "draw", "row")
     assert tree.posterior["mean"].coords["row"].values.tolist() == [0, 1, 2, 3]
     assert tree.posterior["effect"].coords["school"].values.tolist() == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("function", "message", "lost"),
+    [
+        ("extract_obs_data", "The observed data are not in the tree", "observed_data"),
+        ("find_constants", "The constant data are not in the tree", "constant_data"),
+        ("coords_and_dims_for_inferencedata", "The tree has no dims and coords", None),
+    ],
+)
+def test_what_cannot_be_described_costs_no_draws(
+    model: pm.Model, monkeypatch: pytest.MonkeyPatch, function: str, message: str, lost: str | None
+) -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("Not of this graph.")
+
+    monkeypatch.setattr(f"bayou.models.posterior_tree.{function}", fail)
+    with pytest.warns(UserWarning, match=rf"^{message}.*: TypeError: Not of this graph\.\nHint: "):
+        tree = posterior_tree(model, posterior(3))
+    assert tree.posterior["effect"].shape == (2, 50, 2)
+    expected = {"posterior", "observed_data", "constant_data"} - {lost}
+    assert set(tree.children) == expected

@@ -12,6 +12,7 @@ import pytensor
 import pytest
 
 import bayou as by
+from bayou.provenance import model_fingerprint
 from bayou.provenance.model_fingerprint import variable_fingerprints
 
 ROWS = np.arange(5.0)
@@ -158,3 +159,31 @@ def test_an_operation_without_a_signature_has_a_fingerprint(observe: Any) -> Non
 
     assert fingerprints(3, 1) == fingerprints(5, 1)
     assert fingerprints(3, 1)["o"] != fingerprints(3, 2)["o"]
+
+
+def test_a_density_that_fails_alone_costs_no_fingerprint() -> None:
+    def picky(value: Any, mu: Any) -> Any:
+        if mu.owner is None:
+            raise ValueError("mu must be computed")
+        return -((value - mu) ** 2)
+
+    with pm.Model() as model:
+        pm.CustomDist("picky", pm.Normal("b") + 1, logp=picky, observed=[1.0])
+    assert set(variable_fingerprints(model)) == {"b", "picky"}
+
+
+def test_a_graph_that_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pm.Model() as model:
+        pm.Normal("y", pm.HalfNormal("s"), observed=[1.0])
+    read = model_fingerprint._operation_text
+
+    def fail(op: Any) -> str:
+        if op is model["s"].owner.op:
+            raise NotImplementedError("No signature.")
+        return read(op)
+
+    monkeypatch.setattr(model_fingerprint, "_operation_text", fail)
+    with pytest.warns(
+        UserWarning, match=r"of 's' has no fingerprint: NotImpl.*: No signature\.\nHint"
+    ):
+        assert list(variable_fingerprints(model)) == ["y"]

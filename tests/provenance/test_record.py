@@ -40,7 +40,7 @@ def test_rows_are_read_when_it_is_saved() -> None:
 
 def test_a_source_that_cannot_be_read_leaves_its_fingerprint_null() -> None:
     def unread() -> Mapping[str, str]:
-        raise OSError("rows.csv is gone\nmore")
+        raise RuntimeError("rows.csv is gone\nmore")
 
     record = Provenance({}, {}, {}, {"y": {"fingerprint": None}}, unread)
     with pytest.warns(UserWarning, match=r"be read: rows\.csv is gone\nHint: keep the files"):

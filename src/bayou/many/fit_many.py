@@ -89,7 +89,8 @@ def fit_many(
         ``posterior`` with the dims dataset, chain (of length one) and draw, then those of the
         model; and ``diagnostics``, a table with a row for each data set, failed ones included:
 
-        - ``khat``, the k-hat of the fit on all rows of the data set;
+        - ``khat``, the k-hat of the fit on all rows of the data set; inf if the log density is not
+          a number at a draw;
         - ``converged``: 1 if the stopping rule was met, 0 if not, NaN if no rule was applied;
         - ``seconds``, and the number of rows, ``num_row`` for a dim called "row";
         - ``data``, a fingerprint (hash) of the data, and ``error``, empty unless it failed.
@@ -190,7 +191,13 @@ def _fit_and_draw(
     if result.approximation.interrupted:
         # The fit is of no use among others that were finished, which are kept.
         raise KeyboardInterrupt
-    khat = result.khat(draws, random_seed=seed) if result.density.obstacle is None else np.nan
+    khat = np.nan
+    if result.density.obstacle is None:
+        try:
+            khat = result.khat(draws, random_seed=seed)
+        except ValueError:
+            # The density is not a number at some draws: no limit of k-hat allows that.
+            khat = np.inf
     # NaN where no stopping rule was applied, since `n` is a number of steps.
     converged = np.nan if result.converged is None else float(result.converged)
     return result.draws(draws, random_seed=seed), {"khat": khat, "converged": converged}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bayou.nuts.chains import RunningChains
     from bayou.nuts.compiled_density import BoundDensity, CompiledDensity
     from bayou.nuts.settings import NutsSettings
+    from bayou.nuts.trace import NutpieTrace
 
     type StartChains = Callable[[BoundDensity, NutsSettings, int], RunningChains]
 
@@ -87,7 +88,13 @@ class _NutpieRun:
             return self.data_set.failed(
                 explain_failure(error, self.model, self.density, self.bound, arrays)
             )
-        seconds = time.perf_counter() - self.began
+        try:
+            return self._outcome(trace, time.perf_counter() - self.began)
+        # Whatever is wrong with one data set must not cost the results of the others.
+        except Exception as error:
+            return self.data_set.failed(error)
+
+    def _outcome(self, trace: NutpieTrace, seconds: float) -> Outcome:
         layout = self.bound.draw_layout
         flat_draws, statistics = read_trace(trace, layout.size, STATISTICS)
         diagnostics = {

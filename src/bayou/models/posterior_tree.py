@@ -12,7 +12,7 @@ from pymc.pytensorf import extract_obs_data
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.variables.source_variable import window_of
-from bayou.errors import warn
+from bayou.errors import failure_text, warn, warning_of_failure
 from bayou.models.inputs import depends_on_generator
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def posterior_tree(
     Warns
     -----
     UserWarning
-        If a dim has more or fewer labels than values; its labels are left out.
+        If a dim has more or fewer labels than values, whose labels are left out, or data or dims
+        of the model cannot be read.
 
     Examples
     --------
@@ -71,36 +72,46 @@ def posterior_tree(
     >>> tree.posterior["effect"].sel(school="B").shape
     (4, 1000)
     """
-    coords, dims = coords_and_dims_for_inferencedata(model)
-    observed = {
-        variable.name: extract_obs_data(model.rvs_to_values[variable])
-        for variable in model.observed_RVs
-        if not (depends_on_generator(value := model.rvs_to_values[variable]) or _has_window(value))
-    }
-    groups = {
+    groups: dict[str, Mapping[str, NDArray[Any]] | None] = {
         "posterior": posterior,
         "sample_stats": sample_stats,
-        "observed_data": observed,
-        "constant_data": {
-            name: values
-            for name, values in find_constants(model).items()
-            if not scipy.sparse.issparse(values)
-        },
     }
+    hint = "the draws are complete; the rest is in the model."
+    with warning_of_failure("The observed data are not in the tree", hint):
+        groups["observed_data"] = _observed_data(model)
+    with warning_of_failure("The constant data are not in the tree", hint):
+        groups["constant_data"] = _constant_data(model)
     # An empty group would be written as one without variables.
     filled = {name: group for name, group in groups.items() if group}
     group_attrs = {
         name: dict(attrs or {}) for name in ("posterior", "sample_stats") if name in filled
     }
     group_attrs["posterior"] |= dict(posterior_attrs or {})
-    return from_dict(
-        filled,
-        coords=_matching_coords(coords, dims, filled.values()),
-        dims=dims,
-        # It would take few draws of many chains for a mistake.
-        check_conventions=False,
-        attrs=group_attrs,
-    )
+    # It would take few draws of many chains for a mistake.
+    options: dict[str, Any] = {"check_conventions": False, "attrs": group_attrs}
+    try:
+        coords, dims = coords_and_dims_for_inferencedata(model)
+        coords = _matching_coords(coords, dims, filled.values())
+        return from_dict(filled, coords=coords, dims=dims, **options)
+    except Exception as error:
+        warn(f"The tree has no dims and coords of the model: {failure_text(error)}.\nHint: {hint}")
+    return from_dict(filled, **options)
+
+
+def _observed_data(model: pm.Model) -> dict[str, NDArray[Any]]:
+    return {
+        variable.name: extract_obs_data(model.rvs_to_values[variable])
+        for variable in model.observed_RVs
+        if not (depends_on_generator(value := model.rvs_to_values[variable]) or _has_window(value))
+    }
+
+
+def _constant_data(model: pm.Model) -> dict[str, NDArray[Any]]:
+    return {
+        name: values
+        for name, values in find_constants(model).items()
+        if not scipy.sparse.issparse(values)
+    }
 
 
 def _matching_coords(

@@ -19,6 +19,7 @@ from pytensor.graph.traversal import ancestors, walk_toposort
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomType
 
+from bayou.errors import warning_of_failure
 from bayou.provenance.fingerprint import array_fingerprint
 from bayou.provenance.named_inputs import is_length, key_of, model_inputs, names_of, variables_of
 from bayou.text import digest
@@ -52,7 +53,13 @@ def variable_fingerprints(model: pm.Model) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        The fingerprints, of 32 hexadecimal digits, by the names of the variables.
+        The fingerprints, of 32 hexadecimal digits, by the names of the variables. A variable whose
+        graph cannot be read has none.
+
+    Warns
+    -----
+    UserWarning
+        If a variable has none.
 
     Examples
     --------
@@ -81,7 +88,14 @@ def variable_fingerprints(model: pm.Model) -> dict[str, str]:
         is_observed = variable in model.observed_RVs
         return digest(str(tuple(dims)), *_graph_digests([variable], leaf, sized=not is_observed))
 
-    return {variable.name: fingerprint(variable) for variable in variables_of(model)}
+    fingerprints = {}
+    for variable in variables_of(model):
+        with warning_of_failure(
+            f"The definition of {variable.name!r} has no fingerprint",
+            "by.verify does not compare it; results are as good as ever.",
+        ):
+            fingerprints[variable.name] = fingerprint(variable)
+    return fingerprints
 
 
 def _graph_digests(outputs: Sequence[Variable], leaf: Leaf, *, sized: bool = True) -> list[str]:
@@ -180,6 +194,7 @@ def _density_text(variable: Variable) -> str:
     alone = variable.owner.clone_with_new_inputs(inputs).outputs[variable.index]
     try:
         density = pm.logp(alone, value, warn_rvs=False)
-    except NotImplementedError:
+    # The density is code of the user, who may have meant it for one shape of inputs alone.
+    except Exception:
         return "no density"
     return _graph_digests([density], {value: "value"}.get)[0]

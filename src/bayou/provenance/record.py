@@ -72,7 +72,8 @@ class Provenance:
         """
         try:
             record = self.to_dict()
-        except (OSError, ValueError) as error:
+        # A source may be a database, which has errors of its own.
+        except Exception as error:
             warn(
                 "The provenance of the result has no fingerprint of rows that cannot be read: "
                 f"{str(error).partition(chr(10))[0]}\n"

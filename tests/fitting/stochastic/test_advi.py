@@ -122,3 +122,14 @@ def test_a_long_path_has_the_elements_that_moved_most() -> None:
     assert found.path_elements is not None
     assert found.path.shape[1] == SHORT_PATH == len(found.path_elements)
     assert (np.diff(found.path_elements) > 0).all()
+
+
+def test_a_checkpoint_that_cannot_be_written_at_the_end_costs_no_fit(
+    program: Program, tmp_path: Path
+) -> None:
+    file = Checkpoint(tmp_path / "gone" / "checkpoint", 1e9, {"n": 900, "random_seed": 1})
+    with pytest.warns(
+        UserWarning, match=r"end of the fit is not in the .*: .*\nHint: the fit itself"
+    ):
+        found = fit(program, 900, checkpoint=file)
+    assert len(found.elbo) == 900

@@ -74,3 +74,14 @@ def test_nan_is_no_reason_to_doubt() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_doubtful(table(**columns))
+
+
+def test_draws_that_arviz_cannot_judge_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise ValueError("too few draws")
+
+    monkeypatch.setattr("bayou.many.results.convergence.worst_convergence", fail)
+    given = [Outcome("one", "", {"posterior": {"b": np.zeros((2, 3))}}, {"seconds": 1.0})]
+    with pytest.warns(UserWarning, match=r"^R-hat and ESS of 'one' are missing: .* draws\.\nHint"):
+        [kept] = with_convergence(given, ["b"])
+    assert kept.diagnostics == {"seconds": 1.0}

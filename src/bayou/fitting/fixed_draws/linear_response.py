@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayou.errors import failure_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -48,9 +50,7 @@ def naming_failures() -> Iterator[None]:
     except ResponseError:
         raise
     except Exception as error:
-        lines = str(error).splitlines() or [""]
-        reason = f"{type(error).__name__}: {lines[0]}".rstrip(": .")
-        raise ResponseError(f"it cannot be computed ({reason})") from error
+        raise ResponseError(f"it cannot be computed ({failure_text(error)})") from error
 
 
 def covariance_or_none(

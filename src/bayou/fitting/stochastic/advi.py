@@ -17,6 +17,7 @@ import optax
 
 from bayou.density.evaluator import Evaluator
 from bayou.density.prng import noise_key
+from bayou.errors import failure_text, warning_of_failure
 from bayou.feeding.feed import ItemFeed
 from bayou.feeding.source_batches import windowed_feeds
 from bayou.fitting.fixed_draws.pilot import fit_pilot, rotate_frame
@@ -122,7 +123,11 @@ def fit_stochastic(
         rate = UNSEARCHED_RATE if is_short else search_rate(stepper, progress)
     stop = _run(task, stepper, progress, rate, num_steps, tolerance)
     if checkpoint is not None:
-        checkpoint.write(progress)
+        with warning_of_failure(
+            f"The end of the fit is not in the checkpoint {str(checkpoint.path)!r}",
+            "the fit itself is complete; keep it with fit.save(path).",
+        ):
+            checkpoint.write(progress)
     if not stop.interrupted and windowed_feeds(task.feeds):
         stop = _polish_windows(task, guide, progress.frame, stop, tolerance)
     path, elements = _path(guide, progress.frame, progress.path, stop.params)
@@ -206,12 +211,15 @@ def _polish_windows(task: Task, guide: Guide, frame: Frame, stop: Stop, toleranc
     if obstacle is not None:
         reason = f"rows came in windows, and no pass over all of them could settle it: {obstacle}"
         return replace(stop, converged=False, reason=reason)
-    evaluator = Evaluator(task.program, all_row_blocks(task.program))
     try:
+        evaluator = Evaluator(task.program, all_row_blocks(task.program))
         params = polish(evaluator, frame, stop.params, task.noise_seed, tolerance)
-    except KeyboardInterrupt:
-        reason = "the keyboard stopped it before it was settled on all rows"
-        return replace(stop, converged=False, reason=reason, interrupted=True)
+    # The steps are done: whatever reads or computes all rows together must not cost them.
+    except (KeyboardInterrupt, Exception) as error:
+        by_keyboard = isinstance(error, KeyboardInterrupt)
+        cause = "the keyboard stopped it" if by_keyboard else f"it ended by {failure_text(error)}"
+        reason = f"{cause} before it was settled on all rows"
+        return replace(stop, converged=False, reason=reason, interrupted=by_keyboard)
     if params is None:
         reason = "all rows together do not agree with where their windows led to"
         return replace(stop, converged=False, reason=reason)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.errors import ConvergenceWarning, warn
+from bayou.errors import ConvergenceWarning, warn, warning_of_failure
 from bayou.many.results.stacked import stack_padded
+from bayou.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import xarray as xr
     from numpy.typing import NDArray
@@ -68,9 +69,15 @@ def with_convergence(outcomes: Sequence[Outcome], variables: Sequence[str]) -> l
     ]
     if not (new and variables):
         return list(outcomes)
-    columns = worst_convergence(
-        stack_padded([outcome.groups["posterior"][name] for outcome in new]) for name in variables
-    )
+    columns: Mapping[str, NDArray[np.float64]] = {}
+    with warning_of_failure(
+        f"R-hat and ESS of {listed([outcome.key for outcome in new], 3)} are missing",
+        "the draws are complete; arviz.summary has diagnostics of each data set.",
+    ):
+        columns = worst_convergence(
+            stack_padded([outcome.groups["posterior"][name] for outcome in new])
+            for name in variables
+        )
     computed = {
         outcome.key: {name: float(values[index]) for name, values in columns.items()}
         for index, outcome in enumerate(new)
