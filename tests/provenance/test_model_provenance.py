@@ -7,9 +7,15 @@ from typing import Any, ClassVar
 import numpy as np
 import pymc as pm
 import pytensor
+import pytest
 
 import bayou as by
-from bayou.provenance.model_provenance import dim_fingerprint, provenance_of
+from bayou.provenance.model_provenance import (
+    dim_fingerprint,
+    many_attrs,
+    provenance_for_result,
+    provenance_of,
+)
 
 
 def test_what_is_recorded() -> None:
@@ -64,3 +70,27 @@ def test_sources_are_read_once_and_only_when_asked() -> None:
     assert Counted.reads == before + 2
     assert found.to_dict()["containers"]["Minibatch"]["fingerprint"] == first
     assert Counted.reads == before + 2
+
+
+def test_a_model_that_cannot_be_described_can_be_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pm.Model() as model:
+        y = by.Data("y", [1.0, 3.0])
+        pm.Normal("obs", pm.Normal("mu", 0, 10), 1, observed=y)
+
+    def fail(_: Any) -> None:
+        raise NotImplementedError("of no kind")
+
+    monkeypatch.setattr("bayou.provenance.model_provenance.describe", fail)
+    message = (
+        r"no record of its model and data: NotImplementedError: of no kind\.\nHint: by\.verify"
+    )
+    with pytest.warns(UserWarning, match=message):
+        assert provenance_for_result(model) is None
+    with pytest.warns(UserWarning, match=message):
+        assert many_attrs(model) == {}
+    with pytest.warns(UserWarning, match=message):
+        fit = by.fit(model=model, random_seed=1, progressbar=False)
+    assert fit.provenance is None
+    assert float(fit.sample(100, random_seed=1).posterior["mu"].mean()) == pytest.approx(2, abs=0.3)
+    with pytest.raises(ValueError, match="`result` must have the provenance"):
+        by.verify(fit, model)

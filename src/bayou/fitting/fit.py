@@ -38,7 +38,7 @@ from bayou.fitting.stochastic.distributed import distributed_run
 from bayou.models.plain.plain_model import read_model
 from bayou.progress import step_progress
 from bayou.provenance.fingerprint import data_fingerprint
-from bayou.provenance.model_provenance import provenance_of
+from bayou.provenance.model_provenance import provenance_for_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -256,8 +256,8 @@ def fit(
         entropy = kept_progress.identity["random_seed"]
     words = np.random.SeedSequence(entropy).generate_state(3)
     start_seed, noise_seed, row_seed = (int(word) for word in words)
-    # Before the fit, so that a model that cannot be described costs no finished work.
-    provenance = provenance_of(model)
+    # Before the fit, which may change the data that it is lent.
+    provenance = provenance_for_result(model)
     feeds = program_feeds(program, options.order, row_seed)
     if not options.use_fixed_draws(program):
         compile_row_order(feeds, options.order)

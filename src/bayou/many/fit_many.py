@@ -20,8 +20,7 @@ from bayou.many.data_sets.by_key import read_data_sets
 from bayou.many.data_sets.pending import lengths_of
 from bayou.many.results.outcome import Outcome, ResultAxes
 from bayou.models.plain.plain_model import read_model
-from bayou.provenance.model_provenance import provenance_of
-from bayou.provenance.record import ATTRIBUTE
+from bayou.provenance.model_provenance import many_attrs
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -144,8 +143,7 @@ def fit_many(
     draws = whole_number("draws", draws, 100, "k-hat comes from the largest fifth of the ratios.")
     workers = resolve_cluster(cluster)
     data_sets = read_data_sets(model, datasets, by)
-    provenance = provenance_of(model).of_many().to_json()
-    attrs = {"inference_library": "bayou", ATTRIBUTE: provenance}
+    attrs = {"inference_library": "bayou"} | many_attrs(model)
     return run_many(
         partial(fit_outcomes, n=n, method=method, draws=draws),
         model,

@@ -25,8 +25,7 @@ from bayou.models.plain.plain_model import read_model
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
 from bayou.nuts.trace import sampler_attrs
-from bayou.provenance.model_provenance import provenance_of
-from bayou.provenance.record import ATTRIBUTE
+from bayou.provenance.model_provenance import many_attrs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,7 +191,7 @@ def sample_many(
         sampler = recorded_setting(out, "sampler")
     sampler = choose_sampler(sampler, model, data_sets.number, data_sets.first)
     run = blackjax_outcomes if sampler == "blackjax" else nutpie_outcomes
-    attrs = sampler_attrs(settings, sampler) | {ATTRIBUTE: provenance_of(model).of_many().to_json()}
+    attrs = sampler_attrs(settings, sampler) | many_attrs(model)
     return run_many(
         partial(run, settings=settings),
         model,

@@ -21,8 +21,8 @@ from bayou.nuts.divergences import warn_of_divergences
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
 from bayou.nuts.trace import read_trace, sampler_attrs
-from bayou.provenance.model_provenance import provenance_of
-from bayou.provenance.record import ATTRIBUTE
+from bayou.provenance.model_provenance import provenance_for_result
+from bayou.provenance.record import provenance_attrs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -121,8 +121,8 @@ def sample(
     density = compiled_density(pymc_model)
     bound = bind_data(pymc_model, density)
     check_draws(settings.draws * settings.chains, bound.draw_layout.size)
-    # Before the chains run, so that a model that cannot be described costs no finished work.
-    provenance = provenance_of(pymc_model)
+    # Before the chains run: the data may be changed meanwhile.
+    provenance = provenance_for_result(pymc_model)
     begin = time.perf_counter()
     try:
         trace = run_chains(bound, settings, seed, progressbar=progressbar)
@@ -138,7 +138,7 @@ def sample(
         draws_by_name,
         sample_stats=statistics,
         attrs=sampler_attrs(settings) | {"sampling_time": time.perf_counter() - begin},
-        posterior_attrs={ATTRIBUTE: provenance.to_json()},
+        posterior_attrs=provenance_attrs(provenance),
     )
 
 

@@ -25,7 +25,7 @@ from bayou.prediction.labels import (
     shown_labels,
     tree_labels,
 )
-from bayou.provenance.record import ATTRIBUTE
+from bayou.provenance.record import ATTRIBUTE, provenance_attrs
 from bayou.text import type_text
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def _fit_draws(fit: Fit, num_draws: int, seed: int, model: pm.Model) -> Paramete
         draws=np.arange(num_draws),
         numbers=np.arange(num_draws),
         unknown_names=tuple(name for name in drawn if name not in model.named_vars),
-        attrs={} if provenance is None else {ATTRIBUTE: provenance.to_json()},
+        attrs=provenance_attrs(provenance),
         changed_dims=changed_dims(fit),
     )
 

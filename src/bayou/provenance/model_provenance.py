@@ -10,15 +10,46 @@ import pytensor
 
 from bayou.containers.variables.dims import evaluate_length, length_of
 from bayou.containers.variables.source_variable import window_of
+from bayou.errors import failure_text, warn
 from bayou.provenance.describe import current_values, describe
 from bayou.provenance.fingerprint import window_fingerprints
 from bayou.provenance.model_fingerprint import variable_fingerprints
 from bayou.provenance.named_inputs import model_inputs
-from bayou.provenance.record import Provenance
+from bayou.provenance.record import Provenance, provenance_attrs
 from bayou.text import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+def provenance_for_result(model: pm.Model) -> Provenance | None:
+    """Return what :func:`provenance_of` does, for a result that is to be computed.
+
+    Returns
+    -------
+    Provenance or None
+        None if the model cannot be described, which must not keep it from being fitted or sampled.
+
+    Warns
+    -----
+    UserWarning
+        If there is none.
+    """
+    try:
+        return provenance_of(model)
+    # It reads whatever a model may hold, whose errors have no type in common.
+    except Exception as error:
+        warn(
+            f"The result has no record of its model and data: {failure_text(error)}.\n"
+            "Hint: by.verify cannot compare them; all else is as usual."
+        )
+    return None
+
+
+def many_attrs(model: pm.Model) -> dict[str, str]:
+    """Return the attributes of results of many data sets that record their model."""
+    provenance = provenance_for_result(model)
+    return provenance_attrs(None if provenance is None else provenance.of_many())
 
 
 def provenance_of(model: pm.Model) -> Provenance:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 ATTRIBUTE = "bayou_provenance"
 
 
+def provenance_attrs(provenance: Provenance | None) -> dict[str, str]:
+    """Return the attributes of a group of draws that hold a record; none for None."""
+    return {} if provenance is None else {ATTRIBUTE: provenance.to_json()}
+
+
 @dataclass(frozen=True, eq=False)
 class Provenance:
     """Fingerprints of the data and of the model that a result was computed from.

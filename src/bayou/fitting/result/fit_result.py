@@ -17,7 +17,7 @@ from bayou.fitting.result.named_values import element_names
 from bayou.fitting.result.plot import plot_fit
 from bayou.fitting.result.saved_fit import write_fit
 from bayou.models.posterior_tree import posterior_tree
-from bayou.provenance.record import ATTRIBUTE
+from bayou.provenance.record import provenance_attrs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -99,8 +99,8 @@ class Fit(FittedModel):
     ) -> xr.DataTree:
         posterior = self.draws(draws, random_seed=random_seed)
         attrs = {"inference_library": "bayou"}
-        posterior_attrs = {} if provenance is None else {ATTRIBUTE: provenance.to_json()}
-        return posterior_tree(self.model, posterior, attrs=attrs, posterior_attrs=posterior_attrs)
+        record = provenance_attrs(provenance)
+        return posterior_tree(self.model, posterior, attrs=attrs, posterior_attrs=record)
 
     def draws(
         self,
