@@ -22,7 +22,12 @@ from bayou.models.initial_point import StartCandidates
 from bayou.models.inputs import find_inputs, has_row_mark, is_fed, storage_of, takes_rows
 from bayou.models.interpret import compile_interpreter
 from bayou.models.log_density import is_log_transformed, log_density_terms
-from bayou.models.rewrite import same_structure, structure_of, without_sparse
+from bayou.models.rewrite import (
+    same_structure,
+    structure_of,
+    terms_without_sparse,
+    without_sparse,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,7 +126,8 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
     latent = options.latent
     latent_names = () if latent is None else latent.names
     variables = (*model.basic_RVs, *model.potentials)
-    terms = _scale_latent(log_density_terms(model), variables, latent)
+    terms = terms_without_sparse(log_density_terms(model))
+    terms = _scale_latent(terms, variables, latent)
     constrained = _constrained_variables(model)
     # Nothing in the density depends on the row numbers, but a fit takes latent variables by them.
     row_numbers = [] if latent is None else [latent.numbers]

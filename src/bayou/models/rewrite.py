@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pymc as pm
 from pymc.data import MinibatchOp
 from pytensor.graph.traversal import ancestors, toposort
+from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.type_other import NoneConst
 
 from bayou.containers.sparse.sparse_rows import SparseRows, apply_to_rows, rows_of_matrices
@@ -68,6 +69,12 @@ def rebuild_variables(
                 None if NoneConst.equals(variable) else rebuilt.get(variable, variable)
                 for variable in node.inputs
             ]
+            if isinstance(node.op, RandomVariable):
+                # pm.CAR has the matrix of its neighbours as an input; its density multiplies by it.
+                inputs = [
+                    old if isinstance(new, SparseRows) else new
+                    for old, new in zip(node.inputs, inputs, strict=True)
+                ]
             if any(isinstance(part, SparseRows) for part in inputs):
                 outputs = apply_to_rows(node, inputs)
             else:
@@ -165,6 +172,19 @@ def without_sparse(model: pm.Model) -> pm.Model:
     rebuilt = rebuild_model(model, rebuild_variables(graphs, matrices))
     _without_sparse[model] = structure, rebuilt
     return rebuilt
+
+
+def terms_without_sparse(terms: Sequence[Variable]) -> list[Variable]:
+    """Return the densities of a model without the sparse matrices that distributions brought in.
+
+    Raises
+    ------
+    TypeError
+        If something is computed of a sparse matrix that would not leave it sparse.
+    """
+    matrices = rows_of_matrices(terms)
+    rebuilt = rebuild_variables(terms, matrices) if matrices else {}
+    return [rebuilt.get(term, term) for term in terms]
 
 
 def stored_data(graphs: Sequence[Variable]) -> dict[Variable, Variable]:

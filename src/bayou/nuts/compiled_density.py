@@ -25,7 +25,12 @@ from pytensor.graph.traversal import ancestors
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.models.initial_point import StartCandidates
 from bayou.models.interpret import SharedInterpreter
-from bayou.models.rewrite import full_data_model, same_structure, structure_of
+from bayou.models.rewrite import (
+    full_data_model,
+    same_structure,
+    structure_of,
+    terms_without_sparse,
+)
 from bayou.nuts.shared_code import SharedCode, graph_key
 
 if TYPE_CHECKING:
@@ -266,7 +271,8 @@ def compile_density(model: pm.Model) -> CompiledDensity:
     values = [full_model.rvs_to_values[variable] for variable in full_model.free_RVs]
     by_name = {variable.name: variable for variable in full_model.unobserved_value_vars}
     outputs = [by_name[variable.name] for variable in full_model.unobserved_RVs]
-    logp = rewrite_graph(full_model.logp(), include=_rewrites(full_model))
+    [logp] = terms_without_sparse([full_model.logp()])
+    logp = rewrite_graph(logp, include=_rewrites(full_model))
     gradient = pt.concatenate([_flat(part) for part in pt.grad(logp, values)])
     draw = pt.concatenate([_flat(output) for output in outputs])
     shapes = [pt.as_tensor(output.shape) for output in outputs]
@@ -331,7 +337,8 @@ def term_densities(
     """
     full_model = full_data_model(model)
     variables = [*full_model.basic_RVs, *full_model.potentials]
-    terms = [term.sum() for term in full_model.logp(variables, sum=False)]
+    terms = terms_without_sparse(full_model.logp(variables, sum=False))
+    terms = [term.sum() for term in terms]
     inputs = [full_model.rvs_to_values[variable] for variable in full_model.free_RVs]
     densities = SharedInterpreter(inputs, terms)(values, values_by_container(arrays or {}))
     return {

@@ -14,7 +14,13 @@ import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import graph_inputs, walk
-from pytensor.sparse.basic import Cast, DenseFromSparse, GetItem2d, GetItemList, Transpose
+from pytensor.sparse.basic import (
+    Cast,
+    DenseFromSparse,
+    GetItem2d,
+    GetItemList,
+    Transpose,
+)
 from pytensor.sparse.math import (
     Dot,
     MultiplySparseDense,
@@ -115,6 +121,9 @@ def apply_to_rows(node: Apply[Any], inputs: Sequence[Any]) -> list[Any]:
     """
     rule = _RULES.get(type(node.op))
     outputs = None if rule is None else rule(node, inputs)
+    if outputs is None and _is_sparse_constant(node):
+        # PyTensor computes it once. So does pm.CAR check whether its matrix is symmetric.
+        return list(node.outputs)
     if outputs is None:
         name = next(part.name for part in inputs if isinstance(part, SparseRows))
         raise not_supported(name, str(node.op))
@@ -152,6 +161,13 @@ def rows_of_matrices(graphs: Sequence[Variable]) -> dict[Variable, SparseRows]:
 
 def _is_constant(variable: Variable) -> bool:
     return all(isinstance(leaf, Constant) for leaf in graph_inputs([variable]))
+
+
+def _is_sparse_constant(node: Apply[Any]) -> bool:
+    """Return whether a node is of an operation of sparse matrices, and of constants alone."""
+    return type(node.op).__module__.startswith("pytensor.sparse") and all(
+        map(_is_constant, node.outputs)
+    )
 
 
 def _evaluated(variable: Variable) -> Variable:
