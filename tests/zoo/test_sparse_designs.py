@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.sparse
 import pytest
@@ -14,6 +15,7 @@ import scipy.sparse
 
 import bayou as by
 from bayou.density.build import compile_program
+from bayou.nuts.compiled_density import term_densities
 
 NUM_ROWS, NUM_COLUMNS = 60, 4
 RANDOM = np.random.default_rng(1)
@@ -143,11 +145,55 @@ def test_what_new_data_must_be() -> None:
         dense = by.Data("dense", MATRIX.toarray())
     by.set_data({"x": MATRIX.toarray()[:5]}, model=model)
     assert (model["x"].get_value() != MATRIX[:5]).nnz == 0
-    with pytest.raises(TypeError, match=r"`new_data\['dense'\]` must be dense.*\nHint: .*toarray"):
+    with pytest.raises(TypeError, match=r"`new_data\['dense'\]` must be dense here.*\nHint: "):
         by.set_data({"dense": MATRIX}, model=model)
     with pytest.raises(ValueError, match=r"two axes as a sparse matrix, got"):
         by.set_data({"x": np.zeros(4)}, model=model)
     assert dense.get_value().shape == MATRIX.shape
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        by.source,
+        lambda matrix: by.source({"x": matrix, "y": LATE}),
+        by.inspect,
+        lambda matrix: by.Minibatch(matrix, 8),
+        lambda matrix: by.Data("x", {"x": matrix}, columns="x", model=pm.Model()),
+        lambda matrix: by.predict(fit_of("dense", None), {"x": matrix}, model=model_of("dense")),
+    ],
+)
+def test_what_takes_dense_rows_alone(take: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"must be dense here, got a csr_matrix\.\nHint: a sparse"):
+        take(MATRIX)
+
+
+def test_sparse_frames() -> None:
+    names = ["a", "b", "c", "d"]
+    frame = pd.DataFrame.sparse.from_spmatrix(MATRIX, columns=names)
+    with pm.Model() as model:
+        x = by.Data("x", frame, dims=("row", "feature"), export_index_as_coords=True)
+        with pytest.warns(UserWarning, match=r"`columns` makes the 2 sparse .* 'z' dense\.\nHint"):
+            z = by.Data("z", frame, columns=["a", "b"])
+    assert (x.get_value() != MATRIX).nnz == 0
+    assert model.coords["feature"] == tuple(names)
+    assert z.get_value().shape == (NUM_ROWS, 2)
+    by.set_data({"x": frame[:9]}, model=model)
+    assert (x.get_value() != MATRIX[:9]).nnz == 0
+
+
+def test_neighbours_of_a_distribution() -> None:
+    neighbors = np.eye(4, k=1) + np.eye(4, k=-1)
+    densities = []
+    for matrix in (
+        neighbors,
+        pytensor.sparse.as_sparse_variable(scipy.sparse.csr_matrix(neighbors)),
+    ):
+        with pm.Model() as model:
+            effect = pm.CAR("effect", np.zeros(4), matrix, pm.Uniform("a", 0.1, 0.9), 1.0)
+            pm.Normal("y", effect, 1, observed=np.arange(4.0))
+        densities.append(term_densities(model, [np.array(0.2), np.arange(4.0)]))
+    assert densities[0] == pytest.approx(densities[1])
 
 
 def test_rows_on_the_second_axis_are_refused() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pymc as pm
 import pytensor
 
@@ -28,6 +29,7 @@ from bayou.containers.variables.dims import resized_lengths, write_data
 from bayou.containers.variables.imputation import check_masks, imputed_variable
 from bayou.containers.variables.resident_rows import as_column, read_resident
 from bayou.containers.variables.source_variable import source_variable
+from bayou.errors import warn
 from bayou.text import type_text
 
 if TYPE_CHECKING:
@@ -78,7 +80,8 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
 
         A sparse matrix of SciPy, or a pandas frame of sparse columns, is never made dense: the
         container holds a ``csr_matrix``, and ``x @ b`` costs what its non-zeros cost. Booleans of
-        it become int8.
+        it become int8. It is a container by itself: columns of a source or of ``columns=`` are
+        dense.
     columns : str or list of str, optional
         The columns of `value` to hold. One name gives a vector, of shape (rows,). A list gives a
         matrix, of shape (rows, columns), and the names become the coords of its second dim. New
@@ -237,6 +240,7 @@ def _read_value(
 ) -> _Value:
     name = options.container
     if options.names:
+        _warn_of_sparse_columns(value, options)
         new = read_new_columns(model, value, options, in_memory_size)
         index = (new.labels,) + (None,) * (new.values.ndim - 1)
         return _Value(LabelledArray(new.values, index), new, new.resident)
@@ -254,6 +258,19 @@ def _read_value(
     if is_sparse(value):
         return _Value(read_sparse(value, argument))
     return _Value(to_array(value, argument))
+
+
+def _warn_of_sparse_columns(value: Any, options: ColumnOptions) -> None:
+    """Warn of a matrix of named columns that are all sparse, since it is dense."""
+    names = list(options.names)
+    is_frame = isinstance(value, pd.DataFrame) and set(names) <= set(value.columns)
+    if options.is_matrix and is_frame and is_sparse(value[names]):
+        warn(
+            f"`columns` makes the {len(names)} sparse columns of data container "
+            f"{options.container!r} dense.\n"
+            f"Hint: pass the frame of these columns without `columns=`: by.Data("
+            f"{options.container!r}, frame[columns]). It stays sparse."
+        )
 
 
 @dataclass(frozen=True, eq=False)

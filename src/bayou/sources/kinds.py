@@ -22,6 +22,7 @@ from bayou.sources.files.zarr import ZarrSource, is_zarr_object
 from bayou.sources.in_memory.array import (
     VALUE,
     array_column,
+    check_dense,
     check_names,
     from_arrays,
     from_columns,
@@ -77,6 +78,7 @@ def open_kind(data: Any, nulls: Nulls, argument: str) -> Source:
     TypeError
         If no kind accepts it.
     """
+    check_dense(data, f"`{argument}`")
     data = of_arrow(data)
     for kind in KINDS:
         if kind.accepts(data):

@@ -13,6 +13,7 @@ import pandas as pd
 import scipy.sparse
 
 from bayou.containers.reading.exact_cast import exact_cast, natural_dtype, position_text
+from bayou.sources.in_memory.array import check_dense
 from bayou.text import type_text
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def _numbers(values: Any, argument: str) -> tuple[npt.NDArray[Any], npt.NDArray[
     ValueError
         If they form no array.
     """
+    check_dense(values, argument)
     try:
         array = np.asarray(values)
     except ValueError as error:

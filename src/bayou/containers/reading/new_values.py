@@ -252,11 +252,6 @@ def read_array(variable: TensorSharedVariable, values: Any, argument: str) -> La
     """
     dtype = variable.type.dtype
     if not is_sparse_variable(variable):
-        if is_sparse(values) and not isinstance(values, pd.DataFrame):
-            raise TypeError(
-                f"{argument} must be dense, as its container is, got a {type(values).__name__}.\n"
-                "Hint: pass `.toarray()`, or build the container from a sparse matrix."
-            )
         return to_array(values, argument, dtype)
     if is_sparse(values):
         return read_sparse(values, argument, dtype)

@@ -12,6 +12,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse
 
 from bayou.errors import EmptySourceError
 from bayou.sources.base.arrow_values import arrow_field, arrow_values
@@ -19,6 +20,7 @@ from bayou.sources.base.field import Field, choose_fields
 from bayou.sources.base.nulls import complete_rows, without_nulls
 from bayou.sources.base.source import Source, check_rows, even_blocks
 from bayou.sources.base.text_codes import from_objects
+from bayou.text import type_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -176,6 +178,23 @@ def named_arrays(array: Any) -> Mapping[str, Any]:
     return {VALUE: array} if names is None else {name: array[name] for name in names}
 
 
+def check_dense(values: Any, argument: str) -> None:
+    """Check that values are no sparse matrix of SciPy, which NumPy takes for one object.
+
+    Raises
+    ------
+    TypeError
+        If they are.
+    """
+    if scipy.sparse.issparse(values):
+        raise TypeError(
+            f"{argument} must be dense here, got {type_text(values)}.\n"
+            "Hint: a sparse matrix goes into a container by itself, by.Data('x', matrix, "
+            "dims=('row', 'feature')), and by.fit(batch_size=512) draws batches of its rows. Where "
+            "memory allows, pass `matrix.toarray()`."
+        )
+
+
 def array_column(name: str, values: Any) -> tuple[Field, Masked]:
     """Return the field of an array_like, its values, and which rows are null.
 
@@ -197,6 +216,7 @@ def array_column(name: str, values: Any) -> tuple[Field, Masked]:
     TypeError
         If `values` is one value or a structured array.
     """
+    check_dense(values, f"`{name}`")
     null: NDArray[np.bool_] | None = None
     if isinstance(values, np.ma.MaskedArray):
         values, null = np.ma.getdata(values), np.ma.getmaskarray(values)
