@@ -17,7 +17,6 @@ import pytest
 
 # Name -> the parameters that bayou passes by position or by name, in their order.
 FUNCTIONS = {
-    "pymc.backends.arviz.coords_and_dims_for_inferencedata": "model",
     "pymc.backends.arviz.find_constants": "model",
     "pymc.initial_point.make_initial_point_expression": (
         "free_rvs rvs_to_transforms initval_strategies jitter_rvs default_strategy "

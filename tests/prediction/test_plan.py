@@ -47,7 +47,7 @@ def test_predictions_of_rows_in_pieces() -> None:
     assert (y.shape, y.dims, y.row_axis) == ((7,), ("row",), 0)
     assert (mu.dims, mu.row_axis) == (("mu_dim_0",), 0)
     assert (odds.shape, odds.dims, odds.row_axis) == ((2,), ("feature",), None)
-    assert found.template.coords["feature"] == ("f", "g")
+    assert list(found.template.coords["feature"]) == ["f", "g"]
     assert list(found.template.coords["row"]) == list(range(7))
     assert found.joint is None
     [shared] = found.shared

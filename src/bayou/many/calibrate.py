@@ -12,6 +12,7 @@ import xarray as xr
 
 from bayou.arguments import check_progressbar, whole_number
 from bayou.cluster.ray import resolve_cluster
+from bayou.containers.variables.storable_labels import storable_labels
 from bayou.errors import ConvergenceWarning, OtherDataError, warn
 from bayou.fitting.guides.named_guides import METHODS
 from bayou.many.data_sets.by_key import DataSets
@@ -334,7 +335,7 @@ def _pit_dataset(
         variables[name] = xr.Variable(("dataset", *names), array)
     lengths = {dim: n for variable in variables.values() for dim, n in variable.sizes.items()}
     coords = {
-        dim: list(labels)
+        dim: storable_labels(labels)
         for dim, labels in model.coords.items()
         if labels is not None and lengths.get(dim) == len(labels)
     }

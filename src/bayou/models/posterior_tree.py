@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse
 from arviz_base import from_dict
-from pymc.backends.arviz import coords_and_dims_for_inferencedata, find_constants
+from pymc.backends.arviz import find_constants
 from pymc.pytensorf import extract_obs_data
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.variables.source_variable import window_of
+from bayou.containers.variables.storable_labels import storable_labels
 from bayou.errors import failure_text, warn, warning_of_failure
 from bayou.models.inputs import depends_on_generator
 
@@ -90,8 +91,11 @@ def posterior_tree(
     # It would take few draws of many chains for a mistake.
     options: dict[str, Any] = {"check_conventions": False, "attrs": group_attrs}
     try:
-        coords, dims = coords_and_dims_for_inferencedata(model)
-        coords = _matching_coords(coords, dims, filled.values())
+        labels = {
+            dim: storable_labels(each) for dim, each in model.coords.items() if each is not None
+        }
+        dims = {name: list(named) for name, named in model.named_vars_to_dims.items()}
+        coords = _matching_coords(labels, dims, filled.values())
         return from_dict(filled, coords=coords, dims=dims, **options)
     except Exception as error:
         warn(f"The tree has no dims and coords of the model: {failure_text(error)}.\nHint: {hint}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayou.containers.variables.storable_labels import storable_labels
 from bayou.provenance.model_provenance import dim_fingerprint
 from bayou.text import listed
 
@@ -32,9 +33,9 @@ type AxisLabels = tuple[pd.Index[Any] | None, ...]
 
 
 def model_labels(model: pm.Model, dim: str, length: int) -> pd.Index[Any]:
-    """Return the labels of a dim: 0, 1, ... if it has none."""
+    """Return the labels of a dim as results have them: 0, 1, ... if it has none."""
     labels = model.coords.get(dim)
-    return pd.RangeIndex(length) if labels is None else pd.Index(labels)
+    return pd.RangeIndex(length) if labels is None else pd.Index(storable_labels(labels))
 
 
 def changed_dims(fit: Fit) -> frozenset[str]:
@@ -53,7 +54,9 @@ def tree_labels(name: str, draws: xr.DataArray) -> AxisLabels:
     A dim such as ``name_dim_0`` is one that ArviZ made up; its numbers label nothing.
     """
     return tuple(
-        None if dim == f"{name}_dim_{axis}" else draws.indexes.get(dim)
+        None
+        if dim == f"{name}_dim_{axis}" or dim not in draws.indexes
+        else pd.Index(storable_labels(draws.indexes[dim]))
         for axis, dim in enumerate(draws.dims[2:])
     )
 

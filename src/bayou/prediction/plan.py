@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayou.containers.variables.storable_labels import storable_labels
 from bayou.feeding.memory import free_memory
 from bayou.prediction.graph.predictor import DependentRows
 from bayou.prediction.graph.row_dependence import RowShape
@@ -219,12 +220,16 @@ def _template(
         chains=draws.chains,
         draws=draws.draws,
         coords={
-            dim: known[dim] if len(known.get(dim) or ()) == length else range(length)
+            dim: storable_labels(known[dim])
+            if len(known.get(dim) or ()) == length
+            else np.arange(length)
             for dim, length in lengths.items()
         },
         num_rows=rows.num_rows,
         attrs=attrs,
-        row_labels={dim: labels for dim, labels in row_labels.items() if dim in lengths},
+        row_labels={
+            dim: storable_labels(labels) for dim, labels in row_labels.items() if dim in lengths
+        },
     )
 
 

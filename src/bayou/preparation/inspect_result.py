@@ -140,7 +140,8 @@ class Inspection:
 
     def __str__(self) -> str:
         # Of fixed width and without colors, whatever the terminal is: a text may be stored.
-        console = Console(file=StringIO(), width=100, color_system=None)
+        # In a notebook, a console shows what it has captured: an empty output.
+        console = Console(file=StringIO(), width=100, color_system=None, force_jupyter=False)
         with console.capture() as captured:
             console.print(self)
         return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -16,6 +16,7 @@ from bayou.containers.variables.source_variable import resident_of
 from bayou.models.interpret import compile_interpreter
 from bayou.models.plain.plain_model import read_model
 from bayou.models.total_size import has_total_size
+from bayou.models.whole_number_overflow import warn_of_overflow
 from bayou.provenance.describe_result import Description
 from bayou.provenance.fingerprint import array_fingerprint
 from bayou.provenance.named_inputs import key_of, model_inputs, names_of, parents_of, variables_of
@@ -75,6 +76,7 @@ def describe(model: ModelLike | None = None) -> Description:
     obs   observed  <- x, b  observes late
     """
     model = read_model(model)
+    warn_of_overflow(model)
     inputs = model_inputs(model)
     names = names_of(model, inputs)
     parents = {variable: list(parents_of(variable, names)) for variable in variables_of(model)}

@@ -90,7 +90,8 @@ class Description:
             yield Text(f"hidden in a narrow terminal: {', '.join(hidden)}; see to_frame().")
 
     def __str__(self) -> str:
-        console = Console(file=StringIO(), width=WIDTH, color_system=None)
+        # In a notebook, a console shows what it has captured: an empty output.
+        console = Console(file=StringIO(), width=WIDTH, color_system=None, force_jupyter=False)
         with console.capture() as captured:
             console.print(self)
         return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -12,6 +12,7 @@ from bayou.fitting.result.diagnostics import (
     pareto_khat,
 )
 from bayou.fitting.result.fit_draws import constrained_draws, key_seed
+from bayou.fitting.result.fit_html import fit_html
 from bayou.fitting.result.fitted_model import FittedModel
 from bayou.fitting.result.named_values import element_names
 from bayou.fitting.result.plot import plot_fit
@@ -49,6 +50,9 @@ class Fit(FittedModel):
     provenance : Provenance, optional
         The data and the model that were fitted, which :func:`bayou.verify` compares.
     """
+
+    def _repr_html_(self) -> str:
+        return fit_html(self)
 
     def sample(self, draws: int = 1000, *, random_seed: RandomSeed | None = None) -> xr.DataTree:
         """Draw from the approximation.

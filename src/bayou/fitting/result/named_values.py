@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from bayou.containers.variables.storable_labels import storable_labels
+
 if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
@@ -45,7 +47,7 @@ def named_values(
     variables = {name: (_dims(model, name, part), part) for name, part in values.items()}
     used = {dim for dims, _ in variables.values() for dim in dims}
     coords = {
-        dim: list(labels)
+        dim: storable_labels(labels)
         for dim, labels in model.coords.items()
         if dim in used and labels is not None
     }

@@ -80,6 +80,10 @@ def plot_fit(
         panel.set_xlabel("step")
         panel.spines[["top", "right"]].set_visible(False)
         _shade_rates(panel, rates)
+    if "inline" in plt.get_backend():
+        # A notebook shows the figures that are open at the end of a cell, and the result of the
+        # cell: the same figure twice.
+        plt.close(figure)
     return figure
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from bayou.containers.variables.storable_labels import storable_labels
 from bayou.many.results.outcome import DATASET, DRAW_DIMS, TABLE
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ def fitting_labels(
     }
     counted = {dim: np.arange(lengths[dim]) for dim in DRAW_DIMS[1:] if dim in lengths}
     labelled = {
-        dim: list(labels) for dim, labels in coords.items() if lengths.get(dim) == len(labels)
+        dim: storable_labels(labels)
+        for dim, labels in coords.items()
+        if lengths.get(dim) == len(labels)
     }
     return counted | labelled
 
