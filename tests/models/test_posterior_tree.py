@@ -134,7 +134,7 @@ def test_labels_that_do_not_fit_are_left_out_aloud(model: pm.Model) -> None:
     [
         ("extract_obs_data", "The observed data are not in the tree", "observed_data"),
         ("find_constants", "The constant data are not in the tree", "constant_data"),
-        ("coords_and_dims_for_inferencedata", "The tree has no dims and coords", None),
+        ("storable_labels", "The tree has no dims and coords", None),
     ],
 )
 def test_what_cannot_be_described_costs_no_draws(

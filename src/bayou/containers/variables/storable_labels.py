@@ -46,7 +46,7 @@ def storable_labels(labels: Iterable[Any]) -> NDArray[Any]:
     # Not NumPy's array, which makes a matrix of tuples, and text of numbers beside text.
     index = pd.Index(items, tupleize_cols=False)
     if isinstance(index.dtype, np.dtype) and index.dtype.kind in STORABLE_KINDS:
-        return index.to_numpy()
+        return index.to_numpy()  # type: ignore[no-any-return]
     texts = [str(item) for item in items]
     if len(set(texts)) < len(set(map(_identity, items))):
         # Such as 1 and "1".
