@@ -110,7 +110,8 @@ def fit(
 
         - "advi": independent normals, by gradient steps.
         - "fullrank_advi": a normal with all correlations, by gradient steps.
-        - "lowrank_advi": a normal with the correlations of 10 directions, by gradient steps.
+        - "lowrank_advi": a normal with the correlations of 10 directions, by gradient steps, beside
+          those that the first fit of "auto" finds in models of up to 512 elements.
         - "dadvi": independent normals on 128 fixed draws, with all rows in each iteration; `n` is
           then the largest number of iterations.
         - a :class:`bayou.Guide`: that family, by gradient steps.
@@ -339,6 +340,7 @@ def _open_checkpoint(model: pm.Model, program: Program, options: FitOptions) -> 
         "data": data_fingerprint(model, program),
         "batching": list(program.batching or ()),
         "method": options.method if isinstance(options.method, str) else repr(options.guide),
+        "rotated": options.rotated,
         "n": options.n,
         "num_particles": options.num_particles,
         "optimizer": optimizer_fingerprint(options.optimizer),
@@ -363,7 +365,7 @@ def _fit_task(
             options.num_particles,
             options.optimizer,
             options.tolerance,
-            rotated=options.method == "auto",
+            rotated=options.rotated if checkpoint is None else checkpoint.identity["rotated"],
             checkpoint=checkpoint,
             distributed=distributed,
         )

@@ -9,6 +9,8 @@ import numpy as np
 
 from bayou.arguments import check_flag, check_progressbar, whole_number
 from bayou.fitting.guides import Guide
+from bayou.fitting.guides.full_rank import FullRank
+from bayou.fitting.guides.low_rank import LowRank
 from bayou.fitting.guides.mean_field import MeanField
 from bayou.fitting.guides.named_guides import GUIDES, METHODS
 from bayou.sampling.order import ORDERS
@@ -129,6 +131,14 @@ class FitOptions:
         if isinstance(self.method, str):
             return GUIDES.get(self.method, MeanField())
         return self.method
+
+    @property
+    def rotated(self) -> bool:
+        """Whether stochastic steps are in the coordinates of a pilot's covariance, if it has one.
+
+        Independent normals that are asked for by name stay independent in the model's own.
+        """
+        return self.method == "auto" or isinstance(self.guide, FullRank | LowRank)
 
     def use_fixed_draws(self, program: Program) -> bool:
         """Return whether a model is fitted on all rows at once, by fixed draws."""

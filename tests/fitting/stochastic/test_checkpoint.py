@@ -4,12 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pymc as pm
 import pytest
 
 import bayou as by
+from bayou.fitting.guides.coordinates import Frame
+from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
+from bayou.fitting.stochastic.advi import ADAM
+from bayou.fitting.stochastic.checkpoint import Checkpoint, open_checkpoint
+from bayou.fitting.stochastic.fit_state import FitState
+from bayou.fitting.stochastic.steps import Chunk, Recipe, init_state
 
 DATA = np.random.default_rng(0).normal(2.0, 1.0, size=3000)
 
@@ -97,6 +104,26 @@ def test_a_generator_is_brought_to_its_place(tmp_path: Path) -> None:
     resumed = begin(path=path, resume=True)
     # What was gathered ahead of the stop is gathered again, not lost.
     np.testing.assert_array_equal(resumed.elbo, whole.elbo)
+
+
+@pytest.mark.parametrize(("method", "rotated"), [("auto", True), ("fullrank_advi", False)])
+def test_a_file_of_0_1_goes_on_in_its_own_coordinates(
+    tmp_path: Path, method: str, rotated: bool
+) -> None:
+    identity = {"method": method, "random_seed": 1}
+    Checkpoint(tmp_path / "file", 0, identity).write(finished())
+    now = identity | {"rotated": True}
+    again = open_checkpoint(tmp_path / "file", 0, resume=True, identity=now)
+    assert again.identity == now | {"rotated": rotated}
+
+
+def finished() -> FitState:
+    """Return the progress of one chunk."""
+    params = MeanFieldParams(jnp.zeros(1), jnp.zeros(1))
+    state = init_state(Recipe(MeanField(), ADAM), params)
+    progress = FitState(Frame(np.zeros(1), np.ones(1)), state)
+    progress.add(Chunk(state, params, np.zeros(8)), np.full(8, 0.1), np.zeros(1))
+    return progress
 
 
 def test_an_unnamed_seed_is_kept(tmp_path: Path) -> None:

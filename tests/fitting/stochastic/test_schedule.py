@@ -1,5 +1,6 @@
 """Stochastic fits: rates, the search for one, averages, when to stop, and a known posterior."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import bayou as by
 from bayou.feeding.feed import ItemFeed
 from bayou.fitting.guides.coordinates import Frame
+from bayou.fitting.guides.full_rank import FullRank, FullRankParams
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.rows.step_inputs import StepInputs
 from bayou.fitting.stochastic import schedule as stochastic
@@ -22,6 +24,8 @@ from bayou.fitting.stochastic.schedule import (
     RATES,
     UNSEARCHED_RATE,
     Stepper,
+    Stop,
+    check_stop,
     fixed_rates,
     run_fixed,
     run_until_stable,
@@ -31,6 +35,7 @@ from bayou.fitting.stochastic.steps import Chunk, Recipe, StepState, init_state
 
 CENTER, STD = np.array([1.0, -2.0]), np.array([0.5, 3.0])
 RECIPE = Recipe(MeanField(), ADAM)
+RANDOM = np.random.default_rng(0)
 
 
 def ignore(_: Any) -> None:
@@ -200,3 +205,87 @@ def test_minibatches_reach_a_conjugate_normal(seed: int) -> None:
     assert fit.converged
     assert float(fit.std["mu"]) == pytest.approx(std, rel=0.05)
     assert abs(float(fit.mean["mu"]) - variance * data.sum()) < 0.3 * std
+
+
+@dataclass(frozen=True)
+class Falling(Stepper):
+    """Steps that first lie at a good place, and at a large rate fall from it for good."""
+
+    large: float = 0.0
+    begun_at: list[float] = field(default_factory=list)
+
+    def advance(self, progress: FitState, rates: np.ndarray) -> None:
+        # Each chunk of a fit notes where it begins.
+        self.begun_at.append(float(progress.state.params.location[0]))
+        for number in range(len(rates) // 512):
+            falls = rates[0] >= self.large and number >= 4
+            params = MeanFieldParams(np.full(2, 50.0 if falls else 1.0), np.zeros(2))
+            state = StepState(params, RECIPE.optimizer.init(params))
+            elbo = (-1e6 if falls else -3.0) + RANDOM.normal(size=512)
+            progress.add(Chunk(state, params, -elbo), rates[:512], np.zeros(2))
+
+
+def test_a_rate_at_which_the_elbo_falls_is_left_for_a_lower_one(stepper: Stepper) -> None:
+    falling = Falling(**stepper.__dict__, large=0.04)
+    progress = start()
+    stop = run_until_stable(falling, progress, 0.05, 0.1)
+    assert stop.converged
+    # The steps at the lower rate begin where the ELBO was best.
+    assert falling.begun_at == [0.0, 1.0, 1.0]
+    np.testing.assert_allclose(stop.params.location, 1.0)
+
+
+def test_a_fit_whose_elbo_falls_at_each_rate_did_not_converge(stepper: Stepper) -> None:
+    falling = Falling(**stepper.__dict__, large=0.0)
+    stop = run_until_stable(falling, start(), 0.05, 0.1)
+    assert stop.converged is False
+    np.testing.assert_allclose(stop.params.location, 1.0)
+
+
+def test_rows_in_windows_have_levels_that_do_not_compare(stepper: Stepper) -> None:
+    items = ItemFeed(lambda: iter(()), "items", 8)
+    fed = Stepper(**stepper.__dict__ | {"inputs": StepInputs((items,), (), jax.random.key(1))})
+    assert stepper.has_like_rows
+    assert not fed.has_like_rows
+
+
+def test_a_result_as_good_as_its_steps_stays_converged(stepper: Stepper) -> None:
+    progress = start()
+    stop = run_until_stable(stepper, progress, 0.05, 0.1)
+    num_steps = progress.num_steps
+    assert check_stop(stepper, progress, stop) == stop
+    assert progress.num_steps == num_steps
+
+
+@pytest.mark.parametrize("converged", [True, None])
+def test_a_result_far_below_its_steps_did_not_converge(
+    stepper: Stepper, converged: bool | None
+) -> None:
+    progress = start()
+    stop = run_until_stable(stepper, progress, 0.05, 0.1)
+    away = stop.params._replace(location=stop.params.location + 20 * STD)
+    found = check_stop(stepper, progress, Stop(away, converged, "it says so"))
+    assert found.converged is False
+    assert found.params is away
+    assert re.match(
+        r"the ELBO of its result, -4\d\d\.\d* at fresh draws, is far below the .* that steps had",
+        found.reason,
+    )
+
+
+def test_a_result_with_an_impossible_entropy_did_not_converge(program_of: Any) -> None:
+    size = 12
+    program = program_of(lambda x: -0.5 * jnp.sum(x**2), size)
+    recipe = Recipe(FullRank(), ADAM)
+    inputs = StepInputs((), (), jax.random.key(1))
+    full = Stepper(program, recipe, inputs, ignore, ignore, iter(()))
+    factor = 1e6 * np.tril(RANDOM.normal(size=(size, size)), -1)
+    singular = FullRankParams(jnp.zeros(size), jnp.full(size, -5.0), jnp.asarray(factor))
+    progress = FitState(Frame(np.zeros(size), np.ones(size)), init_state(recipe, singular))
+    found = check_stop(full, progress, Stop(singular, True, "it says so"))
+    assert found.converged is False
+    assert re.match(
+        r"its entropy is .* nats above what its standard deviations allow, so its covariance is "
+        r"singular to working precision",
+        found.reason,
+    )

@@ -62,13 +62,18 @@ class FullRank:
         white = solve_triangular(params.cholesky, position - params.location, lower=True)
         return -0.5 * jnp.sum(white**2 + LOG_2_PI) - params.log_diagonal.sum()
 
+    # Adam moves every entry of the factor by about the rate, whatever the noise of its gradient. Of
+    # a matrix of such entries the norm grows with the root of the size; divided by the size, it
+    # stays far below one, and the factor well-conditioned. Undivided, fits of 15 to 43 elements
+    # (nearly separable classes, a regression, a hierarchy) ended with an ELBO of 1e19 at rate 0.05;
+    # divided by the root of the size, one of 20 elements still did.
     def whiten(self, params: FullRankParams, gradient: FullRankParams) -> FullRankParams:
         """Return the gradient with respect to steps in units of the standard deviations."""
         cholesky = params.cholesky
         return FullRankParams(
             cholesky.T @ gradient.location,
             gradient.log_diagonal,
-            jnp.tril(cholesky.T @ jnp.tril(gradient.factor, -1), -1),
+            jnp.tril(cholesky.T @ jnp.tril(gradient.factor, -1), -1) / len(cholesky),
         )
 
     def color(self, params: FullRankParams, step: FullRankParams) -> FullRankParams:
@@ -77,8 +82,12 @@ class FullRank:
         return FullRankParams(
             cholesky @ step.location,
             step.log_diagonal,
-            jnp.tril(cholesky @ jnp.tril(step.factor, -1), -1),
+            jnp.tril(cholesky @ jnp.tril(step.factor, -1), -1) / len(cholesky),
         )
+
+    def covariance_factor(self, params: FullRankParams) -> jax.Array:
+        """Return a matrix that gives the covariance if multiplied by its transpose."""
+        return params.cholesky
 
     def mean(self, params: FullRankParams) -> jax.Array:
         """Return the mean, shape (size,)."""

@@ -91,6 +91,14 @@ class LowRank:
         """Return the change of the parameters that a step in those units makes."""
         return step._replace(location=jnp.exp(params.log_scale) * step.location)
 
+    def covariance_factor(self, params: LowRankParams) -> jax.Array:
+        """Return a matrix that gives the covariance if multiplied by its transpose.
+
+        Its shape is (size, size + rank).
+        """
+        scale = jnp.exp(params.log_scale)
+        return jnp.hstack([jnp.diag(scale), scale[:, None] * params.factor])
+
     def mean(self, params: LowRankParams) -> jax.Array:
         """Return the mean, shape (size,)."""
         return params.location

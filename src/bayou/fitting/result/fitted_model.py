@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from bayou.batching.batched import rebuild_program
+from bayou.fitting.guides.moments import position_moments
 from bayou.fitting.result.named_values import named_values
 from bayou.fitting.rows.all_rows import all_rows_density
 from bayou.models.pickling import carry_densities
@@ -82,7 +83,8 @@ class FittedModel:
     def converged(self) -> bool | None:
         """True if the stopping rule was met, False if not, None if no rule was applied.
 
-        A given number of steps has no rule, but it is False if a callback or Ctrl-C ended them.
+        A given number of steps has no rule, but it is False if a callback or Ctrl-C ended them, or
+        if the ELBO of the result is far below that of the steps.
         """
         return self.approximation.converged
 
@@ -106,7 +108,7 @@ class FittedModel:
         return named_values(
             self.model,
             self.program,
-            fitted.frame.positions(np.asarray(fitted.guide.mean(fitted.params))),
+            position_moments(fitted.guide, fitted.params, fitted.frame)[0],
             None if latent is None else np.asarray(latent.location),
         )
 
@@ -117,7 +119,7 @@ class FittedModel:
         return named_values(
             self.model,
             self.program,
-            fitted.frame.stds(np.asarray(fitted.guide.std(fitted.params))),
+            position_moments(fitted.guide, fitted.params, fitted.frame)[1],
             None if latent is None else np.exp(np.asarray(latent.log_scale)),
         )
 

@@ -20,10 +20,13 @@ from bayou.density.prng import noise_key
 from bayou.errors import failure_text, warning_of_failure
 from bayou.feeding.feed import ItemFeed
 from bayou.feeding.source_batches import windowed_feeds
+from bayou.fitting.fixed_draws.optimize import MAX_DENSE
 from bayou.fitting.fixed_draws.pilot import fit_pilot, rotate_frame
 from bayou.fitting.guides.approximation import Approximation
 from bayou.fitting.guides.full_rank import FullRank
+from bayou.fitting.guides.low_rank import LowRank
 from bayou.fitting.guides.mean_field import MeanField
+from bayou.fitting.guides.moments import covariance_frame, position_moments
 from bayou.fitting.rows.all_rows import all_row_blocks, all_rows_obstacle
 from bayou.fitting.rows.device import device_memory, gather_on_device, take_all_rows
 from bayou.fitting.rows.step_inputs import StepInputs
@@ -34,6 +37,7 @@ from bayou.fitting.stochastic.schedule import (
     UNSEARCHED_RATE,
     Stepper,
     Stop,
+    check_stop,
     run_fixed,
     run_until_stable,
     search_rate,
@@ -121,7 +125,9 @@ def fit_stochastic(
     if optimizer is None:
         is_short = num_steps is not None and num_steps < SEARCH_STEPS
         rate = UNSEARCHED_RATE if is_short else search_rate(stepper, progress)
-    stop = _run(task, stepper, progress, rate, num_steps, tolerance)
+    has_covariance = rotated and isinstance(guide, FullRank | LowRank)
+    guided = has_covariance and task.program.layout.size <= MAX_DENSE
+    stop = _run(task, stepper, progress, rate, num_steps, tolerance, guided=guided)
     if checkpoint is not None:
         with warning_of_failure(
             f"The end of the fit is not in the checkpoint {str(checkpoint.path)!r}",
@@ -130,6 +136,7 @@ def fit_stochastic(
             checkpoint.write(progress)
     if not stop.interrupted and windowed_feeds(task.feeds):
         stop = _polish_windows(task, guide, progress.frame, stop, tolerance)
+    stop = _check(stepper, progress, stop)
     path, elements = _path(guide, progress.frame, progress.path, stop.params)
     return Approximation(
         guide=guide,
@@ -170,11 +177,17 @@ def _run(
     rate: float,
     num_steps: int | None,
     tolerance: float,
+    *,
+    guided: bool,
 ) -> Stop:
-    """Run all steps, or those up to an interruption."""
+    """Run all steps, or those up to an interruption.
+
+    With ``guided``, new coordinates are computed even if the pilot gave none of a covariance.
+    """
     approach = APPROACH_STEPS if num_steps is None else min(APPROACH_STEPS, num_steps // 4)
     try:
-        if progress.frame.factor.ndim == 2 and approach >= SEARCH_STEPS:
+        is_dense = progress.frame.factor.ndim == 2
+        if (is_dense or guided) and approach >= SEARCH_STEPS:
             stepper.advance(progress, np.full(approach, rate))
             _rotate(task, stepper.recipe, progress)
         if num_steps is None:
@@ -189,15 +202,31 @@ def _run(
         return Stop(progress.current_average(), False, reason, interrupted=True)
 
 
+def _check(stepper: Stepper, progress: FitState, stop: Stop) -> Stop:
+    """Check the result; Ctrl-C leaves it, unchecked."""
+    try:
+        return check_stop(stepper, progress, stop)
+    except KeyboardInterrupt:
+        reason = "the keyboard stopped it before its ELBO was checked"
+        return replace(stop, converged=False, reason=reason, interrupted=True)
+
+
 def _rotate(task: Task, recipe: Recipe, progress: FitState) -> None:
-    """Continue from a standard normal in new coordinates, if other rows give any."""
+    """Continue from a standard normal in new coordinates, if there are any.
+
+    They are those of the covariance that other rows give; or, in coordinates without a covariance,
+    those of the guide's own.
+    """
     params, guide = progress.current_average(), recipe.guide
-    mean, std = np.asarray(guide.mean(params)), np.asarray(guide.std(params))
-    frame = rotate_frame(task, progress.frame, mean, std)
+    if progress.frame.factor.ndim == 1 and isinstance(guide, FullRank | LowRank):
+        frame: Frame | None = covariance_frame(guide, params, progress.frame)
+    else:
+        mean, std = np.asarray(guide.mean(params)), np.asarray(guide.std(params))
+        frame = rotate_frame(task, progress.frame, mean, std)
     if frame is not None:
         size = task.program.layout.size
         standard = guide.init(jnp.zeros(size), jnp.ones(size))
-        progress.restart(frame, init_state(recipe, standard))
+        progress.restart(frame, init_state(recipe, standard)._replace(latent=progress.state.latent))
 
 
 def _polish_windows(task: Task, guide: Guide, frame: Frame, stop: Stop, tolerance: float) -> Stop:
@@ -234,8 +263,8 @@ def _path(
 
     Positions are distances from the final mean, in final standard deviations.
     """
-    end = frame.positions(np.asarray(guide.mean(final)))
-    path = (np.stack(positions) - end) / frame.stds(np.asarray(guide.std(final)))
+    end, std = position_moments(guide, final, frame)
+    path = (np.stack(positions) - end) / std
     elements = np.arange(path.shape[1])
     if len(elements) > MAX_PATH:
         elements = np.sort(np.argsort(-np.ptp(path, axis=0), kind="stable")[:SHORT_PATH])

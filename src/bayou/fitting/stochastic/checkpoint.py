@@ -104,6 +104,10 @@ def open_checkpoint(
     arrays, recorded_identity = read_arrays(file, "checkpoint")
     if identity["random_seed"] is None:
         identity = identity | {"random_seed": recorded_identity.get("random_seed")}
+    if "rotated" not in recorded_identity:
+        # Written by bayou 0.1, where "auto" alone was rotated. It goes on in its own coordinates.
+        identity = identity | {"rotated": recorded_identity.get("method") == "auto"}
+        recorded_identity |= {"rotated": identity["rotated"]}
     for name, value in identity.items():
         recorded = recorded_identity.get(name)
         if recorded != value:

@@ -119,11 +119,12 @@ class FitState:
         count = len(self.means) - self.first
         return self.average(self.first + count // 2) if count else self.state.params
 
-    def average(self, since: int) -> Params:
-        """Return the mean of the parameters over the chunks from number ``since`` on."""
-        counts, total = self.counts[since:], sum(self.counts[since:])
+    def average(self, since: int, until: int | None = None) -> Params:
+        """Return the mean of the parameters over the chunks from one number to before another."""
+        counts = self.counts[since:until]
+        total = sum(counts)
 
         def weighted_mean(*leaves: Array) -> Any:
             return sum(leaf * (count / total) for leaf, count in zip(leaves, counts, strict=True))
 
-        return jax.tree.map(weighted_mean, *self.means[since:])
+        return jax.tree.map(weighted_mean, *self.means[since:until])

@@ -11,11 +11,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from bayou.feeding.feed import ItemFeed
+from bayou.feeding.source_batches import windowed_feeds
+from bayou.fitting.guides.moments import position_moments
+from bayou.fitting.stochastic.elbo_level import (
+    LEVEL_STEPS,
+    best_level,
+    excess_entropy,
+    is_far_below,
+    level_of,
+)
 from bayou.fitting.stochastic.fit_state import FitState
-from bayou.fitting.stochastic.steps import run_steps
+from bayou.fitting.stochastic.steps import init_state, run_steps
 from bayou.models.inputs import sampling_of
 
 if TYPE_CHECKING:
@@ -27,7 +38,7 @@ if TYPE_CHECKING:
     from bayou.fitting.guides import Params
     from bayou.fitting.guides.coordinates import Frame
     from bayou.fitting.rows.step_inputs import StepInputs
-    from bayou.fitting.stochastic.steps import Chunk, Recipe
+    from bayou.fitting.stochastic.steps import Chunk, Recipe, StepState
 
     type Array = NDArray[np.float64]
 
@@ -46,6 +57,8 @@ RATE_STEPS = 16384
 NUM_BATCHES = 4
 # The last rate is then a thousandth of the first one.
 MAX_HALVINGS = 10
+# The fewest and the most steps that evaluate a result: fewer give no median.
+CHECK_STEPS = (32, LEVEL_STEPS)
 # Visits of each row, at each rate, to the variables with a value for each row.
 LATENT_EPOCHS = 40
 
@@ -90,6 +103,19 @@ class Stepper:
         [sample] = sampling_of(latent.numbers)
         return LATENT_EPOCHS * latent.num_rows // sample.size
 
+    @property
+    def has_like_rows(self) -> bool:
+        """Whether any steps have rows like those of others, so that their ELBOs compare.
+
+        Those of a window or of a generator may differ from others, for instance if rows are sorted.
+        """
+        feeds = self.inputs.feeds
+        return not windowed_feeds(feeds) and not any(isinstance(feed, ItemFeed) for feed in feeds)
+
+    def silent(self) -> Stepper:
+        """Return a stepper whose steps are neither reported nor written."""
+        return replace(self, report=_ignore, after_chunk=_ignore, recorded=iter(()))
+
     def advance(self, progress: FitState, rates: Array) -> None:
         """Run a step for each rate, or take it from the chunks of an earlier run."""
         done = 0
@@ -124,7 +150,7 @@ def search_rate(stepper: Stepper, start: FitState) -> float:
     """
     if any(isinstance(feed, ItemFeed) for feed in stepper.inputs.feeds):
         return UNSEARCHED_RATE
-    trial_stepper = replace(stepper, report=_ignore, after_chunk=_ignore, recorded=iter(()))
+    trial_stepper = stepper.silent()
     losses = {}
     for rate in RATES:
         trial = FitState(start.frame, start.state.copy())
@@ -198,14 +224,92 @@ def run_until_stable(stepper: Stepper, progress: FitState, rate: float, toleranc
     """
     average: Params = None
     for halving in range(MAX_HALVINGS):
-        previous = average
+        previous, begin = average, len(progress.means)
         average, is_precise = _average_at(stepper, progress, rate * 0.5**halving, tolerance)
-        if previous is None:
+        if stepper.has_like_rows and _has_fallen(progress, begin, stepper.program.layout.size):
+            _return_to_best(stepper, progress)
+            average = None
+        if previous is None or average is None:
             continue
         change = _change(stepper, progress.frame, previous, average)
         if is_precise and change < tolerance:
             return Stop(average, True, f"halving the rate moved it by {change:.2g} sd")
+    if average is None:
+        average = progress.state.params
     return Stop(average, False, f"halving the rate {MAX_HALVINGS} times moved it to the end")
+
+
+def _has_fallen(progress: FitState, begin: int, size: int) -> bool:
+    """Return whether the ELBO is far below its best, in the later half of the chunks from a number.
+
+    The best is that of all chunks in the present coordinates.
+    """
+    later = np.concatenate(progress.elbo[begin + (len(progress.elbo) - begin) // 2 :])
+    _, best = best_level(np.concatenate(progress.elbo[progress.first :]))
+    return is_far_below(level_of(later), best, size)
+
+
+def _return_to_best(stepper: Stepper, progress: FitState) -> None:
+    """Continue from the average of the steps with the best ELBO, since the rate was too large."""
+    end_step, _ = best_level(np.concatenate(progress.elbo[progress.first :]))
+    ends = np.cumsum(progress.counts[progress.first :])
+    inside = progress.first + np.flatnonzero((ends > end_step - LEVEL_STEPS) & (ends <= end_step))
+    # A chunk may be longer than the steps of a level, and then holds them.
+    first, last = (inside[0], inside[-1]) if inside.size else (progress.first, progress.first)
+    params = progress.average(int(first), int(last) + 1)
+    progress.state = _state_at(stepper, params, progress.state.latent)
+
+
+def _state_at(stepper: Stepper, params: Params, latent: jax.Array | None) -> StepState:
+    """Return the state of steps that begin at averaged parameters."""
+    # Arrays of JAX, since arrays of NumPy would be traced again.
+    state = init_state(stepper.recipe, jax.tree.map(jnp.asarray, params))
+    return state._replace(latent=latent)
+
+
+def check_stop(stepper: Stepper, progress: FitState, stop: Stop) -> Stop:
+    """Return a stop that is not converged if the ELBO of its result cannot be or fell far.
+
+    The result is evaluated in steps of rate 0: with fresh draws and rows, by the program of the
+    steps. They are a twentieth of the steps, within ``CHECK_STEPS``.
+
+    Parameters
+    ----------
+    stepper : Stepper
+        The steps of the fit.
+    progress : FitState
+        Its record; unchanged.
+    stop : Stop
+        The result, and why the fit ended with it.
+    """
+    if stop.converged is False:
+        return stop
+    excess = excess_entropy(stepper.recipe.guide, stop.params, stepper.inputs.key)
+    if not excess <= 0:
+        reason = (
+            f"its entropy is {excess:.3g} nats above what its standard deviations allow, so its "
+            "covariance is singular to working precision"
+        )
+        return replace(stop, converged=False, reason=reason)
+    if not stepper.has_like_rows:
+        return stop
+    state = _state_at(stepper, stop.params, progress.state.copy().latent)
+    trial = FitState(progress.frame, state, num_steps=progress.num_steps)
+    count = int(np.clip(progress.num_steps // 20, *CHECK_STEPS))
+    try:
+        stepper.silent().advance(trial, np.zeros(count))
+    except FloatingPointError:  # A DivergenceError.
+        reason = "the ELBO of its result is not finite at fresh draws"
+        return replace(stop, converged=False, reason=reason)
+    fresh = level_of(np.concatenate(trial.elbo))
+    _, best = best_level(np.concatenate(progress.elbo))
+    if is_far_below(fresh, best, stepper.program.layout.size):
+        reason = (
+            f"the ELBO of its result, {fresh.value:.6g} at fresh draws, is far below the "
+            f"{best.value:.6g} that steps had"
+        )
+        return replace(stop, converged=False, reason=reason)
+    return stop
 
 
 def _average_at(
@@ -254,6 +358,4 @@ def _change(stepper: Stepper, frame: Frame, one: Params, other: Params) -> float
 
 def _moments(stepper: Stepper, frame: Frame, params: Params) -> tuple[Array, Array]:
     """Return the means and standard deviations of the position, shapes (size,)."""
-    guide = stepper.recipe.guide
-    mean, std = np.asarray(guide.mean(params)), np.asarray(guide.std(params))
-    return frame.positions(mean), frame.stds(std)
+    return position_moments(stepper.recipe.guide, params, frame)
