@@ -1,13 +1,15 @@
 """Checks that whole numbers of containers are levels of the variables that they index.
 
 Compiled code reads other memory where an index is out of range, and JAX takes the last level. An
-index below zero counts from the end, which is right in a program and a missing code in data.
+index below zero counts from the end, which is right in a program and a missing code in data: it is
+refused unless it is a constant of the model.
 """
 
 from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,32 +17,46 @@ import pytensor
 from pymc.data import MinibatchOp
 from pytensor.compile.mode import Mode
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Constant
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.traversal import ancestors, graph_inputs
+from pytensor.graph.traversal import ancestors, graph_inputs, toposort, walk
 from pytensor.tensor.random.op import RNGConsumerOp
 from pytensor.tensor.random.type import RandomType
-from pytensor.tensor.subtensor import AdvancedSubtensor
+from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.tensor.subtensor import (
+    AdvancedIncSubtensor,
+    AdvancedSubtensor,
+    IncSubtensor,
+    Subtensor,
+)
+from pytensor.xtensor.indexing import Index as LabelledIndex
 
 from bayou.containers.variables.named_dims import lowered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pymc as pm
     from numpy.typing import NDArray
     from pytensor.graph.basic import Apply, Variable
 
-    from bayou.containers.variables.dims import ContainerArrays
+type RowNumber = Callable[[str, int, Any], int | None]
+"""(name of a container, row of its array, value there) -> the number of the row if it is known."""
+
+# Entries of `idx_list` are the numbers of inputs, counted from the first index.
+_FIRST_INDEX = {Subtensor: 1, AdvancedSubtensor: 1, IncSubtensor: 2, AdvancedIncSubtensor: 2}
 
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """Whole numbers of containers that index an axis of a variable.
+    """Whole numbers that index an axis of a variable.
 
     Attributes
     ----------
     containers : tuple of SharedVariable
-        The containers that the numbers are computed from.
+        The containers that the numbers are computed from. None for constants.
+    names : tuple of str
+        The names of these containers, that of a minibatch for the data of one.
     indexed : str
         The name of the variable, or a description of it.
     shared : tuple of SharedVariable
@@ -50,49 +66,78 @@ class Index:
     """
 
     containers: tuple[Any, ...]
+    names: tuple[str, ...]
     indexed: str
     shared: tuple[Any, ...]
     evaluate: Callable[..., list[NDArray[Any]]]
 
 
+_LOCK = Lock()
 _indices: weakref.WeakKeyDictionary[pm.Model, tuple[list[Variable], list[Index]]] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def check_indices(model: pm.Model, arrays: ContainerArrays | None = None) -> None:
-    """Check that the whole numbers of containers are levels of what they index.
+def check_indices(
+    model: pm.Model,
+    arrays: Mapping[Any, NDArray[Any]] | None = None,
+    row_number: RowNumber | None = None,
+) -> None:
+    """Check that whole numbers are levels of what they index.
 
     Parameters
     ----------
     model : pymc.Model
         The model.
-    arrays : dict of SharedVariable to ndarray, optional
-        Values of containers in the place of their present ones.
+    arrays : mapping of Variable to ndarray, optional
+        Values of containers and minibatches in the place of their present ones. Only indices that
+        depend on one of these are checked then.
+    row_number : callable, optional
+        (name of a container, row of its array, value there) -> the number of the row, None if it is
+        not known; for errors. By default, rows are those of the array.
 
     Raises
     ------
     IndexError
         Names the container, the value and its row.
     """
-    by_container = {
-        variable.container: array
-        for variable, array in (arrays or {}).items()
-        # The rows of a minibatch are checked as those of its data.
-        if isinstance(variable, SharedVariable)
-    }
+    by_storage = {_storage(variable): array for variable, array in (arrays or {}).items()}
     for index in _indices_of(model):
-        if arrays and by_container.keys().isdisjoint(part.container for part in index.shared):
+        if arrays and by_storage.keys().isdisjoint(map(_storage, index.shared)):
             continue
         values = {
-            variable: by_container.get(variable.container, variable.container.storage[0])
+            variable: by_storage.get(_storage(variable), variable.container.storage[0])
             for variable in index.shared
         }
-        numbers, length = index.evaluate(*values.values())
-        outside = np.argwhere((numbers < 0) | (numbers >= length))
-        if len(outside):
+        # A compiled function has one set of inputs for all threads.
+        with _LOCK:
+            numbers, length = index.evaluate(*values.values())
+        # Constants count from the end as those of NumPy do.
+        least = 0 if index.names else -length
+        if numbers.size and (numbers.min() < least or numbers.max() >= length):
+            outside = np.argwhere((numbers < least) | (numbers >= length))
             own_values = [values[container] for container in index.containers]
-            raise _error(index, own_values, numbers, int(length), tuple(outside[0]))
+            at = tuple(map(int, outside[0]))
+            raise _error(index, own_values, numbers, int(length), at, row_number)
+
+
+def indexing_storages(model: pm.Model) -> frozenset[Any]:
+    """Return the storages of the containers and minibatches whose numbers index a variable."""
+    return frozenset(
+        _storage(container) for index in _indices_of(model) for container in index.containers
+    )
+
+
+def storage_key(variable: Variable) -> Any:
+    """Return what :func:`indexing_storages` has for a container, a minibatch or a generator."""
+    return _storage(variable)
+
+
+def _storage(variable: Variable) -> Any:
+    """Return the storage of a container, that of the data of a minibatch, or the variable."""
+    if variable.owner is not None and isinstance(variable.owner.op, MinibatchOp):
+        variable = _data_of(variable)
+    return variable.container if isinstance(variable, SharedVariable) else variable
 
 
 def _error(
@@ -101,16 +146,25 @@ def _error(
     numbers: NDArray[Any],
     length: int,
     at: tuple[int, ...],
+    row_number: RowNumber | None,
 ) -> IndexError:
-    names = " and ".join(repr(variable.name) for variable in index.containers)
     value = numbers[at]
     # The number that the container has, where the model indexes by an expression of it.
     if len(values) == 1 and values[0].shape == numbers.shape:
         value = values[0][at]
-    row = f" in row {at[0]}" if at else ""
+    number: int | None = at[0] if at else None
+    if number is not None and row_number is not None and index.names:
+        number = row_number(index.names[0], number, value)
+    row = "" if number is None else f" in row {number}"
+    if not index.names:
+        return IndexError(
+            f"`model` must index {index.indexed}, which has {length} levels along that axis, by "
+            f"numbers from 0 to {length - 1}, or from -{length} to -1, got the constant "
+            f"{value}{row}.\nHint: number the levels from 0, or give the variable more of them."
+        )
     return IndexError(
-        f"{names} must hold indices of {index.indexed}, which has {length} levels along that axis, "
-        f"0 to {length - 1}, got {value}{row}.\n"
+        f"{' and '.join(map(repr, index.names))} must hold indices of {index.indexed}, which has "
+        f"{length} levels along that axis, 0 to {length - 1}, got {value}{row}.\n"
         "Hint: number the levels from 0, or have by.Data do it: by.Data(..., categories=...). "
         'Leave rows with a missing level out: missing="drop".'
     )
@@ -129,51 +183,60 @@ def _indices_of(model: pm.Model) -> list[Index]:
 
 
 def _find_indices(graphs: Sequence[Variable]) -> Iterator[Index]:
-    seen = set()
-    for variable in ancestors(graphs):
-        if variable.owner is None or variable.owner in seen:
-            continue
-        seen.add(variable.owner)
-        for axis, index in _index_arrays(variable.owner):
-            made = _index(variable.owner.inputs[0], axis, index)
+    # In the order of computation: where an index is indexed itself, the inner one is checked first.
+    for node in toposort(graphs):
+        for axis, index in _index_arrays(node):
+            made = _index(node.inputs[0], axis, index)
             if made is not None:
                 yield made
 
 
 def _index_arrays(node: Apply) -> Iterator[tuple[int, Variable]]:
-    """Yield the arrays of whole numbers that index a variable, each with its axis."""
-    if isinstance(node.op, AdvancedSubtensor):
-        axis = 0
-        for entry in node.op.idx_list:
-            index: Any = node.inputs[1 + entry] if isinstance(entry, int) else None
-            # A mask takes as many axes as it has.
-            if index is not None and index.dtype == "bool":
-                axis += index.ndim
-                continue
-            if index is not None:
-                yield axis, index
-            axis += 1
+    """Yield what indexes axes of a variable by whole numbers, each with its axis."""
+    if isinstance(node.op, LabelledIndex):
+        for axis, labelled in enumerate(node.inputs[1:]):
+            if getattr(labelled.type, "dtype", "bool") != "bool":
+                yield axis, labelled
+        return
+    first = next((at for kind, at in _FIRST_INDEX.items() if isinstance(node.op, kind)), None)
+    if first is None:
+        return
+    axis = 0
+    for entry in node.op.idx_list:
+        index: Any = node.inputs[first + entry] if isinstance(entry, int) else None
+        # A mask takes as many axes as it has.
+        if index is not None and index.type.dtype == "bool":
+            axis += index.type.ndim
+            continue
+        if index is not None:
+            yield axis, index
+        axis += 1
 
 
 def _index(indexed: Variable, axis: int, index: Variable) -> Index | None:
-    """Return the index by whole numbers of containers; None for any other index."""
-    parts = list(ancestors([index]))
+    """Return the index by whole numbers of containers or constants; None for any other index."""
+    parts = list(_data_parts([index]))
     if any(part.owner is not None and isinstance(part.owner.op, RNGConsumerOp) for part in parts):
         return None
-    if not any(isinstance(part, SharedVariable) and part.ndim for part in parts):
+    # A scalar is a number of data only by its value: lengths are right by themselves.
+    by_value = parts if _num_axes(index) else list(_data_parts([index], stop=(Shape, Shape_i)))
+    is_of_data = any(_is_data(part, scalars=not _num_axes(index)) for part in by_value)
+    is_constant = _num_axes(index) and any(
+        isinstance(part, Constant) and _num_axes(part) for part in parts
+    )
+    if not is_of_data and not is_constant:
         return None
     batches = {
-        part: part.owner.inputs[part.index].astype(part.dtype)
+        part: _data_of(part).astype(part.type.dtype)
         for part in ancestors([index, indexed])
         if part.owner is not None and isinstance(part.owner.op, MinibatchOp)
     }
     graphs = clone_replace([index, indexed.shape[axis]], batches, rebuild_strict=False)
-    shared = [
+    shared: list[Any] = [
         part
         for part in graph_inputs(graphs)
         if isinstance(part, SharedVariable) and not isinstance(part.type, RandomType)
     ]
-    containers = [part for part in graph_inputs(graphs[:1]) if part in shared and part.ndim]
     inputs = [part.type() for part in shared]
     replaced = clone_replace(graphs, dict(zip(shared, inputs, strict=True)))
     # It runs once for each change of the data, and is compiled in milliseconds.
@@ -181,5 +244,47 @@ def _index(indexed: Variable, axis: int, index: Variable) -> Index | None:
         evaluate = pytensor.function(
             inputs, replaced, mode=Mode("py", "fast_compile"), on_unused_input="ignore"
         )
+    own = set(graph_inputs(graphs[:1]))
+    containers = [part for part in shared if part in own and _is_data(part, scalars=True)]
+    vectors = [part for part in containers if _num_axes(part)]
+    named = {_data_of(batch): _batch_name(batch) for batch in batches if batch in parts}
+    names = [named.pop(part, part.name) for part in vectors or containers] + [*named.values()]
     name = repr(indexed.name) if indexed.name else f"a variable of shape {indexed.type.shape}"
-    return Index(tuple(containers), name, tuple(shared), evaluate)
+    chosen = tuple(vectors or containers)
+    return Index(chosen, tuple(map(str, names)), name, tuple(shared), evaluate)
+
+
+def _data_parts(graphs: Sequence[Variable], stop: tuple[type, ...] = ()) -> Iterator[Variable]:
+    """Yield the variables that graphs are computed from, of minibatches their data alone."""
+
+    def expand(variable: Variable) -> Sequence[Variable] | None:
+        if variable.owner is None or isinstance(variable.owner.op, stop):
+            return None
+        if isinstance(variable.owner.op, MinibatchOp):
+            return [_data_of(variable)]
+        inputs: Sequence[Variable] = variable.owner.inputs
+        return inputs
+
+    yield from walk(list(graphs), expand)
+
+
+def _data_of(batch: Variable) -> Any:
+    """Return the data that a minibatch is a sample of, or the first item of a generator."""
+    assert batch.owner is not None
+    return batch.owner.inputs[batch.index or 0]
+
+
+def _batch_name(batch: Variable) -> str:
+    return batch.name or "generator"
+
+
+def _is_data(part: Variable, *, scalars: bool) -> bool:
+    """Return whether a variable is a container, or a shared variable of numbers in a model."""
+    is_shared = isinstance(part, SharedVariable) and not isinstance(part.type, RandomType)
+    if not is_shared:
+        return False
+    return bool(_num_axes(part)) or (scalars and "int" in part.type.dtype)
+
+
+def _num_axes(variable: Variable) -> int:
+    return getattr(variable.type, "ndim", 0)

@@ -28,8 +28,9 @@ from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, first_positions, fit_fi
 from bayou.fitting.option_fingerprint import optimizer_fingerprint, order_fingerprint
 from bayou.fitting.result.fit_result import Fit
 from bayou.fitting.rows.all_rows import all_rows_density, resident_rows_obstacle
-from bayou.fitting.rows.feeds import closing_feeds, compile_row_order, program_feeds
+from bayou.fitting.rows.feeds import closing_feeds, compile_row_order
 from bayou.fitting.rows.gradient_choice import choose_gradients
+from bayou.fitting.rows.index_checks import check_source_indices, checked_feeds
 from bayou.fitting.rows.pilot_sample import first_inputs
 from bayou.fitting.rows.task import Task
 from bayou.fitting.stochastic.advi import fit_stochastic
@@ -259,11 +260,12 @@ def fit(
     start_seed, noise_seed, row_seed = (int(word) for word in words)
     # Before the fit, which may change the data that it is lent.
     provenance = provenance_for_result(model)
-    feeds = program_feeds(program, options.order, row_seed)
+    feeds = checked_feeds(fitted_model, program, options.order, row_seed)
     if not options.use_fixed_draws(program):
         compile_row_order(feeds, options.order)
     with closing_feeds(feeds), step_progress(options.num_steps, progressbar) as show:
         inputs, extremes = first_inputs(program, feeds)
+        check_source_indices(fitted_model, program, inputs, extremes)
         start = find_start(program, start_seed, inputs, extremes)
         check_trace(program, start, inputs)
         program = choose_gradients(fitted_model, program, first_positions(start, noise_seed))

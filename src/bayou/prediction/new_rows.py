@@ -12,7 +12,7 @@ from bayou.feeding.read import count_block_rows, read_pieces
 from bayou.prediction.graph.row_containers import stored_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
@@ -41,6 +41,8 @@ class NewRows:
         The rows, if they are in memory.
     readers : dict of Variable to ColumnReader
         The columns of one source that the rows are read from, if they are not in memory.
+    check : callable, optional
+        Checks rows that were read: (rows of each container, number of the first) -> None.
     """
 
     containers: tuple[Variable, ...]
@@ -50,6 +52,7 @@ class NewRows:
     other_values: dict[Variable, NDArray[Any]] = field(default_factory=dict)
     arrays: dict[Variable, NDArray[Any]] = field(default_factory=dict)
     readers: dict[Variable, ColumnReader] = field(default_factory=dict)
+    check: Callable[[Mapping[Variable, NDArray[Any]], int], None] | None = None
 
     def __post_init__(self) -> None:
         """Check that there are rows."""
@@ -90,7 +93,10 @@ class NewRows:
                 for (container, reader), array in zip(self.readers.items(), piece, strict=True)
             }
             count = len(piece[0])
-            yield self._all_containers(rows, count)
+            columns = self._all_containers(rows, count)
+            if self.check is not None:
+                self.check(dict(zip(self.containers, columns, strict=True)), start)
+            yield columns
             start += count
 
     def first(self, count: int) -> list[NDArray[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -63,7 +64,7 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
 def check_levels(model: pm.Model, rows: NewRows) -> None:
     """Check that whole numbers of rows in memory are levels of what they index.
 
-    Codes of the columns of a table are checked as they are read.
+    The columns of a table are checked as they are read.
 
     Raises
     ------
@@ -72,9 +73,13 @@ def check_levels(model: pm.Model, rows: NewRows) -> None:
     """
     if rows.readers:
         return
-    by_container = zip(rows.containers, next(rows.pieces(rows.num_rows)), strict=True)
+    by_container = dict(zip(rows.containers, next(rows.pieces(rows.num_rows)), strict=True))
+    _check_rows(model.root, by_container | rows.other_values, 0)
+
+
+def _check_rows(model: pm.Model, rows: Mapping[Variable, NDArray[Any]], start: int) -> None:
     try:
-        check_indices(model.root, dict(by_container) | dict(rows.other_values))
+        check_indices(model, rows, lambda _, row, __: start + row)
     except IndexError as error:
         raise ValueError(f"`data` must fit the model: {error}") from None
 
@@ -112,6 +117,7 @@ def _rows_of_table(
         row_dims=rows.dims,
         labels=None if labels is None else read_labels(labels, "The index of `data`"),
         readers=readers,
+        check=partial(_check_rows, model.root),
     )
 
 
