@@ -125,7 +125,7 @@ MODULES = {
     "bayou.sources.arrow_values": "bayou.sources.base.arrow_values",
     "bayou.sources.chain": "bayou.sources.derived.concatenated",
     "bayou.sources.data_file": "bayou.sources.files.data_file",
-    "bayou.sources.delimited": "bayou.sources.files.csv",
+    "bayou.sources.delimited": "bayou.sources.files.delimited.csv",
     "bayou.sources.durable": "bayou.storage.atomic_write",
     "bayou.sources.frame": "bayou.sources.in_memory.frame",
     "bayou.sources.generator": "bayou.sources.streams.row_generator",

@@ -15,6 +15,7 @@ from bayou.sources.base.nulls import check_nulls
 from bayou.sources.derived.adapter import WrappedSource
 from bayou.sources.derived.concatenated import ChainSource
 from bayou.sources.files.arrow import ArrowSource
+from bayou.sources.files.delimited.csv_options import CsvOptions
 from bayou.sources.files.npy import NpySource
 from bayou.sources.files.paths import SUFFIXES, is_glob
 from bayou.sources.files.store import is_store, open_store
@@ -112,14 +113,21 @@ def scan(
     columns: Sequence[str] | None = None,
     nulls: Nulls = "refuse",
     filesystem: Filesystem | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    header: bool | int | str | None = "infer",
+    column_names: Sequence[str] | None = None,
+    encoding: str | None = None,
+    skip_rows: int = 0,
 ) -> Source:
     """Return a source of the rows in files.
 
     Parameters
     ----------
     what : str, path, or sequence of them
-        Files, folders or globs: Parquet, Arrow IPC (Feather), CSV, .npy, .npz, Zarr, or a store
-        that :func:`bayou.shuffle` wrote. The rows of several files follow one another, in the order
+        Files, folders or globs: Parquet, Arrow IPC (Feather), CSV (.csv, .tsv, also compressed as
+        .csv.gz, .bz2, .zst or .lz4), .npy, .npz, Zarr, or a store that :func:`bayou.shuffle` wrote.
+        The rows of several files follow one another, in the order
         of the files.
     format : {"parquet", "ipc", "arrow", "feather", "csv", "npy", "npz", "zarr", "store"}, optional
         The format. By default it is taken from the suffixes of the files.
@@ -132,6 +140,24 @@ def scan(
     filesystem : pyarrow.fs.FileSystem or fsspec filesystem, optional
         The filesystem of the paths, for Parquet, IPC and CSV files, and Zarr (of fsspec). URLs
         need none.
+    delimiter : str, optional
+        For CSV files, the character between values. By default as the first lines look: a file
+        without commas that looks separated by ";", tabs or "|" is read so, with a warning.
+    decimal : {".", ","}, optional
+        For CSV files, the character before decimals. By default as the first lines look, with a
+        warning if it is a comma.
+    header : {"infer", True, False} or 0 or None, default "infer"
+        For CSV files, whether the first line has the names of the columns. None and False: it has
+        values. "infer": it has names, unless there are `column_names`; an error if it looks like
+        numbers.
+    column_names : sequence of str, optional
+        For CSV files, the names of all columns, in their order. Without a header, they are
+        "f0", "f1", ... by default.
+    encoding : str, optional
+        For CSV files, the encoding, such as "latin-1". By default UTF-8, or UTF-16 if the file
+        begins with the mark of it.
+    skip_rows : int, default 0
+        For CSV files, the lines above the header to leave out.
 
     Returns
     -------
@@ -178,10 +204,15 @@ def scan(
             f"`format` must be one of {', '.join(_FORMAT_NAMES)}, got {format!r}.\n"
             "Hint: leave it out if the names of the files have the suffix of their format."
         )
+    names = None if column_names is None else tuple(column_names)
+    csv = CsvOptions(delimiter, decimal, header, names, encoding, skip_rows)
     paths = _paths(what)
     name = _FORMAT_NAMES[format] if format is not None else _format(paths, filesystem)
     if name is None or name in SUFFIXES:
-        return ArrowSource(what, format=name, columns=columns, filesystem=filesystem, nulls=nulls)
+        return ArrowSource(
+            what, format=name, columns=columns, filesystem=filesystem, nulls=nulls, csv=csv
+        )
+    csv.check_unused(name)
     if filesystem is not None and name != "zarr":
         raise ValueError(
             f"`filesystem` must be left out for the format {name}, got {filesystem!r}.\n"

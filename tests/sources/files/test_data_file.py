@@ -13,6 +13,7 @@ import pytest
 
 from bayou.sources.files.arrow import _open
 from bayou.sources.files.data_file import DataFile
+from bayou.sources.files.delimited.csv_options import CsvOptions
 from bayou.sources.files.paths import find_files
 from tests.sources.files.tables import NUMBERS, write
 
@@ -31,7 +32,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
             format_name, files = find_files(f"memory://rows/{name}")
         else:
             format_name, files = find_files(path)
-        [data] = _open(format_name, files)
+        [data] = _open(format_name, files, CsvOptions())
         return data
 
     yield open_file

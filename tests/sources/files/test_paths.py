@@ -80,7 +80,7 @@ def test_nothing_is_found(folder: Path, what: Any, monkeypatch: Any) -> None:
 
 def test_an_empty_folder_and_a_missing_file(folder: Path) -> None:
     (folder / "empty").mkdir()
-    message = r"matches no file.\nHint: .* end in one of .csv and begin with neither . nor _."
+    message = r"matches no file.\nHint: .* end in one of .csv, .tsv and begin with neither . nor _."
     with pytest.raises(FileNotFoundError, match=message):
         find_files(folder / "empty", "csv")
     with pytest.raises(FileNotFoundError, match=r"must name files that exist, got .*no.csv'"):

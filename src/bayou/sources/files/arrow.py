@@ -16,18 +16,18 @@ import pyarrow as pa
 from pyarrow import types
 
 from bayou.errors import SourceError
-from bayou.sources.base.arrow_types import plain_type, plain_values
 from bayou.sources.base.arrow_values import arrow_field, arrow_values, dictionary_words
 from bayou.sources.base.field import choose_fields
 from bayou.sources.base.nulls import check_nulls, complete_rows, without_nulls
 from bayou.sources.base.source import Source, even_blocks
-from bayou.sources.base.text_codes import is_text
-from bayou.sources.files.csv import open_csv
+from bayou.sources.files.delimited.csv import open_csv
+from bayou.sources.files.delimited.csv_options import CsvOptions
 from bayou.sources.files.ipc import open_ipc
-from bayou.sources.files.listed_file import damage_error, reading
+from bayou.sources.files.listed_file import reading
 from bayou.sources.files.parquet import open_parquet
 from bayou.sources.files.paths import find_files
 from bayou.sources.files.schema import (
+    common_column,
     common_types,
     merge_categories,
     partition_types,
@@ -99,6 +99,8 @@ class ArrowSource(Source):
     nulls : {"refuse", "drop"}, default "refuse"
         Make a null an error when it is read, or leave out and count the rows that have one. To
         count them takes a pass over the columns that may hold nulls.
+    csv : CsvOptions, optional
+        How CSV files are written, as far as the user says it.
 
     Raises
     ------
@@ -116,7 +118,8 @@ class ArrowSource(Source):
     -----
     Blocks are row groups, record batches (small ones together) and stretches of lines. There is no
     random access: a row costs its block. A column of Arrow dictionaries gets one table of
-    categories for all files, which takes a pass over the column. Compressed CSV files are not read.
+    categories for all files, which takes a pass over the column. A CSV file that
+    is compressed, or not encoded as UTF-8, is one block, read from front to back.
 
     Examples
     --------
@@ -140,10 +143,14 @@ class ArrowSource(Source):
         columns: Sequence[str] | None = None,
         filesystem: Filesystem | None = None,
         nulls: Nulls = "refuse",
+        csv: CsvOptions | None = None,
     ) -> None:
         check_nulls(nulls)
         format_name, paths = find_files(what, format, filesystem)
-        files = _open(format_name, paths)
+        csv = CsvOptions() if csv is None else csv
+        if format_name != "csv":
+            csv.check_unused(format_name)
+        files = _open(format_name, paths, csv)
         self._kinds = kinds = common_types(files, columns)
         blocks = tuple(
             Block(data, number, size)
@@ -250,11 +257,11 @@ class ArrowSource(Source):
                 start += num_rows
 
 
-def _open(format_name: ArrowFormat, paths: Sequence[File]) -> Sequence[DataFile]:
+def _open(format_name: ArrowFormat, paths: Sequence[File], csv: CsvOptions) -> Sequence[DataFile]:
     """Read the metadata of files."""
     # The types of CSV columns depend on all files together.
     if format_name == "csv":
-        return open_csv(paths)
+        return open_csv(paths, csv)
     with ThreadPoolExecutor(OPENERS) as executor:
         return list(executor.map(open_parquet if format_name == "parquet" else open_ipc, paths))
 
@@ -301,28 +308,10 @@ def _decode(
         columns = {
             field.name: partition_values(texts[field.name], keys[field.name], num_rows)
             if field.name in keys
-            else _of_type(batch[field.name], kinds[field.name], field, block.data.file)
+            else common_column(batch[field.name], kinds[field.name], field, block.data.file)
             for field in fields
         }
         yield num_rows, {field.name: arrow_values(columns[field.name], field) for field in fields}
-
-
-def _of_type(column: pa.Array, kind: pa.DataType, field: Field, file: File) -> pa.Array:
-    """Return a column as the type that it has in all files together."""
-    if types.is_null(column.type):
-        return pa.nulls(len(column), kind)
-    is_same = column.type == kind or (field.dtype == object and is_text(column.type))
-    if is_same or field.categories is not None:
-        return column
-    column = plain_values(field.name, column)
-    if column.type == kind or column.type == plain_type(kind):
-        return column
-    try:
-        return column.cast(kind)
-    except pa.ArrowInvalid as error:
-        part = f"column {field.name!r}, which is {kind} in other files"
-        hint = "write the files again with one type."
-        raise damage_error(file.path, part, error, hint) from error
 
 
 def _find_categories(

@@ -71,8 +71,11 @@ class File:
             )
 
 
+DAMAGED = "the file is damaged or has another format; write it again."
+
+
 @contextmanager
-def reading(file: File, part: str) -> Iterator[None]:
+def reading(file: File, part: str, hint: str = DAMAGED) -> Iterator[None]:
     """Turn errors of Arrow and of the operating system into errors that name file and part.
 
     Parameters
@@ -81,6 +84,8 @@ def reading(file: File, part: str) -> Iterator[None]:
         The file that is read.
     part : str
         The part of it, such as "row group 3 (rows 300 to 399)".
+    hint : str, optional
+        What to do. By default, that the file is damaged.
 
     Raises
     ------
@@ -95,7 +100,6 @@ def reading(file: File, part: str) -> Iterator[None]:
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         # A file that was replaced fails in any way; that it was replaced is what to say.
         file.check()
-        hint = "the file is damaged or has another format; write it again."
         raise damage_error(file.path, part, error, hint) from error
 
 

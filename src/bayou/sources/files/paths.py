@@ -37,8 +37,10 @@ type Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 SUFFIXES: dict[ArrowFormat, tuple[str, ...]] = {
     "parquet": (".parquet", ".pq"),
     "ipc": (".arrow", ".feather", ".ipc"),
-    "csv": (".csv",),
+    "csv": (".csv", ".tsv"),
 }
+# What may follow the suffix of a CSV file.
+COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 # The value that Hive writes into the name of a folder for null.
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -99,7 +101,8 @@ def _format_of(files: Sequence[File]) -> ArrowFormat:
         raise ValueError(
             "`format` must be given for files without a known suffix, got "
             f"{formats[None]!r}.\n"
-            f"Hint: the suffixes are {_suffixes(None)}; else pass format='parquet', 'ipc' or 'csv'."
+            f"Hint: the suffixes are {_suffixes(None)} (and {', '.join(COMPRESSED)} after those of "
+            "CSV files); else pass format='parquet', 'ipc' or 'csv'."
         )
     if len(formats) > 1:
         examples = " and ".join(map(repr, formats.values()))
@@ -111,8 +114,10 @@ def _format_of(files: Sequence[File]) -> ArrowFormat:
 
 
 def _known_format(path: str) -> ArrowFormat | None:
-    suffix = PurePosixPath(path).suffix.lower()
-    return next((name for name, suffixes in SUFFIXES.items() if suffix in suffixes), None)
+    name = PurePosixPath(path.lower())
+    if name.suffix in COMPRESSED:
+        return "csv" if PurePosixPath(name.stem).suffix in SUFFIXES["csv"] else None
+    return next((key for key, suffixes in SUFFIXES.items() if name.suffix in suffixes), None)
 
 
 def _suffixes(format_name: ArrowFormat | None) -> str:

@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyarrow import types
 
-from bayou.sources.base.arrow_types import wider_type
+from bayou.sources.base.arrow_types import plain_type, plain_values, wider_type
+from bayou.sources.base.text_codes import is_text
+from bayou.sources.files.listed_file import damage_error
 from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bayou.sources.base.field import Field
     from bayou.sources.files.data_file import DataFile
+    from bayou.sources.files.listed_file import File
 
 # Of more digits, a number may not be an int64.
 MAX_DIGITS = 18
@@ -83,6 +87,41 @@ def common_types(
             if wider != known[name]:
                 known[name], origins[name] = wider, data
     return {name: known[name] for name in names}
+
+
+def common_column(column: pa.Array, kind: pa.DataType, field: Field, file: File) -> pa.Array:
+    """Return a column of a file as the type that it has in all files together.
+
+    Parameters
+    ----------
+    column : pyarrow.Array
+        The column as it is stored.
+    kind : pyarrow.DataType
+        The type in all files, by :func:`common_types`.
+    field : Field
+        The field of that type.
+    file : File
+        The file, for the error.
+
+    Raises
+    ------
+    SourceError
+        If a value is none of the type, such as a date that its unit does not reach.
+    """
+    if types.is_null(column.type):
+        return pa.nulls(len(column), kind)
+    is_same = column.type == kind or (field.dtype == object and is_text(column.type))
+    if is_same or field.categories is not None:
+        return column
+    column = plain_values(field.name, column)
+    if column.type == kind or column.type == plain_type(kind):
+        return column
+    try:
+        return column.cast(kind)
+    except pa.ArrowInvalid as error:
+        part = f"column {field.name!r}, which is {kind} in other files"
+        hint = "write the files again with one type."
+        raise damage_error(file.path, part, error, hint) from error
 
 
 def partition_types(files: Sequence[DataFile]) -> dict[str, pa.DataType]:
