@@ -25,6 +25,7 @@ from bayou.batching.row_independence import (
 )
 from bayou.batching.total_size_checks import check_row_total_sizes
 from bayou.density.build import compile_program
+from bayou.models.plain.first_axis import with_dim_first
 from bayou.models.plain.plain_model import read_model
 from bayou.models.rewrite import same_structure, structure_of
 
@@ -108,6 +109,7 @@ def batched(
     seed = _fresh_seed() if random_seed is None else seed_number(random_seed)
     assert seed is not None
     check_imputed_values(model)
+    model = with_dim_first(model, batch_dim)
     rows = find_rows(model, batch_dim, guess=True)
     check_row_total_sizes(model, rows)
     minibatch_model = build_minibatch_model(model, rows, size, seed, latent_inputs=False)
@@ -141,6 +143,7 @@ def batched_program(
         If there is no such dim, or the likelihood is not a product over rows.
     """
     size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
+    model = with_dim_first(model, batch_dim)
     rows = find_rows(model, batch_dim, guess=True)
     _check_some_rows(rows)
     check_row_total_sizes(model, rows)
@@ -171,6 +174,7 @@ def rebuild_program(model: pm.Model, batching: tuple[int, str] | None) -> Progra
     if batching is None:
         return compile_program(model)
     size, dim = batching
+    model = with_dim_first(model, dim)
     # The rows of a fit without dims have an empty one.
     rows = find_rows(model, dim or None, guess=True)
     _check_some_rows(rows)

@@ -20,6 +20,7 @@ from pytensor.tensor.shape import Shape, Shape_i
 from bayou.containers.variables.generator import GeneratorOp
 from bayou.containers.variables.random_rows import NumRows, SliceOp
 from bayou.containers.variables.source_variable import resident_of
+from bayou.models.plain.axis_order import without_transpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -192,8 +193,8 @@ def uncast(variable: Any) -> Any:
 
 
 def is_fed(variable: Variable) -> bool:
-    """Return whether a variable is a minibatch or a generator of bayou, or a cast of one."""
-    return _is_fed(uncast(variable))
+    """Return whether a variable is a minibatch or a generator of bayou, cast, transposed or not."""
+    return _is_fed(without_transpose(uncast(variable)))
 
 
 def _is_fed(variable: Variable) -> bool:

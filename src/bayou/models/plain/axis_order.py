@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytensor.tensor as pt
+from pytensor.graph.basic import Constant
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.type_other import NoneConst
@@ -26,12 +27,20 @@ def inverse(order: Sequence[int]) -> Order:
     return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
-def transposed_from(variable: Any) -> tuple[Any, Order]:
-    """Return the variable that a variable is a transpose of, with the order; else itself."""
+def without_transpose(variable: Any) -> Any:
+    """Return the variable that a variable is a transpose of; itself if it is none."""
     node = variable.owner
     if node is not None and isinstance(node.op, DimShuffle) and node.op.is_transpose:
-        return node.inputs[0], tuple(node.op.new_order)
-    return variable, tuple(range(variable.ndim))
+        return node.inputs[0]
+    return variable
+
+
+def transposed_from(variable: Any) -> tuple[Any, Order]:
+    """Return the variable that a variable is a transpose of, or itself, with the order."""
+    inner = without_transpose(variable)
+    if inner is variable:
+        return variable, tuple(range(variable.ndim))
+    return inner, tuple(variable.owner.op.new_order)
 
 
 def data_without_transpose(value: Any) -> tuple[Any, Order]:
@@ -82,6 +91,8 @@ def draw_in_order(draw: Any, order: Order) -> Any | None:
         core = tuple(range(num_batch, num_batch + num_core))
         parameters.append(padded.dimshuffle(order[:num_batch] + core))
     size = node.op.size_param(node)
-    if not NoneConst.equals(size):
+    if isinstance(size, Constant) and not NoneConst.equals(size):
+        size = pt.constant(size.data[list(order[:num_batch])])
+    elif not NoneConst.equals(size):
         size = pt.stack([size[axis] for axis in order[:num_batch]])
     return node.op.make_node(node.op.rng_param(node), size, *parameters).outputs[1]

@@ -84,40 +84,58 @@ def plain_model(model: pm.Model) -> pm.Model:
 
 def _build(model: pm.Model) -> pm.Model:
     starts = [v for v in model.rvs_to_initial_values.values() if isinstance(v, Variable)]
-    lengths = list(model.dim_lengths.values())
     # In one call, since they share variables.
-    originals = [*model_graphs(model), *model.root.data_vars, *lengths, *starts]
+    originals = [
+        *model_graphs(model), *model.root.data_vars, *model.dim_lengths.values(), *starts
+    ]  # fmt: skip
     variables = dict(zip(originals, lowered(originals), strict=True))
-    orders = _put_in_order(model, variables)
+    return model_of_variables(model, variables, _put_in_order(model, variables))
 
-    plain = pm.Model(model=None, check_bounds=model.check_bounds)
-    plain.name = model.prefix
+
+def model_of_variables(
+    model: pm.Model, variables: Mapping[Variable, Any], orders: Mapping[Variable, Order]
+) -> pm.Model:
+    """Return a model of other variables, with the names, dims, coords and data of a model.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        It stays as it is.
+    variables : mapping of Variable to Variable
+        The new variables by those of the model, which are taken where none are given.
+    orders : mapping of Variable to tuple of int
+        For variables of the model whose new ones have another order of axes: the axis that each
+        new one is.
+    """
+    new = pm.Model(model=None, check_bounds=model.check_bounds)
+    new.name = model.prefix
     # The dictionaries of the model itself: coords that change in one change in both.
-    plain._coords = model.coords
-    plain._dim_lengths = model.dim_lengths
-    if has_named_dims(lengths):
-        plain._dim_lengths = {dim: variables[size] for dim, size in model.dim_lengths.items()}
+    new._coords = model.coords
+    new._dim_lengths = model.dim_lengths
+    if has_named_dims(list(model.dim_lengths.values())):
+        new._dim_lengths = {dim: variables[size] for dim, size in model.dim_lengths.items()}
     dims = model.root.named_vars_to_dims
     for variable in model.root.data_vars:
-        plain.register_data_var(variables[variable], dims.get(variable.name))
+        new.register_data_var(variables.get(variable, variable), dims.get(variable.name))
     for name in VARIABLE_LISTS:
         for variable in getattr(model, name):
             axes = _in_order(dims.get(variable.name), orders.get(variable))
-            getattr(plain, name).append(variables[variable])
-            plain.add_named_variable(variables[variable], axes)
-    _add_values(model, plain, variables, orders)
-    return plain
+            new_variable = variables.get(variable, variable)
+            getattr(new, name).append(new_variable)
+            new.add_named_variable(new_variable, axes)
+    _add_values(model, new, variables, orders)
+    return new
 
 
 def _add_values(
     model: pm.Model,
-    plain: pm.Model,
+    new_model: pm.Model,
     variables: Mapping[Variable, Any],
     orders: Mapping[Variable, Order],
 ) -> None:
     """Add the values, transforms and starting values of the random variables."""
     for variable, value in model.rvs_to_values.items():
-        new, new_value = variables[variable], variables[value]
+        new, new_value = variables.get(variable, variable), variables.get(value, value)
         transform, dims = model.rvs_to_transforms[variable], dims_of_type(variable)
         if dims is not None:
             if transform is not None:
@@ -127,14 +145,14 @@ def _add_values(
                 # As PyMC makes it: of the type of the transformed variable.
                 like = new if transform is None else transform.forward(new, *new.owner.inputs)
                 new_value = like.type(name=value.name)
-        plain.rvs_to_values[new] = new_value
-        plain.values_to_rvs[new_value] = new
-        plain.rvs_to_transforms[new] = transform
+        new_model.rvs_to_values[new] = new_value
+        new_model.values_to_rvs[new_value] = new
+        new_model.rvs_to_transforms[new] = transform
     for variable, start in model.rvs_to_initial_values.items():
-        new_start = variables[start] if isinstance(start, Variable) else start
+        new_start = variables.get(start, start) if isinstance(start, Variable) else start
         if variable in orders and not isinstance(start, str | None):
             new_start = new_start.transpose(orders[variable])
-        plain.rvs_to_initial_values[variables[variable]] = new_start
+        new_model.rvs_to_initial_values[variables.get(variable, variable)] = new_start
 
 
 def _in_order[Dim](dims: tuple[Dim, ...] | None, order: Order | None) -> tuple[Dim, ...] | None:
