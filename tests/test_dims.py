@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import pymc as pm
 import pymc.dims as pmd
 import pytest
 import xarray as xr
+from pytensor.xtensor.signal import convolve1d
 
 import bayou as by
 import bayou.dims
-from tests.named_models import BY_GEO, LEVELS, NUM_ROWS, PAIRS, X, Y, geos, levels, regression
+from tests.named_models import BY_GEO, LEVELS, NUM_ROWS, PAIRS, X, Y, geos, levels
 
 QUIET: dict[str, Any] = {"random_seed": 1, "progressbar": False}
 
@@ -71,14 +73,16 @@ def test_any_fit_is_that_of_the_plain_model(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_chains_have_the_posterior_of_the_plain_model() -> None:
-    named, plain = regression()
-    trace = by.sample(model=named, draws=500, tune=500, chains=2, **QUIET).posterior
-    expected = by.fit(model=plain, **QUIET).sample(2000, random_seed=1).posterior
-    for name in ("intercept", "slopes", "mean"):
-        center, spread = (getattr(expected[name], of)(("chain", "draw")) for of in ("mean", "std"))
-        assert (abs(trace[name].mean(("chain", "draw")) - center) < 0.25 * spread).all()
-        assert (abs(trace[name].std(("chain", "draw")) / spread - 1) < 0.2).all()
+def test_chains_have_the_posterior_in_closed_form() -> None:
+    with pm.Model(coords={"row": range(NUM_ROWS)}) as model:
+        x, y = pmd.Data("x", X[:, 0], dims="row"), bayou.dims.Data("y", Y, dims="row")
+        pmd.Normal("o", pmd.Normal("slope") * x, 1.0, observed=y)
+    chains = by.sample(model=model, draws=1000, tune=500, chains=2, **QUIET)
+    precision = 1 + (X[:, 0] ** 2).sum()
+    slope, sd = chains.posterior["slope"], precision**-0.5
+    np.testing.assert_allclose(slope.mean(), X[:, 0] @ Y / precision, atol=0.15 * sd)
+    np.testing.assert_allclose(slope.std(), sd, rtol=0.15)
+    assert by.verify(chains, model=model).matches
 
 
 def test_description_has_containers_dims_and_columns() -> None:
@@ -123,3 +127,75 @@ def test_codes_that_are_no_levels_are_refused() -> None:
             IndexError, match=r"'level_of' must hold .* 'effect', .* got 4 in row 3"
         ):
             by.set_data({"level_of": codes}, model)
+
+
+@pytest.mark.parametrize("dims", [("row", "geo"), ("geo", "row")])
+def test_rows_are_found_by_the_name_of_their_dim(dims: tuple[str, str]) -> None:
+    def panel(dims: tuple[str, str]) -> pm.Model:
+        with pm.Model(coords={"row": range(NUM_ROWS), "geo": range(2)}) as model:
+            x = pmd.Data("x", X[:, 0], dims="row")
+            y = pmd.Data("y", BY_GEO if dims[0] == "row" else BY_GEO.T, dims=dims)
+            pmd.Normal("o", pmd.Normal("slope", dims="geo") * x, 1.0, observed=y)
+        return model
+
+    expected = by.batched(panel(("row", "geo")), batch_size=10, batch_dim="row")
+    found = by.batched(panel(dims), batch_size=10, batch_dim="row")
+    assert found.named_vars_to_dims["o"] == ("row", "geo")
+    point = {"slope": np.array([0.5, -1.0])}
+    densities = [
+        model.compile_fn(model.logp(), inputs=model.value_vars)(point)
+        for model in (found, expected)
+    ]
+    np.testing.assert_allclose(*densities)
+
+
+def adstocked() -> pm.Model:
+    """Return a model in which the spending of a row has its effect in later rows too."""
+    with pm.Model(coords={"row": range(NUM_ROWS), "lag": range(3)}) as model:
+        spending = pmd.Data("spending", np.abs(X[:, 0]), dims="row")
+        lag = pmd.as_xtensor(np.arange(3.0), dims="lag")
+        weights = pmd.Beta("retention", 1, 3) ** lag
+        before = pmd.as_xtensor(np.zeros(2), dims="row")
+        padded = pmd.concat([before, spending], dim="row")
+        effect = convolve1d(padded, weights / weights.sum("lag"), mode="valid", dims=("row", "lag"))
+        saturated = pmd.math.tanh(effect * pmd.HalfNormal("saturation"))
+        pmd.Deterministic("contribution", saturated)
+        pmd.Normal("sales", saturated, 0.5, observed=pmd.Data("y", Y, dims="row"))
+    return model
+
+
+def test_carry_over_along_the_rows_is_refused_in_batches() -> None:
+    with pytest.raises(
+        ValueError, match=r"density of 'sales' .* a convolution and a shift of rows"
+    ):
+        by.fit(model=adstocked(), batch_size=10, **QUIET)
+
+
+def test_carry_over_is_fitted_on_all_rows_and_predicted() -> None:
+    model = adstocked()
+    fit = by.fit(model=model, **QUIET)
+    new = {"spending": np.array([1.0, 0.0, 0.0, 0.0, 0.0]), "y": np.zeros(5)}
+    predicted = by.predict(fit, new, var_names="contribution", **QUIET)["predictions"]
+    means = predicted["contribution"].mean(("chain", "draw")).to_numpy()
+    # An effect of one row lasts for three.
+    assert means.shape == (5,)
+    np.testing.assert_array_equal(means[3:], 0)
+    assert means[0] > means[1] > means[2] > 0
+
+
+@pytest.mark.slow
+def test_saved_fit_of_rows_on_another_axis_loads(tmp_path: Path) -> None:
+    def panel() -> pm.Model:
+        with pm.Model(coords={"row": range(NUM_ROWS), "geo": range(2)}) as model:
+            x = pmd.Data("x", X[:, 0], dims="row")
+            y = pmd.Data("y", BY_GEO.T, dims=("geo", "row"))
+            pmd.Normal("o", pmd.Normal("slope", dims="geo") * x, 1.0, observed=y)
+        return model
+
+    fit = by.fit(100, model=panel(), batch_size=10, batch_dim="row", **QUIET)
+    fit.save(tmp_path / "fit")
+    loaded = by.load(tmp_path / "fit", model=panel())
+    assert_same(draws(loaded), draws(fit), "posterior", 0)
+    precision = 1 + (X[:, 0] ** 2).sum()
+    expected = X[:, 0] @ BY_GEO / precision
+    np.testing.assert_allclose(fit.mean["slope"], expected, atol=1 / np.sqrt(precision))

@@ -30,6 +30,11 @@ MIXING: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
     "softmax": (lambda z: pm.math.softmax(z, axis=0), ["a softmax"]),
     "sort": (pt.sort, ["a sort"]),
     "index": (lambda z: z[np.array([0, 0, 1, 2, 3, 4])], ["an index into the rows"]),
+    "convolution": (
+        lambda z: pt.signal.convolve1d(z, np.ones(3), mode="same"),
+        ["a convolution", "a shift of rows"],
+    ),
+    "zeros before": (lambda z: pt.concatenate([np.zeros(2), z[:-2]]), ["a shift of rows"]),
     "shift": (lambda z: pt.concatenate([z[:1], z[:-1]]), ["a shift of rows"]),
 }
 

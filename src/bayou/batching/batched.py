@@ -143,18 +143,18 @@ def batched_program(
         If there is no such dim, or the likelihood is not a product over rows.
     """
     size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
-    model = with_dim_first(model, batch_dim)
-    rows = find_rows(model, batch_dim, guess=True)
+    of_rows = with_dim_first(model, batch_dim)
+    rows = find_rows(of_rows, batch_dim, guess=True)
     _check_some_rows(rows)
-    check_row_total_sizes(model, rows)
-    minibatch_model, program = _minibatch_program(model, rows, size)
+    check_row_total_sizes(of_rows, rows)
+    minibatch_model, program = _minibatch_program(of_rows, rows, size, model)
     if not validate:
         warn_unchecked()
         return minibatch_model.model, program
     try:
         check_row_independence(minibatch_model.model, program, hint=minibatch_model.hint)
     except ValueError:
-        other = _with_arrays_of_rows(model, rows, size)
+        other = _with_arrays_of_rows(of_rows, rows, size, model)
         if other is None:
             raise
         return other
@@ -174,37 +174,37 @@ def rebuild_program(model: pm.Model, batching: tuple[int, str] | None) -> Progra
     if batching is None:
         return compile_program(model)
     size, dim = batching
-    model = with_dim_first(model, dim)
+    of_rows = with_dim_first(model, dim)
     # The rows of a fit without dims have an empty one.
-    rows = find_rows(model, dim or None, guess=True)
+    rows = find_rows(of_rows, dim or None, guess=True)
     _check_some_rows(rows)
-    minibatch_model, program = _minibatch_program(model, rows, size)
+    minibatch_model, program = _minibatch_program(of_rows, rows, size, model)
     if not rows_are_independent(minibatch_model.model, program):
         # Arrays in its graph were rows, or the user has had it fitted without the check.
-        _, program = _with_arrays_of_rows(model, rows, size) or (model, program)
+        _, program = _with_arrays_of_rows(of_rows, rows, size, model) or (model, program)
     return program
 
 
 def _with_arrays_of_rows(
-    model: pm.Model, rows: ModelRows, batch_size: int
+    model: pm.Model, rows: ModelRows, batch_size: int, written: pm.Model
 ) -> tuple[pm.Model, Program] | None:
     """Return a model in minibatches whose arrays are rows too, None if that is not valid."""
     more_rows = with_arrays_of_rows(model, rows)
     if more_rows is None:
         return None
-    minibatch_model, program = _minibatch_program(model, more_rows, batch_size)
+    minibatch_model, program = _minibatch_program(model, more_rows, batch_size, written)
     if not rows_are_independent(minibatch_model.model, program):
         return None
     return minibatch_model.model, program
 
 
 def _minibatch_program(
-    model: pm.Model, rows: ModelRows, batch_size: int
+    model: pm.Model, rows: ModelRows, batch_size: int, written: pm.Model
 ) -> tuple[MinibatchModel, Program]:
     minibatch_model = _cached_model(model, rows, batch_size, DEFAULT_SEED)
     program = compile_program(
         minibatch_model.model,
-        written=model,
+        written=written,
         batching=(batch_size, rows.dim),
         latent=minibatch_model.latent,
     )

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.basic import Join
+from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import CAReduce
 from pytensor.tensor.extra_ops import CumOp
+from pytensor.tensor.signal.conv import Convolve1d
 from pytensor.tensor.sort import ArgSortOp, SortOp
 from pytensor.tensor.special import LogSoftmax, Softmax
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
@@ -16,10 +18,10 @@ from bayou.models.inputs import takes_rows
 from bayou.models.total_size import without_total_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pymc as pm
-    from pytensor.graph.basic import Variable
+    from pytensor.graph.basic import Apply, Variable
 
 
 def mixing_operations(model: pm.Model, name: str) -> list[str]:
@@ -45,7 +47,7 @@ def mixing_operations(model: pm.Model, name: str) -> list[str]:
 def _mixing_operations(variable: Variable) -> Iterator[str]:
     for ancestor in ancestors([variable]):
         node = ancestor.owner
-        if node is None or not node.inputs or not takes_rows(node.inputs[0]):
+        if node is None or not any(map(takes_rows, _data_inputs(node))):
             continue
         match node.op:
             case CumOp():
@@ -55,6 +57,8 @@ def _mixing_operations(variable: Variable) -> Iterator[str]:
             # Rows are the first axis. A reduction over others, as in x @ b, is of each row.
             case CAReduce() if node.op.axis is None or 0 in node.op.axis:
                 yield "a sum, mean or other reduction over rows"
+            case Blockwise(core_op=Convolve1d()):
+                yield "a convolution"
             case SortOp() | ArgSortOp():
                 yield "a sort"
             case AdvancedSubtensor():
@@ -63,6 +67,11 @@ def _mixing_operations(variable: Variable) -> Iterator[str]:
                 yield "a shift of rows"
             case _:
                 pass
+
+
+def _data_inputs(node: Apply) -> Sequence[Variable]:
+    """Return the inputs of a node that it takes together, without axes and indices."""
+    return node.inputs[1:] if isinstance(node.op, Join) else node.inputs[:1]
 
 
 def has_joint_density(variable: Any) -> bool:
