@@ -71,7 +71,7 @@ def _mixing_operations(variable: Variable) -> Iterator[str]:
 
 def _data_inputs(node: Apply) -> Sequence[Variable]:
     """Return the inputs of a node that it takes together, without axes and indices."""
-    return node.inputs[1:] if isinstance(node.op, Join) else node.inputs[:1]
+    return list(node.inputs[1:] if isinstance(node.op, Join) else node.inputs[:1])
 
 
 def has_joint_density(variable: Any) -> bool:
