@@ -42,7 +42,9 @@ class RateColumn(ProgressColumn):
 
 
 @contextmanager
-def step_progress(num_steps: int | None, shown: bool) -> Iterator[Callable[[NDArray[Any]], None]]:
+def step_progress(
+    num_steps: int | None, shown: bool, callback: Callable[[int, NDArray[Any]], None] | None = None
+) -> Iterator[Callable[[NDArray[Any]], None]]:
     """Show a bar of the steps of a fit, with the ELBO.
 
     Parameters
@@ -51,6 +53,8 @@ def step_progress(num_steps: int | None, shown: bool) -> Iterator[Callable[[NDAr
         The number of steps; None if a stopping rule decides.
     shown : bool
         Whether to show it.
+    callback : callable, optional
+        It is called with the number of steps so far, and the losses of the last of them.
 
     Yields
     ------
@@ -68,9 +72,15 @@ def step_progress(num_steps: int | None, shown: bool) -> Iterator[Callable[[NDAr
     with Progress(*columns, disable=not shown) as bar:
         task = bar.add_task("fit", total=num_steps, elbo="-")
 
+        num_done = 0
+
         def advance(losses: NDArray[Any]) -> None:
+            nonlocal num_done
+            num_done += len(losses)
             # The mean of some steps, since one step's loss is noisy.
             bar.update(task, advance=len(losses), elbo=f"{-losses.mean():,.1f}")
+            if callback is not None:
+                callback(num_done, losses)
 
         yield advance
 

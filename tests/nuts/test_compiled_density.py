@@ -20,7 +20,6 @@ from bayou.nuts.compiled_density import (
     CompiledDensity,
     DrawLayout,
     compiled_density,
-    term_densities,
 )
 
 
@@ -106,17 +105,6 @@ def test_flat_draws_split_into_outputs() -> None:
     assert values["b"].dtype == bool
     assert values["c"].shape == (2, 3, 0)
     assert values["c"].dtype == np.float32
-
-
-def test_terms_of_the_density() -> None:
-    with pm.Model() as model:
-        mu = pm.Normal("mu")
-        pm.Normal("y", mu, 1, observed=by.Minibatch(np.zeros(30), 5), total_size=30)
-        pm.Potential("bound", pm.math.log(mu))
-    terms = term_densities(model, [np.array(-1.0)])
-    assert terms["mu"] == pytest.approx(-0.5 - np.log(2 * np.pi) / 2)
-    assert terms["y"] == pytest.approx(30 * terms["mu"])
-    assert np.isnan(terms["bound"])
 
 
 def test_density_must_depend_on_arrays() -> None:

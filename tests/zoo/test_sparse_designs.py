@@ -15,7 +15,7 @@ import scipy.sparse
 
 import bayou as by
 from bayou.density.build import compile_program
-from bayou.nuts.compiled_density import term_densities
+from bayou.nuts.term_densities import term_densities
 
 NUM_ROWS, NUM_COLUMNS = 60, 4
 RANDOM = np.random.default_rng(1)

@@ -29,9 +29,8 @@ from pytensor.tensor.subtensor import (
     IncSubtensor,
     Subtensor,
 )
-from pytensor.xtensor.indexing import Index as LabelledIndex
 
-from bayou.containers.variables.named_dims import lowered
+from bayou.containers.variables.named_dims import indexes_by_name, lowered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -193,7 +192,7 @@ def _find_indices(graphs: Sequence[Variable]) -> Iterator[Index]:
 
 def _index_arrays(node: Apply) -> Iterator[tuple[int, Variable]]:
     """Yield what indexes axes of a variable by whole numbers, each with its axis."""
-    if isinstance(node.op, LabelledIndex):
+    if indexes_by_name(node.op):
         for axis, labelled in enumerate(node.inputs[1:]):
             if getattr(labelled.type, "dtype", "bool") != "bool":
                 yield axis, labelled

@@ -263,13 +263,12 @@ def fit(
     feeds = checked_feeds(fitted_model, program, options.order, row_seed)
     if not options.use_fixed_draws(program):
         compile_row_order(feeds, options.order)
-    with closing_feeds(feeds), step_progress(options.num_steps, progressbar) as show:
+    with closing_feeds(feeds), step_progress(options.num_steps, progressbar, callback) as report:
         inputs, extremes = first_inputs(program, feeds)
         check_source_indices(fitted_model, program, inputs, extremes)
         start = find_start(program, start_seed, inputs, extremes)
         check_trace(program, start, inputs)
         program = choose_gradients(fitted_model, program, first_positions(start, noise_seed))
-        report = show if callback is None else _reporting(show, callback)
         task = Task(program, start, noise_seed, row_seed, feeds, report)
         approximation = _fit_task(task, options, fitted_model, kept_progress)
         if correction is not None:
@@ -371,21 +370,6 @@ def _fit_task(
             checkpoint=checkpoint,
             distributed=distributed,
         )
-
-
-def _reporting(
-    show: Callable[[Array], None], callback: Callable[[int, Array], None]
-) -> Callable[[Array], None]:
-    """Return a function that shows losses, and calls the callback with them."""
-    num_steps = 0
-
-    def report(losses: Array) -> None:
-        nonlocal num_steps
-        num_steps += len(losses)
-        show(losses)
-        callback(num_steps, losses)
-
-    return report
 
 
 def _warn_unless_converged(approximation: Approximation) -> None:

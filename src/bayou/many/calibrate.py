@@ -12,7 +12,6 @@ import xarray as xr
 
 from bayou.arguments import check_progressbar, whole_number
 from bayou.cluster.ray import resolve_cluster
-from bayou.containers.variables.storable_labels import storable_labels
 from bayou.errors import ConvergenceWarning, OtherDataError, warn
 from bayou.fitting.guides.named_guides import METHODS
 from bayou.many.data_sets.by_key import DataSets
@@ -29,6 +28,7 @@ from bayou.models.plain.plain_model import read_model
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
 from bayou.progress import data_set_progress
+from bayou.storage.storable_labels import storable_labels
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping

@@ -12,9 +12,9 @@ from pymc.pytensorf import extract_obs_data
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.variables.source_variable import window_of
-from bayou.containers.variables.storable_labels import storable_labels
 from bayou.errors import failure_text, warn, warning_of_failure
 from bayou.models.inputs import depends_on_generator
+from bayou.storage.storable_labels import storable_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

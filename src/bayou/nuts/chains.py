@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bayou.cluster.cores import usable_cores
-from bayou.nuts.compiled_density import STARTS, term_densities, values_by_container
+from bayou.nuts.compiled_density import STARTS, values_by_container
+from bayou.nuts.term_densities import term_densities
 
 if TYPE_CHECKING:
     from collections.abc import Callable

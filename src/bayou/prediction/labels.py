@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayou.containers.variables.storable_labels import storable_labels
 from bayou.provenance.model_provenance import dim_fingerprint
+from bayou.storage.storable_labels import storable_labels
 from bayou.text import listed
 
 if TYPE_CHECKING:

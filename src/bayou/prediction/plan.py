@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayou.containers.variables.storable_labels import storable_labels
 from bayou.feeding.memory import free_memory
 from bayou.prediction.graph.predictor import DependentRows
 from bayou.prediction.graph.row_dependence import RowShape
 from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
 from bayou.prediction.row_predictor import RowPredictor
+from bayou.storage.storable_labels import storable_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

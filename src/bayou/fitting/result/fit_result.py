@@ -49,6 +49,12 @@ class Fit(FittedModel):
         The model that was fitted.
     provenance : Provenance, optional
         The data and the model that were fitted, which :func:`bayou.verify` compares.
+    program : Program
+        The model in JAX, which :func:`bayou.predict` and ``khat()`` compute with.
+    approximation : Approximation
+        The fitted distribution, with its history.
+    density : AllRowsDensity
+        The log density on all rows.
     """
 
     def _repr_html_(self) -> str:

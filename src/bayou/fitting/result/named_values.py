@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayou.containers.variables.storable_labels import storable_labels
+from bayou.storage.storable_labels import storable_labels
 
 if TYPE_CHECKING:
     import pymc as pm

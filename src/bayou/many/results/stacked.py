@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayou.containers.variables.storable_labels import storable_labels
 from bayou.many.results.outcome import DATASET, DRAW_DIMS, TABLE
+from bayou.storage.storable_labels import storable_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

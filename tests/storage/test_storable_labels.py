@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 import bayou as by
-from bayou.containers.variables.storable_labels import storable_labels
+from bayou.storage.storable_labels import storable_labels
 
 DAYS = pd.date_range("2020-01-01", periods=3)
 LABELS: dict[str, tuple[Any, list[Any]]] = {
