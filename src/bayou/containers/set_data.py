@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bayou.containers.context import model_of
+from bayou.containers.data_access import changing_data
 from bayou.containers.data_change import plan_change
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def set_data(
 
     Notes
     -----
-    The signature is that of ``pymc.set_data``.
+    The signature is that of ``pymc.set_data``. While fits, samples or predictions of the model run
+    in other threads, the call waits for their end.
 
     Examples
     --------
@@ -93,17 +95,19 @@ def set_data(
     (array([1, 1, 0]), array([7, 8, 9]))
     """
     model = model_of(model)
-    plan_change(model, new_data, coords).apply(model)
+    with changing_data(model.root.data_vars):
+        plan_change(model, new_data, coords).apply(model)
 
 
 @contextmanager
 def temporary_values(arrays: ContainerArrays) -> Iterator[None]:
     """Set the values of shared variables within a with block, and restore them at its end."""
-    old_arrays = {variable: variable.get_value(borrow=True) for variable in arrays}
-    try:
-        for variable, array in arrays.items():
-            variable.set_value(array, borrow=True)
-        yield
-    finally:
-        for variable, array in old_arrays.items():
-            variable.set_value(array, borrow=True)
+    with changing_data(arrays):
+        old_arrays = {variable: variable.get_value(borrow=True) for variable in arrays}
+        try:
+            for variable, array in arrays.items():
+                variable.set_value(array, borrow=True)
+            yield
+        finally:
+            for variable, array in old_arrays.items():
+                variable.set_value(array, borrow=True)

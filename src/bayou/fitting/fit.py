@@ -17,6 +17,7 @@ from bayou.batching.data_checks import check_imputed_values, check_integers, che
 from bayou.batching.row_dim import holds_minibatches
 from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import resolve_cluster
+from bayou.containers.data_access import reading_data
 from bayou.containers.index_bounds import check_indices
 from bayou.density.build import compile_program
 from bayou.density.non_finite import find_start
@@ -251,30 +252,34 @@ def fit(
         cluster=resolve_cluster(cluster),
     )
     model = read_model(model)
-    fitted_model, program = _compile_model(model, options)
-    kept_progress = _open_checkpoint(fitted_model, program, options)
-    entropy = options.random_seed
-    if kept_progress is not None:
-        entropy = kept_progress.identity["random_seed"]
-    words = np.random.SeedSequence(entropy).generate_state(3)
-    start_seed, noise_seed, row_seed = (int(word) for word in words)
-    # Before the fit, which may change the data that it is lent.
-    provenance = provenance_for_result(model)
-    feeds = checked_feeds(fitted_model, program, options.order, row_seed)
-    if not options.use_fixed_draws(program):
-        compile_row_order(feeds, options.order)
-    with closing_feeds(feeds), step_progress(options.num_steps, progressbar, callback) as report:
-        inputs, extremes = first_inputs(program, feeds)
-        check_source_indices(fitted_model, program, inputs, extremes)
-        start = find_start(program, start_seed, inputs, extremes)
-        check_trace(program, start, inputs)
-        program = choose_gradients(fitted_model, program, first_positions(start, noise_seed))
-        task = Task(program, start, noise_seed, row_seed, feeds, report)
-        approximation = _fit_task(task, options, fitted_model, kept_progress)
-        if correction is not None:
-            approximation = correct_stds(task, approximation, correction == "linear_response")
-    _warn_unless_converged(approximation)
-    return Fit(model, program, approximation, all_rows_density(program), provenance)
+    with reading_data(model):
+        fitted_model, program = _compile_model(model, options)
+        kept_progress = _open_checkpoint(fitted_model, program, options)
+        entropy = options.random_seed
+        if kept_progress is not None:
+            entropy = kept_progress.identity["random_seed"]
+        words = np.random.SeedSequence(entropy).generate_state(3)
+        start_seed, noise_seed, row_seed = (int(word) for word in words)
+        # Before the fit, which may change the data that it is lent.
+        provenance = provenance_for_result(model)
+        feeds = checked_feeds(fitted_model, program, options.order, row_seed)
+        if not options.use_fixed_draws(program):
+            compile_row_order(feeds, options.order)
+        with (
+            closing_feeds(feeds),
+            step_progress(options.num_steps, progressbar, callback) as report,
+        ):
+            inputs, extremes = first_inputs(program, feeds)
+            check_source_indices(fitted_model, program, inputs, extremes)
+            start = find_start(program, start_seed, inputs, extremes)
+            check_trace(program, start, inputs)
+            program = choose_gradients(fitted_model, program, first_positions(start, noise_seed))
+            task = Task(program, start, noise_seed, row_seed, feeds, report)
+            approximation = _fit_task(task, options, fitted_model, kept_progress)
+            if correction is not None:
+                approximation = correct_stds(task, approximation, correction == "linear_response")
+        _warn_unless_converged(approximation)
+        return Fit(model, program, approximation, all_rows_density(program), provenance)
 
 
 def _compile_model(model: pm.Model, options: FitOptions) -> tuple[pm.Model, Program]:

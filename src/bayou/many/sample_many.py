@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayou.arguments import check_progressbar
 from bayou.cluster.ray import resolve_cluster
+from bayou.containers.data_access import reading_data
 from bayou.many.choose_sampler import SAMPLERS, check_sampler, choose_sampler
 from bayou.many.collect import run_many, structure_digest
 from bayou.many.data_sets.by_key import read_data_sets
@@ -192,16 +193,17 @@ def sample_many(
     sampler = choose_sampler(sampler, model, data_sets.number, data_sets.first)
     run = blackjax_outcomes if sampler == "blackjax" else nutpie_outcomes
     attrs = sampler_attrs(settings, sampler) | many_attrs(model)
-    return run_many(
-        partial(run, settings=settings),
-        model,
-        data_sets,
-        axes=ResultAxes.of(model, (*lengths_of(model), *COLUMNS), attrs),
-        settings={"sampler": sampler, "model": structure_digest(model), **asdict(settings)},
-        seed=nuts_seed(random_seed),
-        cluster=workers,
-        out=out,
-        progressbar=progressbar,
-        # As many as a worker runs together.
-        per_call=max(1, MOST_CHAINS // settings.chains) if sampler == "blackjax" else None,
-    )
+    with reading_data(model):
+        return run_many(
+            partial(run, settings=settings),
+            model,
+            data_sets,
+            axes=ResultAxes.of(model, (*lengths_of(model), *COLUMNS), attrs),
+            settings={"sampler": sampler, "model": structure_digest(model), **asdict(settings)},
+            seed=nuts_seed(random_seed),
+            cluster=workers,
+            out=out,
+            progressbar=progressbar,
+            # As many as a worker runs together.
+            per_call=max(1, MOST_CHAINS // settings.chains) if sampler == "blackjax" else None,
+        )

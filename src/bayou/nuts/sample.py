@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bayou.arguments import check_progressbar
+from bayou.containers.data_access import reading_data
 from bayou.errors import ConvergenceWarning, warn
 from bayou.feeding.memory import check_draws
 from bayou.models.plain.plain_model import read_model
@@ -116,30 +117,31 @@ def sample(
     check_progressbar(progressbar)
     pymc_model = read_model(model)
     settings = NutsSettings(draws, tune, chains)
-    check_model(pymc_model)
     seed = nuts_seed(random_seed)
-    density = compiled_density(pymc_model)
-    bound = bind_data(pymc_model, density)
-    check_draws(settings.draws * settings.chains, bound.draw_layout.size)
-    # Before the chains run: the data may be changed meanwhile.
-    provenance = provenance_for_result(pymc_model)
-    begin = time.perf_counter()
-    try:
-        trace = run_chains(bound, settings, seed, progressbar=progressbar)
-    except RuntimeError as error:
-        raise explain_failure(error, pymc_model, density, bound) from None
-    flat_draws, statistics = read_trace(trace, bound.draw_layout.size)
-    _warn_if_stopped(flat_draws.shape[:2], settings)
-    draws_by_name = bound.draw_layout.split(flat_draws)
-    free = [variable.name for variable in pymc_model.free_RVs]
-    warn_of_divergences(statistics["diverging"], {name: draws_by_name[name] for name in free})
-    return posterior_tree(
-        pymc_model,
-        draws_by_name,
-        sample_stats=statistics,
-        attrs=sampler_attrs(settings) | {"sampling_time": time.perf_counter() - begin},
-        posterior_attrs=provenance_attrs(provenance),
-    )
+    with reading_data(pymc_model):
+        check_model(pymc_model)
+        density = compiled_density(pymc_model)
+        bound = bind_data(pymc_model, density)
+        check_draws(settings.draws * settings.chains, bound.draw_layout.size)
+        # Before the chains run: the data may be changed meanwhile.
+        provenance = provenance_for_result(pymc_model)
+        begin = time.perf_counter()
+        try:
+            trace = run_chains(bound, settings, seed, progressbar=progressbar)
+        except RuntimeError as error:
+            raise explain_failure(error, pymc_model, density, bound) from None
+        flat_draws, statistics = read_trace(trace, bound.draw_layout.size)
+        _warn_if_stopped(flat_draws.shape[:2], settings)
+        draws_by_name = bound.draw_layout.split(flat_draws)
+        free = [variable.name for variable in pymc_model.free_RVs]
+        warn_of_divergences(statistics["diverging"], {name: draws_by_name[name] for name in free})
+        return posterior_tree(
+            pymc_model,
+            draws_by_name,
+            sample_stats=statistics,
+            attrs=sampler_attrs(settings) | {"sampling_time": time.perf_counter() - begin},
+            posterior_attrs=provenance_attrs(provenance),
+        )
 
 
 def _warn_if_stopped(shape: tuple[int, ...], settings: NutsSettings) -> None:

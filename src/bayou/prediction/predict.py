@@ -15,6 +15,7 @@ import numpy as np
 
 from bayou.arguments import check_progressbar, seed_number, whole_number
 from bayou.cluster.ray import resolve_cluster
+from bayou.containers.data_access import reading_data
 from bayou.feeding.memory import free_memory
 from bayou.models.missing_values import imputed_names
 from bayou.models.pickling import carry_densities
@@ -178,40 +179,42 @@ def predict(
     output = None if out is None else DiskOutput.at(out)
     seed = _seed(random_seed, output)
     parameters = parameter_draws(fit_or_datatree, draws, seed, model)
-    names = _predicted_names(parameters.model, var_names)
-    rows = new_rows(parameters.model, names, data)
-    parameters = parameters.aligned(names, rows.row_dims)
-    check_levels(parameters.model, rows)
-    samples = two_samples(rows.first(SHORT + LONG))
-    build = partial(
-        compiled_predictor,
-        parameters.model,
-        names,
-        rows.containers,
-        rows.row_dims,
-        parameters.first,
-        rows.other_values,
-        samples,
-    )
-    predictor, fixed = build()
-    parameters.check_names(predictor.parameter_names, predictor.drawn_once)
-    if ray is not None:
-        _check_divisible(predictor)
-        carry_densities(parameters.model)
-    plan = plan_predictions(parameters, names, rows, predictor, fixed, samples[0], seed)
-    execute = on_threads if ray is None else OnCluster(ray, build)
-    if output is None:
-        memory = MemorySink(plan.template)
-        sizes = _chunk_sizes(plan, chunk_rows, 0)
-        write_predictions(plan, memory, sizes, execute, progressbar=progressbar)
-        return memory.tree
-    if output.is_parquet:
-        check_summarized(plan)
-    sizes = _chunk_sizes(plan, output.chunk_rows if chunk_rows is None else chunk_rows, CHUNK_BYTES)
-    sink, done = output.begin(plan, sizes)
-    note = partial(output.note, plan, sizes)
-    write_predictions(plan, sink, sizes, execute, progressbar=progressbar, done=done, note=note)
-    return output.finish()
+    with reading_data(parameters.model):
+        names = _predicted_names(parameters.model, var_names)
+        rows = new_rows(parameters.model, names, data)
+        parameters = parameters.aligned(names, rows.row_dims)
+        check_levels(parameters.model, rows)
+        samples = two_samples(rows.first(SHORT + LONG))
+        build = partial(
+            compiled_predictor,
+            parameters.model,
+            names,
+            rows.containers,
+            rows.row_dims,
+            parameters.first,
+            rows.other_values,
+            samples,
+        )
+        predictor, fixed = build()
+        parameters.check_names(predictor.parameter_names, predictor.drawn_once)
+        if ray is not None:
+            _check_divisible(predictor)
+            carry_densities(parameters.model)
+        plan = plan_predictions(parameters, names, rows, predictor, fixed, samples[0], seed)
+        execute = on_threads if ray is None else OnCluster(ray, build)
+        if output is None:
+            memory = MemorySink(plan.template)
+            sizes = _chunk_sizes(plan, chunk_rows, 0)
+            write_predictions(plan, memory, sizes, execute, progressbar=progressbar)
+            return memory.tree
+        if output.is_parquet:
+            check_summarized(plan)
+        chunk_rows = output.chunk_rows if chunk_rows is None else chunk_rows
+        sizes = _chunk_sizes(plan, chunk_rows, CHUNK_BYTES)
+        sink, done = output.begin(plan, sizes)
+        note = partial(output.note, plan, sizes)
+        write_predictions(plan, sink, sizes, execute, progressbar=progressbar, done=done, note=note)
+        return output.finish()
 
 
 def _check_divisible(predictor: Predictor) -> None:
