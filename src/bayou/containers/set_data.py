@@ -94,9 +94,9 @@ def set_data(
     >>> late.get_value(), hour.get_value()
     (array([1, 1, 0]), array([7, 8, 9]))
     """
-    model = model_of(model)
-    with changing_data(model.root.data_vars):
-        plan_change(model, new_data, coords).apply(model)
+    pymc_model = model_of(model)
+    with changing_data(pymc_model.root.data_vars):
+        plan_change(pymc_model, new_data, coords).apply(pymc_model)
 
 
 @contextmanager

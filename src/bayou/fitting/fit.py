@@ -22,7 +22,8 @@ from bayou.containers.index_bounds import check_indices
 from bayou.density.build import compile_program
 from bayou.density.non_finite import find_start
 from bayou.density.unsupported import check_trace
-from bayou.errors import ConvergenceWarning, warn
+from bayou.feeding.source_batches import windowed_feeds
+from bayou.fitting.convergence_hint import warn_unless_converged
 from bayou.fitting.fit_options import FitOptions
 from bayou.fitting.fixed_draws.correction import check_correctable, correct_stds
 from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, first_positions, fit_fixed_draws
@@ -278,7 +279,7 @@ def fit(
             approximation = _fit_task(task, options, fitted_model, kept_progress)
             if correction is not None:
                 approximation = correct_stds(task, approximation, correction == "linear_response")
-        _warn_unless_converged(approximation)
+        warn_unless_converged(approximation, has_windows=bool(windowed_feeds(feeds)))
         return Fit(model, program, approximation, all_rows_density(program), provenance)
 
 
@@ -375,16 +376,3 @@ def _fit_task(
             checkpoint=checkpoint,
             distributed=distributed,
         )
-
-
-def _warn_unless_converged(approximation: Approximation) -> None:
-    if approximation.converged is not False:
-        return
-    # Without any step, the loss was never finite: the start is checked on some of the rows only.
-    hint = (
-        'leave `n="auto"`; use by.inspect to see whether a source is sorted, and by.shuffle if it '
-        "is; or look at fit.elbo."
-        if len(approximation.elbo)
-        else "check the observed values of all rows against the support of the likelihood."
-    )
-    warn(f"The fit did not converge: {approximation.reason}.\nHint: {hint}", ConvergenceWarning)
