@@ -176,7 +176,8 @@ def scan(
     ImportError
         If the package that reads the format is not installed.
     SourceError
-        If a file is damaged; for .npy and .npz files, this is a ValueError.
+        If a file is damaged (a ValueError for .npy and .npz files), or a store cannot be reached:
+        it is given up after 20 seconds.
 
     Notes
     -----
@@ -218,6 +219,13 @@ def scan(
             f"`filesystem` must be left out for the format {name}, got {filesystem!r}.\n"
             "Hint: such files are mapped into memory, which takes files of this machine."
         )
+    for single in paths:
+        path = os.fspath(single)
+        if "://" in path and name != "zarr":
+            raise ValueError(
+                f"`what` must be files of this machine for the format {name}, got {path!r}.\n"
+                "Hint: copy them to this machine first, since they are mapped into memory."
+            )
     opened = {
         str(path): _open(os.fspath(path), name, columns, filesystem)
         for single in paths

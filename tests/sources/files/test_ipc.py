@@ -15,7 +15,7 @@ from bayou.sources.files import arrow, ipc
 from bayou.sources.files.arrow import ArrowSource
 from bayou.sources.files.listed_file import File
 from bayou.sources.files.paths import find_files
-from tests.sources.files.tables import NUMBERS, write
+from tests.sources.files.tables import NUMBERS, values, write
 
 
 def test_small_record_batches_are_one_block(tmp_path: Path, monkeypatch: Any) -> None:
@@ -78,3 +78,26 @@ def test_rows_are_counted_without_the_footer(compression: str, tmp_path: Path) -
         [8],
         [9],
     ]
+
+
+@pytest.mark.parametrize("name", ["a.arrows", "a.arrow"])
+def test_a_stream_is_one_block(name: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(arrow, "PIECE_BYTES", 16)
+    words = pa.array(["a", None] * 5).dictionary_encode()
+    table = NUMBERS.append_column("word", words)
+    with pa.ipc.new_stream(tmp_path / name, table.schema) as writer:
+        writer.write_table(table, max_chunksize=4)
+    source = ArrowSource(tmp_path / name)
+    assert source.blocks == (10,)
+    assert values(source, "y", "x")["y"].tolist() == list(range(10))
+    assert ArrowSource(tmp_path / name, nulls="drop").num_dropped == 5
+    cut = (tmp_path / name).read_bytes()[:-200]
+    (tmp_path / name).write_bytes(cut)
+    with pytest.raises(SourceError, match=r"must be readable, got an error in its metadata"):
+        ArrowSource(tmp_path / name)
+
+
+def test_the_first_version_of_feather(tmp_path: Path) -> None:
+    (tmp_path / "a.feather").write_bytes(b"FEA1" + bytes(20))
+    with pytest.raises(SourceError, match=r"must be of version 2 of Feather, got version 1"):
+        ArrowSource(tmp_path / "a.feather")

@@ -98,3 +98,15 @@ def test_no_rows(tmp_path: Path, name: str) -> None:
     (np.save if name == "x.npy" else np.savez)(tmp_path / name, np.zeros((0, 3)))
     with pytest.raises(ValueError, match=r"at least one field and one row, got no rows\."):
         by.scan(tmp_path / name)
+
+
+def test_one_structured_member_has_its_fields(tmp_path: Path) -> None:
+    rows = np.array([(1, 2.5), (3, 4.5)], dtype=[("a", ">i4"), ("b", ">f8")])
+    np.savez(tmp_path / "x.npz", rows=rows)
+    source = by.scan(tmp_path / "x.npz")
+    taken = source.take(np.array([1, 0]), ["a", "b"])
+    np.testing.assert_array_equal(taken["a"], np.array([3, 1], np.int32), strict=True)
+    np.testing.assert_array_equal(taken["b"], np.array([4.5, 2.5]), strict=True)
+    np.savez(tmp_path / "x.npz", rows=rows, other=np.zeros(2))
+    with pytest.raises((TypeError, ValueError), match="`rows` must be an array with one entry"):
+        by.scan(tmp_path / "x.npz")

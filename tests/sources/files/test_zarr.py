@@ -2,9 +2,11 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 
 import bayou.sources as by
@@ -110,3 +112,30 @@ def test_damaged_metadata(tmp_path: Path) -> None:
         SourceError, match=r"rows.zarr` must be readable, got an error in its metadata"
     ):
         by.scan(path)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize(
+    ("values", "encoding", "attribute"),
+    [
+        ([0.5, 2], {"scale_factor": 0.5}, "'scale_factor' of xarray, 0.5"),
+        ([1.0, np.nan], {"_FillValue": -9.0}, "'_FillValue' of xarray"),
+        ([1.0, np.nan], {"dtype": "i2", "_FillValue": -9}, "'_FillValue' of xarray"),
+        (np.array(["2020-01-01", "2020-01-03"], "M8[ns]"), {}, "'units' of xarray, 'days since"),
+        (np.array([1, 2], "m8[s]").astype("m8[ns]"), {}, "'units' of xarray"),
+    ],
+)
+def test_numbers_that_stand_for_others_are_refused(
+    tmp_path: Path, version: int, values: Any, encoding: dict[str, Any], attribute: str
+) -> None:
+    path = tmp_path / "x.zarr"
+    dataset = xr.Dataset({"v": ("row", np.asarray(values)), "plain": ("row", [0.5, np.nan])})
+    dataset["n"] = "row", [0, 1]
+    options = {"zarr_format": version, "consolidated": False, "encoding": {"v": encoding}}
+    dataset.to_zarr(path, **options)
+    message = rf"`v` must hold numbers that stand .*{attribute}.*\nHint: "
+    with pytest.raises(ValueError, match=message):
+        by.scan(path)
+    table = by.scan(path, columns=["plain", "n"]).take(np.arange(2), ["plain", "n"])
+    np.testing.assert_array_equal(table["plain"], [0.5, np.nan])
+    np.testing.assert_array_equal(table["n"], [0, 1])

@@ -81,7 +81,9 @@ def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
             name = info.filename.removesuffix(".npy")
             array = _mapped(path, info) if info.compress_type == zipfile.ZIP_STORED else None
             arrays[name] = loaded[name] if array is None else array
-    return arrays
+    # The fields of one structured array, as of a .npy file.
+    [only, *others] = arrays.values() or [np.empty(0)]
+    return arrays if others or only.dtype.names is None else named_arrays(only)
 
 
 def _mapped(path: Path, info: zipfile.ZipInfo) -> NDArray[Any] | None:

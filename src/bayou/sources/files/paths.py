@@ -19,6 +19,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from bayou.sources.files.listed_file import File
+from bayou.sources.files.remote_store import reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,11 +37,13 @@ type Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 # The formats that are read, and the suffixes of their files.
 SUFFIXES: dict[ArrowFormat, tuple[str, ...]] = {
     "parquet": (".parquet", ".pq"),
-    "ipc": (".arrow", ".feather", ".ipc"),
+    "ipc": (".arrow", ".arrows", ".feather", ".ipc"),
     "csv": (".csv", ".tsv"),
 }
 # What may follow the suffix of a CSV file.
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+GOOGLE = ("gs://", "gcs://")
+RETRY_SECONDS = 10
 # The value that Hive writes into the name of a folder for null.
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -73,6 +76,8 @@ def find_files(
     ------
     FileNotFoundError
         If there is no file.
+    SourceError
+        If a store cannot be reached.
     ValueError
         If the format is not known, or the files have several.
     """
@@ -83,7 +88,7 @@ def find_files(
         )
     singles = [what] if isinstance(what, str | os.PathLike) else list(what)
     files = [
-        file for single in singles for file in _expand(os.fspath(single), format_name, filesystem)
+        file for single in singles for file in _list(os.fspath(single), format_name, filesystem)
     ]
     if not files:
         raise FileNotFoundError(
@@ -123,6 +128,15 @@ def _known_format(path: str) -> ArrowFormat | None:
 def _suffixes(format_name: ArrowFormat | None) -> str:
     chosen = [SUFFIXES[format_name]] if format_name else SUFFIXES.values()
     return ", ".join(chain.from_iterable(chosen))
+
+
+def _list(
+    single: str, format_name: ArrowFormat | None, filesystem: Filesystem | None
+) -> list[File]:
+    """List the files of one path, folder or glob, and give up a store that does not answer."""
+    if "://" not in single and (filesystem is None or isinstance(filesystem, fs.LocalFileSystem)):
+        return list(_expand(single, format_name, filesystem))
+    return reach(single, lambda: list(_expand(single, format_name, filesystem)))
 
 
 def _expand(
@@ -210,11 +224,19 @@ def locate(path: str, filesystem: Filesystem | None = None) -> tuple[fs.FileSyst
         return fs.LocalFileSystem(), Path(path).expanduser().absolute().as_posix()
     # Wildcards are not valid in a URL: the part before them gives the filesystem.
     plain, rest = _split_glob(path)
+    if plain.startswith(GOOGLE) and "retry_limit_seconds=" not in plain:
+        # By default, it tries again for a quarter of an hour.
+        plain += f"{'&' if '?' in plain else '?'}retry_limit_seconds={RETRY_SECONDS}"
     try:
-        where, base = fs.FileSystem.from_uri(plain)
+        where, base = _from_uri(plain)
     except pa.ArrowException as error:
         where, base = _fsspec_location(plain, error)
     return where, "/".join([base.rstrip("/"), *rest]) or "/"
+
+
+def _from_uri(url: str) -> tuple[fs.FileSystem, str]:
+    where, path = fs.FileSystem.from_uri(url)
+    return where, path
 
 
 def _split_glob(url: str) -> tuple[str, list[str]]:

@@ -6,6 +6,8 @@ large chunk would be decoded once for each block that it overlaps.
 
 from __future__ import annotations
 
+import struct
+from base64 import b64decode
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ import numpy as np
 from bayou.sources.base.field import choose_fields
 from bayou.sources.base.source import Source, even_blocks
 from bayou.sources.files.listed_file import damage_error
+from bayou.sources.files.remote_store import reach
 from bayou.sources.in_memory.array import VALUE, array_column, check_not_empty, one_length
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from bayou.sources.base.field import Field, Table
+
+
+NAN_BYTES = struct.pack("<d", float("nan"))
 
 
 class ZarrSource(Source):
@@ -41,7 +47,8 @@ class ZarrSource(Source):
     ImportError
         If zarr is not installed.
     ValueError
-        If the arrays differ in length, if there are none, or if there is none of such a name.
+        If the arrays differ in length, if there are none, or if there is none of such a name; or if
+        the attributes of an array say that its numbers stand for others, as xarray writes them.
     FileNotFoundError
         If there is no such group or array.
     SourceError
@@ -63,6 +70,8 @@ class ZarrSource(Source):
         chosen = choose_fields(fields, list(fields) if columns is None else columns)
         self._fields = {field.name: field for field in chosen}
         self._arrays = {name: arrays[name] for name in self._fields}
+        for name, array in self._arrays.items():
+            _check_plain(name, array)
         shapes = {name: array.shape for name, array in self._arrays.items()}
         self._num_rows = one_length({name: next(iter(shape), 0) for name, shape in shapes.items()})
         check_not_empty(self._fields, self._num_rows)
@@ -130,12 +139,25 @@ def _open(where: Any, filesystem: Any) -> Any:
     if is_zarr_object(where):
         return where
     zarr = import_zarr()
-    if filesystem is not None:
-        where = zarr.storage.FsspecStore.from_mapper(filesystem.get_mapper(where), read_only=True)
-    elif isinstance(where, Path):
-        where = str(where)
-    with _reading(where, "metadata"):
-        return zarr.open(where, mode="r")
+    path = str(where) if isinstance(where, Path) else where
+
+    def open_store() -> Any:
+        store = path
+        if filesystem is not None:
+            mapper = filesystem.get_mapper(path)
+            store = zarr.storage.FsspecStore.from_mapper(mapper, read_only=True)
+        with _reading(path, "metadata"):
+            return zarr.open(store, mode="r")
+
+    if filesystem is None and "://" not in path:
+        return open_store()
+    try:
+        return reach(path, open_store)
+    except ImportError as error:
+        raise ImportError(
+            f"`what` must be a URL whose package is installed, got {path!r}: {error}.\n"
+            "Hint: install that package, or pass `filesystem`."
+        ) from error
 
 
 @contextmanager
@@ -157,6 +179,37 @@ def _reading(where: Any, part: str) -> Iterator[None]:
 def _field(name: str, array: Any) -> Field:
     field, _ = array_column(name, np.empty((0, *array.shape[1:]), dtype=array.dtype))
     return field
+
+
+def _check_plain(name: str, array: Any) -> None:
+    """Check that numbers stand for themselves: xarray packs floats, dates and missing values."""
+    attributes = dict(array.attrs)
+    coded = {key: attributes[key] for key in ("scale_factor", "add_offset") if key in attributes}
+    units = str(attributes.get("units", ""))
+    if " since " in units or str(attributes.get("dtype", "")).startswith("timedelta"):
+        coded["units"] = units
+    marks = {key: attributes[key] for key in ("_FillValue", "missing_value") if key in attributes}
+    # In version 2 of the format, xarray writes the mark as the fill value of the array itself.
+    if "_ARRAY_DIMENSIONS" in attributes and array.fill_value is not None:
+        marks["_FillValue"] = array.fill_value
+    # NaN is what is missing among floats anyway.
+    if array.dtype.kind in "iuf":
+        coded |= {key: mark for key, mark in marks.items() if not _is_nan(mark)}
+    for key, value in coded.items():
+        raise ValueError(
+            f"`{name}` must hold numbers that stand for themselves, got {key!r} of xarray, "
+            f"{value!r}.\n"
+            "Hint: open it with xarray.open_zarr(path), and pass the dataset to by.source; or "
+            "leave the array out with `columns`."
+        )
+
+
+def _is_nan(mark: Any) -> bool:
+    """Return whether a mark is NaN, which xarray writes as text in version 3 of the format."""
+    if isinstance(mark, str):
+        # The eight bytes of a double, or a name.
+        return mark == "NaN" or b64decode(mark) == NAN_BYTES
+    return bool(np.issubdtype(np.asarray(mark).dtype, np.floating) and np.isnan(mark))
 
 
 def _arrays(opened: Any) -> dict[str, Any]:
