@@ -51,7 +51,7 @@ ROOMS = (
 )
 # The folders in a room, in order too; the files of the room itself come after them.
 INNER_ROOMS = {
-    "containers": ("variables", "sparse", "reading"),
+    "containers": ("products", "variables", "sparse", "reading"),
     "fitting": ("guides", "rows", "fixed_draws", "stochastic", "result"),
     "many": ("results", "data_sets", "vectorised"),
     "prediction": ("graph", "output"),

@@ -230,6 +230,7 @@ def test_nuts(kind: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::bayou.errors.ConvergenceWarning")
 def test_many_data_sets() -> None:
     random = np.random.default_rng(5)
     matrices = [

@@ -32,9 +32,9 @@ from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.math import Dot as DenseDot
 from pytensor.tensor.shape import Shape, Shape_i
 
+from bayou.containers.products.sparse_product import COLUMN_PRODUCTS, ROW_PRODUCTS
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.containers.variables.random_rows import NumRows
-from bayou.containers.variables.sparse_product import COLUMN_PRODUCTS, ROW_PRODUCTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,9 +17,9 @@ from pytensor.link.numba.dispatch.basic import (
     register_funcify_default_op_cache_key,
 )
 
+from bayou.containers.products.sparse_product import ColumnProducts, RowProducts
 from bayou.containers.variables.generator import NextItem
 from bayou.containers.variables.random_rows import NumRows, UniformRows
-from bayou.containers.variables.sparse_product import ColumnProducts, RowProducts
 from bayou.sampling import uniform
 
 if TYPE_CHECKING:

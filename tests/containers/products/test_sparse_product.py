@@ -9,9 +9,8 @@ import pytensor.tensor as pt
 import pytest
 import scipy.sparse
 
+from bayou.containers.products.sparse_product import COLUMN_PRODUCTS, ROW_PRODUCTS
 from bayou.containers.sparse.padded_rows import pad_rows_of
-from bayou.containers.variables import sparse_product
-from bayou.containers.variables.sparse_product import COLUMN_PRODUCTS, ROW_PRODUCTS
 from bayou.density.jax_function import jax_function
 
 MATRIX = scipy.sparse.random(7, 5, 0.5, "csr", random_state=3)
@@ -66,23 +65,10 @@ def test_numba() -> None:
             function(*wrong)
 
 
-@pytest.mark.parametrize("most_unrolled", [0, 32])
 @pytest.mark.parametrize("case", CASES)
-def test_jax(case: str, most_unrolled: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sparse_product, "MOST_UNROLLED", most_unrolled)
+def test_jax(case: str) -> None:
     inputs, outputs = graphs(CASES[case][0], CASES[case][2])
     check(case, jax.jit(jax_function(inputs, outputs, {}))(ROWS.values, CASES[case][2]))
-
-
-@pytest.mark.parametrize("case", ["rows, matrix", "columns, vector"])
-def test_second_derivatives_of_jax(case: str) -> None:
-    op, dense, array = CASES[case]
-    inputs, outputs = graphs(op, array)
-    function = jax_function(inputs, outputs[:1], {})
-    hessian = jax.hessian(lambda array: (function(ROWS.values, array)[0] ** 2).sum())(array)
-    columns = 1 if array.ndim == 1 else array.shape[1]
-    expected = np.kron(2 * dense.T @ dense, np.eye(columns))
-    np.testing.assert_allclose(hessian.reshape(expected.shape), expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize(("op", "axis"), [(ROW_PRODUCTS, "columns"), (COLUMN_PRODUCTS, "rows")])

@@ -1,0 +1,1 @@
+"""Products of sparse matrices, as operations of PyTensor and primitives of JAX."""
