@@ -6,7 +6,7 @@ import numpy as np
 import pymc as pm
 import pytest
 
-from bayou.models.log_density import is_log_transformed, log_density_terms
+from bayou.models.log_density import log_density_terms, log_elements
 
 
 def test_terms_are_of_variables_then_of_potentials() -> None:
@@ -37,5 +37,15 @@ def test_log_transforms_are_told_from_others() -> None:
         pm.HalfNormal("scale")
         pm.Beta("share", 1, 1)
         pm.Normal("mu")
-    flags = [is_log_transformed(model, value) for value in model.value_vars]
+    flags = [log_elements(model, value, ()) for value in model.value_vars]
     assert flags == [True, False, False]
+
+
+def test_increments_of_what_is_in_order_are_logs() -> None:
+    transforms = pm.distributions.transforms
+    start = np.array([[1.0, 2.0, 3.0]])
+    with pm.Model() as model:
+        pm.Normal("a", shape=(1, 3), transform=transforms.ordered, initval=start)
+        pm.Normal("b", shape=(1, 3), transform=transforms.Ordered(positive=True), initval=start)
+    flags = [log_elements(model, value, (1, 3)) for value in model.value_vars]
+    assert flags == [(False, True, True), (True, True, True)]

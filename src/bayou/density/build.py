@@ -21,7 +21,7 @@ from bayou.density.unsupported import compile_named
 from bayou.models.initial_point import StartCandidates
 from bayou.models.inputs import find_inputs, has_row_mark, is_fed, storage_of, takes_rows
 from bayou.models.interpret import compile_interpreter
-from bayou.models.log_density import is_log_transformed, log_density_terms
+from bayou.models.log_density import log_density_terms, log_elements
 from bayou.models.rewrite import (
     same_structure,
     structure_of,
@@ -236,7 +236,9 @@ def _divide[Item](items: Sequence[Item], is_latent: list[bool]) -> tuple[list[It
 def _layout(
     model: pm.Model, values: Sequence[Variable], shapes: Sequence[tuple[int, ...]]
 ) -> Layout:
-    logs = tuple(is_log_transformed(model, value) for value in values)
+    logs = tuple(
+        log_elements(model, value, shape) for value, shape in zip(values, shapes, strict=True)
+    )
     return Layout(tuple(value.name for value in values), tuple(shapes), logs)
 
 

@@ -21,18 +21,20 @@ class Layout:
         The value variables, such as "sigma_log__".
     shapes : tuple of tuple of int
         Of each of them.
-    logs : tuple of bool
-        Whether each is the logarithm of its variable.
+    logs : tuple of (bool or tuple of bool)
+        Whether each is a logarithm; a tuple has one for each element along the last axis.
     """
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
-    logs: tuple[bool, ...]
+    logs: tuple[bool | tuple[bool, ...], ...]
 
     @property
     def is_log(self) -> NDArray[np.bool_]:
-        """Whether each element is the logarithm of an element of its variable, shape (size,)."""
-        return np.repeat(np.array(self.logs, dtype=bool), self.sizes)
+        """Whether each element is a logarithm in the space of the model, shape (size,)."""
+        of_each = zip(self.logs, self.shapes, strict=True)
+        flags = [np.broadcast_to(logs, shape).ravel() for logs, shape in of_each]
+        return np.concatenate([np.empty(0, dtype=bool), *flags])
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pymc.distributions.transforms import Ordered
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.op import RandomVariable
 
@@ -49,7 +50,27 @@ def _foreign_variables(model: pm.Model) -> list[str]:
     )
 
 
-def is_log_transformed(model: pm.Model, value: Variable) -> bool:
-    """Return whether a value variable is the logarithm of the free variable that it is of."""
+def log_elements(
+    model: pm.Model, value: Variable, shape: tuple[int, ...]
+) -> bool | tuple[bool, ...]:
+    """Return which elements of a value variable are logs, in the space of the model.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    value : Variable
+        The value variable of a free variable.
+    shape : tuple of int
+        Its shape.
+
+    Returns
+    -------
+    bool or tuple of bool
+        True if it is the log of its variable. For elements in order, one for each along the last
+        axis: they are the sums of a first element and of increments, whose logs are the others.
+    """
     transform = model.rvs_to_transforms[model.values_to_rvs[value]]
+    if isinstance(transform, Ordered):
+        return (transform.positive, *[True] * (shape[-1] - 1))
     return getattr(transform, "name", None) == "log"

@@ -12,6 +12,7 @@ import pytest
 
 import bayou as by
 from bayou.batching.batched import batched_program
+from bayou.fitting.fixed_draws.row_variables import latent_response
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.rows.device import gather_on_device
@@ -179,3 +180,47 @@ def test_a_length_of_its_own() -> None:
         pm.Poisson("y", pm.math.exp(effect + pm.Normal("a")), observed=outcome, dims="row")
     with pytest.raises(ValueError, match="'effect' must have the length of its dim"):
         fit(model, 100)
+
+
+def pairs() -> tuple[pm.Model, np.ndarray]:
+    """Return a normal model of correlated pairs, and the covariance of its posterior."""
+    between = np.array([[1.0, 0.8], [0.8, 1.0]])
+    values = np.random.default_rng(3).normal(size=(4, 2))
+    with pm.Model() as model:
+        outcome = by.Data("outcome", values, dims=("row", "part"))
+        mean = pm.Normal("mean", dims="part")
+        x = pm.MvNormal("x", mean, between, dims=("row", "part"))
+        pm.Normal("y", x, 0.5, observed=outcome, dims=("row", "part"))
+    prior = np.linalg.inv(between)
+    precision = np.kron(np.eye(5), prior + 4 * np.eye(2))
+    precision[:2, :2] = np.eye(2) + 4 * prior
+    precision[:2, 2:] = -np.tile(prior, 4)
+    precision[2:, :2] = precision[:2, 2:].T
+    return model, np.linalg.inv(precision)
+
+
+def test_the_covariances_within_rows_of_a_normal_are_exact() -> None:
+    model, expected = pairs()
+    _, program = batched_program(model, 2, None, validate=True)
+    zeros = MeanFieldParams(jnp.zeros(2), jnp.zeros(2))
+    rows = MeanFieldParams(jnp.zeros((4, 2)), jnp.zeros((4, 2)))
+    frame = Frame(np.zeros(2), np.ones(2))
+    covariance, within_rows = latent_response(program, frame, zeros, rows, 1)
+    np.testing.assert_allclose(covariance, expected[:2, :2], rtol=1e-8)
+    for row, found in enumerate(within_rows):
+        begin = 2 + 2 * row
+        of_row = expected[begin : begin + 2, begin : begin + 2]
+        np.testing.assert_allclose(found, of_row, rtol=1e-8)
+
+
+@pytest.mark.slow
+def test_draws_of_a_row_have_its_correlations(tmp_path: Path) -> None:
+    model, expected = pairs()
+    found = by.fit(batch_size=2, model=model, random_seed=1, progressbar=False)
+    assert found.correction == "linear_response"
+    found.save(tmp_path / "fit")
+    again = by.load(tmp_path / "fit", model=model)
+    for each in (found, again):
+        draws = each.sample(4000, random_seed=1).posterior["x"].to_numpy()[0]
+        np.testing.assert_allclose(np.cov(draws[:, 1].T), expected[4:6, 4:6], atol=0.03)
+    np.testing.assert_allclose(found.std["x"][1], np.sqrt(np.diag(expected)[4:6]), rtol=0.05)

@@ -136,14 +136,16 @@ def _correct_row_variables(
 ) -> Approximation:
     """Correct the normals of the position and of the variables with a value for each row."""
     program, frame, params = task.program, approximation.frame, approximation.params
-    covariance, variances = latent_response(program, frame, params, latent, task.noise_seed)
+    covariance, row_covariances = latent_response(program, frame, params, latent, task.noise_seed)
+    variances = np.diagonal(row_covariances, axis1=1, axis2=2)
+    factor = np.linalg.cholesky(row_covariances) if variances.shape[1] > 1 else None
     normal = IndependentNormal(frame, np.asarray(params.location), np.asarray(params.log_scale))
     log_scale = np.asarray(latent.log_scale)
     shift = _mean_shift(program.latent_layout.is_log, np.exp(2 * log_scale), variances)
     _check_finite(shift, np.log(variances))
     corrected_latent = MeanFieldParams(latent.location + shift, jnp.log(jnp.asarray(variances)) / 2)
     corrected = _with_covariance(program, approximation, normal, covariance)
-    return replace(corrected, latent=corrected_latent)
+    return replace(corrected, latent=corrected_latent, latent_factor=factor)
 
 
 def _obstacle(program: Program, guide: Guide) -> str | None:

@@ -8,7 +8,7 @@ is larger than that of the position.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -98,7 +98,7 @@ def latent_start(
 def latent_response(
     program: Program, frame: Frame, params: MeanFieldParams, latent: MeanFieldParams, seed: int
 ) -> tuple[Array, Array]:
-    """Return the linear-response covariance of the position and variances of each row.
+    """Return the linear-response covariances of the position and of each row.
 
     Variances of logs are such that their exponentials have theirs, as in
     :func:`bayou.fitting.fixed_draws.linear_response.linear_response`.
@@ -122,8 +122,8 @@ def latent_response(
 
     Returns
     -------
-    tuple of ndarray, shapes (size, size) and (num_rows, latent_size)
-        The covariance of the position and the variances of the rows.
+    tuple of ndarray, shapes (size, size) and (num_rows, latent_size, latent_size)
+        The covariance of the position, and those within rows.
 
     Raises
     ------
@@ -137,15 +137,46 @@ def latent_response(
         )
         is_log = program.latent_layout.is_log
         row_slopes = np.exp(2 * np.asarray(latent.log_scale)) * is_log
-        covariance, relative, row_relative = _eliminate_rows(
+        moments = _eliminate_rows(
             np.concatenate([by_location, slopes], axis=1),
             row_slopes,
             *_row_hessians(program, frame, params, latent, seed),
         )
-        variances = log_normal_variances(relative, program.layout.is_log)
-        scale = np.sqrt(variances / np.diag(covariance))
-        row_variances = log_normal_variances(row_relative, is_log)
-        return scale[:, None] * covariance * scale, row_variances
+        return (
+            _with_variances(
+                moments.covariance, log_normal_variances(moments.variances, program.layout.is_log)
+            ),
+            _with_variances(
+                moments.row_covariances, log_normal_variances(moments.row_variances, is_log)
+            ),
+        )
+
+
+def _with_variances(covariances: Array, variances: Array) -> Array:
+    """Return covariances, shape (..., size, size), with other variances, shape (..., size)."""
+    scale = np.sqrt(variances / np.diagonal(covariances, axis1=-2, axis2=-1))
+    return scale[..., :, None] * covariances * scale[..., None, :]
+
+
+class _Moments(NamedTuple):
+    """Covariances, and variances of the moments that :func:`moment_slopes` has.
+
+    Attributes
+    ----------
+    covariance : ndarray, shape (size, size)
+        Of the position.
+    variances : ndarray, shape (size,)
+        Of its moments.
+    row_covariances : ndarray, shape (num_rows, row_size, row_size)
+        Within rows.
+    row_variances : ndarray, shape (num_rows, row_size)
+        Of their moments.
+    """
+
+    covariance: Array
+    variances: Array
+    row_covariances: Array
+    row_variances: Array
 
 
 def _row_hessians(
@@ -256,8 +287,8 @@ def _eliminate_rows(
     position_hessian: Array,
     cross_hessians: Array,
     row_hessians: Array,
-) -> tuple[Array, Array, Array]:
-    """Return the covariance of the position and the variances of moments, by a Schur complement.
+) -> _Moments:
+    """Return the moments of the inverse of the Hessian, by a Schur complement.
 
     Parameters
     ----------
@@ -271,13 +302,6 @@ def _eliminate_rows(
         With respect to these and the parameters of each row.
     row_hessians : ndarray, shape (num_rows, width, width)
         With respect to the parameters of each row, locations first.
-
-    Returns
-    -------
-    covariance : ndarray, shape (size, size)
-    variances : ndarray, shape (size,)
-        Of the moments of the position.
-    row_variances : ndarray, shape (num_rows, width // 2)
 
     Raises
     ------
@@ -293,21 +317,14 @@ def _eliminate_rows(
     except np.linalg.LinAlgError:
         raise ResponseError("the loss has no minimum where the fit ended") from None
     inverse = np.linalg.inv(precision)
-    of_moments = moments @ inverse @ moments.T
     by_location = moments[:, :size]
-    covariance = by_location @ inverse[:size, :size] @ by_location.T
-    # The moments of a row, given the position and by what comes from it.
-    row_moments = np.concatenate(
-        [np.broadcast_to(np.eye(half), (len(row_slopes), half, half)), _diagonals(row_slopes)],
-        axis=2,
+    # The covariances of the parameters of a row: given the position, and by what comes from it.
+    row_inverses = np.linalg.inv(row_hessians) + solved @ inverse @ np.swapaxes(solved, 1, 2)
+    locations = np.broadcast_to(np.eye(half), (len(row_slopes), half, half))
+    row_moments = np.concatenate([locations, row_slopes[:, :, None] * np.eye(half)], axis=2)
+    return _Moments(
+        covariance=by_location @ inverse[:size, :size] @ by_location.T,
+        variances=np.diag(moments @ inverse @ moments.T),
+        row_covariances=row_inverses[:, :half, :half],
+        row_variances=np.einsum("rvw,rwx,rvx->rv", row_moments, row_inverses, row_moments),
     )
-    direct = row_moments @ np.linalg.solve(row_hessians, np.swapaxes(row_moments, 1, 2))
-    through = row_moments @ solved
-    indirect = np.einsum("rwg,gh,rwh->rw", through, inverse, through)
-    row_variances = np.diagonal(direct, axis1=1, axis2=2) + indirect
-    return covariance, np.diag(of_moments), row_variances
-
-
-def _diagonals(values: Array) -> Array:
-    """Return diagonal matrices, shape (num_rows, width, width), of values (num_rows, width)."""
-    return values[:, :, None] * np.eye(values.shape[1])

@@ -47,6 +47,9 @@ class Approximation:
         The elements of the position in the path: all, or those that moved most if there are many.
     latent : MeanFieldParams or None, shapes (num_rows, size)
         The normals of the variables with a value for each row.
+    latent_factor : ndarray, shape (num_rows, size, size), or None
+        Cholesky factors of the covariances within rows, if a correction gave them; None where the
+        elements of a row are independent.
     interrupted : bool
         Whether Ctrl-C or a callback stopped the fit.
     """
@@ -63,4 +66,5 @@ class Approximation:
     path_steps: NDArray[np.int64] | None = None
     path_elements: NDArray[np.int64] | None = None
     latent: MeanFieldParams | None = None
+    latent_factor: Array | None = None
     interrupted: bool = False

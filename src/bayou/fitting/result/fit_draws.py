@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from bayou.fitting.guides import Guide, Noise, Params
     from bayou.fitting.guides.approximation import Approximation
     from bayou.fitting.guides.coordinates import Frame
+    from bayou.fitting.guides.mean_field import MeanFieldParams
 
-    # Location and log scale of the variables with a value for each row, shapes (num_rows, size).
+    # Locations of the variables with a value for each row, shape (num_rows, size), and their
+    # standard deviations or, with one more axis, the factors of the covariances of rows.
     type RowMoments = tuple[jax.Array, jax.Array]
 
 # Draws that are computed at once. A draw of variables with a value for each row is as long as the
@@ -107,7 +109,7 @@ def constrained_draws(
     # The draws of rows have keys of their own, by the seed that follows.
     row_keys = jax.random.split(jax.random.key(seed + 1), num_draws)
     noise = guide.noise(jax.random.key(seed), num_draws, program.layout.size, None), row_keys
-    rows = None if latent is None else (latent.location, latent.log_scale)
+    rows = None if latent is None else (latent.location, _row_factors(approximation, latent))
     data = program.constraining_inputs()
     draws = compiled(approximation.params, approximation.frame, rows, noise, data)
     return {name: np.asarray(values)[None] for name, values in draws.items()}
@@ -147,9 +149,16 @@ def _draw_rows(rows: RowMoments | None, key: jax.Array) -> tuple[jax.Array, ...]
     """Draw the variables with a value for each row: one input, or none without such variables."""
     if rows is None:
         return ()
-    location, log_scale = rows
+    location, factors = rows
     noise = jax.random.normal(key, location.shape, location.dtype)
-    return (location + jnp.exp(log_scale) * noise,)
+    independent = factors.ndim == noise.ndim
+    steps = factors * noise if independent else jnp.einsum("rvw,rw->rv", factors, noise)
+    return (location + steps,)
+
+
+def _row_factors(approximation: Approximation, latent: MeanFieldParams) -> jax.Array:
+    factor = approximation.latent_factor
+    return jnp.exp(latent.log_scale) if factor is None else jnp.asarray(factor)
 
 
 def _check_num_rows(

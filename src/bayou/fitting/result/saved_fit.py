@@ -2,8 +2,8 @@
 
 The arrays are the parameters (``params 0``, ...), the coordinates (``origin``, ``factor``), the
 record of the steps (``elbo``, ``rates``, ``path``, ...) and the normals of variables with a value
-for each row (``latent 0``, ``latent 1``). The JSON has the fingerprint of the model, the guide and
-how the fit ended.
+for each row (``latent 0``, ``latent 1``, ``latent_factor``). The JSON has the fingerprint of the
+model, the guide and how the fit ended.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bayou.density.program import Program
 
 # The arrays of an approximation that not every fit has.
-OPTIONAL_ARRAYS = ("path", "path_steps", "path_elements")
+OPTIONAL_ARRAYS = ("path", "path_steps", "path_elements", "latent_factor")
 
 
 @dataclass(frozen=True)
@@ -160,4 +160,5 @@ def _approximation(
         path_steps=arrays.get("path_steps"),
         path_elements=arrays.get("path_elements"),
         latent=latent,
+        latent_factor=arrays.get("latent_factor"),
     )
