@@ -125,15 +125,10 @@ def without_dim() -> None:
     by.Data("x", Y)
 
 
-def array() -> None:
-    pm.Deterministic("product", pm.modelcontext(None)["mu"] * Y)
-
-
 @pytest.mark.parametrize(
     ("more", "hint"),
     [
         (without_dim, "give 'x' the dim 'row': `dims=`."),
-        (array, f"put the array of {NUM_ROWS} rows into by.Data, with the dim 'row'."),
         (lambda: None, GENERAL_HINT),
     ],
 )

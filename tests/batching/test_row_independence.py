@@ -306,10 +306,16 @@ def outcome_of_all_rows() -> None:
     pm.Normal("total", mu * z.sum(), 1, observed=3.0)
 
 
-@refused("give 'x' the dim 'row'")
+@valid
 def container_without_the_dim() -> None:
     x = by.Data("x", Z)
     pm.Normal("y", pm.Normal("slope") * x, 1, observed=rows("z", Z))
+
+
+@refused("give 'effect' the dim 'row'")
+def variable_without_the_dim() -> None:
+    effect = pm.Normal("effect", 0, pm.HalfNormal("spread"), shape=len(Z))
+    pm.Normal("y", effect, 1, observed=rows("z", Z))
 
 
 def build(content: Callable[[], object]) -> pm.Model:

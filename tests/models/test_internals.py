@@ -58,7 +58,9 @@ TYPES = (
     "pymc.distributions.custom.CustomSymbolicDistRV",
     "pymc.distributions.distribution.SymbolicRandomVariable",
     "pymc.variational.minibatch_rv.MinibatchRandomVariable",
+    "pytensor.compile.builders.OpFromGraph",
     "pytensor.compile.ops.ViewOp",
+    "pytensor.tensor.basic.Alloc",
     "pytensor.tensor.basic.Join",
     "pytensor.tensor.blockwise.Blockwise",
     "pytensor.tensor.elemwise.CAReduce",
@@ -66,8 +68,10 @@ TYPES = (
     "pytensor.tensor.extra_ops.CumOp",
     "pytensor.tensor.random.op.RandomVariable",
     "pytensor.tensor.random.type.RandomType",
+    "pytensor.tensor.shape.Reshape",
     "pytensor.tensor.shape.Shape",
     "pytensor.tensor.shape.Shape_i",
+    "pytensor.tensor.shape.SpecifyShape",
     "pytensor.tensor.signal.conv.Convolve1d",
     "pytensor.tensor.sort.ArgSortOp",
     "pytensor.tensor.sort.SortOp",
@@ -106,6 +110,16 @@ def test_dispatchers_have_a_registry(name: str) -> None:
 @pytest.mark.parametrize("name", TYPES)
 def test_types_are_classes(name: str) -> None:
     assert inspect.isclass(look_up(name))
+
+
+def test_operations_of_graphs_are_copied_with_other_graphs() -> None:
+    rate = pm.ZeroInflatedPoisson.dist(0.5, np.ones(3), shape=3)
+    op = rate.owner.op
+    assert isinstance(op, look_up("pytensor.compile.builders.OpFromGraph"))
+    op.infer_shape(rate.owner, [(3,) for _ in rate.owner.inputs])
+    copied = op.clone_with_inner_graph(op.fgraph.unfreeze())
+    # PyTensor 3.3 copies these along; rewrite.py drops them.
+    assert {"_inner_shape_template", "_inner_shape_frozen"} <= vars(copied).keys()
 
 
 def test_numba_dispatch_has_what_operations_are_registered_by() -> None:

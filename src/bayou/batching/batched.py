@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bayou.arguments import seed_number, whole_number
 from bayou.batching.data_checks import check_imputed_values
 from bayou.batching.minibatch_model import add_names, build_minibatch_model
+from bayou.batching.row_arrays import row_choices
 from bayou.batching.row_dim import (
     find_rows,
     guess_rows,
     holds_minibatches,
     no_rows_error,
-    with_arrays_of_rows,
 )
 from bayou.batching.row_independence import (
+    DependenceError,
     check_row_independence,
     rows_are_independent,
     warn_unchecked,
@@ -30,6 +33,8 @@ from bayou.models.plain.plain_model import read_model
 from bayou.models.rewrite import same_structure, structure_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pymc as pm
     from pytensor.graph.basic import Variable
 
@@ -112,13 +117,15 @@ def batched(
     model = with_dim_first(model, batch_dim)
     rows = find_rows(model, batch_dim, guess=True)
     check_row_total_sizes(model, rows)
-    minibatch_model = build_minibatch_model(model, rows, size, seed, latent_inputs=False)
+
+    def build(rows: ModelRows) -> Batches:
+        built = build_minibatch_model(model, rows, size, seed, latent_inputs=False)
+        return Batches(built, compile_program(built.model))
+
     if validate:
-        program = compile_program(minibatch_model.model)
-        check_row_independence(minibatch_model.model, program, hint=minibatch_model.hint)
-    else:
-        warn_unchecked()
-    return add_names(model, minibatch_model)
+        return add_names(model, _independent_batches(model, rows, build).minibatch_model)
+    warn_unchecked()
+    return add_names(model, build(rows).minibatch_model)
 
 
 def batched_program(
@@ -147,18 +154,13 @@ def batched_program(
     rows = find_rows(of_rows, batch_dim, guess=True)
     _check_some_rows(rows)
     check_row_total_sizes(of_rows, rows)
-    minibatch_model, program = _minibatch_program(of_rows, rows, size, model)
-    if not validate:
+    build = partial(_batches, of_rows, size, model)
+    if validate:
+        batches = _independent_batches(of_rows, rows, build)
+    else:
         warn_unchecked()
-        return minibatch_model.model, program
-    try:
-        check_row_independence(minibatch_model.model, program, hint=minibatch_model.hint)
-    except ValueError:
-        other = _with_arrays_of_rows(of_rows, rows, size, model)
-        if other is None:
-            raise
-        return other
-    return minibatch_model.model, program
+        batches = build(rows)
+    return batches.minibatch_model.model, batches.program
 
 
 def rebuild_program(model: pm.Model, batching: tuple[int, str] | None) -> Program:
@@ -178,29 +180,60 @@ def rebuild_program(model: pm.Model, batching: tuple[int, str] | None) -> Progra
     # The rows of a fit without dims have an empty one.
     rows = find_rows(of_rows, dim or None, guess=True)
     _check_some_rows(rows)
-    minibatch_model, program = _minibatch_program(of_rows, rows, size, model)
-    if not rows_are_independent(minibatch_model.model, program):
-        # Arrays in its graph were rows, or the user has had it fitted without the check.
-        _, program = _with_arrays_of_rows(of_rows, rows, size, model) or (model, program)
-    return program
+    build = partial(_batches, of_rows, size, model)
+    try:
+        return _independent_batches(of_rows, rows, build).program
+    except ValueError:
+        # The user had it fitted without the check.
+        return build(rows).program
 
 
-def _with_arrays_of_rows(
-    model: pm.Model, rows: ModelRows, batch_size: int, written: pm.Model
-) -> tuple[pm.Model, Program] | None:
-    """Return a model in minibatches whose arrays are rows too, None if that is not valid."""
-    more_rows = with_arrays_of_rows(model, rows)
-    if more_rows is None:
-        return None
-    minibatch_model, program = _minibatch_program(model, more_rows, batch_size, written)
-    if not rows_are_independent(minibatch_model.model, program):
-        return None
-    return minibatch_model.model, program
+class Batches(NamedTuple):
+    """A model in minibatches, and its program."""
+
+    minibatch_model: MinibatchModel
+    program: Program
 
 
-def _minibatch_program(
-    model: pm.Model, rows: ModelRows, batch_size: int, written: pm.Model
-) -> tuple[MinibatchModel, Program]:
+def _independent_batches(
+    model: pm.Model, rows: ModelRows, build: Callable[[ModelRows], Batches]
+) -> Batches:
+    """Return a model in minibatches whose likelihood is one of rows.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model as it is written.
+    rows : ModelRows
+        The parts that are known to have an entry for each row. If they are not all that do, what
+        else may is found by its length.
+    build : callable
+        Rows -> the model in minibatches of them.
+
+    Raises
+    ------
+    ValueError
+        If the likelihood is no product over rows.
+    """
+    refusals: list[DependenceError] = []
+    for choice in chain([rows], row_choices(model, rows)):
+        try:
+            batches = build(choice)
+            check_row_independence(
+                batches.minibatch_model.model,
+                batches.program,
+                hint=batches.minibatch_model.hint,
+            )
+        except DependenceError as refusal:
+            refusals.append(refusal)
+        else:
+            return batches
+    known, *others = refusals
+    # Where arrays are rows, the model cannot be evaluated without them.
+    raise others[0] if others and not known.is_evaluated else known
+
+
+def _batches(model: pm.Model, batch_size: int, written: pm.Model, rows: ModelRows) -> Batches:
     minibatch_model = _cached_model(model, rows, batch_size, DEFAULT_SEED)
     program = compile_program(
         minibatch_model.model,
@@ -208,7 +241,7 @@ def _minibatch_program(
         batching=(batch_size, rows.dim),
         latent=minibatch_model.latent,
     )
-    return minibatch_model, program
+    return Batches(minibatch_model, program)
 
 
 def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
@@ -264,8 +297,8 @@ class _Options:
     num_rows: int | None
     # The model of all rows is another one than that of batches of one row.
     feeds_all_rows: bool
-    # The variables that are read as rows.
-    storages: frozenset[Variable]
+    # The variables that are read as rows, each with their axis.
+    storages: frozenset[tuple[Variable, int]]
 
 
 type _Known = dict[_Options, tuple[tuple[Any, ...], MinibatchModel]]
@@ -281,9 +314,8 @@ def _cached_model(
     structure = structure_of(model)
     known = _minibatch_models.setdefault(model, {})
     num_rows = rows.num_rows if rows.has_fixed_number else None
-    options = _Options(
-        rows.dim, batch_size, seed, num_rows, feeds_all_rows, frozenset(rows.storages)
-    )
+    storages = frozenset((variable, axis) for variable, (_, axis) in rows.storages.items())
+    options = _Options(rows.dim, batch_size, seed, num_rows, feeds_all_rows, storages)
     if options not in known or not same_structure(known[options][0], structure):
         minibatch_model = build_minibatch_model(model, rows, batch_size, seed, latent_inputs=True)
         known[options] = (structure, minibatch_model)

@@ -14,16 +14,16 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors
-from pytensor.tensor.random.op import RandomVariable
-from pytensor.tensor.type_other import NoneConst
 
+from bayou.batching.row_arrays import resized_nodes
 from bayou.batching.row_independence import (
     GENERAL_HINT,
+    Dependence,
     check_one_density_each,
     check_one_transform_each,
 )
+from bayou.batching.row_terms import FAILURES, first_line
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.containers.sparse.sparse_rows import SparseRows
 from bayou.containers.variables.dims import dims_of
@@ -32,14 +32,14 @@ from bayou.containers.variables.source_variable import window_of
 from bayou.density.program import LatentRows
 from bayou.models.inputs import mark_rows
 from bayou.models.rewrite import VARIABLE_LISTS, model_graphs, rebuild_model, rebuild_variables
-from bayou.models.total_size import with_total_size, without_total_size
+from bayou.models.total_size import with_total_size
 from bayou.sampling.axes import AxisSample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pymc as pm
-    from pytensor.graph.basic import Variable
+    from pytensor.graph.basic import Apply, Variable
     from pytensor.tensor.variable import TensorVariable
 
     from bayou.batching.row_dim import ModelRows
@@ -113,7 +113,10 @@ def build_minibatch_model(
 
     def slice_rows(storage: SharedVariable, axis: int) -> TensorVariable:
         sample = AxisSample(axis, batch_size, seed, 0)
-        batch = random_slice(storage, step, [sample], [False] * storage.type.ndim)
+        broadcastable = [
+            length == 1 and number != axis for number, length in enumerate(storage.type.shape)
+        ]
+        batch = random_slice(storage, step, [sample], broadcastable)
         batch.name = storage.name
         slices[storage.name] = batch
         return batch
@@ -136,8 +139,6 @@ def build_minibatch_model(
         # PyMC writes the length of a dim into the shapes of variables that have it.
         replacements[model.dim_lengths[rows.dim]] = slices[first.name].shape[axis]
     batch_length = slices[first.name].shape[axis]
-    for name in rows.observed:
-        replacements |= _replaced_size(model[name], rows.num_rows, batch_length)
     replacements |= {
         value: by_container[id(storage.container)] for value, (storage, _) in rows.storages.items()
     }
@@ -146,7 +147,10 @@ def build_minibatch_model(
     if latent is not None and not latent_inputs:
         replacements |= {model[name]: model[name][latent.numbers] for name in latent.names}
 
-    rebuilt = rebuild_variables(graphs, replacements)
+    replacements |= rows.constants
+    hint = _hint(model, rows)
+    resized = resized_nodes(model, rows, batch_length)
+    rebuilt = _rebuild(graphs, replacements, resized, hint)
     for variable in (model[name] for name in latent.names) if latent is not None else ():
         if latent_inputs:
             _make_input(model, variable, rebuilt)
@@ -154,8 +158,24 @@ def build_minibatch_model(
             # The variable itself stays; only what depends on it takes the rows of the batch.
             del rebuilt[variable]
     _scale(model, rows, rebuilt, num_rows)
-    hint = _hint(model, rows, graphs)
     return MinibatchModel(rebuild_model(model, rebuilt), rows, slices, latent, hint)
+
+
+def _rebuild(
+    graphs: Sequence[Variable],
+    replacements: Mapping[Variable, Any],
+    resized: Mapping[Apply, Sequence[Variable]],
+    hint: str,
+) -> dict[Variable, Any]:
+    """Build what depends on rows again, for those of a batch."""
+    try:
+        return rebuild_variables(graphs, replacements, resized)
+    except FAILURES as error:
+        if "\nHint: " in str(error):
+            raise
+        # What PyTensor says of operations that do not fit.
+        reason = f"the model cannot be built for a part of its rows ({first_line(error)})"
+        raise Dependence(reason, hint, is_evaluated=False).error() from None
 
 
 def _slice_sparse(
@@ -232,18 +252,7 @@ def _make_input(model: pm.Model, variable: Any, rebuilt: dict[Any, Any]) -> None
     rebuilt[value] = row_type(name=value.name)
 
 
-def _replaced_size(variable: Any, num_rows: int, batch_length: Variable) -> dict[Variable, Any]:
-    """Return a replacement of the size of an observed variable, if it is written as a constant."""
-    node = without_total_size(variable).owner
-    if not isinstance(node.op, RandomVariable):
-        return {}
-    size = node.op.size_param(node)
-    if not isinstance(size, Constant) or NoneConst.equals(size) or size.data[:1] != num_rows:
-        return {}
-    return {size: pt.stack([batch_length, *size.data[1:]])}
-
-
-def _hint(model: pm.Model, rows: ModelRows, graphs: Sequence[Variable]) -> str:
+def _hint(model: pm.Model, rows: ModelRows) -> str:
     """Return the hint for a batch that cannot be evaluated: the data without the row dim."""
     num_rows = rows.num_rows
     without_dim = [
@@ -251,19 +260,15 @@ def _hint(model: pm.Model, rows: ModelRows, graphs: Sequence[Variable]) -> str:
         for variable in (*model.data_vars, *model.basic_RVs)
         if rows.dim not in dims_of(model, variable)
         and variable.ndim
+        and variable not in rows.storages
         and (num_rows in variable.type.shape or _first_length(variable) == num_rows)
     ]
-    if without_dim:
-        return f"give {', '.join(map(repr, without_dim))} the dim {rows.dim!r}: `dims=`."
-    has_array = any(
-        isinstance(variable, Constant)
-        and np.shape(variable.data)[:1] == (num_rows,)
-        and variable not in rows.storages
-        for variable in ancestors(graphs)
-    )
-    if has_array:
-        return f"put the array of {num_rows} rows into by.Data, with the dim {rows.dim!r}."
-    return GENERAL_HINT
+    if not without_dim:
+        return GENERAL_HINT
+    names = ", ".join(map(repr, without_dim))
+    if rows.dim:
+        return f"give {names} the dim {rows.dim!r}: `dims=`."
+    return f'name the dim of the rows, dims="row", in what has a row each, such as {names}.'
 
 
 def _first_length(variable: Any) -> int | None:

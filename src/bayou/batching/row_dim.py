@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytensor
@@ -41,12 +41,16 @@ class ModelRows:
         The observed variables whose first axis is that of the rows.
     latent : tuple of str
         The free variables whose first axis is that of the rows.
+    constants : mapping of Variable to Constant
+        What is computed of arrays in the graphs alone and is the same in each batch, such as the
+        mean of a column, with its value.
     """
 
     dim: str
     storages: Mapping[Variable, RowStorage]
     observed: tuple[str, ...]
     latent: tuple[str, ...]
+    constants: Mapping[Variable, Constant] = field(default_factory=dict)
 
     @property
     def num_rows(self) -> int:
@@ -96,7 +100,7 @@ def find_rows(model: pm.Model, batch_dim: str | None = None, *, guess: bool = Fa
     dim = _choose_dim(first_dims, batch_dim)
     observed = [variable for variable in model.observed_RVs if first_dims[variable.name] == dim]
     of_containers = {
-        variable: (_in_container(variable), dims_of(model, variable).index(dim))
+        variable: (in_container(variable), dims_of(model, variable).index(dim))
         for variable in model.data_vars
         if dim in dims_of(model, variable)
     }
@@ -140,7 +144,7 @@ def guess_rows(model: pm.Model, *, with_arrays: bool = False) -> ModelRows | Non
     values = [uncast(model.rvs_to_values[variable]) for variable in model.observed_RVs]
     kinds = SharedVariable | Constant if with_arrays else SharedVariable
     storages = {
-        value: (_in_container(value, variable.name), 0)
+        value: (in_container(value, variable.name), 0)
         for variable, value in zip(model.observed_RVs, values, strict=True)
         if value.ndim and isinstance(value, kinds)
     }
@@ -156,28 +160,6 @@ def guess_rows(model: pm.Model, *, with_arrays: bool = False) -> ModelRows | Non
     }
     names = tuple(variable.name for variable in model.observed_RVs)
     return ModelRows("", storages | of_containers, names, ())
-
-
-def with_arrays_of_rows(model: pm.Model, rows: ModelRows) -> ModelRows | None:
-    """Take the arrays in the graphs of a model that are as long as its rows for rows as well.
-
-    Libraries that build models leave the design there. The likelihood must be checked afterwards,
-    since an array may have the length by chance.
-
-    Returns
-    -------
-    ModelRows or None
-        None if there is no such array.
-    """
-    num_rows = rows.num_rows
-    arrays: dict[Variable, RowStorage] = {}
-    for variable in dict.fromkeys(ancestors(model_graphs(model))):
-        if not isinstance(variable, Constant) or variable in rows.storages:
-            continue
-        axis = _axis_of_length(variable, num_rows)
-        if axis is not None:
-            arrays[variable] = (_in_container(variable, f"array {len(arrays) + 1}"), axis)
-    return replace(rows, storages={**rows.storages, **arrays}) if arrays else None
 
 
 def holds_minibatches(model: pm.Model) -> bool:
@@ -198,30 +180,32 @@ def _observed_storages(model: pm.Model, observed: Sequence[Any]) -> dict[Variabl
     """Return the containers of observed values; an array that is no container is put into one."""
     values = {uncast(model.rvs_to_values[variable]): variable.name for variable in observed}
     return {
-        value: (_in_container(value, name), 0)
+        value: (in_container(value, name), 0)
         for value, name in values.items()
         if isinstance(value, Constant | SharedVariable)
     }
 
 
-def _in_container(variable: Any, name: str | None = None) -> SharedVariable:
+def in_container(variable: Any, name: str | None = None) -> SharedVariable:
     """Return a container; for an array in a graph, such as of a frozen model, one that has it."""
     if isinstance(variable, SharedVariable):
         return variable
     if is_sparse_variable(variable):
         return parts_of(variable).matrix
-    # PyMC holds observed arrays as constants, which cannot be sliced by a step.
-    return pytensor.shared(variable.data, name=name or variable.name)
+    # PyMC holds observed arrays as constants, which cannot be sliced by a step. Axes of length 1
+    # broadcast, as those of the constant do.
+    shape = [1 if length == 1 else None for length in variable.type.shape]
+    return pytensor.shared(variable.data, name=name or variable.name, shape=shape)
 
 
 def _axis_of_length(variable: Any, num_rows: int) -> int | None:
-    """Return the first axis with so many entries."""
-    if isinstance(variable, SharedVariable):
-        numbers = (_num_rows(variable, axis) for axis in range(variable.ndim))
-        return next((axis for axis, number in enumerate(numbers) if number == num_rows), None)
-    # A constant that is no array, such as None for no size, has no shape.
-    shape: tuple[int, ...] = getattr(variable.data, "shape", ())
-    return shape.index(num_rows) if num_rows in shape else None
+    """Return the first axis of a container with so many entries."""
+    return next(iter(axes_of_length(variable, num_rows)), None)
+
+
+def axes_of_length(variable: SharedVariable, num_rows: int) -> list[int]:
+    """Return the axes of a container with so many entries."""
+    return [axis for axis in range(variable.ndim) if _num_rows(variable, axis) == num_rows]
 
 
 def _check_same_number(dim: str, storages: Mapping[Variable, RowStorage]) -> None:

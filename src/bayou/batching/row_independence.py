@@ -47,6 +47,20 @@ GENERAL_HINT = (
 )
 
 
+class DependenceError(ValueError):
+    """The error for a likelihood that is no product over rows.
+
+    Attributes
+    ----------
+    is_evaluated : bool
+        Whether the likelihood of a part of the rows could be evaluated at all.
+    """
+
+    def __init__(self, message: str, *, is_evaluated: bool) -> None:
+        super().__init__(message)
+        self.is_evaluated = is_evaluated
+
+
 @dataclass(frozen=True)
 class Dependence:
     """Why a likelihood is no product over rows.
@@ -57,16 +71,20 @@ class Dependence:
         Names the variable, and continues "The likelihood must be ..., but".
     hint : str or None
         What to do; None for the general hint.
+    is_evaluated : bool
+        Whether the likelihood of a part of the rows could be evaluated at all.
     """
 
     reason: str
     hint: str | None = None
+    is_evaluated: bool = True
 
-    def error(self) -> ValueError:
+    def error(self) -> DependenceError:
         """Return the error to raise."""
-        return ValueError(
+        return DependenceError(
             "The likelihood must be a product over rows to be fitted in batches, but "
-            f"{self.reason}.\nHint: {self.hint or GENERAL_HINT}"
+            f"{self.reason}.\nHint: {self.hint or GENERAL_HINT}",
+            is_evaluated=self.is_evaluated,
         )
 
 
@@ -188,7 +206,7 @@ def find_dependence(
     try:
         return _compare_batches(model, program)
     except EvaluationError as error:
-        return Dependence(str(error), hint)
+        return Dependence(str(error), hint, is_evaluated=False)
 
 
 def _compare_batches(model: pm.Model, program: Program) -> Dependence | None:

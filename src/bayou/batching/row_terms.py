@@ -126,11 +126,11 @@ class RowTerms:
         except IndexError as error:
             self._check_indices(position)
             raise EvaluationError(
-                f"{name!r} takes other rows by their number: without them, {_first_line(error)}"
+                f"{name!r} takes other rows by their number: without them, {first_line(error)}"
             ) from None
         except FAILURES as error:
             raise EvaluationError(
-                f"{name!r} cannot be evaluated on a part of the rows ({_first_line(error)})"
+                f"{name!r} cannot be evaluated on a part of the rows ({first_line(error)})"
             ) from None
 
     def _check_indices(self, position: NDArray[Any]) -> None:
@@ -162,5 +162,6 @@ def _fed_rows(program: Program, rows: RowNumbers) -> Inputs:
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of a message, without its full stop."""
     return str(error).splitlines()[0].strip().rstrip(".")

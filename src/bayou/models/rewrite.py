@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING
 
 import pymc as pm
 from pymc.data import MinibatchOp
+from pytensor.compile.builders import OpFromGraph
+from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.random.op import RandomVariable
+from pytensor.tensor.type import TensorType
 from pytensor.tensor.type_other import NoneConst
 
 from bayou.containers.sparse.sparse_rows import SparseRows, apply_to_rows, rows_of_matrices
@@ -27,10 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from pytensor.graph.basic import Variable
+    from pytensor.graph.basic import Apply, Variable
+    from pytensor.graph.op import Op
 
 # The lists of a model that its variables stand in.
 VARIABLE_LISTS = ("free_RVs", "observed_RVs", "potentials", "deterministics")
+
+# PyTensor 3.3 keeps the lengths that it infers for an inner graph in these, and copies them along.
+_INNER_SHAPES = ("_inner_shape_template", "_inner_shape_frozen")
 
 
 def model_graphs(model: pm.Model) -> list[Variable]:
@@ -40,7 +47,9 @@ def model_graphs(model: pm.Model) -> list[Variable]:
 
 
 def rebuild_variables(
-    graphs: Sequence[Variable], replacements: Mapping[Variable, Any]
+    graphs: Sequence[Variable],
+    replacements: Mapping[Variable, Any],
+    other_inputs: Mapping[Apply, Sequence[Variable]] | None = None,
 ) -> dict[Variable, Any]:
     """Build all that depends on replaced variables again.
 
@@ -50,6 +59,9 @@ def rebuild_variables(
         They stay as they are.
     replacements : mapping of Variable to (Variable or SparseRows)
         By variables of the graphs.
+    other_inputs : mapping of Apply to sequence of Variable, optional
+        Inputs of some nodes in the place of their own, such as lengths that are written as
+        constants. They are replaced too, if they are among the replacements.
 
     Returns
     -------
@@ -62,25 +74,67 @@ def rebuild_variables(
         If something is computed of a sparse matrix that would not leave it sparse.
     """
     rebuilt: dict[Variable, Any] = dict(replacements)
+    other_inputs = other_inputs or {}
     for node in toposort(graphs):
-        if rebuilt.keys().isdisjoint(node.outputs) and not rebuilt.keys().isdisjoint(node.inputs):
+        old_inputs = other_inputs.get(node, node.inputs)
+        is_changed = node in other_inputs or not rebuilt.keys().isdisjoint(old_inputs)
+        if is_changed and rebuilt.keys().isdisjoint(node.outputs):
             # The operation of total_size takes None for an axis, but holds a constant for it.
             inputs = [
                 None if NoneConst.equals(variable) else rebuilt.get(variable, variable)
-                for variable in node.inputs
+                for variable in old_inputs
             ]
             if isinstance(node.op, RandomVariable):
                 # pm.CAR has the matrix of its neighbours as an input; its density multiplies by it.
                 inputs = [
                     old if isinstance(new, SparseRows) else new
-                    for old, new in zip(node.inputs, inputs, strict=True)
+                    for old, new in zip(old_inputs, inputs, strict=True)
                 ]
             if any(isinstance(part, SparseRows) for part in inputs):
                 outputs = apply_to_rows(node, inputs)
             else:
-                outputs = node.op.make_node(*inputs).outputs
+                op = _fitting_operation(node, inputs, is_resized=node in other_inputs)
+                outputs = op.make_node(*inputs).outputs
             rebuilt.update(zip(node.outputs, outputs, strict=True))
     return rebuilt
+
+
+def _fitting_operation(node: Apply, inputs: Sequence[Any], *, is_resized: bool) -> Op:
+    """Return the operation of a node, for inputs that may have other lengths.
+
+    A composed distribution, such as a mixture, holds a graph in which the lengths of its first
+    inputs are written, if these were constants. It is built again without them.
+    """
+    op = node.op
+    if not isinstance(op, OpFromGraph) or not (is_resized or _have_other_lengths(node, inputs)):
+        return op
+    # The graph of an operation cannot be changed, but its copy can.
+    graph = op.fgraph.unfreeze()
+    new_inputs = {
+        inner: _inner_input(inner, variable)
+        for inner, variable in zip(graph.inputs, inputs, strict=True)
+    }
+    rebuilt = rebuild_variables(graph.outputs, new_inputs)
+    outputs = [rebuilt.get(variable, variable) for variable in graph.outputs]
+    fitting = op.clone_with_inner_graph(FunctionGraph([*new_inputs.values()], outputs, clone=False))
+    for attribute in _INNER_SHAPES:
+        vars(fitting).pop(attribute, None)
+    return fitting
+
+
+def _have_other_lengths(node: Apply, inputs: Sequence[Any]) -> bool:
+    return any(
+        isinstance(old.type, TensorType) and old.type.shape != new.type.shape
+        for old, new in zip(node.inputs, inputs, strict=True)
+        if new is not None
+    )
+
+
+def _inner_input(inner: Any, variable: Any) -> Variable:
+    """Return an input for a graph like one, with the lengths of the variable that it stands for."""
+    if variable is None or not isinstance(inner.type, TensorType):
+        return inner.type()
+    return inner.type.clone(shape=variable.type.shape)()
 
 
 def rebuild_model(model: pm.Model, rebuilt: Mapping[Variable, Variable]) -> pm.Model:
