@@ -30,7 +30,7 @@ from pytensor.tensor.subtensor import (
     Subtensor,
 )
 
-from bayou.containers.variables.named_dims import indexes_by_name, lowered
+from bayou.containers.variables.named_dims import lowered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -192,11 +192,6 @@ def _find_indices(graphs: Sequence[Variable]) -> Iterator[Index]:
 
 def _index_arrays(node: Apply) -> Iterator[tuple[int, Variable]]:
     """Yield what indexes axes of a variable by whole numbers, each with its axis."""
-    if indexes_by_name(node.op):
-        for axis, labelled in enumerate(node.inputs[1:]):
-            if getattr(labelled.type, "dtype", "bool") != "bool":
-                yield axis, labelled
-        return
     first = next((at for kind, at in _FIRST_INDEX.items() if isinstance(node.op, kind)), None)
     if first is None:
         return

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytensor.graph.basic import Variable
-    from pytensor.graph.op import Op
     from pytensor.graph.rewriting.basic import GraphRewriter
 
 
@@ -46,15 +45,6 @@ def has_named_dims(graphs: Sequence[Variable]) -> bool:
     """Return whether any variable in graphs has axes with names of their own."""
     # A model can only have them once PyTensor's module of them is there.
     return "pytensor.xtensor.type" in sys.modules and any(map(_is_named, ancestors(graphs)))
-
-
-def indexes_by_name(op: Op) -> bool:
-    """Return whether an operation indexes a variable along axes that have names."""
-    if "pytensor.xtensor.indexing" not in sys.modules:
-        return False
-    from pytensor.xtensor.indexing import Index
-
-    return isinstance(op, Index)
 
 
 def with_named_dims(variable: Variable, dims: Sequence[str]) -> Any:
