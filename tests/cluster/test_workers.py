@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -12,7 +13,7 @@ import ray
 
 from bayou.cluster.cores import usable_cores
 from bayou.cluster.ray import Ray
-from bayou.cluster.workers import start_workers
+from bayou.cluster.workers import Workers, start_workers
 from bayou.errors import WorkerDiedError
 
 
@@ -96,3 +97,12 @@ def test_the_error_of_a_full_store_has_its_size(
         with pytest.raises(MemoryError, match=text) as found:
             pool.put(np.zeros(3))
     assert "\nHint: start Ray with more of it" in str(found.value)
+
+
+def test_a_cluster_that_is_gone_costs_no_result() -> None:
+    def gone(_: object) -> None:
+        raise ConnectionError("no head")
+
+    pool = SimpleNamespace(_actors=["worker"], _ray=SimpleNamespace(kill=gone), _reserved=None)
+    with pytest.warns(UserWarning, match=r"may still run: ConnectionError: no head\.\nHint: look"):
+        Workers.close(pool)

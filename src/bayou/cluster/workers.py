@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayou.cluster.connection import connect
 from bayou.cluster.cores import use_cores
-from bayou.errors import WorkerDiedError
+from bayou.errors import WorkerDiedError, warning_of_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -145,10 +145,16 @@ class Workers:
         return _put(self._ray, value)
 
     def close(self) -> None:
-        """Kill the workers, and free their cores."""
-        for actor in self._actors:
-            self._ray.kill(actor)
-        self._ray.util.remove_placement_group(self._reserved)
+        """Kill the workers, and free their cores; warn if the cluster does not answer.
+
+        What they computed is here by then, and must not be lost.
+        """
+        with warning_of_failure(
+            "The workers of the cluster may still run", "look for them by `ray list actors`."
+        ):
+            for actor in self._actors:
+                self._ray.kill(actor)
+            self._ray.util.remove_placement_group(self._reserved)
 
     def _new_actor(self, index: int) -> Any:
         strategy = self._ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(
