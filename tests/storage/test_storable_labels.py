@@ -85,3 +85,17 @@ def test_results_go_through_files(kind: str, tmp_path: Path) -> None:
     data = {"one": {"group_of": group_of, "data": y}}
     many = by.fit_many(data, model=model, draws=100, out=tmp_path / "many.zarr", **quiet)
     np.testing.assert_array_equal(many.posterior["group"], labels)
+
+
+def test_dims_that_trees_take_for_paths_are_refused_before_anything_runs() -> None:
+    with pm.Model(coords={"r/w": range(3)}) as model:
+        data = by.Data("data", np.zeros(3), dims="r/w")
+        pm.Normal("y", pm.Normal("mu"), 1, observed=data, dims="r/w")
+    quiet: dict[str, Any] = {"random_seed": 1, "progressbar": False}
+    fit = by.fit(model=model, **quiet)
+    match = r"`model` must have dims without '/' in their names, got 'r/w', .*\nHint: rename"
+    with pytest.raises(ValueError, match=match):
+        by.predict(fit, {"data": [1.0]}, model=model, **quiet)
+    for many in (by.fit_many, by.sample_many):
+        with pytest.raises(ValueError, match=match):
+            many({"a": {"data": [1.0, 2.0]}}, model=model, **quiet)

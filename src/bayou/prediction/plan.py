@@ -18,7 +18,7 @@ from bayou.prediction.graph.predictor import DependentRows
 from bayou.prediction.graph.row_dependence import RowShape
 from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
 from bayou.prediction.row_predictor import RowPredictor
-from bayou.storage.storable_labels import storable_labels
+from bayou.storage.storable_labels import check_dim_names, storable_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -213,6 +213,7 @@ def _template(
         for variable in variables
         for dim, length in zip(variable.dims, variable.shape, strict=True)
     }
+    check_dim_names(lengths)
     known = {dim: model.coords.get(dim) for dim in lengths if dim not in rows.row_dims}
     row_labels = {} if rows.labels is None else dict.fromkeys(rows.row_dims, rows.labels)
     return PredictionTemplate(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayou.text import listed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -52,6 +54,22 @@ def storable_labels(labels: Iterable[Any]) -> NDArray[Any]:
         # Such as 1 and "1".
         texts = [repr(item) for item in items]
     return np.array(texts, dtype=str)
+
+
+def check_dim_names(dims: Iterable[str]) -> None:
+    """Check that results can have labels for dims: trees read "/" as the path of a group.
+
+    Raises
+    ------
+    ValueError
+        Names the dims that hold one.
+    """
+    paths = sorted(dim for dim in dims if "/" in dim)
+    if paths:
+        raise ValueError(
+            f"`model` must have dims without '/' in their names, got {listed(paths)}, which a tree "
+            "of results reads as paths.\nHint: rename the dim."
+        )
 
 
 def _identity(label: Any) -> tuple[type, str]:

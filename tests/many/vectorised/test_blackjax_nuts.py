@@ -190,7 +190,7 @@ def test_refusals(model: pm.Model) -> None:
     data = data_sets({"one": 3})
     with pytest.raises(ValueError, match=r"one of \('auto', 'nutpie', 'blackjax'\), got 'stan'"):
         sample_many(data, model, sampler="stan")
-    text = "got 'blackjax', but it computes in 32 bits"
+    text = r"got 'blackjax', but it computes in 32 bits\.\nHint: set pytensor.config.floatX"
     with jax.enable_x64(False), pytest.raises(TypeError, match=text):
         sample_many(data, model)
     with pm.Model() as joint:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bayou.errors import WorkerDiedError
+from bayou.storage.storable_labels import check_dim_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,9 +129,10 @@ class ResultAxes:
         Raises
         ------
         ValueError
-            If a variable or a dim of the model has the name of another axis.
+            If a variable or a dim of the model has the name of another axis, or a dim a "/".
         """
         dims = {*model.coords, *model.dim_lengths}
+        check_dim_names(dims)
         variables = {variable.name for variable in model.unobserved_RVs}
         taken = sorted({*DRAW_DIMS} & (dims | variables)) or sorted(variables & dims)
         if taken:

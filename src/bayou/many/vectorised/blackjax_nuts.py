@@ -99,9 +99,7 @@ def check_vectorized(model: pm.Model) -> RowProgram:
     if isinstance(program, NoRowProgram):
         raise TypeError(
             "`sampler` must be 'nutpie' or 'auto' for this model, got 'blackjax', but "
-            f"{program.reason}.\n"
-            "Hint: name the rows of what is observed, and of all containers that have them, by "
-            "`dims=`, if the likelihood is a product over rows."
+            f"{program.reason}.\nHint: {program.hint}"
         )
     return program
 

@@ -175,9 +175,15 @@ class NoRowProgram:
     ----------
     reason : str
         As a clause of a sentence.
+    hint : str
+        What to do.
     """
 
     reason: str
+    hint: str = (
+        "name the rows of what is observed, and of all containers that have them, by `dims=`, if "
+        "the likelihood is a product over rows."
+    )
 
 
 def row_program(model: pm.Model) -> RowProgram | NoRowProgram:
@@ -191,7 +197,9 @@ def row_program(model: pm.Model) -> RowProgram | NoRowProgram:
     if program.potentials_of_batches or not program.takes_weights:
         return NoRowProgram("a term depends on several rows together")
     if not jax.config.jax_enable_x64 or program.start(0).dtype != np.float64:
-        return NoRowProgram("it computes in 32 bits")
+        return NoRowProgram(
+            "it computes in 32 bits", 'set pytensor.config.floatX = "float64" before it is built.'
+        )
     axes = tuple(sampling_of(variable)[0].axis for variable in program.fed)
     return RowProgram(program, axes)
 
