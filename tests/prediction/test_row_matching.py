@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+from pymc.model.transform.optimization import freeze_dims_and_data
 
 import bayou as by
 from tests.prediction.small_models import (
@@ -137,3 +138,40 @@ def test_rows_with_missing_values_are_not_left_out() -> None:
     )
     with pytest.raises(ValueError, match=message):
         predictions(model, posterior(), {"x": [1.0, None]})
+
+
+def panel(dims: tuple[str, str]) -> pm.Model:
+    """Return a model of an effect of each geo, on data with these dims."""
+    with pm.Model(coords={"geo": range(3), "date": range(4)}) as model:
+        x = pm.Data("x", np.ones((3, 4) if dims[0] == "geo" else (4, 3)), dims=dims)
+        effect = pm.Normal("effect", dims="geo")
+        mean = effect[:, None] * x if dims[0] == "geo" else effect * x
+        pm.Normal("o", mean, 1, observed=x, dims=dims)
+    return model
+
+
+def test_new_rows_along_another_dim_than_the_first_are_refused() -> None:
+    model = panel(("geo", "date"))
+    fit = by.fit(model=model, random_seed=1, progressbar=False)
+    with pytest.raises(
+        ValueError,
+        match=r"(?s)first dim of what is observed, 'geo', got the same 3 and another length of "
+        r"'date' in 'x'\. 'effect' would be drawn anew\.\nHint: write the model with 'date'",
+    ):
+        by.predict(fit, {"x": np.ones((3, 2))}, random_seed=1, progressbar=False)
+    new_geos = {"x": np.ones((2, 4))}
+    tree = by.predict(fit, new_geos, random_seed=1, progressbar=False)
+    assert tree["predictions"].attrs["drawn_from_prior"] == ["effect"]
+
+
+def test_data_of_a_frozen_model_are_refused() -> None:
+    model = panel(("date", "geo"))
+    frozen = freeze_dims_and_data(model)
+    fit = by.fit(model=frozen, random_seed=1, progressbar=False)
+    new = {"x": np.ones((2, 3))}
+    with pytest.raises(
+        ValueError, match=r"(?s)`model` must have containers .* got the frozen 'x', .*\nHint: pass"
+    ):
+        by.predict(fit, new, random_seed=1, progressbar=False)
+    tree = by.predict(fit, new, model=model, random_seed=1, progressbar=False)
+    assert tree["predictions"]["o"].shape == (1, 1000, 2, 3)

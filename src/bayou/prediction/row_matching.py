@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pytensor.graph.basic import Constant
 
 from bayou.containers.index_bounds import check_indices
 from bayou.containers.reading.category_table import check_codes
@@ -18,9 +19,9 @@ from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_o
 from bayou.containers.variables.dims import dims_of, read_labels
 from bayou.feeding.read import count_block_rows
 from bayou.prediction.graph.forward_graph import batches_of, read_by
-from bayou.prediction.graph.row_containers import find_row_containers
+from bayou.prediction.graph.row_containers import find_row_containers, stored_values
 from bayou.prediction.new_rows import NewRows
-from bayou.text import type_text
+from bayou.text import listed, type_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
         If the data do not fit the containers, or predictions need more of them.
     """
     batches = batches_of(model)
-    containers = {variable.name: variable for variable in model.root.data_vars} | batches
+    containers = _exchangeable(model, data) | batches
     is_by_name = isinstance(data, Mapping) and data and all(name in containers for name in data)
     passed = list(data) if is_by_name else []
     rows = find_row_containers(model, names, containers, batches, passed)
@@ -59,6 +60,52 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
     if is_by_name:
         return _rows_by_container(model, data, containers, rows, needed)
     return _rows_of_table(model, data, list(containers), rows, needed)
+
+
+def _exchangeable(model: pm.Model, data: Any) -> dict[str, Any]:
+    """Return the containers whose values can be exchanged, by name.
+
+    Raises
+    ------
+    ValueError
+        If new data are for a constant, or there is nothing else: PyMC freezes data so.
+    """
+    data_vars: list[Any] = list(model.root.data_vars)
+    frozen = [variable.name for variable in data_vars if isinstance(variable, Constant)]
+    passed = [name for name in frozen if isinstance(data, Mapping) and name in data]
+    if passed or (frozen and len(frozen) == len(data_vars)):
+        raise ValueError(
+            "`model` must have containers for new rows, got the frozen "
+            f"{listed(passed or frozen)}, whose values are constants.\n"
+            "Hint: pass the model from before it was frozen, by.predict(fit, data, model=model)."
+        )
+    return {variable.name: variable for variable in data_vars if variable.name not in frozen}
+
+
+def _check_row_dim(
+    model: pm.Model, rows: RowContainers, arrays: Mapping[Any, NDArray[Any]]
+) -> None:
+    """Check that new rows are along the dim of the rows, where variables are drawn anew for them.
+
+    Raises
+    ------
+    ValueError
+        If there are as many as before, and more or fewer entries of another dim.
+    """
+    drawn = [v.name for v in model.free_RVs if {*dims_of(model, v)[:1]} & {*rows.dims}]
+    for container, array in arrays.items():
+        if not drawn or is_sparse_variable(container):
+            continue
+        old, dims = stored_values(container).shape, dims_of(model, container)
+        changed = [dims[axis] for axis in range(1, array.ndim) if array.shape[axis] != old[axis]]
+        if changed and array.shape[0] == old[0]:
+            raise ValueError(
+                f"`data` must have its new rows along the first dim of what is observed, "
+                f"{listed(rows.dims)}, got the same {old[0]} and another length of "
+                f"{changed[0]!r} in {container.name!r}. {listed(drawn)} would be drawn anew.\n"
+                f"Hint: write the model with {changed[0]!r} as the first dim of the container "
+                "that is observed."
+            )
 
 
 def check_levels(model: pm.Model, rows: NewRows) -> None:
@@ -158,6 +205,7 @@ def _rows_by_container(
             f"`data` must have the same number of rows for all containers, got {got}.\n"
             "Hint: take all of them from the same rows."
         )
+    _check_row_dim(model, rows, arrays)
     return NewRows(
         containers=_split_containers(rows.containers),
         num_rows=next(iter(lengths.values())),

@@ -7,6 +7,7 @@ hold the same values, and new values or coords of one are those of the other.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _plain_models: weakref.WeakKeyDictionary[pm.Model, tuple[tuple[Any, ...], pm.Model]] = (
     weakref.WeakKeyDictionary()
 )
+_lock = threading.Lock()
 
 
 def read_model(model: ModelLike | None) -> pm.Model:
@@ -72,14 +74,16 @@ def plain_model(model: pm.Model) -> pm.Model:
         If PyTensor has no plain operation for one on named dims.
     """
     structure = (*structure_of(model), *model.root.data_vars, *model.dim_lengths.values())
-    known = _plain_models.get(model)
-    if known is not None and same_structure(known[0], structure):
-        return known[1]
-    if not has_named_dims([*model_graphs(model), *model.root.data_vars]):
-        return model
-    plain = _build(model)
-    _plain_models[model] = (structure, plain)
-    return plain
+    # One model for the threads that read it at once.
+    with _lock:
+        known = _plain_models.get(model)
+        if known is not None and same_structure(known[0], structure):
+            return known[1]
+        if not has_named_dims([*model_graphs(model), *model.root.data_vars]):
+            return model
+        plain = _build(model)
+        _plain_models[model] = (structure, plain)
+        return plain
 
 
 def _build(model: pm.Model) -> pm.Model:
