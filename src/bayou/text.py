@@ -38,15 +38,15 @@ def listed(items: Collection[Any], most: int = 20, form: Callable[[Any], str] = 
     return ", ".join(shown + rest)
 
 
-def type_text(value: object) -> str:
-    """Return the name of the type of a value with its article, for messages.
+def type_text(data: object) -> str:
+    """Return the name of the type of data with its article, for messages.
 
     Examples
     --------
     >>> type_text(3), type_text("x"), type_text(np.zeros(2))
     ('an int', 'a str', 'an ndarray')
     """
-    name = type(value).__name__
+    name = type(data).__name__
     return f"{'an' if name[0] in 'aeioAEIO' or name == 'ndarray' else 'a'} {name}"
 
 

@@ -14,7 +14,7 @@ from bayou.containers.reading.category_table import check_codes
 from bayou.containers.reading.column_matching import match_columns, require_table
 from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.new_columns import read_all_rows
-from bayou.containers.reading.new_values import as_table, exports_index, read_array
+from bayou.containers.reading.new_values import as_table, exports_index, in_label_order, read_array
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.containers.variables.dims import dims_of, read_labels
 from bayou.feeding.read import count_block_rows
@@ -251,20 +251,9 @@ def _read_values(
         [array] = read_all_rows([reader.column])
         return reader.values(array), table.row_labels(columns.names)
     if isinstance(values, pd.DataFrame) and exports_index(container) and container.type.ndim == 2:
-        values = _in_label_order(values, model.coords[dims_of(model, container)[1]], argument)
+        values = in_label_order(values, model.coords[dims_of(model, container)[1]], argument)
     array, labels = read_array(container, values, argument)
     if columns is not None and columns.categories is not None and array.ndim == 1:
         subject = f"{argument}, of data container {container.name!r},"
         check_codes(subject, array, columns.categories)
     return array, next(iter(labels), None)
-
-
-def _in_label_order(values: pd.DataFrame, labels: Sequence[Any], argument: str) -> pd.DataFrame:
-    """Return the columns of a frame that are the labels of a dim, in their order."""
-    missing = [name for name in labels if name not in values.columns]
-    if missing:
-        raise ValueError(
-            f"{argument} must have a column for each label of the container's dim, got a frame "
-            f"without {missing}.\nHint: the columns are {list(values.columns)}."
-        )
-    return values.loc[:, list(labels)]

@@ -205,11 +205,10 @@ def read_sparse(values: Any, argument: str, dtype: npt.DTypeLike | None = None) 
     ValueError
         If `values` have not two axes, have missing ones or lose some by the cast.
     """
-    labels: tuple[pd.Index[Any] | None, ...] = (None, None)
     if isinstance(values, pd.DataFrame):
-        labels = (values.index, values.columns)
-        accessor: Any = values.sparse
-        values = accessor.to_coo()
+        columns: Any = values.sparse
+        array = read_sparse(columns.to_coo(), argument, dtype).array
+        return LabelledArray(array, (values.index, values.columns))
     if values.ndim != 2:
         raise ValueError(
             f"{argument} must have two axes as a sparse matrix, got shape {values.shape}.\n"
@@ -233,7 +232,7 @@ def read_sparse(values: Any, argument: str, dtype: npt.DTypeLike | None = None) 
     data = exact_cast(matrix.data, dtype, argument)
     if data is not matrix.data:
         matrix = scipy.sparse.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape)
-    return LabelledArray(matrix, labels)
+    return LabelledArray(matrix, (None, None))
 
 
 def _check_matrix_complete(matrix: Any, argument: str) -> None:

@@ -33,7 +33,7 @@ from bayou.sources.kinds import named_columns
 from bayou.text import listed, type_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pymc as pm
     from numpy.typing import NDArray
@@ -255,8 +255,8 @@ def read_array(variable: TensorSharedVariable, values: Any, argument: str) -> La
         return to_array(values, argument, dtype)
     if is_sparse(values):
         return read_sparse(values, argument, dtype)
-    dense = to_array(values, argument, dtype)
-    return LabelledArray(read_sparse(dense.array, argument, dtype).array, dense.labels)
+    array, labels = to_array(values, argument, dtype)
+    return LabelledArray(read_sparse(array, argument, dtype).array, labels)
 
 
 def as_table(columns: Columns, values: Any) -> NamedColumns | None:
@@ -272,6 +272,17 @@ def as_table(columns: Columns, values: Any) -> NamedColumns | None:
     [name] = columns.names
     index = values.index if isinstance(values, pd.Series) else None
     return MemoryColumns(columns.names, type(values).__name__, {name: values}, index)
+
+
+def in_label_order(values: pd.DataFrame, labels: Sequence[Any], argument: str) -> pd.DataFrame:
+    """Return the columns of a frame that are the labels of a dim, in their order."""
+    missing = [name for name in labels if name not in values.columns]
+    if missing:
+        raise ValueError(
+            f"{argument} must have a column for each label of the container's dim, got a frame "
+            f"without {missing}.\nHint: the columns are {list(values.columns)}."
+        )
+    return values.loc[:, list(labels)]
 
 
 def _are_numbers(values: Any) -> bool:
