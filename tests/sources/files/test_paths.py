@@ -133,3 +133,16 @@ def test_urls_that_nothing_opens() -> None:
         locate("nowhere://bucket/a.parquet")
     with pytest.raises(TypeError, match=r"`filesystem` must be one of pyarrow or fsspec, got int"):
         locate("a.parquet", 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "folders"),
+    [("Delta", ["_delta_log"]), ("Hudi", [".hoodie"]), ("Iceberg", ["metadata", "data"])],
+)
+def test_tables_with_a_log_of_their_files(kind: str, folders: list[str], folder: Path) -> None:
+    for name in folders:
+        (folder / name).mkdir()
+    message = rf"got the {kind} table '.*', whose files may hold rows that were deleted .*\nHint"
+    with pytest.raises(ValueError, match=message):
+        find_files(folder)
+    assert found(folder / "*.parquet", folder) == ["a.parquet"]

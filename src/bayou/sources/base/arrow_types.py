@@ -37,9 +37,7 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     """
     if isinstance(kind, pa.Bool8Type):
         return pa.bool_()
-    if isinstance(kind, pa.FixedShapeTensorType):
-        return kind
-    if isinstance(kind, pa.BaseExtensionType):
+    if isinstance(kind, pa.JsonType):
         return plain_type(kind.storage_type)
     if types.is_run_end_encoded(kind):
         return plain_type(kind.value_type)

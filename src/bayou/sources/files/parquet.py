@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # Column chunks of a local file are read in steps of 64 KiB, so that none is in memory as a whole.
 BUFFER_BYTES = 2**16
+# Spark's old timestamps have 96 bits, and hold microseconds. In nanoseconds, which is Arrow's
+# default, the year 9999 of warehouses overflows to 1816 without a word.
+INT96_UNIT = "us"
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,14 @@ class ParquetData(DataFile):
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The columns, by the types that Arrow reads them as."""
-        return self.metadata.schema.to_arrow_schema()
+        """The columns, by the types that they are read as."""
+        schema = self.metadata.schema.to_arrow_schema()
+        for at in range(self.metadata.num_columns):
+            column = self.metadata.schema.column(at)
+            if column.physical_type == "INT96" and column.path in schema.names:
+                position = schema.get_field_index(column.path)
+                schema = schema.set(position, pa.field(column.path, pa.timestamp(INT96_UNIT)))
+        return schema
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -57,6 +66,7 @@ class ParquetData(DataFile):
                 pre_buffer=not local,
                 buffer_size=BUFFER_BYTES if local else 0,
                 page_checksum_verification=True,
+                coerce_int96_timestamp_unit=INT96_UNIT,
             )
             leaves = [leaf for name in names for leaf in self._leaves[name]]
             if num_rows >= self.sizes[block]:

@@ -44,6 +44,12 @@ SUFFIXES: dict[ArrowFormat, tuple[str, ...]] = {
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 GOOGLE = ("gs://", "gcs://")
 RETRY_SECONDS = 10
+# The folders that tables with a log of their files have.
+LOGGED_TABLES = {
+    "Delta": ("_delta_log",),
+    "Hudi": (".hoodie",),
+    "Iceberg": ("metadata", "data"),
+}
 # The value that Hive writes into the name of a folder for null.
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -148,6 +154,7 @@ def _expand(
     if info.type == fs.FileType.File:
         yield _file(where, info, ())
     elif info.type == fs.FileType.Directory:
+        _check_no_log(where, path)
         for info, segments in _below(where, path, recursive=True):
             # A file without a suffix, as Spark writes them, has the format that the user says.
             known = _known_format(info.path) if info.extension else format_name
@@ -166,6 +173,19 @@ def _expand(
             f"`what` must name files that exist, got {single!r}.\n"
             "Hint: check the path; relative ones start from the working directory."
         )
+
+
+def _check_no_log(where: fs.FileSystem, path: str) -> None:
+    """Check that a folder is no table whose log says which of its files count."""
+    for kind, parts in LOGGED_TABLES.items():
+        infos = where.get_file_info([f"{path}/{part}" for part in parts])
+        if all(info.type == fs.FileType.Directory for info in infos):
+            raise ValueError(
+                f"`what` must be a folder whose files all count, got the {kind} table {path!r}, "
+                "whose files may hold rows that were deleted or replaced since.\n"
+                f"Hint: read it by a package for {kind}, and pass what it returns to by.source; or "
+                "name the files, such as with a glob, to read all that are there."
+            )
 
 
 def _below(

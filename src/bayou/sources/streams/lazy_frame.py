@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+import pyarrow as pa
 
 from bayou.sources.base.arrow_values import arrow_field, arrow_tables
 from bayou.sources.base.field import Field, choose_fields
@@ -22,8 +23,6 @@ from bayou.sources.in_memory.memory_columns import MemoryColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    import pyarrow as pa
 
     from bayou.sources.base.field import Table
     from bayou.sources.base.nulls import Nulls
@@ -106,7 +105,16 @@ class PolarsSource(LazySource):
         yield from arrow_tables((batch.to_arrow() for batch in batches), fields, 0)
 
     def _types(self) -> Mapping[str, pa.DataType]:
-        schema = self._frame.head(0).collect().to_arrow().schema
+        rows = self._frame.head(0).collect()
+        try:
+            schema = rows.to_arrow().schema
+        except pa.ArrowInvalid:
+            # Some types of Polars are none of Arrow's, such as integers of 128 bits.
+            kinds = ", ".join(f"{name}: {kind}" for name, kind in rows.schema.items())
+            raise TypeError(
+                f"`obj` must be a query of types that Arrow has, got one with {kinds}.\n"
+                "Hint: cast the column first, such as to Int64, or leave it out with `select`."
+            ) from None
         return dict(zip(schema.names, schema.types, strict=True))
 
 
