@@ -8,6 +8,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 
+from bayou.density.graph_traits import sums_over_components
 from bayou.density.jax_function import gradients_may_be_lost, jax_function, with_graph_gradients
 
 ROWS = np.array([0.0, 1.0, 2.0, 4.0])
@@ -89,3 +90,36 @@ def test_lengths_come_from_shapes(function: Callable[..., pt.TensorVariable]) ->
         np.testing.assert_allclose(compiled(values)[0], exact(values), rtol=1e-12)
     # One program for each length.
     assert compiled._cache_size() == 2
+
+
+def forward(scale: pt.TensorVariable, rows: pt.TensorVariable) -> pt.TensorVariable:
+    """Return a recursion over rows that sums over two states."""
+    result: pt.TensorVariable = pytensor.scan(
+        lambda row, before: pt.logaddexp(before + row, scale),
+        sequences=[rows],
+        outputs_info=[scale],
+        return_updates=False,
+    )
+    return result[-1]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda scale, rows: pt.logsumexp(scale * rows), True),
+        (pt.logaddexp, True),
+        (lambda scale, rows: pt.log(pt.exp(scale * rows).sum()), True),
+        (lambda scale, rows: pt.log(0.3 * pt.exp(scale * rows) + 0.7 * pt.exp(rows)), True),
+        (forward, True),
+        (lambda scale, rows: pt.softplus(scale * rows), False),
+        (lambda scale, rows: pt.log(scale + rows), False),
+        (lambda scale, rows: pt.special.log_softmax(scale * rows), False),
+        (lambda scale, rows: (scale - rows) ** 2, False),
+    ],
+    ids=[
+        "logsumexp", "logaddexp", "log of sum", "log of two", "scan", "softplus", "log", "softmax",
+        "square",
+    ],
+)  # fmt: skip
+def test_sums_over_components(function: Callable[..., pt.TensorVariable], expected: bool) -> None:
+    assert sums_over_components([function(pt.dscalar("scale"), pt.dvector("rows"))]) is expected

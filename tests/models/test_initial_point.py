@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pymc as pm
 import pytest
+from pymc.distributions.transforms import Chain, ordered
 
 from bayou.models.initial_point import StartCandidates, start_function
 
@@ -86,3 +87,16 @@ def test_the_first_candidate_is_the_start_of_before() -> None:
     for jitter in (False, True):
         [first] = StartCandidates(model, jitter=jitter)(7)
         np.testing.assert_array_equal(first, start_function(model, jitter=jitter)(7)[0])
+
+
+@pytest.mark.parametrize("chained", [False, True])
+def test_draws_from_the_prior_of_ordered_values_are_sorted(chained: bool) -> None:
+    transform = Chain([ordered]) if chained else ordered
+    with pm.Model() as model:
+        pm.Normal("cuts", 0, 10, shape=4, transform=transform, initval=np.arange(4.0))
+    start = start_function(model, jitter=False, prior=True)
+    draws = np.array([start(seed)[0] for seed in range(50)])
+    assert np.isfinite(draws).all()
+    values = np.cumsum(np.column_stack([draws[:, :1], np.exp(draws[:, 1:])]), axis=1)
+    assert values.mean() == pytest.approx(0, abs=2)
+    assert values.std() == pytest.approx(10, rel=0.2)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytensor.graph.op import HasInnerGraph
 from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar.basic import (
+    Add,
     Clip,
     Exp,
     Expm1,
@@ -14,6 +16,7 @@ from pytensor.scalar.basic import (
     Log1p,
     Log2,
     Log10,
+    Mul,
     Pow,
     Reciprocal,
     ScalarMaximum,
@@ -25,11 +28,13 @@ from pytensor.scalar.basic import (
 from pytensor.scalar.math import BetaInc, Gamma, GammaLn, Log1mexp, Psi
 from pytensor.tensor.basic import Join, MakeVector, ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.math import Sum
 from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.tensor.special import LogAddExp, LogSumExp
 from pytensor.tensor.subtensor import Subtensor
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from pytensor.graph.basic import Apply, Variable
     from pytensor.graph.fg import FunctionGraph
@@ -97,6 +102,43 @@ def may_lose_gradients(graph: FunctionGraph, wrt: Collection[Variable]) -> bool:
         for variable in ancestors(branches)
         if variable in dependent
     )
+
+
+def sums_over_components(outputs: Sequence[Variable]) -> bool:
+    """Return whether graphs have the log of a sum of exponentials, as mixtures do.
+
+    Parameters
+    ----------
+    outputs : sequence of Variable
+        Graphs that are not rewritten yet. Those inside of a scan count too.
+    """
+    for variable in ancestors(outputs):
+        node = variable.owner
+        if node is None:
+            continue
+        if isinstance(node.op, LogSumExp | LogAddExp) or _is_log_of_densities(node):
+            return True
+        if isinstance(node.op, HasInnerGraph) and sums_over_components(node.op.inner_outputs):
+            return True
+    return False
+
+
+def _is_log_of_densities(node: Apply) -> bool:
+    """Return whether it is a log of a sum of exponentials, by whatever these are multiplied."""
+    total = node.inputs[0].owner if node.inputs else None
+    if not _is_of(node, (Log,)) or total is None:
+        return False
+    is_sum = isinstance(total.op, Sum) or (_is_of(total, (Add,)) and len(total.inputs) > 1)
+    return is_sum and any(map(_holds_exponential, total.inputs))
+
+
+def _holds_exponential(variable: Variable) -> bool:
+    node = variable.owner
+    if node is None:
+        return False
+    if isinstance(node.op, DimShuffle) or _is_of(node, (Mul,)):
+        return any(map(_holds_exponential, node.inputs))
+    return _is_of(node, (Exp,))
 
 
 def _is_of(node: Apply, scalar_types: tuple[type, ...]) -> bool:

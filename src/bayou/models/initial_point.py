@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pymc as pm
+import pytensor.tensor as pt
+from pymc.distributions.transforms import Chain, Ordered
 from pymc.initial_point import make_initial_point_expression
 from pymc.pytensorf import find_rng_nodes, replace_rng_nodes, reseed_rngs
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+    from pymc.distributions.transforms import Transform
+    from pytensor.tensor.variable import TensorVariable
 
     from bayou.models.interpret import ContainerValues
 
@@ -63,8 +68,12 @@ class _FreeVariables(NamedTuple):
 def _start_function(
     free: _FreeVariables, *, jitter: bool, prior: bool
 ) -> Callable[..., list[NDArray[Any]]]:
-    strategies = dict(free.initial_values)
+    strategies, transforms = dict(free.initial_values), free.transforms
     if prior:
+        transforms = {
+            variable: _Sorting(transform) if _orders(transform) else transform
+            for variable, transform in transforms.items()
+        }
         # These have no generator of random numbers.
         improper = (pm.Flat.rv_type, pm.HalfFlat.rv_type)
         strategies |= {
@@ -74,7 +83,7 @@ def _start_function(
         }
     expressions = make_initial_point_expression(
         free_rvs=free.variables,
-        rvs_to_transforms=free.transforms,
+        rvs_to_transforms=transforms,
         initval_strategies=strategies,
         jitter_rvs=set(free.variables) if jitter else None,
         return_transformed=True,
@@ -91,6 +100,33 @@ def _start_function(
             return evaluate([], shared_values or {})
 
     return start
+
+
+@dataclass(frozen=True)
+class _Sorting:
+    """A transform of values in any order, which sorts them first.
+
+    Draws from a prior are in any order also where a transform says that they are ordered.
+    """
+
+    transform: Transform
+
+    def forward(self, value: TensorVariable, *inputs: TensorVariable) -> TensorVariable:
+        """Return the transformed values."""
+        ordered: TensorVariable = self.transform.forward(pt.sort(value, axis=-1), *inputs)
+        return ordered
+
+    def backward(self, value: TensorVariable, *inputs: TensorVariable) -> TensorVariable:
+        """Return the values of transformed ones."""
+        values: TensorVariable = self.transform.backward(value, *inputs)
+        return values
+
+
+def _orders(transform: Transform | None) -> bool:
+    """Return whether a transform takes only values in ascending order."""
+    if isinstance(transform, Chain):
+        return any(map(_orders, transform.transform_list))
+    return isinstance(transform, Ordered) and transform.ascending
 
 
 class StartCandidates:

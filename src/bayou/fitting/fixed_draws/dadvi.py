@@ -18,6 +18,7 @@ from bayou.fitting.fixed_draws.optimize import (
     StoppedError,
     minimize,
 )
+from bayou.fitting.fixed_draws.start_choice import choose_start
 from bayou.fitting.guides.approximation import Approximation
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
@@ -87,7 +88,8 @@ def _fit_twice(task: Task, max_iterations: int | None, losses: list[Array]) -> O
     size = task.program.layout.size
     noise = antithetic_normals(task.noise_seed, FIXED_DRAWS, size)
     first_noise = antithetic_normals(task.noise_seed, FIRST_DRAWS, size)
-    first_frame = Frame(task.start, np.full(size, START_SCALE))
+    start = choose_start(task, evaluator, first_noise)
+    first_frame = Frame(start, np.full(size, START_SCALE))
     optimum = minimize(evaluator, first_frame, first_noise, max_iterations, task.report)
     losses.append(optimum.losses)
     iterations_left = None if max_iterations is None else max_iterations - len(optimum.losses)

@@ -16,6 +16,7 @@ from bayou.fitting.fixed_draws.antithetic import antithetic_normals
 from bayou.fitting.fixed_draws.linear_response import covariance_or_none
 from bayou.fitting.fixed_draws.optimize import MAX_DENSE, START_SCALE, IndependentNormal, minimize
 from bayou.fitting.fixed_draws.row_variables import latent_start
+from bayou.fitting.fixed_draws.start_choice import choose_start
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.rows.pilot_sample import pilot_block
 
@@ -70,10 +71,11 @@ def fit_pilot(task: Task, rotated: bool) -> Pilot:
         return Pilot(identity, *latent_start(task.program, task.start, block, task.noise_seed))
     evaluator = Evaluator(task.program, [block])
     noise = antithetic_normals(task.noise_seed, PILOT_DRAWS, size)
-    first_frame = Frame(task.start, np.full(size, START_SCALE))
+    start = choose_start(task, evaluator, noise)
+    first_frame = Frame(start, np.full(size, START_SCALE))
     optimum = minimize(evaluator, first_frame, noise, PILOT_ITERATIONS, lambda _: None)
     if not optimum.is_finite:
-        return Pilot(identity, task.start, np.full(size, START_SCALE))
+        return Pilot(identity, start, np.full(size, START_SCALE))
     if rotated and size <= MAX_DENSE:
         covariance = covariance_or_none(evaluator, optimum, noise)
         if covariance is not None:
