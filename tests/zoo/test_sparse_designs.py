@@ -14,6 +14,7 @@ import pytest
 import scipy.sparse
 
 import bayou as by
+from bayou.containers.sparse import padded_rows
 from bayou.density.build import compile_program
 from bayou.nuts.term_densities import term_densities
 
@@ -194,6 +195,24 @@ def test_neighbours_of_a_distribution() -> None:
             pm.Normal("y", effect, 1, observed=np.arange(4.0))
         densities.append(term_densities(model, [np.array(0.2), np.arange(4.0)]))
     assert densities[0] == pytest.approx(densities[1])
+
+
+def test_very_uneven_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(padded_rows, "FREE_ENTRIES", 0)
+    monkeypatch.setattr(padded_rows, "MOST_PADDING", 1)
+    container = logistic(lambda x: by.Data("x", x, dims=("row", "feature")), MATRIX)
+    refused = r"rows of the sparse .* must have about the same number of .*\nHint: all"
+    for model in (container, logistic(pytensor.sparse.as_sparse_variable, MATRIX.copy())):
+        with pytest.raises(ValueError, match=refused):
+            by.fit(model=model, progressbar=False)
+    # A constant is left to PyTensor where its own operations take it.
+    constant = pytensor.sparse.as_sparse_variable(MATRIX.copy())
+    with pm.Model(coords={"feature": ["a", "b", "c", "d"]}) as model:
+        b = pm.Normal("b", dims="feature")
+        logit = pytensor.sparse.structured_dot(constant, b[:, None])[:, 0]
+        pm.Bernoulli("obs", logit_p=logit, observed=LATE.astype(int))
+    fit = by.fit(model=model, random_seed=1, progressbar=False)
+    assert_same_fit(fit, fit_of("dense", None))
 
 
 def test_rows_on_the_second_axis_are_refused() -> None:

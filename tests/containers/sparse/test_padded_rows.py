@@ -48,7 +48,7 @@ def test_very_uneven_rows_are_refused() -> None:
     matrix = scipy.sparse.lil_matrix((1000, longest))
     matrix[0] = 1.0
     match = (
-        rf"rows of the sparse 'X' must have .*, got up to {longest} in a row and 1 on average"
+        rf"rows of the sparse 'X' must have .*, got up to {longest} in a row and 10 on average"
         r"\.\nHint: all rows are padded"
     )
     with pytest.raises(ValueError, match=match):

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Padding may take so many times the memory of the non-zeros. A matrix of fewer entries than these,
-# 12 MB with their columns, is padded in any case.
+# 120 MB with their columns, is padded in any case.
 MOST_PADDING = 8
-FREE_ENTRIES = 1_000_000
+FREE_ENTRIES = 10_000_000
+
+
+class UnevenRowsError(ValueError):
+    """The rows of a matrix are too uneven to be padded to the longest."""
 
 
 class PaddedRows(NamedTuple):
@@ -51,8 +55,8 @@ def pad_rows_of(matrix: Any, name: str | None) -> PaddedRows:
 
     Raises
     ------
-    ValueError
-        If the rows are of such uneven lengths that padding would take many times their memory.
+    UnevenRowsError
+        If padding would take many times the memory of the non-zeros.
 
     Examples
     --------
@@ -73,7 +77,7 @@ def pad_rows_of(matrix: Any, name: str | None) -> PaddedRows:
     width = max(1, int(lengths.max(initial=0)))
     size = num_rows * width
     if size > max(FREE_ENTRIES, MOST_PADDING * matrix.nnz):
-        raise ValueError(
+        raise UnevenRowsError(
             f"The rows of the sparse {name or 'matrix'!r} must have about the same number of "
             f"non-zeros, got up to {width} in a row and {matrix.nnz / num_rows:.3g} on average.\n"
             "Hint: all rows are padded to the longest. Leave out the columns that nearly all long "

@@ -13,7 +13,7 @@ import pytensor.sparse as ps
 import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.graph.basic import Constant
-from pytensor.graph.traversal import graph_inputs, walk
+from pytensor.graph.traversal import ancestors, graph_inputs, walk
 from pytensor.sparse.basic import (
     Cast,
     DenseFromSparse,
@@ -30,9 +30,11 @@ from pytensor.sparse.math import (
 )
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.math import Dot as DenseDot
+from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.shape import Shape, Shape_i
 
 from bayou.containers.products.sparse_product import COLUMN_PRODUCTS, ROW_PRODUCTS
+from bayou.containers.sparse.padded_rows import UnevenRowsError
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.containers.variables.random_rows import NumRows
 
@@ -137,8 +139,8 @@ def rows_of_matrices(graphs: Sequence[Variable]) -> dict[Variable, SparseRows]:
     ------
     TypeError
         If the model computes a sparse matrix from variables.
-    ValueError
-        If the rows of a matrix are of very uneven lengths.
+    UnevenRowsError
+        If the rows of a container are of very uneven lengths.
     """
     matrices: dict[Variable, SparseRows] = {}
 
@@ -151,7 +153,10 @@ def rows_of_matrices(graphs: Sequence[Variable]) -> dict[Variable, SparseRows]:
         if not is_sparse_variable(variable):
             continue
         if _is_constant(variable):
-            matrices[variable] = SparseRows.of(parts_of(_evaluated(variable)))
+            try:
+                matrices[variable] = SparseRows.of(parts_of(_evaluated(variable)))
+            except UnevenRowsError as error:
+                _check_left_to_pytensor(graphs, variable, error)
         elif variable.owner is None:
             matrices[variable] = SparseRows.of(parts_of(variable))
         elif not any(map(is_sparse_variable, variable.owner.inputs)):
@@ -161,6 +166,18 @@ def rows_of_matrices(graphs: Sequence[Variable]) -> dict[Variable, SparseRows]:
 
 def _is_constant(variable: Variable) -> bool:
     return all(isinstance(leaf, Constant) for leaf in graph_inputs([variable]))
+
+
+def _check_left_to_pytensor(
+    graphs: Sequence[Variable], matrix: Variable, error: UnevenRowsError
+) -> None:
+    """Raise the error of an uneven constant unless PyTensor's sparse operations alone take it."""
+    for variable in ancestors(graphs):
+        if variable.owner is not None and matrix in variable.owner.inputs:
+            op = variable.owner.op
+            is_sparse = type(op).__module__.startswith("pytensor.sparse")
+            if not is_sparse and not isinstance(op, RandomVariable):
+                raise error
 
 
 def _is_sparse_constant(node: Apply[Any]) -> bool:
