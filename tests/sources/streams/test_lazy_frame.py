@@ -101,3 +101,9 @@ def test_other_libraries_are_refused() -> None:
 
     with pytest.raises(TypeError, match=r"lazy frame of Polars or DuckDB, got one of dask\.\nHint"):
         from_lazy(Other(), "refuse")  # type: ignore[arg-type]
+
+
+def test_types_that_arrow_lacks_are_refused() -> None:
+    frame = pl.LazyFrame({"n": [1]}, schema={"n": pl.Int128})
+    with pytest.raises(TypeError, match=r"types that Arrow has, got one with n: Int128"):
+        by.source(frame)
