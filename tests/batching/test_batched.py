@@ -276,6 +276,15 @@ def test_rows_without_a_dim() -> None:
         by.fit(batch_size=10, model=model)
 
 
+def test_potential_of_all_rows_at_once() -> None:
+    with pm.Model() as model:
+        pm.Potential("p", -((by.Data("a", Y, dims="row") - pm.Normal("mu")) ** 2).sum())
+    with pytest.raises(
+        ValueError, match=r"(?s)no potential of \['p'\] has a value for each row.*\nHint: leave"
+    ):
+        by.fit(batch_size=10, model=model)
+
+
 def test_containers_of_other_lengths() -> None:
     with pm.Model() as model:
         a = pm.Data("a", Y, dims="row")

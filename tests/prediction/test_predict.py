@@ -309,6 +309,15 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) ->
         predictions(regression(bernoulli), posterior(), **arguments)
 
 
+def test_model_with_nothing_to_predict_is_refused() -> None:
+    with pm.Model() as model:
+        mu = pm.Normal("mu")
+        pm.Potential("y", -((by.Data("x", np.zeros(3), dims="row") - mu) ** 2), dims="row")
+    draws = xr.Dataset({"mu": (("chain", "draw"), np.zeros((1, 3)))})
+    with pytest.raises(ValueError, match=r"observed variable or a deterministic to predict, got"):
+        by.predict(draws, {"x": np.zeros(2)}, model=model)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

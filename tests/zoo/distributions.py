@@ -84,6 +84,7 @@ ROWS: dict[str, tuple[Likelihood, NDArray[Any]]] = {
     "ChiSquared": (lambda o: pm.ChiSquared("o", positive(), **o), POSITIVE),
     "CustomDist": (lambda o: pm.CustomDist("o", real(), logp=lambda value, mu: -((value - mu) ** 4), **o), REALS),
     "CustomDist of a graph": (lambda o: pm.CustomDist("o", real(), dist=lambda mu, size: pm.Normal.dist(mu, 1, size=size) ** 3, **o), REALS + 0.1),
+    "DensityDist": (lambda o: pm.DensityDist("o", real(), logp=lambda value, mu: -((value - mu) ** 2), **o), REALS),
     "DiracDelta": (lambda o: pm.DiracDelta("o", 0.0, **o) + real(), np.zeros(5)),
     "Dirichlet": (lambda o: pm.Dirichlet("o", pm.HalfNormal("alpha", 2, shape=3), **o), SIMPLEX),
     "DirichletMultinomial": (lambda o: pm.DirichletMultinomial("o", n=5, a=pm.HalfNormal("alpha", 2, shape=3), **o), TABLE),
@@ -128,6 +129,7 @@ ROWS: dict[str, tuple[Likelihood, NDArray[Any]]] = {
     "Pareto": (lambda o: pm.Pareto("o", positive(), 0.05, **o), POSITIVE),
     "Poisson": (lambda o: pm.Poisson("o", positive(), **o), COUNTS),
     "Poisson with mean 0": (lambda o: pm.Poisson("o", positive() * np.array([0.0, 1, 2, 3, 4]), **o), COUNTS),
+    "Potential": (lambda o: pm.Potential("o", -((o["observed"] - real()) ** 4), dims=o["dims"]), REALS),
     "Rice": (lambda o: pm.Rice("o", nu=positive("n"), sigma=positive("s"), **o), POSITIVE),
     "SkewNormal": (lambda o: pm.SkewNormal("o", mu=real("m"), sigma=positive(), alpha=real("a"), **o), REALS),
     "SkewStudentT": (lambda o: pm.SkewStudentT("o", a=positive("a"), b=positive("b"), mu=real("m"), sigma=positive("s"), **o), REALS),
@@ -178,6 +180,7 @@ PRIORS: dict[str, Callable[[], TensorVariable]] = {
     "CustomDist": lambda: pm.CustomDist("x", 1.0, logp=lambda value, mu: -((value - mu) ** 4)),
     "Dirichlet": lambda: pm.Dirichlet("x", [1.0, 2.0, 3.0]),
     "ExGaussian": lambda: pm.ExGaussian("x", mu=0, sigma=1, nu=2),
+    "EulerMaruyama": lambda: pm.EulerMaruyama("x", dt=0.1, sde_fn=lambda x, theta: (-theta * x, 1.0), sde_pars=(0.5,), init_dist=pm.Normal.dist(0, 2), steps=4),
     "Exponential": lambda: pm.Exponential("x", 2.0),
     "Flat": lambda: pm.Flat("x"),
     "GARCH11": lambda: pm.GARCH11("x", omega=0.5, alpha_1=0.3, beta_1=0.3, initial_vol=1.0, steps=3),
@@ -205,10 +208,12 @@ PRIORS: dict[str, Callable[[], TensorVariable]] = {
     "MvGaussianRandomWalk": lambda: pm.MvGaussianRandomWalk("x", mu=np.zeros(3), cov=COVARIANCE, init_dist=pm.MvNormal.dist(np.zeros(3), COVARIANCE), steps=2),
     "MvNormal": lambda: pm.MvNormal("x", np.zeros(3), COVARIANCE),
     "MvStudentT": lambda: pm.MvStudentT("x", nu=4, mu=np.zeros(3), scale=COVARIANCE),
+    "MvStudentTRandomWalk": lambda: pm.MvStudentTRandomWalk("x", nu=4, mu=np.zeros(3), scale=COVARIANCE, init_dist=pm.MvNormal.dist(np.zeros(3), COVARIANCE), steps=2),
     "Normal": lambda: pm.Normal("x", 0, 2, shape=(2, 2)),
     "NormalMixture": lambda: pm.NormalMixture("x", [0.3, 0.7], [-1.0, 2.0], 1.0),
     "Pareto": lambda: pm.Pareto("x", 3, 1),
     "PolyaGamma": lambda: pm.PolyaGamma("x", h=1.0, z=0.5),
+    "RandomWalk": lambda: pm.RandomWalk("x", init_dist=pm.Normal.dist(0, 2), innovation_dist=pm.Laplace.dist(0, 1), steps=3),
     "Rice": lambda: pm.Rice("x", nu=1.0, sigma=1.0),
     "SkewNormal": lambda: pm.SkewNormal("x", mu=0, sigma=1, alpha=3.0),
     "SkewStudentT": lambda: pm.SkewStudentT("x", a=2.0, b=3.0, mu=0.0, sigma=1.0),
@@ -225,6 +230,17 @@ PRIORS: dict[str, Callable[[], TensorVariable]] = {
     "WishartBartlett": lambda: pm.WishartBartlett("x", COVARIANCE, 5),
     "ZeroSumNormal": lambda: pm.ZeroSumNormal("x", sigma=1.0, shape=4),
 }  # fmt: skip
+
+# Those that are not observed: no density, or one of no observations.
+NO_LIKELIHOOD = ("Flat", "HalfFlat", "LKJCholeskyCov", "PolyaGamma", "WishartBartlett")
+# Those that are no continuous priors: discrete, or with a point of positive probability, or Simulator.
+NO_PRIOR = (
+    "Bernoulli", "BetaBinomial", "Binomial", "Categorical", "DensityDist", "DiracDelta",
+    "DirichletMultinomial", "DiscreteUniform", "DiscreteWeibull", "Geometric", "HurdleGamma",
+    "HurdleLogNormal", "HurdleNegativeBinomial", "HurdlePoisson", "HyperGeometric", "Multinomial",
+    "NegativeBinomial", "OrderedLogistic", "OrderedMultinomial", "OrderedProbit", "Poisson",
+    "Simulator", "ZeroInflatedBinomial", "ZeroInflatedNegativeBinomial", "ZeroInflatedPoisson",
+)  # fmt: skip
 
 # Those of which the density is tested in the quick suite: one for each kind of computation.
 QUICK = {

@@ -93,6 +93,8 @@ def find_rows(model: pm.Model, batch_dim: str | None = None, *, guess: bool = Fa
         )
     _check_nothing_imputed(model)
     first_dims = first_dims_of(model)
+    if not first_dims:
+        raise _nothing_of_rows_error(model)
     if guess and batch_dim is None and not any(first_dims.values()):
         guessed = guess_rows(model, with_arrays=True)
         if guessed is not None:
@@ -226,6 +228,16 @@ def _check_nothing_imputed(model: pm.Model) -> None:
             f"`batch_size` must be left out where missing values are imputed, got {imputed[0]!r}.\n"
             'Hint: leave rows with missing values out, by.Data(..., missing="drop").'
         )
+
+
+def _nothing_of_rows_error(model: pm.Model) -> ValueError:
+    potentials = [potential.name for potential in model.potentials]
+    return ValueError(
+        "The likelihood must be a product over rows to be fitted in batches, but nothing is "
+        f"observed, and no potential of {potentials} has a value for each row.\n"
+        "Hint: leave `batch_size` out, which fits all rows at once; or write a potential with a "
+        'value for each row, pm.Potential("p", ..., dims="row").'
+    )
 
 
 def _choose_dim(first_dims: Mapping[str, str | None], batch_dim: str | None) -> str:

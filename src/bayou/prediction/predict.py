@@ -277,6 +277,12 @@ def _is_names(var_names: Any) -> bool:
 def _predicted_names(model: pm.Model, var_names: str | Sequence[str] | None) -> list[str]:
     """Return the names of the variables to predict, all of which can be predicted."""
     known = predictable(model)
+    if not known:
+        raise ValueError(
+            "`model` must have an observed variable or a deterministic to predict, got none.\n"
+            "Hint: a potential has no random draws; add a pm.Deterministic of what you want of new "
+            "rows, or write the likelihood as pm.CustomDist(..., observed=...)."
+        )
     if var_names is None:
         names = [variable.name for variable in model.observed_RVs]
     elif not isinstance(var_names, str) and not _is_names(var_names):
