@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
 
+import bayou as by
 from bayou.models.interpret import compile_interpreter
 from bayou.models.random_variables import (
     draws_in_loops,
@@ -86,3 +89,16 @@ def test_bernoulli_variables_are_known() -> None:
     assert is_bernoulli(pm.Bernoulli.dist(0.5))
     assert not is_bernoulli(pm.Binomial.dist(1, 0.5))
     assert not is_bernoulli(pt.constant(1))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("call", [by.fit, by.sample])
+def test_simulations_are_refused(call: Any) -> None:
+    def simulate(rng: np.random.Generator, mean: Any, size: Any) -> Any:
+        return rng.normal(mean, 1, size)
+
+    with pm.Model():
+        y = by.Data("y", np.zeros(3), dims="row")
+        pm.Simulator("o", simulate, pm.Normal("a"), observed=y, dims="row")
+        with pytest.raises(TypeError, match=r"must have a density, got \['o'\], .*\nHint: use pm"):
+            call(random_seed=1, progressbar=False)

@@ -29,14 +29,13 @@ from tests.zoo.distributions import (
     NO_LIKELIHOOD,
     NO_PRIOR,
     PRIORS,
-    QUICK,
     REFUSED,
     ROWS,
 )
-from tests.zoo.references import one_model, reference_of
+from tests.zoo.references import one_model, parameters, reference_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -44,17 +43,11 @@ if TYPE_CHECKING:
 
     type Evaluate = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 
+# PyMC warns of an old name.
+pytestmark = pytest.mark.filterwarnings("ignore:DensityDist has been deprecated:FutureWarning")
 QUIET = {"random_seed": 1, "progressbar": False}
 # What says no more than that something below bayou failed.
 RAW = ("Traceback", "jax.errors", "FunctionGraph", "ScalarVariable", "Tracer", "Apply node")
-
-
-def parameters(names: Iterable[str], kind: str) -> list[Any]:
-    """Return the names as parameters of a test, slow ones but for a few."""
-    return [
-        pytest.param(name, marks=() if (kind, name) in QUICK else pytest.mark.slow)
-        for name in names
-    ]
 
 
 def check_density(kind: str, name: str) -> None:

@@ -23,6 +23,7 @@ from bayou.models.initial_point import StartCandidates
 from bayou.models.inputs import find_inputs, has_row_mark, is_fed, storage_of, takes_rows
 from bayou.models.interpret import compile_interpreter
 from bayou.models.log_density import log_density_terms, log_elements
+from bayou.models.random_variables import check_simulators
 from bayou.models.rewrite import (
     same_structure,
     structure_of,
@@ -78,8 +79,8 @@ def compile_program(
     Raises
     ------
     TypeError
-        If a free variable is discrete, JAX cannot compile an operation, or the model holds a
-        minibatch that bayou cannot feed.
+        If a free variable is discrete, a variable is simulated, JAX cannot compile an operation, or
+        the model holds a minibatch that bayou cannot feed.
     ValueError
         If the model has no free variable, or takes a random variable of another model.
     """
@@ -102,6 +103,7 @@ def _program_of(model: pm.Model, options: ProgramOptions) -> Program:
         old_structure, program = known[options]
         if same_structure(old_structure, structure) and program.is_current():
             return program
+    check_simulators(model)
     _check_free_variables(model)
     program = _build(model, options)
     known[options] = (structure, program)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pymc as pm
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.compile.rewriting import inline_ofg_node
@@ -110,6 +111,30 @@ def with_random_nodes_replaced(
         if variable is not None:
             graph.replace(node.value, variable, import_missing=True)
     return list(graph.outputs)
+
+
+def check_simulators(model: pm.Model) -> None:
+    """Check that the variables of a model have densities, and no simulations in their place.
+
+    Raises
+    ------
+    TypeError
+        Names the variables that are simulated.
+    """
+    names = [variable.name for variable in model.basic_RVs if _is_simulated(variable)]
+    if names:
+        raise TypeError(
+            f"`model` must have a density, got {names}, which pm.Simulator compares with new "
+            "random simulations each time.\n"
+            "Hint: use pm.sample_smc; or write a likelihood with a density, such as pm.CustomDist."
+        )
+
+
+def _is_simulated(variable: Variable) -> bool:
+    node = variable.owner
+    if isinstance(node.op, MinibatchRandomVariable):
+        node = node.inputs[0].owner
+    return isinstance(node.op, pm.Simulator.rv_type)
 
 
 def generators_of(graphs: Sequence[Variable]) -> list[Variable]:

@@ -12,6 +12,7 @@ from bayou.batching.total_size_checks import check_in_memory_total_sizes
 from bayou.containers.index_bounds import check_indices
 from bayou.containers.variables.source_variable import check_complete
 from bayou.models.inputs import depends_on_generator
+from bayou.models.random_variables import check_simulators
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -25,11 +26,12 @@ def check_model(model: pm.Model) -> None:
     IndexError
         If whole numbers of a container are none of the levels of a variable that they index.
     TypeError
-        If a free variable or an imputed missing value is discrete.
+        If a free variable or an imputed missing value is discrete, or a variable is simulated.
     ValueError
         If there is no free variable, the model computes with missing values, or not all of its rows
         are in memory.
     """
+    check_simulators(model)
     check_imputed_values(model)
     check_indices(model)
     _check_free_variables(model)

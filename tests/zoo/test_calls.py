@@ -1,0 +1,109 @@
+"""NUTS, batches and predictions of the table of distributions.
+
+Rows are checked one distribution after another, by the interpreter. Predictions are compared with
+PyMC's own for a dozen distributions in one model, each with parameters of its own. NUTS's machine
+code takes some seconds a distribution, so that only those of `distributions.NUTS` are compiled.
+"""
+
+from __future__ import annotations
+
+import warnings
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytest
+from scipy.stats import ks_2samp
+
+import bayou as by
+from bayou.batching.batched import batched_program
+from bayou.nuts.compiled_density import compile_density
+from tests.zoo.distributions import JOINT, NUTS, REFUSED, ROWS
+from tests.zoo.references import joint_model, one_model, parameters, prefix_of, reference_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bayou.nuts.compiled_density import CompiledDensity
+
+# PyMC warns of an old name.
+pytestmark = pytest.mark.filterwarnings("ignore:DensityDist has been deprecated:FutureWarning")
+SIZE = 13
+
+
+def groups() -> list[Any]:
+    """Return groups of likelihoods that are predicted at once, with one number of rows in each."""
+    by_rows: dict[tuple[str, int], list[str]] = {}
+    for kind, table in (("rows", ROWS), ("joint", JOINT)):
+        for name, (_, values) in table.items():
+            if (kind, name, "density") not in REFUSED:
+                by_rows.setdefault((kind, len(values)), []).append(name)
+    return [
+        pytest.param(kind, group, id=f"{kind}-{number}-{index}")
+        for (kind, number), names in by_rows.items()
+        for index, group in enumerate(batched(names, SIZE, strict=False))
+    ]
+
+
+def evaluate(
+    density: CompiledDensity, position: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return what the machine code that nutpie calls computes."""
+    bound = density.bind()
+    value, gradient = np.empty(1), np.empty(position.size)
+    call = density.logp.ctypes
+    arguments = [
+        array.ctypes.data_as(kind)
+        for array, kind in zip(
+            (position, gradient, value, bound.find_start.pointers), call.argtypes[1:], strict=True
+        )
+    ]
+    assert call(position.size, *arguments) == 0
+    return float(value[0]), gradient
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "name"), NUTS)
+def test_nuts_code(kind: str, name: str) -> None:
+    density, reference = compile_density(one_model(kind, name)), reference_of(kind, name)
+    for index in np.flatnonzero(np.isfinite(reference.densities)):
+        value, gradient = evaluate(density, reference.positions[index])
+        expected, slopes = reference.densities[index], reference.gradients[index]
+        np.testing.assert_allclose(value, expected, rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(gradient, slopes, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", parameters(ROWS, "rows"))
+def test_rows_can_come_in_batches(name: str) -> None:
+    _, program = batched_program(one_model("rows", name), 2, None, validate=True)
+    assert program.terms_of_rows
+
+
+@pytest.mark.parametrize("name", [name for name in JOINT if name != "Simulator"])
+def test_joint_distribution_is_refused_in_batches(name: str) -> None:
+    words = r"'o' has one distribution over all rows, .*\.\nHint: leave `batch_size` out"
+    with pytest.raises(ValueError, match=words):
+        batched_program(one_model("joint", name), 2, None, validate=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "names"), groups())
+def test_predictions_are_distributed_as_those_of_pymc(kind: str, names: tuple[str, ...]) -> None:
+    model = joint_model(kind, names)
+    assert len(by.describe(model).containers) == len(names)
+    data = {variable.name: variable.get_value() for variable in model.data_vars}
+    observed = [variable.name for variable in model.observed_RVs]
+    free = [variable.name for variable in model.free_RVs]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        prior = pm.sample_prior_predictive(300, model=model, var_names=free, random_seed=1)
+        posterior = prior["prior"].to_dataset()
+        found = by.predict(posterior, data, model=model, random_seed=1, progressbar=False)
+        expected = pm.sample_posterior_predictive(
+            posterior, model=model, var_names=observed, random_seed=2, progressbar=False
+        )
+    assert {name.split("::")[0] for name in observed} <= set(map(prefix_of, names))
+    for name in observed:
+        ours, theirs = found["predictions"][name], expected["posterior_predictive"][name]
+        assert ks_2samp(np.ravel(ours), np.ravel(theirs)).statistic < 0.1, name
