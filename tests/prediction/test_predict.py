@@ -318,6 +318,17 @@ def test_model_with_nothing_to_predict_is_refused() -> None:
         by.predict(draws, {"x": np.zeros(2)}, model=model)
 
 
+def test_distribution_without_random_draws_is_refused() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", np.zeros(3), dims="row")
+        pm.CustomDist("y", pm.Normal("mu"), logp=lambda y, mu: -(y - mu), observed=x, dims="row")
+    draws = xr.Dataset({"mu": (("chain", "draw"), np.zeros((1, 3)))})
+    with pytest.raises(
+        ValueError, match=r"(?s)be drawn, got \['y'\]: .*CustomDist.*\nHint: pass `ran"
+    ):
+        by.predict(draws, {"x": np.zeros(2)}, model=model, progressbar=False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -57,7 +57,7 @@ def weights(name: str = "w") -> TensorVariable:
 
 
 def cutpoints() -> TensorVariable:
-    return pm.Normal("cuts", [-0.5, 0.5], transform=pm.distributions.transforms.ordered)
+    return pm.Normal("cuts", [-0.5, 0.5], 0.1, transform=pm.distributions.transforms.ordered)
 
 
 def simulated(rng: np.random.Generator, mean: Any, size: Any = None) -> NDArray[Any]:
@@ -273,7 +273,16 @@ ALL_CALLS = (
 # PyMC holds whole numbers as constants of 8 bits, and computes with these in single precision.
 LOOSE = {("rows", "DiscreteUniform"): 1e-6}
 # By kind, name and call: the words of the refusal.
+NO_DRAWS = "`var_names` must be of variables that can be drawn"
 REFUSED = {
+    ("rows", "CustomDist", "predict"): NO_DRAWS,
+    ("rows", "DensityDist", "predict"): NO_DRAWS,
+    ("joint", "ICAR", "predict"): NO_DRAWS,
+    (
+        "rows",
+        "Potential",
+        "predict",
+    ): "must have an observed variable or a deterministic to predict",
     ("joint", "Simulator", "density"): r"must have a density, got \['o'\], which pm.Simulator",
     (
         "prior",

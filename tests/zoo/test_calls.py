@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pymc as pm
 import pytest
+import xarray as xr
 from scipy.stats import ks_2samp
 
 import bayou as by
@@ -37,7 +38,7 @@ def groups() -> list[Any]:
     by_rows: dict[tuple[str, int], list[str]] = {}
     for kind, table in (("rows", ROWS), ("joint", JOINT)):
         for name, (_, values) in table.items():
-            if (kind, name, "density") not in REFUSED:
+            if not {(kind, name, "density"), (kind, name, "predict")} & set(REFUSED):
                 by_rows.setdefault((kind, len(values)), []).append(name)
     return [
         pytest.param(kind, group, id=f"{kind}-{number}-{index}")
@@ -85,6 +86,22 @@ def test_joint_distribution_is_refused_in_batches(name: str) -> None:
     words = r"'o' has one distribution over all rows, .*\.\nHint: leave `batch_size` out"
     with pytest.raises(ValueError, match=words):
         batched_program(one_model("joint", name), 2, None, validate=True)
+
+
+@pytest.mark.parametrize(("kind", "name", "call"), [key for key in REFUSED if "predict" in key])
+def test_predictions_are_refused(kind: str, name: str, call: str) -> None:
+    model = one_model(kind, name)
+    # Any draws do.
+    starts = model.initial_point()
+    draws = xr.Dataset(
+        {
+            variable.name: (("chain", "draw"), [[abs(float(start)) + 0.1]])
+            for variable, start in zip(model.free_RVs, starts.values(), strict=True)
+        }
+    )
+    data = {variable.name: variable.get_value() for variable in model.data_vars}
+    with pytest.raises(ValueError, match=rf"(?s){REFUSED[kind, name, call]}.*\nHint: "):
+        by.predict(draws, data, model=model, random_seed=1, progressbar=False)
 
 
 @pytest.mark.slow

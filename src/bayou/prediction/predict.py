@@ -125,11 +125,11 @@ def predict(
     TypeError
         If there is no model, it cannot be sent to workers, or `fit_or_datatree` is none of these.
     ValueError
-        If `var_names` cannot be predicted; if `data` lack columns or containers, or have no rows,
-        missing values or unknown categories; if the posterior has fewer draws than `draws`, is of
-        another model or has other labels; if `out` exists, or was begun with other arguments; if
-        the predictions do not fit in memory; or if the rows cannot be divided among the workers of
-        a `cluster`.
+        If `var_names` cannot be predicted, as a pm.CustomDist without `random`; if `data` lack
+        columns or containers, or have no rows, missing values or unknown categories; if the
+        posterior has fewer draws than `draws`, is of another model or has other labels; if `out`
+        exists, or was begun with other arguments; if the predictions do not fit in memory; or if
+        the rows cannot be divided among the workers of a `cluster`.
     ConnectionError, ImportError, RuntimeError
         If there is no cluster at the address, Ray is not installed, the cores of the cluster are
         not free, or all workers died on the same rows.
@@ -195,7 +195,10 @@ def predict(
             rows.other_values,
             samples,
         )
-        predictor, fixed = build()
+        try:
+            predictor, fixed = build()
+        except NotImplementedError as error:
+            raise _no_draws_error(names, error) from error
         parameters.check_names(predictor.parameter_names, predictor.drawn_once)
         if ray is not None:
             _check_divisible(predictor)
@@ -215,6 +218,15 @@ def predict(
         note = partial(output.note, plan, sizes)
         write_predictions(plan, sink, sizes, execute, progressbar=progressbar, done=done, note=note)
         return output.finish()
+
+
+def _no_draws_error(names: Sequence[str], error: NotImplementedError) -> ValueError:
+    """Return the error for a distribution that PyMC has a density of, and no random draws."""
+    reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
+    return ValueError(
+        f"`var_names` must be of variables that can be drawn, got {list(names)}: {reason}.\n"
+        "Hint: pass `random` to pm.CustomDist; or leave such variables out of `var_names`."
+    )
 
 
 def _check_divisible(predictor: Predictor) -> None:
