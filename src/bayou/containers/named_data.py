@@ -91,6 +91,10 @@ def Data(  # noqa: N802 - the name that PyMC gave it
     -----
     Modelled on ``pymc.dims.Data``. Unlike that one, it brings its dims into the model.
 
+    Put the dim of the rows first in the container that is observed: :func:`bayou.predict` takes new
+    rows along it, and so does :func:`bayou.fit` with a `batch_size` unless `batch_dim` names
+    another. Results have the dims of the model, in an order that may be another one.
+
     Examples
     --------
     >>> import bayou.dims
