@@ -378,10 +378,16 @@ def test_an_index_out_of_range_anywhere(fed: bool) -> None:
         by.fit(model=model, progressbar=False)
 
 
-def test_a_row_outside_of_the_support_is_hinted_at() -> None:
+@pytest.mark.parametrize("batch_size", [None, 20])
+def test_a_row_outside_of_the_support_is_named_wherever_it_is(batch_size: int | None) -> None:
+    shares = np.random.default_rng(1).uniform(0.1, 0.9, size=400)
+    shares[317] = 1.5
     with pm.Model() as model:
-        late = by.Data("late", [0, 1, 2], dims="row")
-        pm.Bernoulli("y", logit_p=pm.Normal("mu"), observed=late, dims="row")
-    text = r"not finite around the start\.\nHint: check the observed values of all rows"
-    with pytest.warns(by.ConvergenceWarning, match=text):
-        by.fit(model=model, progressbar=False)
+        share = by.Data("share", shares, dims="row")
+        pm.Beta("y", pm.math.exp(pm.Normal("mu")), 2, observed=share, dims="row")
+    text = (
+        r"^The log density must be finite where the fit starts, got -inf from 'y', first in row "
+        r"317\.\nHint: check the observed values against the support of the likelihood, or give "
+    )
+    with pytest.raises(ValueError, match=text):
+        by.fit(model=model, batch_size=batch_size, random_seed=1, progressbar=False)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.density.evaluator import Block
     from bayou.density.program import Inputs, Program
     from bayou.feeding.integer_ranges import Extremes
 
@@ -88,11 +89,47 @@ def check_start(
         ) from None
     # NaN and inf of a density come without an exception, also from the interpreter.
     if faults:
-        raise ValueError(
-            f"The log density must be finite where the fit starts, got {_described(faults)}.\n"
-            "Hint: check the observed values against the support of the likelihood, or give "
-            "`initval=` to the variables that it depends on."
-        )
+        raise _start_error(_described(faults))
+
+
+def check_all_rows(program: Program, position: NDArray[Any], blocks: Iterable[Block]) -> None:
+    """Check that the density is finite where a fit starts, in each of all rows.
+
+    Parameters
+    ----------
+    program : Program
+        The model.
+    position : ndarray, shape (size,)
+        The position that the fit starts from.
+    blocks : iterable of Block
+        All rows, in their order.
+
+    Raises
+    ------
+    ValueError
+        Names the variables whose log density is not finite, and the first row at fault.
+    """
+    first_row = 0
+    for block in blocks:
+        terms = program.interpreted_terms(position, block.inputs)
+        faults = _not_finite(terms)
+        if faults:
+            of_rows = [
+                np.flatnonzero(~np.isfinite(terms[name].reshape(len(terms[name]), -1)).all(axis=1))
+                for name in program.terms_of_rows
+                if name in faults
+            ]
+            row = f", first in row {first_row + int(of_rows[0][0])}" if of_rows else ""
+            raise _start_error(f"{_described(faults)}{row}")
+        first_row += block.num_rows
+
+
+def _start_error(value: str) -> ValueError:
+    return ValueError(
+        f"The log density must be finite where the fit starts, got {value}.\n"
+        "Hint: check the observed values against the support of the likelihood, or give `initval=` "
+        "to the variables that it depends on."
+    )
 
 
 def divergence_error(

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayou.density.evaluator import Evaluator
+from bayou.density.non_finite import check_all_rows
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals
 from bayou.fitting.fixed_draws.linear_response import covariance_or_none
 from bayou.fitting.fixed_draws.optimize import (
@@ -92,6 +93,9 @@ def _fit_twice(task: Task, max_iterations: int | None, losses: list[Array]) -> O
     first_frame = Frame(start, np.full(size, START_SCALE))
     optimum = minimize(evaluator, first_frame, first_noise, max_iterations, task.report)
     losses.append(optimum.losses)
+    if not len(optimum.losses):
+        # Before the fit, the start was checked on some of the rows only.
+        check_all_rows(task.program, start, evaluator.blocks)
     iterations_left = None if max_iterations is None else max_iterations - len(optimum.losses)
     if iterations_left == 0 or not optimum.is_finite:
         return optimum

@@ -66,7 +66,8 @@ def choose_start(task: Task, evaluator: Evaluator, noise: Array) -> Array:
             break
         others.append(_fit_shortly(program.start(task.noise_seed, attempt), evaluator, noise))
     best = min(others, key=_loss_of)
-    if _loss_of(best) > _loss_of(first) - ALIKE or not best.is_finite:
+    is_better = _loss_of(best) < _loss_of(first) - ALIKE
+    if not is_better or not best.is_finite:
         return task.start
     if sum(_are_alike(best, other) for other in others) == 1:
         warn(

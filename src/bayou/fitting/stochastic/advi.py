@@ -16,8 +16,9 @@ import numpy as np
 import optax
 
 from bayou.density.evaluator import Evaluator
+from bayou.density.non_finite import check_all_rows
 from bayou.density.prng import noise_key
-from bayou.errors import failure_text, warning_of_failure
+from bayou.errors import DivergenceError, failure_text, warning_of_failure
 from bayou.feeding.feed import ItemFeed
 from bayou.feeding.source_batches import windowed_feeds
 from bayou.fitting.fixed_draws.optimize import MAX_DENSE
@@ -27,7 +28,7 @@ from bayou.fitting.guides.full_rank import FullRank
 from bayou.fitting.guides.low_rank import LowRank
 from bayou.fitting.guides.mean_field import MeanField
 from bayou.fitting.guides.moments import covariance_frame, position_moments
-from bayou.fitting.rows.all_rows import all_row_blocks, all_rows_obstacle
+from bayou.fitting.rows.all_rows import all_row_blocks, all_rows_obstacle, resident_rows_obstacle
 from bayou.fitting.rows.device import device_memory, gather_on_device, take_all_rows
 from bayou.fitting.rows.step_inputs import StepInputs
 from bayou.fitting.stochastic.fit_state import FitState
@@ -194,6 +195,11 @@ def _run(
             return run_until_stable(stepper, progress, rate, tolerance)
         average = run_fixed(stepper, progress, rate, num_steps - progress.num_steps)
         return Stop(average, None, f"{num_steps} steps were asked for")
+    except DivergenceError:
+        # Rows outside of the support diverge at the step that first takes them.
+        if resident_rows_obstacle(task.program) is None:
+            check_all_rows(task.program, task.start, all_row_blocks(task.program))
+        raise
     except (KeyboardInterrupt, StopIteration) as interruption:
         if not progress.means:
             raise
