@@ -187,7 +187,7 @@ def test_wrong_number_of_draws() -> None:
 
 
 def test_outside_of_a_model() -> None:
-    with pytest.raises(TypeError, match=r"with model:` block, got None.\nHint: call inside"):
+    with pytest.raises(TypeError, match=r"with model:` block, got None.\nHint: write the call"):
         by.fit()
 
 
