@@ -15,7 +15,7 @@ import bayou as by
 from bayou.batching.batched import batched_program
 from bayou.batching.row_arrays import row_choices
 from bayou.batching.row_dim import find_rows
-from bayou.models.inputs import sampling_of, storage_of
+from tests.batching.all_rows import check_density
 
 NUM_ROWS = 60
 RNG = np.random.default_rng(1)
@@ -147,18 +147,6 @@ def build(write: Callable[[], None]) -> pm.Model:
     with pm.Model(coords={"row": range(NUM_ROWS)}) as model:
         write()
     return model
-
-
-def check_density(model: pm.Model) -> None:
-    """Check that batches are drawn, and that all rows as one batch have the model's density."""
-    _, program = batched_program(model, 7, None, validate=True)
-    assert {sample.size for v in program.fed for sample in sampling_of(v)} == {7}
-    fed = [storage_of(variable).get_value() for variable in program.fed]
-    point = model.initial_point()
-    position = np.concatenate([np.ravel(point[name]) + 0.1 for name in program.layout.names])
-    found = program.density(position, (*fed, *program.data_values()))
-    moved = {name: value + 0.1 for name, value in point.items()}
-    assert float(found) == pytest.approx(float(model.compile_logp()(moved)), rel=1e-9)
 
 
 @pytest.mark.parametrize("write", VALID, ids=lambda write: write.__name__)

@@ -53,6 +53,13 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
     """
     batches = batches_of(model)
     containers = _exchangeable(model, data) | batches
+    if not containers:
+        raise ValueError(
+            "`model` must have data containers that new rows go into, got one whose data are "
+            "arrays in its graph.\n"
+            "Hint: write them as by.Data. A model of Bambi predicts by itself, from fit.sample(): "
+            "see docs/libraries.md."
+        )
     is_by_name = isinstance(data, Mapping) and data and all(name in containers for name in data)
     passed = list(data) if is_by_name else []
     rows = find_row_containers(model, names, containers, batches, passed)

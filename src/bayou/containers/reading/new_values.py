@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from pymc.exceptions import ShapeError
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Constant
 
 from bayou.containers.reading.category_table import check_codes
 from bayou.containers.reading.column_matching import match_columns, require_table
@@ -179,6 +180,7 @@ def _fed_by(model: pm.Model, table: NamedColumns) -> list[TensorSharedVariable]:
         if any(name in table.names for variable in group for name in _column_names(variable))
     ]
     if not groups:
+        _check_changeable(model.root.data_vars)
         raise TypeError(
             "`new_data` must map names to values for a model without named columns, got a "
             f"{table.description}.\nHint: call `set_data({{'x': values}})`, or build containers "
@@ -321,12 +323,35 @@ def _container(model: pm.Model, name: str) -> TensorSharedVariable:
         )
     if variable in model.data_vars and isinstance(variable, SharedVariable):
         return variable
+    if variable in model.data_vars:
+        _check_changeable([variable])
     kinds = [kind for group, kind in _VARIABLE_KINDS.items() if variable in getattr(model, group)]
     raise TypeError(
         f"`new_data` must name data containers, got {name!r}, a "
         f"{(kinds or [type(variable).__name__])[0]}.\n"
         "Hint: put values that change into the model with `Data`."
     )
+
+
+def _check_changeable(containers: Sequence[Any]) -> None:
+    """Check that containers exist, and that they are none of a frozen model.
+
+    Raises
+    ------
+    TypeError
+        If there is none, or one is frozen: names them.
+    """
+    frozen = sorted(v.name for v in containers if isinstance(v, Constant))
+    if frozen:
+        raise TypeError(
+            f"`new_data` must be for data that can change, got a model in which {frozen} are "
+            "frozen.\nHint: change the data of the model that was frozen, and freeze that again."
+        )
+    if not containers:
+        raise TypeError(
+            "`new_data` must be for the data containers of a model, got a model that has none.\n"
+            "Hint: write its data as by.Data; or build the model again, with the new data."
+        )
 
 
 def _columns_in_order(

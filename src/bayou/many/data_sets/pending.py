@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pytensor.graph.basic import Constant
 
 from bayou.containers.variables.dims import dims_of
 from bayou.errors import OtherDataError
@@ -170,17 +171,23 @@ def lengths_of(model: pm.Model, arrays: ContainerArrays | None = None) -> dict[s
     """
     lengths = {}
     for variable in model.root.data_vars:
-        value = (arrays or {}).get(variable, variable.get_value(borrow=True))
+        value = _values_of(variable, arrays or {})
         if value.ndim and (dim := dims_of(model, variable)[0]) is not None:
             lengths[f"num_{dim}"] = float(value.shape[0])
     return lengths
 
 
+def _values_of(variable: Any, arrays: ContainerArrays) -> Any:
+    """Return the new values of a container, or those that it has; a frozen one is a constant."""
+    if isinstance(variable, Constant):
+        return variable.data
+    return arrays.get(variable, variable.get_value(borrow=True))
+
+
 def _fingerprint(model: pm.Model, arrays: ContainerArrays, labels: Mapping[str, Labels]) -> str:
     """Return the fingerprint of the values of all containers and of the labels of a data set."""
     parts = [
-        f"{variable.name} "
-        f"{array_fingerprint(arrays.get(variable, variable.get_value(borrow=True)))}"
+        f"{variable.name} {array_fingerprint(_values_of(variable, arrays))}"
         for variable in model.root.data_vars
     ]
     parts += [f"{dim} {[*map(str, labels[dim])]}" for dim in sorted(labels)]
