@@ -55,7 +55,7 @@ def check_density(kind: str, name: str) -> None:
     model = one_model(kind, name)
     fitted_model, program = program_of_rows(model) or (model, compile_program(model))
     reference = reference_of(kind, name)
-    program = choose_gradients(fitted_model, program, reference.positions)
+    program = choose_gradients(fitted_model, program, reference.positions, 0)
     fed = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
     inputs = (*fed, *program.data_values())
     density = jax.jit(jax.value_and_grad(lambda position: program.density(position, inputs)))

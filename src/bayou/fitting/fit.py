@@ -274,7 +274,9 @@ def fit(
             check_source_indices(fitted_model, program, inputs, extremes)
             start = find_start(program, start_seed, inputs, extremes)
             check_trace(program, start, inputs)
-            program = choose_gradients(fitted_model, program, first_positions(start, noise_seed))
+            program = choose_gradients(
+                fitted_model, program, first_positions(start, noise_seed), start_seed
+            )
             task = Task(program, start, noise_seed, row_seed, feeds, report)
             approximation = _fit_task(task, options, fitted_model, kept_progress)
             if correction is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytensor.compile.sharedvalue import SharedVariable
 
-from bayou.cluster.tasks import run_tasks
+from bayou.cluster.task_queue import run_tasks
 from bayou.cluster.workers import start_workers
 from bayou.many.results.convergence import with_convergence
 from bayou.many.results.outcome import Outcome

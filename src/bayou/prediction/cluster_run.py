@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from bayou.cluster.tasks import run_tasks
+from bayou.cluster.task_queue import run_tasks
 from bayou.cluster.workers import start_workers
 from bayou.prediction.row_predictor import RowPredictor
 

@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+# Two draws from the prior and two close to the start (see ``StartCandidates``). Near the start
+# alone an exponentially modified normal has gradients that later steps lose.
+PRIOR_ATTEMPTS = (11, 12, 21, 22)
 
-def choose_gradients(model: pm.Model, program: Program, positions: NDArray[np.float64]) -> Program:
+
+def choose_gradients(
+    model: pm.Model, program: Program, positions: NDArray[np.float64], seed: int
+) -> Program:
     """Return the program with the gradients that are finite wherever the density is.
 
     Parameters
@@ -37,21 +43,35 @@ def choose_gradients(model: pm.Model, program: Program, positions: NDArray[np.fl
     program : Program
         With JAX's gradients.
     positions : ndarray, shape (num_positions, size)
-        Where gradients are tried, on all rows if these are in memory. If they are not, rows that
-        come later may be those without a gradient, and PyTensor's are taken at once.
+        Where gradients are tried, and at draws from the prior, on all rows if these are in memory.
+        If they are not, rows that come later may be those without a gradient, and PyTensor's are
+        taken at once.
+    seed : int
+        Seed of the draws from the prior.
 
     Returns
     -------
     Program
         The same one where its gradients do.
     """
-    if not program.functions.may_lose_gradients() or _are_finite(program, positions):
+    if not program.functions.may_lose_gradients():
+        return program
+    if _are_finite(program, np.vstack([positions, *_prior_positions(program, seed)])):
         return program
     try:
         return compile_graph_gradients(model, program)
     except NotImplementedError as error:
         _logger.info("Gradients are JAX's, since PyTensor's cannot be compiled: %s", error)
         return program
+
+
+def _prior_positions(program: Program, seed: int) -> list[NDArray[np.float64]]:
+    """Return positions from the prior, and between these and the start; none without a prior."""
+    try:
+        return [program.start(seed, attempt) for attempt in PRIOR_ATTEMPTS]
+    except NotImplementedError as error:
+        _logger.info("Gradients are tried near the start alone: %s", error)
+        return []
 
 
 def _are_finite(program: Program, positions: NDArray[np.float64]) -> bool:

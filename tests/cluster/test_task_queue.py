@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayou.cluster.ray import Ray
-from bayou.cluster.tasks import CALLS_PER_WORKER, MAX_DEATHS, READ_AHEAD, run_tasks
+from bayou.cluster.task_queue import CALLS_PER_WORKER, MAX_DEATHS, READ_AHEAD, run_tasks
 from bayou.cluster.workers import start_workers
 from bayou.errors import WorkerDiedError
 
