@@ -1,0 +1,58 @@
+"""Copies of models: their containers take columns, and leave those of the original alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+
+import bayou as by
+
+QUIET: dict[str, Any] = {"progressbar": False, "random_seed": 1}
+RNG = np.random.default_rng(0)
+FRAME = pd.DataFrame(RNG.normal(size=(80, 2)), columns=["x1", "x2"])
+FRAME["group"] = RNG.choice(["u", "v"], 80)
+FRAME["y"] = FRAME["x1"] - FRAME["x2"] + RNG.normal(size=80)
+
+
+def written() -> pm.Model:
+    with pm.Model() as model:
+        x = by.Data("x", FRAME, columns=["x1", "x2"], dims=("row", "feature"))
+        group = by.Data("group", FRAME, columns="group", dims="row", categories="groups")
+        y = by.Data("y", FRAME, columns="y", dims="row")
+        b, a = pm.Normal("b", dims="feature"), pm.Normal("a", dims="groups")
+        pm.Normal("outcome", x @ b + a[group], 1, observed=y, dims="row")
+    return model
+
+
+type Change = Callable[[pm.Model], pm.Model]
+COPIES: dict[str, Change] = {
+    "copy": lambda model: model.copy(),
+    "cloudpickle": lambda model: cloudpickle.loads(cloudpickle.dumps(model)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*COPIES])
+def test_containers_of_copies_take_columns(name: str) -> None:
+    model = written()
+    copied = COPIES[name](model)
+    fit = by.fit(model=copied, **QUIET)
+    new = FRAME.iloc[:5]
+    predictions = by.predict(fit, new, draws=200, **QUIET)["predictions"]["outcome"]
+    effect = fit.mean["a"].to_numpy()
+    mean = new[["x1", "x2"]].to_numpy() @ fit.mean["b"].to_numpy()
+    mean = mean + effect[new["group"].map({"u": 0, "v": 1})]
+    np.testing.assert_allclose(predictions.mean(("chain", "draw")), mean, atol=0.35)
+    many = by.sample_many(
+        {"all": FRAME, "half": FRAME[::2]}, model=copied, draws=50, tune=50, chains=1, **QUIET
+    )
+    assert set(many["diagnostics"]["error"].to_numpy()) == {""}
+    by.set_data(FRAME.iloc[:20], model=copied)
+    assert copied["x"].get_value().shape == (20, 2)
+    assert model["x"].get_value().shape == (80, 2)
