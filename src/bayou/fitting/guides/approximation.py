@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -66,5 +66,5 @@ class Approximation:
     path_steps: NDArray[np.int64] | None = None
     path_elements: NDArray[np.int64] | None = None
     latent: MeanFieldParams | None = None
-    latent_factor: Array | None = None
-    interrupted: bool = False
+    latent_factor: Array | None = field(default=None, repr=False)
+    interrupted: bool = field(default=False, repr=False)

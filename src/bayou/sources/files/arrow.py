@@ -10,7 +10,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyarrow import types
@@ -173,6 +173,13 @@ class ArrowSource(Source):
             self._blocks = _without_nulls(blocks, self._fields, self._keys, kinds)
         self._num_dropped = _count(blocks) - _count(self._blocks)
         self._starts = tuple(accumulate((block.num_rows for block in self._blocks), initial=0))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled source. Those of bayou 0.1 lack the types of the columns."""
+        vars(self).update(state)
+        if "_kinds" not in state:
+            files = {id(block.data): block.data for block in self._stored}
+            self._kinds = common_types(list(files.values()), list(self._fields))
 
     @property
     def fields(self) -> Mapping[str, Field]:

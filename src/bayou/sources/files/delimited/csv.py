@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyarrow import csv, types
@@ -67,6 +67,13 @@ class CsvData(DataFile):
     schema: pa.Schema
     lines: tuple[Lines, ...]
     dialect: Dialect
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled file. Those of bayou 0.1 have commas, and all of their columns."""
+        vars(self).update(state)
+        if "dialect" not in state:
+            start = self.lines[0].start if self.lines else 0
+            vars(self)["dialect"] = Dialect(tuple(self.schema.names), start)
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
