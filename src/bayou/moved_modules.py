@@ -135,7 +135,7 @@ MODULES = {
     "bayou.sources.npy": "bayou.sources.files.npy",
     "bayou.sources.nulls": "bayou.sources.base.nulls",
     "bayou.sources.parquet": "bayou.sources.files.parquet",
-    "bayou.sources.recoded": "bayou.sources.derived.category_lookup",
+    "bayou.sources.recoded": "bayou.sources.derived.recoded",
     "bayou.sources.schema": "bayou.sources.files.schema",
     "bayou.sources.source": "bayou.sources.base.source",
     "bayou.sources.sql": "bayou.sources.streams.sql",
@@ -166,6 +166,8 @@ CLASSES: dict[tuple[str, str], tuple[str, str]] = {
         "bayou.provenance.verify_result",
         "Verification",
     ),
+    ("bayou.sources.recoded", "Codes"): ("bayou.sources.derived.unknown_categories", "Codes"),
+    ("bayou.sources.recoded", "Days"): ("bayou.sources.derived.days", "Days"),
     ("bayou.sources.source", "Field"): ("bayou.sources.base.field", "Field"),
     ("bayou.sources.files", "SourceError"): ("bayou.errors", "SourceError"),
 }

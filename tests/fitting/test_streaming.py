@@ -185,7 +185,7 @@ def test_an_index_out_of_range_in_rows_on_disk(statistics: bool, tmp_path: Path)
         y = by.Minibatch(source["y"], 50, in_memory_size=5000)
         pm.Normal("y", level[at], 1, observed=y, total_size=NUM_ROWS)
     with pytest.raises(
-        IndexError, match=r"index 3 is .*; 'airport' holds 0 \(row 0\) to 3 \(row 17345\)\.\nHint"
+        IndexError, match=r"of 'level', .* got 3 in row 17345 of the column 'airport'\.\nHint"
     ):
         fit(model)
 

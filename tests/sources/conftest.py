@@ -25,7 +25,8 @@ import xarray as xr
 import zarr
 
 import bayou.sources as by
-from bayou.sources.derived.category_lookup import Codes, Recoded
+from bayou.sources.derived.recoded import Recoded
+from bayou.sources.derived.unknown_categories import Codes
 
 NUM_ROWS = 1000
 RANDOM = np.random.default_rng(8927)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Apply, Variable
 
-type RowNumber = Callable[[str, int, Any], int | None]
+type RowText = Callable[[str, int, Any], str]
 """(name of a container, row of its array, value there) -> the number of the row if it is known."""
 
 # Entries of `idx_list` are the numbers of inputs, counted from the first index.
@@ -80,7 +80,7 @@ _indices: weakref.WeakKeyDictionary[pm.Model, tuple[list[Variable], list[Index]]
 def check_indices(
     model: pm.Model,
     arrays: Mapping[Any, NDArray[Any]] | None = None,
-    row_number: RowNumber | None = None,
+    row_text: RowText | None = None,
 ) -> None:
     """Check that whole numbers are levels of what they index.
 
@@ -91,9 +91,9 @@ def check_indices(
     arrays : mapping of Variable to ndarray, optional
         Values of containers and minibatches in the place of their present ones. Only indices that
         depend on one of these are checked then.
-    row_number : callable, optional
-        (name of a container, row of its array, value there) -> the number of the row, None if it is
-        not known; for errors. By default, rows are those of the array.
+    row_text : callable, optional
+        (name of a container, row of its array, value there) -> the words of errors for that row,
+        such as " in row 3", or "" if it is not known. By default, rows are those of the array.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def check_indices(
             outside = np.argwhere((numbers < least) | (numbers >= length))
             own_values = [values[container] for container in index.containers]
             at = tuple(map(int, outside[0]))
-            raise _error(index, own_values, numbers, int(length), at, row_number)
+            raise _error(index, own_values, numbers, int(length), at, row_text)
 
 
 def indexing_storages(model: pm.Model) -> frozenset[Any]:
@@ -145,16 +145,15 @@ def _error(
     numbers: NDArray[Any],
     length: int,
     at: tuple[int, ...],
-    row_number: RowNumber | None,
+    row_text: RowText | None,
 ) -> IndexError:
     value = numbers[at]
     # The number that the container has, where the model indexes by an expression of it.
     if len(values) == 1 and values[0].shape == numbers.shape:
         value = values[0][at]
-    number: int | None = at[0] if at else None
-    if number is not None and row_number is not None and index.names:
-        number = row_number(index.names[0], number, value)
-    row = "" if number is None else f" in row {number}"
+    row = f" in row {at[0]}" if at else ""
+    if at and row_text is not None and index.names:
+        row = row_text(index.names[0], at[0], value)
     if not index.names:
         return IndexError(
             f"`model` must index {index.indexed}, which has {length} levels along that axis, by "

@@ -7,6 +7,7 @@ correction of the standard deviations follows where it is possible and affordabl
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,7 @@ from bayou.fitting.option_fingerprint import optimizer_fingerprint, order_finger
 from bayou.fitting.result.fit_result import Fit
 from bayou.fitting.rows.all_rows import all_rows_density, resident_rows_obstacle
 from bayou.fitting.rows.feeds import closing_feeds, compile_row_order
-from bayou.fitting.rows.gradient_choice import choose_gradients
+from bayou.fitting.rows.gradient_choice import choose_gradients, program_with_graph_gradients
 from bayou.fitting.rows.index_checks import check_source_indices, checked_feeds
 from bayou.fitting.rows.pilot_sample import first_inputs
 from bayou.fitting.rows.task import Task
@@ -279,6 +280,12 @@ def fit(
             )
             task = Task(program, start, noise_seed, row_seed, feeds, report)
             approximation = _fit_task(task, options, fitted_model, kept_progress)
+            if _failed(approximation) and options.use_fixed_draws(program):
+                # The line search may have met a NaN gradient of JAX far from the start.
+                other = program_with_graph_gradients(fitted_model, program)
+                if other is not None:
+                    task = replace(task, program=other)
+                    approximation = _fit_task(task, options, fitted_model, None)
             if correction is not None:
                 approximation = correct_stds(task, approximation, correction == "linear_response")
         warn_unless_converged(approximation, has_windows=bool(windowed_feeds(feeds)))
@@ -358,6 +365,10 @@ def _open_checkpoint(model: pm.Model, program: Program, options: FitOptions) -> 
         "random_seed": options.random_seed,
     }
     return open_checkpoint(options.checkpoint, options.checkpoint_seconds, options.resume, identity)
+
+
+def _failed(approximation: Approximation) -> bool:
+    return approximation.converged is False and not approximation.interrupted
 
 
 def _fit_task(

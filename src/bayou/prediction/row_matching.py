@@ -133,7 +133,7 @@ def check_levels(model: pm.Model, rows: NewRows) -> None:
 
 def _check_rows(model: pm.Model, rows: Mapping[Variable, NDArray[Any]], start: int) -> None:
     try:
-        check_indices(model, rows, lambda _, row, __: start + row)
+        check_indices(model, rows, lambda _, row, __: f" in row {start + row}")
     except IndexError as error:
         raise ValueError(f"`data` must fit the model: {error}") from None
 

@@ -28,7 +28,8 @@ def test_rows_that_are_not_in_memory(wrong: int, tmp_path: Path) -> None:
         y = by.Data("y", source, columns="y", dims="row", in_memory_size=200)
         pm.Normal("o", pm.Normal("effect", shape=3)[group], 1, observed=y, dims="row")
     with pytest.raises(
-        IndexError, match=rf"^'g' must hold indices of 'effect', .*, got {wrong} in row 990\."
+        IndexError,
+        match=rf"^'g' must hold .*, got {wrong} in row 990 of the column 'level'\.",
     ):
         by.fit(10, model=model, batch_size=20, progressbar=False)
 

@@ -166,21 +166,21 @@ def test_a_data_set_without_rows_fails(model: pm.Model) -> None:
 
 
 def test_out_is_what_memory_would_hold_and_goes_on(model: pm.Model, tmp_path: Path) -> None:
-    data = data_sets({f"{number:02}": LENGTHS[number % 5] for number in range(11)})
+    data = data_sets({f"{number:02}": LENGTHS[number % 5] for number in range(15)})
     out = tmp_path / "many.zarr"
 
     def interrupted() -> Iterator[Any]:
-        yield from [*data.values()][:9]
+        yield from [*data.values()][:13]
         raise KeyboardInterrupt
 
     with pytest.warns(UserWarning, match="The keyboard stopped the call after"):
         sample_many(interrupted(), model, out=out)
-    # Of more than a batch, some were finished.
+    # The third batch of four was full, so that the first was read.
     found = sample_many(data.values(), model, out=out, sampler="auto")
     assert found.posterior.attrs["inference_library"] == "blackjax"
     expected = sample_many(data.values(), model)
-    assert sorted(found.posterior["dataset"].values) == list(range(11))
-    for key in range(11):
+    assert sorted(found.posterior["dataset"].values) == list(range(15))
+    for key in range(15):
         assert_same(found, expected, key)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="got another sampler: 'blackjax' then, 'nutpie' now"):
         sample_many(data.values(), model, out=out, sampler="nutpie")

@@ -3,7 +3,7 @@
 A container with ``categories=`` holds codes (int32): code ``k`` is the k-th label of the dim that
 ``categories`` names. Values are looked up in that table, whatever codes the new data have
 themselves. Values outside the table become the category ``unknown`` if the container has one, and
-raise ValueError otherwise; :class:`bayou.sources.derived.category_lookup.Codes` does the look-up.
+raise ValueError otherwise, by :class:`bayou.sources.derived.unknown_categories.Codes`.
 """
 
 from __future__ import annotations

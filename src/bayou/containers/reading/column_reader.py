@@ -14,7 +14,9 @@ import numpy as np
 from bayou.containers.reading.columns import ColumnKind, kind_of, kind_text
 from bayou.containers.reading.exact_cast import exact_cast, natural_dtype
 from bayou.sources.base.text_codes import MISSING_CODE, as_text_hint
-from bayou.sources.derived.category_lookup import Codes, Days, DurationDays, Recoded
+from bayou.sources.derived.days import Days, DurationDays
+from bayou.sources.derived.recoded import Recoded
+from bayou.sources.derived.unknown_categories import Codes
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from bayou.containers.reading.columns import Columns
     from bayou.sources.base.field import Field
     from bayou.sources.base.source import Column, Source
-    from bayou.sources.derived.category_lookup import Conversion
+    from bayou.sources.derived.recoded import Conversion
 
 # The number of rows that an error lists.
 LISTED_ROWS = 5

@@ -21,7 +21,7 @@ from bayou.containers.variables.resident_rows import Resident, read_resident
 from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.memory import default_window
 from bayou.feeding.read import count_block_rows, read_rows
-from bayou.sources.derived.category_lookup import Recoded
+from bayou.sources.derived.recoded import Recoded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -58,11 +58,24 @@ def choose_gradients(
         return program
     if _are_finite(program, np.vstack([positions, *_prior_positions(program, seed)])):
         return program
+    return program_with_graph_gradients(model, program) or program
+
+
+def program_with_graph_gradients(model: pm.Model, program: Program) -> Program | None:
+    """Return the program with the gradients that PyTensor derives.
+
+    Returns
+    -------
+    Program or None
+        None if it has them already, if JAX's are as good, or if PyTensor's cannot be compiled.
+    """
+    if program.options.graph_gradients or not program.functions.may_lose_gradients():
+        return None
     try:
         return compile_graph_gradients(model, program)
     except NotImplementedError as error:
         _logger.info("Gradients are JAX's, since PyTensor's cannot be compiled: %s", error)
-        return program
+        return None
 
 
 def _prior_positions(program: Program, seed: int) -> list[NDArray[np.float64]]:

@@ -87,18 +87,21 @@ def check_source_indices(
     windows = {variable: window_of(storage_of(variable)) for variable in fed}
     if not any(windows.values()):
         return
-    columns = {
-        str(variable.name): window.column.names for variable, window in windows.items() if window
-    }
+    # Minibatches without a name of their own share one.
+    columns: dict[str, list[str]] = {}
+    for variable, window in windows.items():
+        if window:
+            columns.setdefault(str(variable.name), []).extend(window.column.names)
     by_column = dict(extremes)
 
-    def row_number(name: str, _: int, value: Any) -> int | None:
+    def row_text(name: str, _: int, value: Any) -> str:
         for column in columns.get(name, ()):
             if column in by_column and (at := by_column[column].values == value).any():
-                return int(by_column[column].rows[at][0])
-        return None
+                where = "" if column == name else f" of the column {column!r}"
+                return f" in row {by_column[column].rows[at][0]}{where}"
+        return ""
 
-    check_indices(model, fed, row_number)
+    check_indices(model, fed, row_text)
 
 
 def _checked_items(

@@ -120,3 +120,10 @@ def describe_fields(fields: Mapping[str, Field]) -> str:
         return f"{field.name}: {kind}{list(field.shape) or ''}"
 
     return listed(fields.values(), SHOWN_FIELDS, describe)
+
+
+def stored_kind(field: Field) -> str:
+    """Return what a field holds, for messages: "categories", "text", a dtype or a stored type."""
+    if field.categories is not None:
+        return "categories"
+    return field.stored_type or ("text" if field.dtype == object else str(field.dtype))

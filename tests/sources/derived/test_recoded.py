@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bayou.sources as by
-from bayou.sources.derived.category_lookup import Codes, Days, DurationDays, Recoded
+from bayou.sources.derived.days import Days, DurationDays
+from bayou.sources.derived.recoded import Recoded
+from bayou.sources.derived.unknown_categories import Codes
 
 WORDS = np.array(["b", "a", None, "c"], dtype=object)
 COMPLETE = np.array(["b", "a", "a", "c"], dtype=object)
