@@ -14,8 +14,8 @@ memory
 10^6 rows x 10^4 columns with 10 non-zeros in each row. Contenders are processes of their own, timed
 in turns; a ratio is the median of the ratios within turns.
 
-    python benchmarks/sparse.py                 all claims, about ten minutes
-    python benchmarks/sparse.py --small         10^5 x 10^3, about a minute
+    python benchmarks/sparse_designs.py                 all claims, about ten minutes
+    python benchmarks/sparse_designs.py --small         10^5 x 10^3, about a minute
 """
 
 from __future__ import annotations
