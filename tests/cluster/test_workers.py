@@ -38,7 +38,8 @@ def surroundings(held: int) -> tuple[int, bool, str]:
 
 
 def test_workers_have_a_state_and_are_called_and_replaced(two_cores: None) -> None:
-    with start_workers(Ray(), lambda index: 10 * index) as pool:
+    mode = pytensor.config.change_flags(mode="FAST_COMPILE")
+    with mode, start_workers(Ray(), lambda index: 10 * index) as pool:
         assert len(pool) == 2
         found = [pool.result(pool.submit(index, process)) for index in range(2)]
         assert [held for held, _ in found] == [0, 10]
