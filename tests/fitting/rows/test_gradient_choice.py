@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-import pytest
 
 import bayou as by
 from bayou.density.build import compile_program
@@ -45,18 +44,16 @@ def test_draws_from_the_prior_are_tried_beside_the_positions() -> None:
     assert choose_gradients(model, program, np.zeros((2, 1)), 0).options.graph_gradients
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
-def test_a_failed_line_search_is_tried_again_with_other_gradients(seed: int) -> None:
-    y = np.clip(np.random.default_rng(seed).normal(size=30), -1.5, 1.5)
+def test_a_failed_line_search_is_tried_again_with_other_gradients() -> None:
+    y = np.clip(np.random.default_rng(0).normal(size=30), -1.5, 1.5)
     with pm.Model():
         mu, sigma, nu = pm.Normal("mu"), pm.HalfNormal("sigma"), pm.HalfNormal("nu")
         rows = by.Data("y", y, dims="row")
         pm.ExGaussian("o", mu=mu, sigma=sigma, nu=nu, observed=rows, dims="row")
         fit = by.fit(random_seed=1, progressbar=False)
-        trace = by.sample(draws=1000, tune=1000, random_seed=1, progressbar=False)
     assert fit.converged
     posterior = fit.sample(4000, random_seed=1).posterior
-    for name in ("mu", "sigma", "nu"):
-        exact = trace.posterior[name]
-        assert abs(posterior[name].mean() - exact.mean()) < 0.5 * exact.std()
+    # Means and standard deviations of by.sample, 4 chains of 1,000 draws.
+    nuts = {"mu": (-0.468, 0.260), "sigma": (0.680, 0.145), "nu": (0.402, 0.255)}
+    for name, (mean, std) in nuts.items():
+        assert abs(float(posterior[name].mean()) - mean) < 0.5 * std
