@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pymc as pm
 import pymc.dims as pmd
 import pytensor.tensor as pt
@@ -15,6 +13,7 @@ import pytest
 
 import bayou as by
 from bayou.containers.index_bounds import check_indices
+from tests.coded_rows import rows
 
 CODES = np.array([0, 2, 1, 0])
 
@@ -160,14 +159,6 @@ def test_minibatches_are_named() -> None:
         pm.Normal("y", pm.Normal("effect", shape=3)[group], 1, observed=y, total_size=2)
     with pytest.raises(IndexError, match=r"'minibatch.0' must hold indices of 'effect', .* got 3"):
         check_indices(model)
-
-
-def rows(folder: Path, wrong: int) -> by.Source:
-    codes = np.arange(1000) % 3
-    codes[990] = wrong
-    table = pa.table({"level": codes, "y": np.zeros(1000)})
-    pq.write_table(table, folder / "rows.parquet", row_group_size=100)
-    return by.scan(folder / "rows.parquet")
 
 
 @pytest.mark.parametrize("wrong", [-1, 3])

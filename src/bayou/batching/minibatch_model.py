@@ -173,7 +173,7 @@ def _rebuild(
     except FAILURES as error:
         if "\nHint: " in str(error):
             raise
-        # What PyTensor says of operations that do not fit.
+        # The error of PyTensor about operations whose shapes do not fit.
         reason = f"the model cannot be built for a part of its rows ({first_line(error)})"
         raise Dependence(reason, hint, is_evaluated=False).error() from None
 

@@ -124,7 +124,7 @@ def _unnamed_axes(model: pm.Model, variable: SharedVariable, num_rows: int) -> l
 
 
 def _variables_of_rows(model: pm.Model, rows: ModelRows) -> list[Variable]:
-    """Return what enters the densities of rows, without other free variables and their priors."""
+    """Return the variables, other than free ones, that the densities of rows depend on."""
     ends = {variable for variable in model.free_RVs if variable.name not in rows.latent}
     potentials = [potential for potential in model.potentials if potential.ndim]
     named = [model[name] for name in (*rows.observed, *rows.latent)]

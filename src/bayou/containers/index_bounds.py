@@ -128,7 +128,7 @@ def indexing_storages(model: pm.Model) -> frozenset[Any]:
 
 
 def storage_key(variable: Variable) -> Any:
-    """Return what :func:`indexing_storages` has for a container, a minibatch or a generator."""
+    """Return the key of a container, minibatch or generator in :func:`indexing_storages`."""
     return _storage(variable)
 
 

@@ -40,7 +40,7 @@ MAX_POSITIONS = 16
 MAX_DIRECTIONS = 64
 # Groups have a multiple of so many positions, so that few lengths are compiled.
 GROUP_STEP = 8
-# What JAX raises while it traces a derivative that it has no rule for.
+# Errors of JAX while it traces a derivative that it has no rule for.
 NO_DERIVATIVE = (NotImplementedError, TypeError, ValueError)
 # Of a direction: third derivatives enter with its square, and rounding with its inverse.
 _DIFFERENCE_STEPS = {"float64": 1e-4, "float32": 1e-2}

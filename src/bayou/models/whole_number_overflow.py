@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     import pymc as pm
     from pytensor.graph.basic import Apply, Variable
+
+_logger = logging.getLogger(__name__)
 
 # The least whole number whose square does not fit into 8 bits.
 LEAST_NUMBER = 12
@@ -87,7 +90,8 @@ def _graphs_with_whole_numbers(model: pm.Model) -> dict[Any, Variable]:
         return {}
     try:
         terms = model.logp(variables, sum=False)
-    except Exception:
+    except Exception as error:
+        _logger.info("Whole numbers are not checked, since the model has no density: %s", error)
         # A model without a density can be described. Who needs the density says what is wrong.
         return {}
     return dict(zip(_in_order_of_terms(model, variables), terms, strict=True))

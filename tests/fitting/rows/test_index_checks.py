@@ -4,20 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pymc as pm
 import pytest
 
 import bayou as by
-
-
-def rows(folder: Path, wrong: int) -> by.Source:
-    codes = np.arange(1000) % 3
-    codes[990] = wrong
-    table = pa.table({"level": codes, "y": np.zeros(1000)})
-    pq.write_table(table, folder / "rows.parquet", row_group_size=100)
-    return by.scan(folder / "rows.parquet")
+from tests.coded_rows import rows
 
 
 @pytest.mark.parametrize("wrong", [-1, 3])

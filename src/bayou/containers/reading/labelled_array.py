@@ -220,7 +220,7 @@ def read_sparse(values: Any, argument: str, dtype: npt.DTypeLike | None = None) 
             "Hint: convert its values with `.astype(float)`."
         )
     matrix: Any = scipy.sparse.csr_matrix(values)
-    # What the user passed stays as it is.
+    # The matrix of the user is not changed.
     if not matrix.has_canonical_format or not matrix.data.all():
         matrix = matrix.copy()
         matrix.sum_duplicates()
