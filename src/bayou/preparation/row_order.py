@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import fdtrc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +77,9 @@ def measure_order(stretches: Sequence[NDArray[Any]]) -> RowOrder:
         np.inf if within == 0 else (between / (num_groups - 1)) / (within / (num_rows - num_groups))
     )
     # The upper tail of the F distribution. scipy.special has it without the half second that
-    # importing scipy.stats takes.
+    # importing scipy.stats takes; it takes some itself, which `import bayou` need not.
+    from scipy.special import fdtrc
+
     chance = fdtrc(num_groups - 1, num_rows - num_groups, ratio)
     # With n rows a stretch, F = 1 + n rho / (1 - rho) in expectation, solved for rho.
     strength = 1 / (1 + (num_rows / num_groups) / max(ratio - 1, 1e-300))

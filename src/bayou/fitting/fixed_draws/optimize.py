@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import optimize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+    from scipy.optimize import OptimizeResult
 
     from bayou.density.evaluator import Evaluator
     from bayou.fitting.guides.coordinates import Frame
@@ -140,12 +140,16 @@ def minimize(
     KeyboardInterrupt
         If it is interrupted; a :class:`StoppedError`, once the first iteration is done.
     """
+    # Not at the top: it would take a fifth of the time of `import bayou` beyond its dependencies,
+    # and 10 MB.
+    from scipy import optimize
+
     size = noise.shape[1]
     max_iterations = max_iterations or MAX_ITERATIONS
     loss = _Loss(evaluator, frame, noise)
     record = _Record(frame, size, report)
 
-    def search(begin: Array, max_change: float) -> optimize.OptimizeResult:
+    def search(begin: Array, max_change: float) -> OptimizeResult:
         """Search from a point, where log scales change by at most ``max_change``."""
         scales = [(scale - max_change, scale + max_change) for scale in begin[size:]]
         return optimize.minimize(
@@ -203,7 +207,7 @@ class _Record:
         self._latest = np.zeros(2 * size)
 
     # SciPy passes the result by the name of this parameter.
-    def __call__(self, intermediate_result: optimize.OptimizeResult) -> None:
+    def __call__(self, intermediate_result: OptimizeResult) -> None:
         """Take the result of an iteration."""
         self._latest = intermediate_result.x.copy()
         self.losses.append(float(intermediate_result.fun))
@@ -262,7 +266,7 @@ class _Loss:
 
 
 def _reason(
-    result: optimize.OptimizeResult, vanished: bool, num_iterations: int, max_iterations: int
+    result: OptimizeResult, vanished: bool, num_iterations: int, max_iterations: int
 ) -> str:
     if vanished:
         return f"the gradient vanished after {num_iterations} iterations"
