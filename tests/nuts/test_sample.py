@@ -177,6 +177,45 @@ def test_settings(case: Case) -> None:
     assert trace.posterior["mu"].shape == (1, 7)
 
 
+def test_variables_and_tuning_steps_to_keep(case: Case) -> None:
+    trace = sample(case.model, draws=20, tune=30, var_names=["residual", "mu"], keep_warmup=True)
+    whole = sample(case.model, draws=20, tune=30)
+    assert list(trace.posterior.data_vars) == ["mu", "residual"]
+    np.testing.assert_array_equal(trace.posterior["residual"], whole.posterior["residual"])
+    assert list(trace.warmup_posterior.data_vars) == ["mu", "residual"]
+    assert trace.warmup_posterior["residual"].dims == ("chain", "draw", "row")
+    assert trace.warmup_sample_stats["step_size"].shape == (4, 30)
+    assert "warmup_posterior" not in whole.children
+
+
+def test_options_reach_the_sampler(case: Case) -> None:
+    def statistics(**options: Any) -> xr.DataTree:
+        return sample(case.model, draws=100, tune=200, **options).sample_stats
+
+    small, large = (statistics(target_accept=value) for value in (0.99, 0.7))
+    assert float(small["step_size"].mean()) < 0.6 * float(large["step_size"].mean())
+    assert float(small["acceptance_rate"].mean()) > 0.96
+    short = statistics(max_treedepth=1)
+    assert int(short["n_steps"].max()) == 1
+    assert bool(short["reached_max_treedepth"].any())
+
+
+def test_cores_do_not_change_draws(case: Case) -> None:
+    one, two = (sample(case.model, draws=20, tune=30, cores=cores) for cores in (1, None))
+    np.testing.assert_array_equal(one.posterior["mu"], two.posterior["mu"])
+
+
+def test_a_mass_matrix_of_low_rank_learns_correlations() -> None:
+    with pm.Model() as model:
+        x, y = pm.Normal("x"), pm.Normal("y")
+        pm.Potential("narrow", -50 * (x - y) ** 2)
+    steps = {
+        adaptation: int(sample(model, adaptation=adaptation).sample_stats["n_steps"].sum())
+        for adaptation in ("diag", "low_rank")
+    }
+    assert steps["low_rank"] < 0.7 * steps["diag"]
+
+
 def test_seeds_are_those_of_pymc(case: Case) -> None:
     by_generator = [
         sample(case.model, draws=5, tune=5, random_seed=np.random.default_rng(seed)).posterior["mu"]
@@ -306,6 +345,8 @@ def test_no_model() -> None:
 WRONG = [
     ({"draws": 0}, ValueError, "`draws` must be a whole number of at least 1, got 0"),
     ({"progressbar": "yes"}, ValueError, "`progressbar` must be True or False, got 'yes'"),
+    ({"keep_warmup": 1}, ValueError, "`keep_warmup` must be True or False, got 1"),
+    ({"var_names": ["z"]}, ValueError, "`var_names` must be names of free variables"),
     ({"random_seed": -1}, ValueError, "`random_seed` must be None, a whole number"),
     ({"model": pm.Model()}, ValueError, "must have a free variable to sample, got none"),
 ]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayou.nuts.settings import NutsSettings
-from bayou.nuts.trace import ALL_STATISTICS, STATISTICS, read_trace, sampler_attrs
+from bayou.nuts.trace import ALL_STATISTICS, STATISTICS, ChainBatches, sampler_attrs
 
 # nutpie's names, of statistics that are enough here.
 NAMES = ("logp", "energy", "energy_error", "max_energy_error", "diverging", "depth")
@@ -33,7 +33,8 @@ def trace(lengths: list[int], size: int) -> Any:
 
 @given(st.lists(st.integers(TUNE + 1, 9), min_size=1, max_size=3), st.integers(1, 3))
 def test_the_most_draws_after_tuning_that_chains_have(lengths: list[int], size: int) -> None:
-    draws, statistics = read_trace(trace(lengths, size), size)
+    read = ChainBatches.of(trace(lengths, size)).read_draws(size)
+    draws, statistics = read.flat, read.statistics
     counts = [steps - TUNE for steps in lengths]
     num_chains, num_draws, _ = draws.shape
     assert num_chains == sum(count >= num_draws for count in counts)
@@ -44,20 +45,26 @@ def test_the_most_draws_after_tuning_that_chains_have(lengths: list[int], size: 
 
 
 def test_statistics_may_be_chosen() -> None:
-    _, statistics = read_trace(trace([5], 1), 1, STATISTICS)
-    assert set(statistics) == set(STATISTICS)
+    read = ChainBatches.of(trace([5], 1)).read_draws(1, STATISTICS)
+    assert set(read.statistics) == set(STATISTICS)
+
+
+def test_tuning_steps() -> None:
+    read = ChainBatches.of(trace([5, 4], 3)).read_tuning(3)
+    np.testing.assert_array_equal(read.flat, [[[0.0] * 3, [1.0] * 3]] * 2)
+    np.testing.assert_array_equal(read.statistics["lp"], [range(TUNE)] * 2)
 
 
 def test_chains_that_had_just_begun_are_left_out() -> None:
-    draws, _ = read_trace(trace([9, 8, 3, 0], 1), 1)
-    np.testing.assert_array_equal(draws[..., 0], [range(TUNE, 8)] * 2)
-    draws, _ = read_trace(trace([9, 2], 1), 1)
-    assert draws.shape == (1, 7, 1)
+    draws = ChainBatches.of(trace([9, 8, 3, 0], 1)).read_draws(1)
+    np.testing.assert_array_equal(draws.flat[..., 0], [range(TUNE, 8)] * 2)
+    draws = ChainBatches.of(trace([9, 2], 1)).read_draws(1)
+    assert draws.flat.shape == (1, 7, 1)
 
 
 def test_interrupted_before_a_draw() -> None:
     with pytest.raises(KeyboardInterrupt, match="stopped the chains while they were tuned"):
-        read_trace(trace([2, 1], 1), 1)
+        ChainBatches.of(trace([2, 1], 1))
 
 
 def test_attributes_name_the_sampler() -> None:

@@ -12,7 +12,7 @@ from bayou.many.data_sets.pending import lengths_of
 from bayou.many.results.outcome import Outcome
 from bayou.nuts.chains import bind_data, explain_failure, start_chains
 from bayou.nuts.compiled_density import compiled_density
-from bayou.nuts.trace import STATISTICS, read_trace
+from bayou.nuts.trace import STATISTICS, ChainBatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -96,13 +96,13 @@ class _NutpieRun:
 
     def _outcome(self, trace: NutpieTrace, seconds: float) -> Outcome:
         layout = self.bound.draw_layout
-        flat_draws, statistics = read_trace(trace, layout.size, STATISTICS)
+        draws = ChainBatches.of(trace).read_draws(layout.size, STATISTICS)
         diagnostics = {
             **lengths_of(self.model, self.data_set.arrays),
-            "divergences": float(statistics["diverging"].sum()),
+            "divergences": float(draws.statistics["diverging"].sum()),
             "seconds": seconds,
         }
-        groups = {"posterior": layout.split(flat_draws), "sample_stats": statistics}
+        groups = {"posterior": layout.split(draws.flat), "sample_stats": draws.statistics}
         return self.data_set.succeeded(groups, diagnostics)
 
 

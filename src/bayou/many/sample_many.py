@@ -7,7 +7,6 @@ kept by ``results``, in memory or on disk. ``collect`` ties these together.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +48,8 @@ def sample_many(
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
+    target_accept: float = 0.8,
+    max_treedepth: int = 10,
     sampler: str = "auto",
     random_seed: RandomSeed | None = None,
     cluster: str | Ray | None = None,
@@ -81,6 +82,8 @@ def sample_many(
         which the data sets have no values keeps its own.
     draws, tune, chains : int, default 1000, 1000 and 4
         As for :func:`bayou.sample`, for each data set.
+    target_accept, max_treedepth : float and int, default 0.8 and 10
+        As for :func:`bayou.sample`.
     sampler : {"auto", "nutpie", "blackjax"}, default "auto"
         "nutpie" samples each data set by itself, several in parallel; "blackjax" samples batches of
         data sets in one vectorised program. Both are NUTS, but their draws differ. "auto" takes
@@ -183,7 +186,7 @@ def sample_many(
     """
     check_progressbar(progressbar)
     model = read_model(model)
-    settings = NutsSettings(draws, tune, chains)
+    settings = NutsSettings(draws, tune, chains, target_accept, max_treedepth)
     check_sampler(sampler)
     check_model(model)
     workers = resolve_cluster(cluster)
@@ -199,7 +202,7 @@ def sample_many(
             model,
             data_sets,
             axes=ResultAxes.of(model, (*lengths_of(model), *COLUMNS), attrs),
-            settings={"sampler": sampler, "model": structure_digest(model), **asdict(settings)},
+            settings={"sampler": sampler, "model": structure_digest(model), **settings.recorded()},
             seed=nuts_seed(random_seed),
             cluster=workers,
             out=out,

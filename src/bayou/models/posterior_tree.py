@@ -30,6 +30,7 @@ def posterior_tree(
     posterior: Mapping[str, NDArray[Any]],
     *,
     sample_stats: Mapping[str, NDArray[Any]] | None = None,
+    more_groups: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
     attrs: Mapping[str, Any] | None = None,
     posterior_attrs: Mapping[str, Any] | None = None,
 ) -> xr.DataTree:
@@ -47,17 +48,18 @@ def posterior_tree(
         The draws of each variable.
     sample_stats : mapping of str to ndarray, shape (chains, draws, ...), optional
         Statistics of each draw.
+    more_groups : mapping of str to mapping of str to ndarray, shape (chains, draws, ...), optional
+        Other groups by their names, such as ``log_likelihood``.
     attrs : mapping of str to Any, optional
-        Attributes of the groups ``posterior`` and ``sample_stats``, ``inference_library`` among
-        them.
+        Attributes of the groups with chains and draws, ``inference_library`` among them.
     posterior_attrs : mapping of str to Any, optional
         Attributes of the group ``posterior`` alone, such as the provenance of the draws.
 
     Returns
     -------
     xarray.DataTree
-        With those of the groups ``posterior``, ``sample_stats``, ``observed_data`` and
-        ``constant_data`` that are not empty.
+        With those of the groups ``posterior``, ``sample_stats``, `more_groups`, ``observed_data``
+        and ``constant_data`` that are not empty.
 
     Warns
     -----
@@ -76,7 +78,9 @@ def posterior_tree(
     groups: dict[str, Mapping[str, NDArray[Any]] | None] = {
         "posterior": posterior,
         "sample_stats": sample_stats,
+        **(more_groups or {}),
     }
+    drawn = tuple(groups)
     hint = "the draws are complete; the rest is in the model."
     with warning_of_failure("The observed data are not in the tree", hint):
         groups["observed_data"] = _observed_data(model)
@@ -84,12 +88,14 @@ def posterior_tree(
         groups["constant_data"] = _constant_data(model)
     # An empty group would be written as one without variables.
     filled = {name: group for name, group in groups.items() if group}
-    group_attrs = {
-        name: dict(attrs or {}) for name in ("posterior", "sample_stats") if name in filled
-    }
+    group_attrs = {name: dict(attrs or {}) for name in drawn if name in filled}
     group_attrs["posterior"] |= dict(posterior_attrs or {})
     # It would take few draws of many chains for a mistake.
-    options: dict[str, Any] = {"check_conventions": False, "attrs": group_attrs}
+    options: dict[str, Any] = {
+        "check_conventions": False,
+        "attrs": group_attrs,
+        "save_warmup": True,
+    }
     try:
         labels = {
             dim: storable_labels(each) for dim, each in model.coords.items() if each is not None

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from bayou.cluster.cores import usable_cores
 from bayou.nuts.compiled_density import STARTS, values_by_container
 from bayou.nuts.term_densities import term_densities
 
@@ -95,8 +94,11 @@ def _nutpie_sample(
         draws=settings.draws,
         tune=settings.num_tuning_steps,
         chains=settings.chains,
-        cores=min(settings.chains, usable_cores()),
+        cores=settings.num_parallel,
         seed=seed,
+        target_accept=settings.target_accept,
+        maxdepth=settings.max_treedepth,
+        adaptation=settings.adaptation,
         progress_bar=progressbar,
         return_raw_trace=True,
         blocking=blocking,

@@ -8,28 +8,33 @@ it, and ``trace`` reads the draws.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bayou.arguments import check_progressbar
+from bayou.arguments import check_flag, check_progressbar
 from bayou.containers.data_access import reading_data
 from bayou.errors import ConvergenceWarning, warn
 from bayou.feeding.memory import check_draws
 from bayou.models.plain.plain_model import read_model
 from bayou.models.posterior_tree import posterior_tree
 from bayou.nuts.chains import bind_data, explain_failure, run_chains
+from bayou.nuts.chosen_variables import chosen_variables
 from bayou.nuts.compiled_density import compiled_density
 from bayou.nuts.divergences import warn_of_divergences
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
-from bayou.nuts.trace import read_trace, sampler_attrs
+from bayou.nuts.trace import ChainBatches, sampler_attrs
 from bayou.provenance.model_provenance import provenance_for_result
 from bayou.provenance.record import provenance_attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import xarray as xr
+    from numpy.typing import NDArray
 
     from bayou.arguments import RandomSeed
     from bayou.containers.context import ModelLike
+    from bayou.nuts.compiled_density import DrawLayout
 
 
 def sample(
@@ -38,6 +43,12 @@ def sample(
     tune: int = 1000,
     chains: int = 4,
     model: ModelLike | None = None,
+    target_accept: float = 0.8,
+    max_treedepth: int = 10,
+    adaptation: str = "diag",
+    var_names: Sequence[str] | None = None,
+    keep_warmup: bool = False,
+    cores: int | None = None,
     random_seed: RandomSeed | None = None,
     progressbar: bool = True,
 ) -> xr.DataTree:
@@ -58,6 +69,31 @@ def sample(
         The number of chains. As many run in parallel as there are cores.
     model : pymc.Model or model of a library, optional
         The model; by default the model of the context. Its free variables must be continuous.
+
+    **How trajectories are made**
+
+    target_accept : float, default 0.8
+        The mean acceptance probability that tuning aims at, between 0 and 1. A larger one gives
+        smaller steps, and fewer divergences.
+    max_treedepth : int, default 10
+        A trajectory ends after at most ``2**max_treedepth`` steps.
+    adaptation : {"diag", "low_rank"}, default "diag"
+        The mass matrix that tuning finds: "diag" scales each variable; "low_rank" adds the
+        directions in which variables are correlated the most.
+
+    **What the result has**
+
+    var_names : sequence of str, optional
+        The free variables and deterministics to keep; by default all. The checks of convergence are
+        of all free variables all the same.
+    keep_warmup : bool, default False
+        Add the groups ``warmup_posterior`` and ``warmup_sample_stats``, with the tuning steps.
+
+    **The run**
+
+    cores : int, optional
+        The most cores to use; by default all that this process may use, and never more. Chains run
+        side by side on them.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
         Seed of the starting points and of the draws: with the same seed and data, the draws are the
         same to the last bit on the same machine. An int must be below 2**64. By default, each call
@@ -116,10 +152,12 @@ def sample(
     """
     check_progressbar(progressbar)
     pymc_model = read_model(model)
-    settings = NutsSettings(draws, tune, chains)
+    settings = NutsSettings(draws, tune, chains, target_accept, max_treedepth, adaptation, cores)
+    check_flag("keep_warmup", keep_warmup, "keep_warmup=True keeps the tuning steps.")
     seed = nuts_seed(random_seed)
     with reading_data(pymc_model):
         check_model(pymc_model)
+        names = chosen_variables(pymc_model, var_names)
         density = compiled_density(pymc_model)
         bound = bind_data(pymc_model, density)
         check_draws(settings.draws * settings.chains, bound.draw_layout.size)
@@ -130,18 +168,34 @@ def sample(
             trace = run_chains(bound, settings, seed, progressbar=progressbar)
         except RuntimeError as error:
             raise explain_failure(error, pymc_model, density, bound) from None
-        flat_draws, statistics = read_trace(trace, bound.draw_layout.size)
-        _warn_if_stopped(flat_draws.shape[:2], settings)
-        draws_by_name = bound.draw_layout.split(flat_draws)
+        batches = ChainBatches.of(trace)
+        draws_read = batches.read_draws(bound.draw_layout.size)
+        _warn_if_stopped(draws_read.flat.shape[:2], settings)
+        draws_by_name = bound.draw_layout.split(draws_read.flat)
         free = [variable.name for variable in pymc_model.free_RVs]
-        warn_of_divergences(statistics["diverging"], {name: draws_by_name[name] for name in free})
+        warn_of_divergences(
+            draws_read.statistics["diverging"], {name: draws_by_name[name] for name in free}
+        )
         return posterior_tree(
             pymc_model,
-            draws_by_name,
-            sample_stats=statistics,
+            {name: draws_by_name[name] for name in names},
+            sample_stats=draws_read.statistics,
+            more_groups=_warmup(batches, bound.draw_layout, names) if keep_warmup else None,
             attrs=sampler_attrs(settings) | {"sampling_time": time.perf_counter() - begin},
             posterior_attrs=provenance_attrs(provenance),
         )
+
+
+def _warmup(
+    batches: ChainBatches, layout: DrawLayout, names: Sequence[str]
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return the groups of the tuning steps."""
+    steps = batches.read_tuning(layout.size)
+    values = layout.split(steps.flat)
+    return {
+        "warmup_posterior": {name: values[name] for name in names},
+        "warmup_sample_stats": steps.statistics,
+    }
 
 
 def _warn_if_stopped(shape: tuple[int, ...], settings: NutsSettings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -50,62 +51,103 @@ class NutpieTrace(Protocol):
         """Return Arrow batches of draws, and of statistics, one each for a chain."""
 
 
-def read_trace(
-    trace: NutpieTrace, size: int, statistics: Iterable[str] = ALL_STATISTICS
-) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
-    """Read draws after tuning, and their statistics, from nutpie's Arrow batches.
+@dataclass(frozen=True, eq=False)
+class ChainDraws:
+    """Draws of chains with their statistics.
 
-    Of an interrupted run, the chains with at least so many draws, and so many of each, that the
-    most draws are kept: chains that had just begun do not cost the draws of the others.
-
-    Parameters
+    Attributes
     ----------
-    trace : NutpieTrace
-    size : int
-        The length of a flat draw.
-    statistics : iterable of str
-        Which statistics, by their names in ArviZ.
-
-    Returns
-    -------
-    draws : ndarray of float64, shape (num_chains, num_draws, size)
+    flat : ndarray of float64, shape (num_chains, num_draws, size)
+        All variables of a draw, one after the other.
     statistics : dict of str to ndarray, shape (num_chains, num_draws)
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If no chain has a draw after tuning.
+        By their names in ArviZ.
     """
-    draw_batches, statistic_batches = (
-        [pa.record_batch(batch) for batch in batches] for batches in trace.get_arrow_trace()
-    )
-    # Tuning steps come first in each chain, and an interrupted chain may have no other.
-    num_tuned = [int(_to_numpy(batch["tuning"]).sum()) for batch in statistic_batches]
-    lengths = [
-        len(batch) - tuned for batch, tuned in zip(statistic_batches, num_tuned, strict=True)
-    ]
-    num_draws = max(lengths, key=lambda length: length * sum(n >= length for n in lengths))
-    if num_draws == 0:
-        raise KeyboardInterrupt(
-            "The keyboard stopped the chains while they were tuned, before there was a draw."
-        )
-    chains = [chain for chain, length in enumerate(lengths) if length >= num_draws]
 
-    def stack_chains(batches: list[Any], name: str, *shape: int) -> NDArray[Any]:
-        columns = [batches[chain][name].slice(num_tuned[chain], num_draws) for chain in chains]
-        return np.stack(
-            [
-                _to_numpy(column.flatten() if shape else column).reshape(-1, *shape)
-                for column in columns
+    flat: NDArray[np.float64]
+    statistics: dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class ChainBatches:
+    """Arrow batches of chains, of the same number of draws each.
+
+    Attributes
+    ----------
+    draws, statistics : list of pyarrow.RecordBatch
+        A chain each; tuning steps come first.
+    num_tuned : tuple of int
+        Tuning steps of each chain.
+    num_draws : int
+        Draws after these.
+    """
+
+    draws: list[Any]
+    statistics: list[Any]
+    num_tuned: tuple[int, ...]
+    num_draws: int
+
+    @classmethod
+    def of(cls, trace: NutpieTrace) -> ChainBatches:
+        """Return the batches of nutpie's trace, which gives them once.
+
+        Of an interrupted run, the chains with at least so many draws, and so many of each, that the
+        most draws are kept: chains that had just begun do not cost the draws of the others.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If no chain has a draw after tuning.
+        """
+        draws, statistics = (
+            [pa.record_batch(batch) for batch in batches] for batches in trace.get_arrow_trace()
+        )
+        num_tuned = [int(_to_numpy(batch["tuning"]).sum()) for batch in statistics]
+        lengths = [len(batch) - tuned for batch, tuned in zip(statistics, num_tuned, strict=True)]
+        num_draws = max(lengths, key=lambda length: length * sum(n >= length for n in lengths))
+        if num_draws == 0:
+            raise KeyboardInterrupt(
+                "The keyboard stopped the chains while they were tuned, before there was a draw."
+            )
+        chains = [chain for chain, length in enumerate(lengths) if length >= num_draws]
+        return cls(
+            [draws[chain] for chain in chains],
+            [statistics[chain] for chain in chains],
+            tuple(num_tuned[chain] for chain in chains),
+            num_draws,
+        )
+
+    def read_draws(self, size: int, statistics: Iterable[str] = ALL_STATISTICS) -> ChainDraws:
+        """Read the draws after tuning, of which each has `size` numbers, and some statistics."""
+        return self._read(self.num_tuned, self.num_draws, size, statistics)
+
+    def read_tuning(self, size: int) -> ChainDraws:
+        """Read the tuning steps, as many as all chains have, and their statistics."""
+        return self._read([0] * len(self.draws), min(self.num_tuned), size, ALL_STATISTICS)
+
+    def _read(
+        self, begins: Sequence[int], number: int, size: int, statistics: Iterable[str]
+    ) -> ChainDraws:
+        def stack_chains(batches: list[Any], name: str, *shape: int) -> NDArray[Any]:
+            columns = [
+                batch[name].slice(begin, number)
+                for batch, begin in zip(batches, begins, strict=True)
             ]
-        )
+            return np.stack(
+                [
+                    _to_numpy(column.flatten() if shape else column).reshape(-1, *shape)
+                    for column in columns
+                ]
+            )
 
-    wanted = set(statistics)
-    return stack_chains(draw_batches, "draws", size), {
-        arviz_name: stack_chains(statistic_batches, nutpie_name)
-        for nutpie_name, arviz_name in _ARVIZ_NAMES.items()
-        if arviz_name in wanted
-    }
+        wanted = set(statistics)
+        return ChainDraws(
+            stack_chains(self.draws, "draws", size),
+            {
+                arviz_name: stack_chains(self.statistics, nutpie_name)
+                for nutpie_name, arviz_name in _ARVIZ_NAMES.items()
+                if arviz_name in wanted
+            },
+        )
 
 
 def sampler_attrs(settings: NutsSettings, library: str = "nutpie") -> dict[str, Any]:

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     type Make = Callable[[Program, NutsSettings], Callable[..., Any]]
 
-# Trajectories end after 2**10 steps, as those of nutpie and PyMC do.
-MAX_DEPTH = 10
-
 
 @dataclass(frozen=True)
 class LanesKey(FunctionKey):
@@ -102,13 +99,14 @@ def _sampler(program: Program, settings: NutsSettings) -> Callable[..., Any]:
     import blackjax
 
     kernel = blackjax.nuts.build_kernel()
+    max_depth = settings.max_treedepth
 
     def chain(key: jax.Array, point: jax.Array, inputs: Inputs, weights: jax.Array) -> Any:
         def density(position: jax.Array) -> jax.Array:
             return program.density(position, inputs, weights)
 
         def step(state: Any, key: jax.Array) -> Any:
-            state, info = kernel(key, state, density, max_num_doublings=MAX_DEPTH, **adapted)
+            state, info = kernel(key, state, density, max_num_doublings=max_depth, **adapted)
             depth = info.num_trajectory_expansions
             is_cut = ~(info.is_divergent | info.is_turning)
             return state, (
@@ -118,7 +116,7 @@ def _sampler(program: Program, settings: NutsSettings) -> Callable[..., Any]:
                     "energy": info.energy,
                     "diverging": info.is_divergent,
                     "tree_depth": depth.astype(jnp.uint64),
-                    "reached_max_treedepth": (depth == MAX_DEPTH) & is_cut,
+                    "reached_max_treedepth": (depth == max_depth) & is_cut,
                     "n_steps": info.num_integration_steps.astype(jnp.uint64),
                     "acceptance_rate": info.acceptance_rate,
                 },
@@ -126,7 +124,11 @@ def _sampler(program: Program, settings: NutsSettings) -> Callable[..., Any]:
 
         tuning_key, key = jax.random.split(key)
         tuning = blackjax.window_adaptation(
-            blackjax.nuts, density, adaptation_info_fn=_keep_nothing, max_num_doublings=MAX_DEPTH
+            blackjax.nuts,
+            density,
+            target_acceptance_rate=settings.target_accept,
+            adaptation_info_fn=_keep_nothing,
+            max_num_doublings=max_depth,
         )
         (state, adapted), _ = tuning.run(tuning_key, point, settings.num_tuning_steps)
         adapted = {name: adapted[name] for name in ("step_size", "inverse_mass_matrix")}
