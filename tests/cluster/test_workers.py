@@ -10,6 +10,7 @@ import numpy as np
 import pytensor
 import pytest
 import ray
+from threadpoolctl import threadpool_info
 
 from bayou.cluster.cores import usable_cores
 from bayou.cluster.ray import Ray
@@ -37,6 +38,10 @@ def surroundings(held: int) -> tuple[int, bool, str]:
     return usable_cores(), bool(jax.config.jax_enable_x64), pytensor.config.mode
 
 
+def blas_threads(held: int) -> set[int]:
+    return {library["num_threads"] for library in threadpool_info()}
+
+
 def test_workers_have_a_state_and_are_called_and_replaced(two_cores: None) -> None:
     mode = pytensor.config.change_flags(mode="FAST_COMPILE")
     with mode, start_workers(Ray(), lambda index: 10 * index) as pool:
@@ -50,6 +55,7 @@ def test_workers_have_a_state_and_are_called_and_replaced(two_cores: None) -> No
             bool(jax.config.jax_enable_x64),
             "FAST_COMPILE",
         )
+        assert pool.result(pool.submit(1, blas_threads)) == {1}
         with pytest.raises(ValueError, match="held 10"):
             pool.result(pool.submit(1, fail))
         with pytest.raises(WorkerDiedError):

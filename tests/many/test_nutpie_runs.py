@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bayou.many import nutpie_runs
 from bayou.many.data_sets.by_key import DataSets
@@ -61,6 +62,19 @@ def test_an_error_of_the_iterator_ends_all_chains(model: pm.Model) -> None:
     with pytest.raises(KeyboardInterrupt):
         list(nutpie_outcomes(model, broken(), settings, start))
     assert [sampler.is_finished for sampler in samplers] == [True, True]
+
+
+def test_data_sets_share_the_cores(model: pm.Model) -> None:
+    found = set()
+
+    def start(*args: Any) -> Any:
+        found.update(library["num_threads"] for library in threadpool_info())
+        return start_chains(*args)
+
+    with threadpool_limits(2):
+        list(nutpie_outcomes(model, pending(model, data_sets({"one": 3})), SETTINGS, start))
+        assert {library["num_threads"] for library in threadpool_info()} == {2}
+    assert found == {1}
 
 
 def test_a_sampler_that_fails_is_one_data_set(model: pm.Model) -> None:

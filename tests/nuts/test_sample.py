@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,10 @@ import pytensor
 import pytest
 import xarray as xr
 from numba.core.event import RecordingListener, install_listener
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import bayou as by
+from bayou.cluster.cores import usable_cores
 from bayou.nuts import sample as nuts
 
 # Short runs diverge now and then, which is no matter here.
@@ -254,6 +257,24 @@ def test_progress_bar(case: Case, monkeypatch: pytest.MonkeyPatch, progressbar: 
     monkeypatch.setattr(nutpie, "sample", spy)
     sample(case.model, draws=5, progressbar=progressbar)
     assert given["progress_bar"] is progressbar
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_chains_share_the_cores(case: Case, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    real, found = nutpie.sample, set()
+
+    def spy(bound: Any, **settings: Any) -> Any:
+        found.update(library["num_threads"] for library in threadpool_info())
+        if fails:
+            raise RuntimeError("out of memory")
+        return real(bound, **settings)
+
+    monkeypatch.setattr(nutpie, "sample", spy)
+    with threadpool_limits(2):
+        with pytest.raises(RuntimeError) if fails else nullcontext():
+            sample(case.model, draws=5, tune=5, chains=2)
+        assert {library["num_threads"] for library in threadpool_info()} == {2}
+    assert found == {max(1, min(2, usable_cores() // 2))}
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, num_steps: list[int]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bayou.prediction.chunks import NOTHING_DONE, ChunkSizes, Done, Unit, read_chunks
 from bayou.prediction.output.memory_sink import MemorySink
@@ -51,6 +52,21 @@ def test_all_rows_are_written() -> None:
     assert found["y"].values.tolist() == [[expected.tolist(), (expected + 1).tolist()]]
     assert found["scale"].values.tolist() == [[5, 6]]
     assert [done.num_rows for done in noted] == [6, 12, 18, 23]
+
+
+def test_units_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = set()
+
+    def predict(self: Doubling, rows: Any, begin: int) -> list[Any]:
+        found.update(library["num_threads"] for library in threadpool_info())
+        return [np.stack([rows[0], rows[0]])]
+
+    monkeypatch.setattr(Doubling, "predict", predict)
+    with threadpool_limits(2):
+        sink = MemorySink(plan().template)
+        write_predictions(plan(), sink, SIZES, on_threads, progressbar=False)
+        assert {library["num_threads"] for library in threadpool_info()} == {2}
+    assert found == {1}
 
 
 def test_rows_that_depend_on_each_other_are_written_at_once() -> None:

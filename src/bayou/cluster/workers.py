@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayou.cluster.connection import connect
 from bayou.cluster.cores import use_cores
+from bayou.cluster.threads import limit_threads
 from bayou.errors import WorkerDiedError, warning_of_failure
 
 if TYPE_CHECKING:
@@ -233,6 +234,7 @@ class _Worker:
                 jax.config.update(name, value)
             # JAX reserves three quarters of an accelerator's memory for each process.
             jax.config.update("jax_platforms", "cpu")
+            limit_threads(cores)
             self._state = pickle.loads(start)(index)
         except Exception as error:
             # An error here would end the actor, and look like the death of its process. It is

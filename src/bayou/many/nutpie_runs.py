@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bayou.cluster.cores import usable_cores
+from bayou.cluster.threads import limited_threads
 from bayou.many.data_sets.pending import lengths_of
 from bayou.many.results.outcome import Outcome
 from bayou.nuts.chains import bind_data, explain_failure, start_chains
@@ -51,20 +52,21 @@ def nutpie_outcomes(
     cores = usable_cores()
     most_running = 1 if cores == 1 else -(-cores // settings.chains) + 2
     runs: deque[_NutpieRun | Outcome] = deque()
-    try:
-        for data_set in pending:
-            if isinstance(data_set, Outcome):
-                runs.append(data_set)
-            else:
-                runs.append(_start_run(model, density, data_set, settings, start))
-            if len(runs) == most_running:
+    with limited_threads(cores):
+        try:
+            for data_set in pending:
+                if isinstance(data_set, Outcome):
+                    runs.append(data_set)
+                else:
+                    runs.append(_start_run(model, density, data_set, settings, start))
+                if len(runs) == most_running:
+                    yield _wait_for_first(runs)
+            while runs:
                 yield _wait_for_first(runs)
-        while runs:
-            yield _wait_for_first(runs)
-    finally:
-        for run in runs:
-            if isinstance(run, _NutpieRun):
-                run.chains.cancel()
+        finally:
+            for run in runs:
+                if isinstance(run, _NutpieRun):
+                    run.chains.cancel()
 
 
 @dataclass(frozen=True, eq=False)

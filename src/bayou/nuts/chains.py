@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from bayou.cluster.threads import limited_threads
 from bayou.nuts.compiled_density import STARTS, values_by_container
 from bayou.nuts.term_densities import term_densities
 
@@ -58,7 +59,10 @@ def run_chains(
     RuntimeError
         If nutpie fails; see :func:`explain_failure`.
     """
-    return _nutpie_sample(bound, settings, seed, progressbar=progressbar, blocking=True)  # type: ignore[no-any-return]
+    with limited_threads(settings.num_parallel, settings.num_cores):
+        return _nutpie_sample(  # type: ignore[no-any-return]
+            bound, settings, seed, progressbar=progressbar, blocking=True
+        )
 
 
 class RunningChains(Protocol):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from bayou.cluster.cores import usable_cores
+from bayou.cluster.threads import limited_threads
 from bayou.prediction.chunks import NOTHING_DONE, Done, read_chunks
 from bayou.progress import row_progress
 
@@ -88,18 +89,20 @@ def on_threads(predictor: RowPredictor, chunks: Iterable[list[Unit]], sink: Sink
         predictions = predictor.predict(unit.rows, unit.begin)
         sink.put(unit.begin, unit.num_rows, sink.reduction(predictions))
 
-    threads = ThreadPoolExecutor(usable_cores())
-    try:
-        pending: deque[list[tuple[Unit, Future[None]]]] = deque()
-        for units in chunks:
-            pending.append([(unit, threads.submit(predict, unit)) for unit in units])
-            # The next chunk is read while this one is predicted, and follows without a pause.
-            if len(pending) > 1:
+    cores = usable_cores()
+    threads = ThreadPoolExecutor(cores)
+    with limited_threads(cores):
+        try:
+            pending: deque[list[tuple[Unit, Future[None]]]] = deque()
+            for units in chunks:
+                pending.append([(unit, threads.submit(predict, unit)) for unit in units])
+                # The next chunk is read while this one is predicted, and follows without a pause.
+                if len(pending) > 1:
+                    yield from _finished(pending.popleft())
+            while pending:
                 yield from _finished(pending.popleft())
-        while pending:
-            yield from _finished(pending.popleft())
-    finally:
-        threads.shutdown(cancel_futures=True)
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
 def _finished(units: list[tuple[Unit, Future[None]]]) -> Iterator[Unit]:

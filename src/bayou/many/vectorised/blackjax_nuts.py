@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.cluster.cores import usable_cores
+from bayou.cluster.threads import limited_threads
 from bayou.many.data_sets.pending import lengths_of
 from bayou.many.results.outcome import Outcome
 from bayou.many.vectorised.blackjax_kernel import LaneFunctions
@@ -155,7 +156,7 @@ class _Batches:
         waiting: dict[Any, list[_Ready]] = {}
         running: deque[Future[_Drawn]] = deque()
         most_running = usable_cores()
-        with ThreadPoolExecutor(most_running) as pool:
+        with limited_threads(most_running), ThreadPoolExecutor(most_running) as pool:
             raised: Exception | None = None
             try:
                 for data_set in _yield_error(pending):
