@@ -19,7 +19,7 @@ import xarray as xr
 import bayou as by
 from bayou.cluster.workers import Workers, start_workers
 from bayou.many import dispatch as dispatching
-from bayou.nuts import compiled_density as compiled
+from bayou.nuts.compiled import compiled_density as compiled
 from bayou.prediction import cluster_run as prediction_cluster
 from tests.shops import SETTINGS
 

@@ -6,7 +6,7 @@ import pytest
 
 import bayou as by
 from bayou.nuts.chains import bind_data, explain_failure, start_error
-from bayou.nuts.compiled_density import CompiledDensity, compiled_density
+from bayou.nuts.compiled.compiled_density import CompiledDensity, compiled_density
 
 
 @pytest.fixture(scope="module")

@@ -19,14 +19,14 @@ from scipy.stats import ks_2samp
 
 import bayou as by
 from bayou.batching.batched import batched_program
-from bayou.nuts.compiled_density import compile_density
+from bayou.nuts.compiled.compiled_density import compile_density
 from tests.zoo.distributions import JOINT, NUTS, REFUSED, ROWS
 from tests.zoo.references import joint_model, one_model, parameters, prefix_of, reference_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bayou.nuts.compiled_density import CompiledDensity
+    from bayou.nuts.compiled.compiled_density import CompiledDensity
 
 # PyMC warns of an old name.
 pytestmark = pytest.mark.filterwarnings("ignore:DensityDist has been deprecated:FutureWarning")
@@ -51,17 +51,8 @@ def evaluate(
     density: CompiledDensity, position: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
     """Return what the machine code that nutpie calls computes."""
-    bound = density.bind()
-    value, gradient = np.empty(1), np.empty(position.size)
-    call = density.logp.ctypes
-    arguments = [
-        array.ctypes.data_as(kind)
-        for array, kind in zip(
-            (position, gradient, value, bound.find_start.pointers), call.argtypes[1:], strict=True
-        )
-    ]
-    assert call(position.size, *arguments) == 0
-    return float(value[0]), gradient
+    values, gradients = density.bind().gradients(position[None])
+    return float(values[0]), gradients[0]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bayou.containers.data_change import plan_change
 from bayou.many.vectorised.blackjax_nuts import check_vectorized, is_installed
 from bayou.many.vectorised.padding import NoRowProgram, row_program
-from bayou.nuts.compiled_density import values_by_container
+from bayou.nuts.compiled.compiled_density import values_by_container
 
 if TYPE_CHECKING:
     import pymc as pm

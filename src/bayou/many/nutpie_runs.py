@@ -12,7 +12,7 @@ from bayou.cluster.threads import limited_threads
 from bayou.many.data_sets.pending import lengths_of
 from bayou.many.results.outcome import Outcome
 from bayou.nuts.chains import bind_data, explain_failure, start_chains
-from bayou.nuts.compiled_density import compiled_density
+from bayou.nuts.compiled.compiled_density import compiled_density
 from bayou.nuts.trace import STATISTICS, ChainBatches
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from bayou.many.data_sets.pending import Pending, PendingDataSet
     from bayou.nuts.chains import RunningChains
-    from bayou.nuts.compiled_density import BoundDensity, CompiledDensity
+    from bayou.nuts.compiled.bound_density import BoundDensity
+    from bayou.nuts.compiled.compiled_density import CompiledDensity
     from bayou.nuts.settings import NutsSettings
     from bayou.nuts.trace import NutpieTrace
 

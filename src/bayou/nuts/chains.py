@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bayou.cluster.threads import limited_threads
-from bayou.nuts.compiled_density import STARTS, values_by_container
+from bayou.nuts.compiled.compiled_density import STARTS, values_by_container
 from bayou.nuts.term_densities import term_densities
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.containers.variables.dims import ContainerArrays
-    from bayou.nuts.compiled_density import BoundDensity, CompiledDensity
+    from bayou.nuts.compiled.bound_density import BoundDensity
+    from bayou.nuts.compiled.compiled_density import CompiledDensity
     from bayou.nuts.settings import NutsSettings
     from bayou.nuts.trace import NutpieTrace
 

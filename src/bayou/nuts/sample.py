@@ -18,7 +18,7 @@ from bayou.models.plain.plain_model import read_model
 from bayou.models.posterior_tree import posterior_tree
 from bayou.nuts.chains import bind_data, explain_failure, run_chains
 from bayou.nuts.chosen_variables import chosen_variables
-from bayou.nuts.compiled_density import compiled_density
+from bayou.nuts.compiled.compiled_density import compiled_density
 from bayou.nuts.divergences import warn_of_divergences
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.containers.context import ModelLike
-    from bayou.nuts.compiled_density import DrawLayout
+    from bayou.nuts.compiled.bound_density import DrawLayout
 
 
 def sample(

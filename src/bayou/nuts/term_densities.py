@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayou.models.interpret import SharedInterpreter
 from bayou.models.rewrite import full_data_model, terms_without_sparse
-from bayou.nuts.compiled_density import values_by_container
+from bayou.nuts.compiled.compiled_density import values_by_container
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,6 +27,12 @@ class Frame(NamedTuple):
         """Return the positions of coordinates, shapes (..., size)."""
         return self.origin + self.directions(coordinates)
 
+    def coordinates(self, position: Any) -> Any:
+        """Return the coordinates of a position, shape (size,)."""
+        if self.factor.ndim == 1:
+            return (position - self.origin) / self.factor
+        return np.linalg.solve(self.factor, position - self.origin)
+
     def directions(self, steps: Any) -> Any:
         """Return the displacements of the position that steps make, shapes (..., size)."""
         if self.factor.ndim == 1:

@@ -23,6 +23,7 @@ from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
+from bayou.fitting.guides.coordinates import Frame
 from bayou.models.initial_point import StartCandidates
 from bayou.models.interpret import SharedInterpreter
 from bayou.models.rewrite import (
@@ -31,113 +32,23 @@ from bayou.models.rewrite import (
     structure_of,
     terms_without_sparse,
 )
-from bayou.nuts.shared_code import SharedCode, graph_key
+from bayou.nuts.compiled.bound_density import DrawLayout
+from bayou.nuts.compiled.numba_density import NumbaDensity
+from bayou.nuts.compiled.shared_code import SharedCode, graph_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pymc as pm
     from numpy.typing import NDArray
-    from nutpie.compile_pymc import CompiledPyMCModel
     from pytensor.graph.basic import Variable
 
     from bayou.containers.variables.dims import ContainerArrays
     from bayou.models.interpret import ContainerValues
+    from bayou.nuts.compiled.bound_density import BoundDensity
 
 # nutpie tries as many starting points for each chain before it gives up.
 STARTS = 10
-
-
-@dataclass(frozen=True)
-class DrawLayout:
-    """The places of the free variables and deterministics of a model in a flat draw.
-
-    Attributes
-    ----------
-    names, dtypes : tuple of str
-    shapes : tuple of tuple of int
-    """
-
-    names: tuple[str, ...]
-    dtypes: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]
-
-    @property
-    def size(self) -> int:
-        """The length of a flat draw."""
-        return sum(math.prod(shape) for shape in self.shapes)
-
-    def split(self, draws: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-        """Cut flat draws, shape (..., size), into arrays of shape (..., *shape) in their dtypes."""
-        values, end = {}, 0
-        for name, dtype, shape in zip(self.names, self.dtypes, self.shapes, strict=True):
-            begin, end = end, end + math.prod(shape)
-            piece = draws[..., begin:end].reshape(*draws.shape[:-1], *shape)
-            values[name] = piece.astype(dtype)
-        return values
-
-
-@dataclass(frozen=True, eq=False)
-class StartSearch:
-    """Search for a starting point at which a compiled density and its gradient are finite.
-
-    Attributes
-    ----------
-    candidate : callable
-        (seed, attempt) -> a position, as :class:`bayou.models.initial_point.StartCandidates` gives
-        them.
-    logp : numba CFunc
-        The density.
-    pointers : ndarray of uintp
-        The table of the data that it reads.
-    """
-
-    candidate: Callable[[int, int], NDArray[np.float64]]
-    logp: Any
-    pointers: NDArray[np.uintp]
-
-    def __call__(self, seed: int) -> NDArray[np.float64]:
-        """Return the first candidate of a seed that is finite; the first of all if none is."""
-        for attempt in range(StartCandidates.COUNT):
-            position = self.candidate(seed, attempt)
-            if self.is_finite(position):
-                return position
-        return self.candidate(seed, 0)
-
-    def is_finite(self, position: NDArray[np.float64]) -> bool:
-        """Return whether density and gradient are finite at a position."""
-        gradient, value = np.empty(position.size), np.empty(1)
-        call = self.logp.ctypes
-        pointers = [
-            array.ctypes.data_as(kind)
-            for array, kind in zip(
-                (position, gradient, value, self.pointers), call.argtypes[1:], strict=True
-            )
-        ]
-        return bool(call(position.size, *pointers) == 0)
-
-
-@dataclass(frozen=True, eq=False)
-class BoundDensity:
-    """A compiled density with data.
-
-    Attributes
-    ----------
-    nutpie_model : CompiledPyMCModel
-        The model that nutpie samples from.
-    draw_layout : DrawLayout
-        Where variables lie in the draws that it returns.
-    find_start : StartSearch
-        Seed -> starting point.
-    """
-
-    nutpie_model: CompiledPyMCModel
-    draw_layout: DrawLayout
-    find_start: StartSearch
-
-    def is_finite_at_start(self, seed: int) -> bool:
-        """Return whether density and gradient are finite at the starting point of a seed."""
-        return self.find_start.is_finite(self.find_start(seed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,8 +94,6 @@ class CompiledDensity:
         arrays : mapping of SharedVariable to ndarray, optional
             Values to use instead of the present ones.
         """
-        from nutpie.compile_pymc import CompiledPyMCModel
-
         values_of = values_by_container(arrays or {})
         point = self.start(0, values_of)
         draw_layout = DrawLayout(
@@ -193,41 +102,24 @@ class CompiledDensity:
             tuple(tuple(shape.tolist()) for shape in self.output_shapes(point, values_of)),
         )
         lengths = np.array([n for value in point for n in value.shape], dtype=np.int64)
-        values = [
-            lengths,
-            *(
-                np.require(
-                    values_of.get(variable.container, variable.get_value(borrow=True)),
-                    dtype=variable.type.dtype,
-                    requirements="C",
-                )
-                for variable in self.arguments
-            ),
-        ]
-        shapes = np.array([n for value in values for n in value.shape], dtype=np.int64)
-        # The table of pointers that `numba_code.loader` reads: shapes, then the arrays.
-        tabled = [shapes, *values]
-        pointers = np.array([value.ctypes.data for value in tabled], dtype=np.uintp)
-        find_start = StartSearch(partial(self._start_position, values_of), self.logp, pointers)
-        num_parameters = sum(value.size for value in point)
-        nutpie_model = CompiledPyMCModel(
-            dims={},
-            _coords={},
-            _n_dim=num_parameters,
-            _shapes={"draws": (draw_layout.size,)},
-            compiled_logp_func=self.logp,
-            compiled_expand_func=self.expand,
-            initial_point_func=find_start,
-            # Keeps the arrays alive for as long as nutpie has pointers to them.
-            shared_data=dict(enumerate(tabled)),
-            shared_var_keys={},
-            user_data=pointers,
-            n_expanded=draw_layout.size,
-            shape_info=(["draws"], [slice(0, draw_layout.size)], [(draw_layout.size,)]),
-            logp_func=None,
-            expand_func=None,
+        values = tuple(
+            np.require(
+                values_of.get(variable.container, variable.get_value(borrow=True)),
+                dtype=variable.type.dtype,
+                requirements="C",
+            )
+            for variable in self.arguments
         )
-        return BoundDensity(nutpie_model, draw_layout, find_start)
+        size = sum(value.size for value in point)
+        return NumbaDensity(
+            size=size,
+            draw_layout=draw_layout,
+            candidate=partial(self._start_position, values_of),
+            frame=Frame(np.zeros(size), np.ones(size)),
+            logp=self.logp,
+            expand=self.expand,
+            arguments=(lengths, *values),
+        )
 
     def _start_position(
         self, shared_values: ContainerValues, seed: int, attempt: int
@@ -313,7 +205,7 @@ def _compile_code(
     draw: Sequence[Variable],
 ) -> tuple[Any, Any]:
     """Compile the functions that nutpie calls: of the density with its gradient, and of a draw."""
-    from bayou.nuts.numba_code import expand_code, loader, logp_code, numba_function
+    from bayou.nuts.compiled.numba_code import expand_code, loader, logp_code, numba_function
 
     load = loader([variable.type for variable in inputs[1:]])
     return (

@@ -16,7 +16,10 @@ from numba import types
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
+
+    from bayou.fitting.guides.coordinates import Frame
 
 _POINTERS = types.CPointer(types.voidptr)
 _NUMBERS = types.CPointer(types.float64)
@@ -35,23 +38,62 @@ def numba_function(
     return function.vm.jit_fn  # type: ignore[no-any-return]
 
 
+# The places in nutpie's table of pointers; those of the other arguments follow.
+_SHAPES, _ORIGIN, _FACTOR, _TRANSPOSED, _NUM_OWN = range(5)
+
+
+def table_arrays(frame: Frame, arguments: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Return the arrays whose pointers the functions of this module are called with.
+
+    Parameters
+    ----------
+    frame : Frame
+        The coordinates in which chains move.
+    arguments : sequence of ndarray
+        What the density is computed from, besides the position.
+    """
+    factor = np.atleast_2d(np.asarray(frame.factor, np.float64))
+    transposed = factor if frame.factor.ndim == 1 else factor.T
+    shapes = [len(factor), *(n for value in arguments for n in value.shape)]
+    own = (np.array(shapes, np.int64), np.asarray(frame.origin, np.float64), factor, transposed)
+    return [*map(np.ascontiguousarray, own), *arguments]
+
+
+@numba.njit
+def _linear(dim: Any, vector: Any, table: Any, place: Any) -> Any:
+    """Return a vector times a matrix of the table, or times a diagonal if that has one row."""
+    size = np.int64(dim)
+    num_rows = numba.carray(table[_SHAPES], (1,), np.int64)[0]
+    matrix = numba.carray(table[place], (num_rows, size), np.float64)  # type: ignore[type-var]
+    if num_rows == 1:
+        return matrix[0] * vector
+    result = np.zeros(size)
+    for row in range(num_rows):
+        number = vector[row]
+        for column in range(size):
+            result[column] += number * matrix[row, column]
+    return result
+
+
 def loader(argument_types: Sequence[Any]) -> Callable[..., Any]:
     """Return a Numba function from nutpie's pointers to the position and the other arguments.
 
-    The first pointer of the table leads to the shapes of the arrays that the others lead to. It is
-    written out as source, because a loop over arrays of different types is slow to compile.
+    It is written out as source, because a loop over arrays of different types is slow to compile.
     """
-    arrays, axis = [], 0
+    arrays, axis = [], 1
     for index, argument in enumerate(argument_types):
         shape = "".join(f"shapes[{axis + step}], " for step in range(argument.ndim))
-        arrays.append(f"carray(table[{index + 1}], ({shape}), dtype_{index})")
+        arrays.append(f"carray(table[{_NUM_OWN + index}], ({shape}), dtype_{index})")
         axis += argument.ndim
     source = (
         "def load(dim, x, table):\n"
-        f"    shapes = carray(table[0], ({axis},), int64)\n"
-        f"    return (carray(x, (dim,)), {', '.join(arrays)})\n"
+        f"    shapes = carray(table[{_SHAPES}], ({axis},), int64)\n"
+        f"    origin = carray(table[{_ORIGIN}], (dim,), float64)\n"
+        f"    position = origin + linear(dim, carray(x, (dim,)), table, {_TRANSPOSED})\n"
+        f"    return (position, {', '.join(arrays)})\n"
     )
-    names: dict[str, Any] = {"carray": numba.carray, "int64": np.int64}
+    names: dict[str, Any] = {"carray": numba.carray, "linear": _linear}
+    names |= {"int64": np.int64, "float64": np.float64}
     for index, argument in enumerate(argument_types):
         names[f"dtype_{index}"] = np.dtype(argument.dtype).type
     exec(source, names)
@@ -68,6 +110,7 @@ def logp_code(density: Callable[..., Any], load: Callable[..., Any]) -> Any:
         try:
             density_value, slope = density(*load(dim, x, table))
             value[0] = density_value[()]
+            slope = _linear(dim, slope, table, _FACTOR)
             for index in range(dim):
                 gradient[index] = slope[index]
                 if not np.isfinite(slope[index]):

@@ -8,8 +8,8 @@ import pytensor.tensor as pt
 import pytest
 
 import bayou as by
-from bayou.nuts import compiled_density as compiled
-from bayou.nuts.shared_code import SharedCode, graph_key
+from bayou.nuts.compiled import compiled_density as compiled
+from bayou.nuts.compiled.shared_code import SharedCode, graph_key
 
 
 def line_key(slope: Any = 2.0, length: int | None = None, *, swapped: bool = False) -> Any:

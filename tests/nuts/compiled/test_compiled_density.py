@@ -15,10 +15,9 @@ import pytest
 
 import bayou as by
 from bayou.models.rewrite import structure_of
-from bayou.nuts import compiled_density as compiled
-from bayou.nuts.compiled_density import (
+from bayou.nuts.compiled import compiled_density as compiled
+from bayou.nuts.compiled.compiled_density import (
     CompiledDensity,
-    DrawLayout,
     compiled_density,
 )
 
@@ -95,18 +94,6 @@ def test_models_are_not_kept_alive(compilations: list[Any]) -> None:
     assert compilations[0]() is None
 
 
-def test_flat_draws_split_into_outputs() -> None:
-    outputs = DrawLayout(("a", "b", "c"), ("float64", "bool", "float32"), ((), (2, 2), (0,)))
-    assert outputs.size == 5
-    draws = np.arange(30.0).reshape(2, 3, 5)
-    values = outputs.split(draws)
-    np.testing.assert_array_equal(values["a"], [[0, 5, 10], [15, 20, 25]])
-    assert values["b"].shape == (2, 3, 2, 2)
-    assert values["b"].dtype == bool
-    assert values["c"].shape == (2, 3, 0)
-    assert values["c"].dtype == np.float32
-
-
 def test_density_must_depend_on_arrays() -> None:
     with pm.Model() as model:
         mu = pm.Normal("mu")
@@ -118,7 +105,7 @@ def test_density_must_depend_on_arrays() -> None:
 def test_nothing_is_read_from_a_cache_that_rounds_otherwise(tmp_path: Path) -> None:
     command = (
         "import bayou as by, pymc as pm\n"
-        "from bayou.nuts.compiled_density import compiled_density\n"
+        "from bayou.nuts.compiled.compiled_density import compiled_density\n"
         "with pm.Model() as model:\n"
         "    pm.Normal('y', pm.Normal('mu'), 1, observed=by.Data('data', [1.0, 2.0]))\n"
         "compiled_density(model)\n"
