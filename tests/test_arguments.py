@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bayou.arguments import check_flag, path_of, seed_number, whole_number
+from bayou.arguments import check_flag, memory_bytes, path_of, seed_number, whole_number
 
 
 @pytest.mark.parametrize("value", [True, np.True_, 1.0, "1", 0, None])
@@ -65,3 +65,11 @@ def test_only_true_and_false_are_flags(value: Any) -> None:
     message = f"`validate` must be True or False, got {value!r}.\nHint: choose."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         check_flag("validate", value, "choose.")
+
+
+@pytest.mark.parametrize(
+    ("memory", "size"),
+    [(7, 7), ("7 B", 7), ("1 KiB", 1024), ("2 GB", 2 * 10**9), ("1.5MiB", 3 * 2**19)],
+)
+def test_sizes_of_memory(memory: int | str, size: int) -> None:
+    assert memory_bytes(memory) == size

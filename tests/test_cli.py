@@ -105,3 +105,16 @@ def test_errors_are_their_message_alone(rows: Path, tmp_path: Path) -> None:
 def test_unknown_options_and_commands_are_refused(rows: Path) -> None:
     assert "No such option" in refused("inspect", rows, "--colums", "x")
     assert "No such command" in refused("inspects", rows)
+
+
+def test_compress_writes_the_distinct_rows(rows: Path, tmp_path: Path) -> None:
+    out = tmp_path / "cells.parquet"
+    result = run("compress", rows, out, "--columns", "late", "--count", "n")
+    assert result.exit_code == 0
+    assert "5,000 rows as 2 distinct, each counted" in result.stdout
+    assert pd.read_parquet(out)["n"].sum() == 5000
+    again = tmp_path / "again.parquet"
+    result = run("compress", out, again, "--columns", "late", "--weights", "n")
+    assert result.exit_code == 0
+    assert pd.read_parquet(again)["count"].sum() == 5000
+    assert "must not exist" in refused("compress", rows, out)

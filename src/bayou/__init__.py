@@ -22,6 +22,7 @@ from bayou.many.sample_many import sample_many
 from bayou.moved_modules import register as _register
 from bayou.nuts.sample import sample
 from bayou.prediction.predict import predict
+from bayou.preparation.compress import compress
 from bayou.preparation.inspect import inspect
 from bayou.preparation.inspect_result import Inspection
 from bayou.preparation.shuffle import shuffle
@@ -63,6 +64,7 @@ __all__ = [
     "align_minibatches",
     "batched",
     "calibrate",
+    "compress",
     "describe",
     "fit",
     "fit_many",

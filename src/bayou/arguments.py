@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import numpy as np
 
 type RandomSeed = int | Sequence[int] | np.ndarray | np.random.Generator | np.random.RandomState
 """A seed as PyMC takes it: a number, several, or a generator that a number is drawn from."""
+
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
 def whole_number(name: str, value: Any, least: int, hint: str) -> int:
@@ -119,6 +123,29 @@ def seed_number(random_seed: RandomSeed | None) -> int | None:
         f"generator, got {seed!r}.\n"
         "Hint: pass a number, and the same one for the same result."
     )
+
+
+def memory_bytes(memory: int | str) -> int:
+    """Return the number of bytes that the argument `memory` stands for.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a number of bytes nor a text with a unit.
+
+    Examples
+    --------
+    >>> memory_bytes("1.5 KiB")
+    1536
+    """
+    hint = 'pass a number of bytes, or a text with its unit, such as "512 MiB" or "1000 B".'
+    if not isinstance(memory, str):
+        return whole_number("memory", memory, 1, hint)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?|)B\s*", memory)
+    num_bytes = int(float(match[1]) * UNITS[match[2]]) if match else 0
+    if num_bytes < 1:
+        raise ValueError(f"`memory` must be a size in bytes, got {memory!r}.\nHint: {hint}")
+    return num_bytes
 
 
 def _is_whole(value: Any) -> bool:

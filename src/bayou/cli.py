@@ -1,4 +1,4 @@
-"""The command `bayou`: inspect rows in files, and shuffle them on disk."""
+"""The command `bayou`: inspect rows in files, shuffle them on disk, and count distinct ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 import bayou as by
+from bayou.preparation.compress import compress as count_distinct
 from bayou.preparation.inspect import inspect as look_at
 from bayou.preparation.shuffle import shuffle as write_shuffled
 from bayou.sources import scan
@@ -84,6 +85,34 @@ def shuffle(
     with _short_errors():
         rows = _open_rows(path, kind, columns, drop_nulls)
         typer.echo(write_shuffled(rows, out, random_seed=random_seed, memory=memory))
+
+
+@app.command()
+def compress(
+    path: Paths,
+    out: Annotated[str, typer.Argument(help="The file of Parquet to write.")],
+    count: Annotated[
+        str, typer.Option(help="The name of the column with the numbers of rows.")
+    ] = "count",
+    weights: Annotated[
+        str | None,
+        typer.Option(help="A column that says how often each row counts already."),
+    ] = None,
+    memory: Annotated[
+        str, typer.Option(help='The most memory for distinct rows, such as "512 MiB".')
+    ] = "1 GiB",
+    kind: Format = None,
+    columns: Columns = None,
+    drop_nulls: DropNulls = False,
+) -> None:
+    """Write the distinct rows into a file, each with the number of its rows."""
+    chosen = None if not columns else [*columns, *([] if weights is None else [weights])]
+    with _short_errors():
+        rows = _open_rows(path, kind, chosen, drop_nulls)
+        cells = count_distinct(
+            rows, columns or None, count=count, weights=weights, out=out, memory=memory
+        )
+        typer.echo(f"{rows.num_rows:,} rows as {cells.num_rows:,} distinct, each counted: {out}")
 
 
 def _open_rows(path: str, kind: str | None, columns: list[str] | None, drop_nulls: bool) -> Source:

@@ -87,7 +87,7 @@ def step_progress(
 
 @contextmanager
 def row_progress(
-    label: str, num_rows: int, shown: bool, num_done: int = 0
+    label: str, num_rows: int | None, shown: bool, num_done: int = 0
 ) -> Iterator[Callable[[int], None]]:
     """Show a bar of rows.
 
@@ -95,8 +95,8 @@ def row_progress(
     ----------
     label : str
         What is done with the rows.
-    num_rows : int
-        The number of rows.
+    num_rows : int or None
+        The number of rows; None if it is not known.
     shown : bool
         Whether to show it.
     num_done : int, default 0
@@ -110,7 +110,11 @@ def row_progress(
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} rows"),
+        TextColumn(
+            "{task.completed:,.0f} rows"
+            if num_rows is None
+            else "{task.completed:,.0f}/{task.total:,.0f} rows"
+        ),
         TimeRemainingColumn(),
     )
     with Progress(*columns, disable=not shown) as bar:

@@ -106,14 +106,6 @@ def test_no_size_of_memory_is_refused(tmp_path: Path, memory: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("memory", "size"),
-    [(7, 7), ("7 B", 7), ("1 KiB", 1024), ("2 GB", 2 * 10**9), ("1.5MiB", 3 * 2**19)],
-)
-def test_sizes_of_memory(memory: int | str, size: int) -> None:
-    assert module._memory_bytes(memory) == size
-
-
 def test_too_little_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "MAX_BUCKETS", 10)
     with pytest.raises(ValueError, match="`memory` must be at least 580 bytes for 100 rows of 29"):

@@ -7,13 +7,12 @@ done in a folder beside the store (`shuffle_folder`), from which an interrupted 
 
 from __future__ import annotations
 
-import re
 import shutil
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bayou.arguments import check_progressbar, path_of, seed_number, whole_number
+from bayou.arguments import check_progressbar, memory_bytes, path_of, seed_number
 from bayou.errors import warn
 from bayou.preparation.shuffle_buckets import (
     explain_full_disk,
@@ -54,9 +53,6 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.sources.base.source import Source
-
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
 def shuffle(
@@ -138,7 +134,7 @@ def shuffle(
     True
     """
     check_progressbar(progressbar)
-    identity_arguments = seed_number(random_seed), _memory_bytes(memory)
+    identity_arguments = seed_number(random_seed), memory_bytes(memory)
     target = _store_folder(out, path)
     check_path_is_free(target)
     rows = as_source(source, "source")
@@ -239,15 +235,3 @@ def shuffle_key(seed: int) -> np.uint64:
     bring the rows back into their first order.
     """
     return stream_key(seed, *b"by.shuffle")
-
-
-def _memory_bytes(memory: int | str) -> int:
-    """Return the number of bytes that the argument `memory` stands for."""
-    hint = 'pass a number of bytes, or a text with its unit, such as "512 MiB" or "1000 B".'
-    if not isinstance(memory, str):
-        return whole_number("memory", memory, 1, hint)
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?|)B\s*", memory)
-    num_bytes = int(float(match[1]) * UNITS[match[2]]) if match else 0
-    if num_bytes < 1:
-        raise ValueError(f"`memory` must be a size in bytes, got {memory!r}.\nHint: {hint}")
-    return num_bytes

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import bayou.sources as by
 from bayou.sources.base.field import check_no_text
-from bayou.sources.base.source import check_rows
+from bayou.sources.base.row_numbers import check_rows
 
 
 class Blocks(by.Source):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bayou.sources as by
-from bayou.sources.base.source import even_blocks
+from bayou.sources.base.row_numbers import even_blocks
 from bayou.sources.derived.concatenated import ChainSource
 from bayou.testing import check_source
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from bayou.sources.base.field import check_no_text, choose_fields, describe_fields
 from bayou.sources.base.matrix import check_exact, check_matrix
+from bayou.sources.base.row_numbers import check_rows
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -118,6 +119,23 @@ class Source(ABC):
         -------
         tuple of (int, int) or None
             The least and the largest value in the block, None if they are not known.
+        """
+        return None
+
+    def grouped(self, names: Sequence[str], count: str) -> Source | None:
+        """Return a source of the distinct rows, where the storage itself can group them.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The fields by which rows are told apart.
+        count : str
+            The name of the field with the number of rows of each.
+
+        Returns
+        -------
+        Source or None
+            A source of these fields and the count; None if the rows must be read to group them.
         """
         return None
 
@@ -335,60 +353,3 @@ class Column:
             out[:, position] = values
             check_exact(field, values, self._common)
         return out
-
-
-def check_rows(rows: NDArray[np.int64], num_rows: int | None) -> None:
-    """Check that a source has rows of these numbers.
-
-    Parameters
-    ----------
-    rows : ndarray of int64, any shape
-        The numbers.
-    num_rows : int or None
-        The number of rows of the source. None if it is not known: then any number from 0 passes.
-
-    Raises
-    ------
-    TypeError
-        If `rows` is not an array of int64.
-    IndexError
-        If there is no such row.
-    """
-    dtype = getattr(rows, "dtype", None)
-    if dtype != np.int64:
-        got = dtype or type(rows).__name__
-        raise TypeError(
-            f"`rows` must be an array of int64, got {got}.\n"
-            "Hint: convert it with numpy.asarray(rows, dtype=numpy.int64)."
-        )
-    limit = np.iinfo(np.int64).max if num_rows is None else num_rows
-    # As uint64, a negative number is above every number of rows: one comparison does for both.
-    if rows.size and rows.view(np.uint64).max() >= limit:
-        wrong = rows[(rows < 0) | (rows >= limit)][0]
-        below = "" if num_rows is None else f" and below the number of rows, {num_rows}"
-        raise IndexError(
-            f"`rows` must be at least 0{below}, got {wrong}.\nHint: rows are numbered from 0."
-        )
-
-
-def even_blocks(num_rows: int, size: int = 2**16) -> tuple[int, ...]:
-    """Return the sizes of blocks that rows are cut into, all equal but the last one.
-
-    Parameters
-    ----------
-    num_rows : int
-        The number of rows.
-    size : int, default 65,536
-        The number of rows of a block.
-
-    Returns
-    -------
-    tuple of int
-
-    Examples
-    --------
-    >>> even_blocks(10, 4)
-    (4, 4, 2)
-    """
-    num_full, rest = divmod(num_rows, size)
-    return (size,) * num_full + ((rest,) if rest else ())

@@ -10,7 +10,8 @@ import numpy as np
 
 from bayou.sources.base.arrow_types import exact_dtype
 from bayou.sources.base.field import choose_fields
-from bayou.sources.base.source import Source, check_rows
+from bayou.sources.base.row_numbers import check_rows
+from bayou.sources.base.source import Source
 from bayou.text import listed
 
 if TYPE_CHECKING:

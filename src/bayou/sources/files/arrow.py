@@ -19,7 +19,8 @@ from bayou.errors import SourceError
 from bayou.sources.base.arrow_values import arrow_field, arrow_values, dictionary_words
 from bayou.sources.base.field import choose_fields
 from bayou.sources.base.nulls import check_nulls, complete_rows, without_nulls
-from bayou.sources.base.source import Source, even_blocks
+from bayou.sources.base.row_numbers import even_blocks
+from bayou.sources.base.source import Source
 from bayou.sources.files.delimited.csv import open_csv
 from bayou.sources.files.delimited.csv_options import CsvOptions
 from bayou.sources.files.ipc import open_ipc

@@ -17,7 +17,8 @@ import numpy as np
 
 from bayou.errors import SourceError
 from bayou.sources.base.field import Field, choose_fields
-from bayou.sources.base.source import Source, check_rows, even_blocks
+from bayou.sources.base.row_numbers import check_rows, even_blocks
+from bayou.sources.base.source import Source
 from bayou.storage.atomic_write import write_atomically
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayou.sources.base.field import choose_fields
-from bayou.sources.base.source import Source, even_blocks
+from bayou.sources.base.row_numbers import even_blocks
+from bayou.sources.base.source import Source
 from bayou.sources.files.listed_file import damage_error
 from bayou.sources.files.remote_store import reach
 from bayou.sources.in_memory.array import VALUE, array_column, check_not_empty, one_length

@@ -18,7 +18,8 @@ from bayou.errors import EmptySourceError
 from bayou.sources.base.arrow_values import arrow_field, arrow_values
 from bayou.sources.base.field import Field, choose_fields
 from bayou.sources.base.nulls import complete_rows, without_nulls
-from bayou.sources.base.source import Source, check_rows, even_blocks
+from bayou.sources.base.row_numbers import check_rows, even_blocks
+from bayou.sources.base.source import Source
 from bayou.sources.base.text_codes import from_objects
 from bayou.text import type_text
 

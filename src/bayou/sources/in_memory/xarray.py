@@ -13,7 +13,8 @@ import xarray as xr
 from bayou.sources.base.field import choose_fields
 from bayou.sources.base.named_columns import NamedColumns
 from bayou.sources.base.nulls import without_nulls
-from bayou.sources.base.source import Source, even_blocks
+from bayou.sources.base.row_numbers import even_blocks
+from bayou.sources.base.source import Source
 from bayou.sources.in_memory.array import (
     VALUE,
     array_column,

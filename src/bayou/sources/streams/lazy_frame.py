@@ -17,7 +17,8 @@ import pyarrow as pa
 from bayou.sources.base.arrow_values import arrow_field, arrow_tables
 from bayou.sources.base.field import Field, choose_fields
 from bayou.sources.base.named_columns import NamedColumns
-from bayou.sources.base.source import Source, even_blocks
+from bayou.sources.base.row_numbers import even_blocks
+from bayou.sources.base.source import Source
 from bayou.sources.in_memory.array import check_not_empty, empty_error
 from bayou.sources.in_memory.memory_columns import MemoryColumns
 
@@ -82,6 +83,12 @@ class LazySource(Source):
     def num_dropped(self) -> int:
         """The number of rows left out because of nulls."""
         return self._num_dropped
+
+    def grouped(self, names: Sequence[str], count: str) -> LazySource:
+        """Return a source of the distinct rows, which the library of the frame finds."""
+        query: nw.LazyFrame[Any] = nw.from_native(self._frame)
+        counted = query.group_by(names).agg(nw.len().alias(count)).sort(names)
+        return from_lazy(counted.with_columns(nw.col(count).cast(nw.Int64)), "refuse")
 
     @abstractmethod
     def _types(self) -> Mapping[str, pa.DataType]:

@@ -138,6 +138,26 @@ class SqlSource(Source):
                 "Hint: the table has changed; open the source again, or read a copy of the table."
             )
 
+    def grouped(self, names: Sequence[str], count: str) -> SqlSource:
+        """Return a source of the distinct rows, which the database finds."""
+        columns = ", ".join(map(_quoted, names))
+        known = _all_known(self._fields if self._nulls == "drop" else ())
+        query = (
+            f"SELECT {columns}, COUNT(*) AS {_quoted(count)} FROM ({self._query}) AS counted"
+            f"{known} GROUP BY {columns} ORDER BY {columns}"
+        )
+        return SqlSource(query, self._connect, "refuse")
+
+
+def _quoted(name: str) -> str:
+    return f'"{name.replace(chr(34), 2 * chr(34))}"'
+
+
+def _all_known(names: Iterable[str]) -> str:
+    """Return the condition that no column of some is null, nothing without columns."""
+    conditions = [f"{_quoted(name)} IS NOT NULL" for name in names]
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
 
 def _fields(connection: Any, query: str) -> dict[str, Field]:
     with _reader(connection, query) as batches:
@@ -158,9 +178,8 @@ def _fields(connection: Any, query: str) -> dict[str, Field]:
 
 def _count(connection: Any, query: str, complete: Iterable[str] = ()) -> int:
     """Count the rows of a query, or those without a null in some columns."""
-    conditions = [f'"{name.replace(chr(34), 2 * chr(34))}" IS NOT NULL' for name in complete]
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    with _reader(connection, f"SELECT COUNT(*) FROM ({query}) AS counted{where}") as batches:
+    text = f"SELECT COUNT(*) FROM ({query}) AS counted{_all_known(complete)}"
+    with _reader(connection, text) as batches:
         return int(next(iter(batches))[0][0].as_py())
 
 
