@@ -38,7 +38,11 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
     from pytensor.graph.basic import Apply, Variable
+    from pytensor.link.basic import Container
+    from pytensor.tensor.variable import TensorVariable
 
+type Storage = Container | Variable
+"""What holds the values of a variable, the same for all clones of it."""
 type RowText = Callable[[str, int, Any], str]
 """(name of a container, row of its array, value there) -> the number of the row if it is known."""
 
@@ -64,10 +68,10 @@ class Index:
         (one array for each of ``shared``) -> the numbers, and the length of the axis.
     """
 
-    containers: tuple[Any, ...]
+    containers: tuple[SharedVariable, ...]
     names: tuple[str, ...]
     indexed: str
-    shared: tuple[Any, ...]
+    shared: tuple[SharedVariable, ...]
     evaluate: Callable[..., list[NDArray[Any]]]
 
 
@@ -79,7 +83,7 @@ _indices: weakref.WeakKeyDictionary[pm.Model, tuple[list[Variable], list[Index]]
 
 def check_indices(
     model: pm.Model,
-    arrays: Mapping[Any, NDArray[Any]] | None = None,
+    arrays: Mapping[TensorVariable, NDArray[Any]] | None = None,
     row_text: RowText | None = None,
 ) -> None:
     """Check that whole numbers are levels of what they index.
@@ -120,19 +124,19 @@ def check_indices(
             raise _error(index, own_values, numbers, int(length), at, row_text)
 
 
-def indexing_storages(model: pm.Model) -> frozenset[Any]:
+def indexing_storages(model: pm.Model) -> frozenset[Storage]:
     """Return the storages of the containers and minibatches whose numbers index a variable."""
     return frozenset(
         _storage(container) for index in _indices_of(model) for container in index.containers
     )
 
 
-def storage_key(variable: Variable) -> Any:
+def storage_key(variable: Variable) -> Storage:
     """Return the key of a container, minibatch or generator in :func:`indexing_storages`."""
     return _storage(variable)
 
 
-def _storage(variable: Variable) -> Any:
+def _storage(variable: Variable) -> Storage:
     """Return the storage of a container, that of the data of a minibatch, or the variable."""
     if variable.owner is not None and isinstance(variable.owner.op, MinibatchOp):
         variable = _data_of(variable)
@@ -196,7 +200,7 @@ def _index_arrays(node: Apply) -> Iterator[tuple[int, Variable]]:
         return
     axis = 0
     for entry in node.op.idx_list:
-        index: Any = node.inputs[first + entry] if isinstance(entry, int) else None
+        index: Variable | None = node.inputs[first + entry] if isinstance(entry, int) else None
         # A mask takes as many axes as it has.
         if index is not None and index.type.dtype == "bool":
             axis += index.type.ndim
@@ -225,7 +229,7 @@ def _index(indexed: Variable, axis: int, index: Variable) -> Index | None:
         if part.owner is not None and isinstance(part.owner.op, MinibatchOp)
     }
     graphs = clone_replace([index, indexed.shape[axis]], batches, rebuild_strict=False)
-    shared: list[Any] = [
+    shared: list[SharedVariable] = [
         part
         for part in graph_inputs(graphs)
         if isinstance(part, SharedVariable) and not isinstance(part.type, RandomType)
@@ -261,7 +265,7 @@ def _data_parts(graphs: Sequence[Variable], stop: tuple[type, ...] = ()) -> Iter
     yield from walk(list(graphs), expand)
 
 
-def _data_of(batch: Variable) -> Any:
+def _data_of(batch: Variable) -> Variable:
     """Return the data that a minibatch is a sample of, or the first item of a generator."""
     assert batch.owner is not None
     return batch.owner.inputs[batch.index or 0]

@@ -17,9 +17,13 @@ from pytensor.graph.op import Op
 from pytensor.link.jax.dispatch import jax_funcify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    type _JaxProduct = Callable[[jax.Array, jax.Array, int, jax.Array], jax.Array]
+    from collections.abc import Callable, Sequence
 
+    import jax
+    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
+    from pytensor.graph.op import OutputStorageType
 
 
 class _Product(Op):
@@ -32,14 +36,14 @@ class _Product(Op):
 
     def make_node(
         self, values: Variable, columns: Variable, num_columns: Variable, array: Variable
-    ) -> Apply[Any]:
+    ) -> Apply[_Product]:
         """Apply the operation to padded rows and an array of one or two axes."""
         inputs = [pt.as_tensor(part) for part in (values, columns, num_columns, array)]
         dtype = np.result_type(inputs[0].dtype, inputs[3].dtype)
         output = pt.TensorType(str(dtype), shape=(None, *inputs[3].type.shape[1:]))
         return Apply(self, inputs, [output()])
 
-    def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return that the output is a function of the values and the array."""
         return [[True], [False], [False], [True]]
 
@@ -48,7 +52,7 @@ class RowProducts(_Product):
     """The matrix times an array, shape (num_columns, ...) -> (num_rows, ...)."""
 
     def perform(
-        self, node: Apply[Any], inputs: Sequence[Any], output_storage: list[list[Any]]
+        self, node: Apply, inputs: Sequence[NDArray[Any]], output_storage: OutputStorageType
     ) -> None:
         """Evaluate the operation with NumPy."""
         values, columns, num_columns, array = inputs
@@ -56,14 +60,17 @@ class RowProducts(_Product):
         product = np.einsum("rk,rk...->r...", values, array[columns])
         output_storage[0][0] = np.asarray(product, node.outputs[0].dtype)
 
-    def infer_shape(self, *arguments: Any) -> list[tuple[Any, ...]]:
+    def infer_shape(self, *arguments: Any) -> list[tuple[Variable, ...]]:
         """Return a row for each row of the matrix. PyTensor 3.1 passes one argument more."""
         _, shapes = arguments[-2:]
         return [(shapes[0][0], *shapes[3][1:])]
 
     def pullback(
-        self, inputs: Sequence[Any], outputs: Sequence[Any], cotangents: Sequence[Any]
-    ) -> list[Any]:
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        cotangents: Sequence[Variable],
+    ) -> list[Variable]:
         """Return the gradients with respect to the values and the array."""
         values, columns, num_columns, array = inputs
         [slope] = cotangents
@@ -76,7 +83,7 @@ class ColumnProducts(_Product):
     """The transposed matrix times an array, shape (num_rows, ...) -> (num_columns, ...)."""
 
     def perform(
-        self, node: Apply[Any], inputs: Sequence[Any], output_storage: list[list[Any]]
+        self, node: Apply, inputs: Sequence[NDArray[Any]], output_storage: OutputStorageType
     ) -> None:
         """Evaluate the operation with NumPy."""
         values, columns, num_columns, array = inputs
@@ -86,14 +93,17 @@ class ColumnProducts(_Product):
         np.add.at(product, columns, np.einsum("rk,r...->rk...", values, array))
         output_storage[0][0] = product
 
-    def infer_shape(self, *arguments: Any) -> list[tuple[Any, ...]]:
+    def infer_shape(self, *arguments: Any) -> list[tuple[Variable, ...]]:
         """Return a row for each column of the matrix."""
         node, shapes = arguments[-2:]
         return [(node.inputs[2], *shapes[3][1:])]
 
     def pullback(
-        self, inputs: Sequence[Any], outputs: Sequence[Any], cotangents: Sequence[Any]
-    ) -> list[Any]:
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        cotangents: Sequence[Variable],
+    ) -> list[Variable]:
         """Return the gradients with respect to the values and the array."""
         values, columns, num_columns, array = inputs
         [slope] = cotangents
@@ -112,7 +122,7 @@ def _entry_products(of_rows: Variable, of_entries: Variable) -> Variable:
     return products if products.type.ndim == 2 else products.sum(axis=2)
 
 
-def _check_length(axis: str, length: int, array: Any) -> None:
+def _check_length(axis: str, length: int, array: NDArray[np.generic]) -> None:
     if len(array) != length:
         raise ValueError(
             f"A sparse matrix of {length} {axis} was multiplied by an array of shape "
@@ -121,14 +131,14 @@ def _check_length(axis: str, length: int, array: Any) -> None:
 
 
 @jax_funcify.register(RowProducts)
-def _jax_row_products(op: RowProducts, **kwargs: Any) -> Any:
+def _jax_row_products(op: RowProducts, **kwargs: object) -> _JaxProduct:
     from bayou.containers.products.jax_products import multiply_rows
 
     return lambda values, columns, num_columns, array: multiply_rows(values, columns, array)
 
 
 @jax_funcify.register(ColumnProducts)
-def _jax_column_products(op: ColumnProducts, **kwargs: Any) -> Any:
+def _jax_column_products(op: ColumnProducts, **kwargs: object) -> _JaxProduct:
     from bayou.containers.products.jax_products import multiply_columns
 
     # The number of columns is a constant, since JAX must know lengths when it compiles.

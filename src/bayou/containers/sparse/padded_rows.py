@@ -43,7 +43,7 @@ class PaddedRows(NamedTuple):
     num_columns: NDArray[np.int64]
 
 
-def pad_rows_of(matrix: Any, name: str | None) -> PaddedRows:
+def pad_rows_of(matrix: scipy.sparse.spmatrix, name: str | None) -> PaddedRows:
     """Return the rows of a sparse matrix of SciPy, padded to the longest.
 
     Parameters

@@ -21,7 +21,7 @@ from bayou.containers.variables.random_rows import NumRows
 
 if TYPE_CHECKING:
     import scipy.sparse
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
@@ -32,11 +32,11 @@ class SparseContainer(SparseTensorSharedVariable):
     PyTensor's own would go through operations of dense matrices.
     """
 
-    def __matmul__(self, other: Any) -> TensorVariable:
+    def __matmul__(self, other: Variable | ArrayLike) -> TensorVariable:
         """Return the product with a dense vector or matrix."""
         return pytensor.sparse.dot(self, pt.as_tensor(other))
 
-    def __rmatmul__(self, other: Any) -> TensorVariable:
+    def __rmatmul__(self, other: Variable | ArrayLike) -> TensorVariable:
         """Return the product of a dense vector or matrix with this one."""
         return pytensor.sparse.dot(pt.as_tensor(other), self)
 
@@ -62,12 +62,13 @@ class PartVariable(TensorSharedVariable):
     parts: RowParts
     field: str
 
-    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
+    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> NDArray[Any]:
         """Return the part of what the container of the matrix holds now."""
         self.container.storage[0] = getattr(self.parts.arrays(), self.field)
-        return super().get_value(borrow, return_internal_type)
+        value: NDArray[Any] = super().get_value(borrow, return_internal_type)
+        return value
 
-    def clone(self, **kwargs: Any) -> PartVariable:
+    def clone(self, **kwargs: object) -> PartVariable:
         """Return another variable of the same part."""
         copied: PartVariable = super().clone(**kwargs)
         copied.parts, copied.field = self.parts, self.field
@@ -92,7 +93,7 @@ class RowParts:
 
     def __init__(self, matrix: SparseTensorSharedVariable) -> None:
         self.matrix = matrix
-        self._padded: tuple[Any, PaddedRows] | None = None
+        self._padded: tuple[scipy.sparse.spmatrix, PaddedRows] | None = None
         self.values = self._variable("values", matrix.name)
         self.columns = self._variable("columns", f"{matrix.name} (columns)")
         self.num_columns = self._variable("num_columns", f"{matrix.name} (number of columns)")
@@ -105,7 +106,7 @@ class RowParts:
             known = self._padded = value, pad_rows_of(value, self.matrix.name)
         return known[1]
 
-    def split(self, value: Any) -> dict[Variable, NDArray[Any]]:
+    def split(self, value: scipy.sparse.spmatrix) -> dict[Variable, NDArray[Any]]:
         """Return the parts of another value of the matrix, by their variables."""
         padded = pad_rows_of(value, self.matrix.name)
         return {getattr(self, field): getattr(padded, field) for field in PaddedRows._fields}
@@ -123,7 +124,7 @@ class RowParts:
 _parts: weakref.WeakValueDictionary[int, RowParts] = weakref.WeakValueDictionary()
 
 
-def is_sparse_variable(variable: Any) -> bool:
+def is_sparse_variable(variable: Variable) -> bool:
     """Return whether a variable of a graph is a sparse matrix."""
     return isinstance(variable.type, SparseTensorType)
 

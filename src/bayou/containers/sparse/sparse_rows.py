@@ -7,7 +7,7 @@ place of PyTensor's sparse operations. What has no rule is refused: nothing is m
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytensor.sparse as ps
 import pytensor.tensor as pt
@@ -42,8 +42,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytensor.graph.basic import Apply, Variable
+    from pytensor.graph.op import Op
+    from pytensor.tensor.variable import TensorVariable
 
     from bayou.containers.sparse.sparse_container import RowParts
+
+type Operand = Variable | SparseRows
+"""An input or output of a node: a dense variable, or a sparse matrix as its rows."""
 
 _WITHOUT_COMPILING = Mode(linker="py", optimizer=None)
 HINT = (
@@ -67,9 +72,9 @@ class SparseRows:
         Whether the matrix is that of these rows transposed.
     """
 
-    values: Any
-    columns: Any
-    num_columns: Any
+    values: TensorVariable
+    columns: TensorVariable
+    num_columns: TensorVariable
     name: str | None
     is_transposed: bool = False
 
@@ -79,7 +84,7 @@ class SparseRows:
         return cls(parts.values, parts.columns, parts.num_columns, parts.matrix.name)
 
     @property
-    def shape(self) -> list[Any]:
+    def shape(self) -> list[TensorVariable]:
         """The number of rows and of columns of the matrix."""
         lengths = [self.values.shape[0], self.num_columns]
         return lengths[::-1] if self.is_transposed else lengths
@@ -89,19 +94,19 @@ class SparseRows:
         """The transposed matrix."""
         return replace(self, is_transposed=not self.is_transposed)
 
-    def times(self, array: Any) -> Any:
+    def times(self, array: TensorVariable) -> TensorVariable:
         """Return the product with a dense vector or matrix."""
         product = COLUMN_PRODUCTS if self.is_transposed else ROW_PRODUCTS
         if array.type.ndim == 2 and array.type.shape[1] == 1:
             return pt.expand_dims(self.times(array[:, 0]), 1)
         return product(self.values, self.columns, self.num_columns, array)
 
-    def rows_scaled(self, scale: Any) -> SparseRows:
+    def rows_scaled(self, scale: TensorVariable) -> SparseRows:
         """Return the matrix with each row, before it was transposed, times a number."""
         return replace(self, values=self.values * pt.expand_dims(scale, 1))
 
 
-def apply_to_rows(node: Apply[Any], inputs: Sequence[Any]) -> list[Any]:
+def apply_to_rows(node: Apply, inputs: Sequence[Operand]) -> list[Operand]:
     """Apply the operation of a node to inputs of which some are sparse matrices.
 
     Parameters
@@ -144,7 +149,7 @@ def rows_of_matrices(graphs: Sequence[Variable]) -> dict[Variable, SparseRows]:
     """
     matrices: dict[Variable, SparseRows] = {}
 
-    def inputs_of(variable: Any) -> Sequence[Variable]:
+    def inputs_of(variable: Variable) -> Sequence[Variable]:
         if variable.owner is None or (is_sparse_variable(variable) and _is_constant(variable)):
             return []
         return list(variable.owner.inputs)
@@ -180,7 +185,7 @@ def _check_left_to_pytensor(
                 raise error
 
 
-def _is_sparse_constant(node: Apply[Any]) -> bool:
+def _is_sparse_constant(node: Apply) -> bool:
     """Return whether a node is of an operation of sparse matrices, and of constants alone."""
     return type(node.op).__module__.startswith("pytensor.sparse") and all(
         map(_is_constant, node.outputs)
@@ -202,16 +207,16 @@ def not_supported(name: str | None, operation: str) -> TypeError:
     )
 
 
-def _batched_product(node: Apply[Any], inputs: Sequence[Any]) -> Any:
+def _batched_product(node: Apply, inputs: Sequence[Operand]) -> Operand | None:
     return _product(node, inputs) if isinstance(node.op.core_op, DenseDot) else None
 
 
-def _product(node: Apply[Any], inputs: Sequence[Any]) -> Any:
+def _product(node: Apply, inputs: Sequence[Operand]) -> Operand | None:
     left, right = inputs
-    if isinstance(left, SparseRows) and isinstance(right, SparseRows):
-        return None
     if isinstance(left, SparseRows):
-        return left.times(right) if right.type.ndim <= 2 else None
+        if isinstance(right, SparseRows) or right.type.ndim > 2:
+            return None
+        return left.times(right)
     if left.type.ndim > 2:
         return None
     if left.type.ndim == 1:
@@ -219,30 +224,30 @@ def _product(node: Apply[Any], inputs: Sequence[Any]) -> Any:
     return right.transposed.times(left.T).T
 
 
-def _transpose(node: Apply[Any], inputs: Sequence[Any]) -> Any:
+def _transpose(node: Apply, inputs: Sequence[Operand]) -> Operand | None:
     return inputs[0].transposed
 
 
-def _cast(node: Apply[Any], inputs: Sequence[Any]) -> Any:
+def _cast(node: Apply, inputs: Sequence[Operand]) -> Operand | None:
     return replace(inputs[0], values=inputs[0].values.astype(node.op.out_type))
 
 
-def _as_dense(node: Apply[Any], inputs: Sequence[Any]) -> Any:
+def _as_dense(node: Apply, inputs: Sequence[Operand]) -> Operand | None:
     # PyTensor writes the shape of a sparse matrix as that of the dense one; so may a user write
     # X.toarray() @ b. Where more than these is asked of it, it is refused.
     return inputs[0]
 
 
-def _shape(node: Apply[Any], inputs: Sequence[Any]) -> Any:
+def _shape(node: Apply, inputs: Sequence[Operand]) -> Operand | None:
     return pt.stack(inputs[0].shape)
 
 
-def _length(node: Apply[Any], inputs: Sequence[Any]) -> Any:
+def _length(node: Apply, inputs: Sequence[Operand]) -> Operand | None:
     axis = node.op.axis if isinstance(node.op, NumRows) else node.op.i
     return inputs[0].shape[axis]
 
 
-def _sum(node: Apply[Any], inputs: Sequence[Any]) -> Any:
+def _sum(node: Apply, inputs: Sequence[Operand]) -> Operand | None:
     [matrix] = inputs
     if node.op.axis is None:
         return matrix.values.sum()
@@ -250,7 +255,7 @@ def _sum(node: Apply[Any], inputs: Sequence[Any]) -> Any:
     return other.times(pt.ones(other.shape[1], dtype=matrix.values.dtype))
 
 
-def _multiply(node: Apply[Any], inputs: Sequence[Any]) -> Any:
+def _multiply(node: Apply, inputs: Sequence[Operand]) -> Operand | None:
     matrix, scale = inputs
     if not isinstance(matrix, SparseRows) or isinstance(scale, SparseRows):
         return None
@@ -264,14 +269,14 @@ def _multiply(node: Apply[Any], inputs: Sequence[Any]) -> Any:
     return replace(matrix, values=matrix.values * scale[matrix.columns])
 
 
-def _some_rows(node: Apply[Any], inputs: Sequence[Any]) -> Any:
+def _some_rows(node: Apply, inputs: Sequence[Operand]) -> Operand | None:
     matrix, rows = inputs
     if matrix.is_transposed or isinstance(rows, SparseRows):
         return None
     return replace(matrix, values=matrix.values[rows], columns=matrix.columns[rows])
 
 
-def _slice(node: Apply[Any], inputs: Sequence[Any]) -> Any:
+def _slice(node: Apply, inputs: Sequence[Operand]) -> Operand | None:
     matrix, *bounds = inputs
     start, stop, step, *of_columns = [
         None if isinstance(bound, Constant) and bound.data is None else bound for bound in bounds
@@ -283,7 +288,7 @@ def _slice(node: Apply[Any], inputs: Sequence[Any]) -> Any:
 
 
 # Products of dense matrices are among these: PyTensor writes them where one is sparse.
-_RULES: dict[type, Callable[[Apply[Any], Sequence[Any]], Any]] = {
+_RULES: dict[type[Op], Callable[[Apply, Sequence[Operand]], Operand | None]] = {
     **dict.fromkeys((Dot, StructuredDot, DenseDot), _product),
     Blockwise: _batched_product,
     Transpose: _transpose,

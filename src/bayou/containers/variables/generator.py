@@ -6,7 +6,7 @@ first item is kept, since it gives the dtype and rank of the variable.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from pymc.data import MinibatchOp
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
+    from pytensor.graph.basic import Variable
+    from pytensor.graph.fg import FunctionGraph
+    from pytensor.graph.op import OutputStorageType
 
 
 class GeneratorAdapter:
@@ -122,11 +125,11 @@ class NextItem(Op):
         # variable, and never two generators.
         self.adapter = adapter
         self.default: NDArray[Any] | None = None
-        self.itypes: list[Any] = []
+        self.itypes: list[TensorType] = []
         self.otypes = [adapter.tensortype]
 
     def perform(
-        self, node: Apply[Any], inputs: Sequence[Any], output_storage: list[list[Any]]
+        self, node: Apply[NextItem], inputs: Sequence[object], output_storage: OutputStorageType
     ) -> None:
         """Evaluate the operation."""
         output_storage[0][0] = self.take()
@@ -147,12 +150,12 @@ class NextItem(Op):
             # A copy, as with every item: a compiled function may write into its inputs.
             return self.default.copy()
 
-    def do_constant_folding(self, fgraph: Any, node: Apply[Any]) -> bool:
+    def do_constant_folding(self, fgraph: FunctionGraph, node: Apply[NextItem]) -> bool:
         """Return False: an operation without inputs would pass for a constant."""
         return False
 
 
-class GeneratorVariable(TensorVariable[Any, Any]):
+class GeneratorVariable(TensorVariable):
     """The next item of an iterator, as a variable that any PyTensor expression takes."""
 
     op: GeneratorOp
@@ -188,7 +191,7 @@ class GeneratorVariable(TensorVariable[Any, Any]):
         """
         self.op.set_default(value)
 
-    def clone(self, **kwargs: Any) -> GeneratorVariable:
+    def clone(self, **kwargs: object) -> GeneratorVariable:
         """Return a variable of the same type and iterator that depends on nothing.
 
         Parameters
@@ -230,16 +233,16 @@ class GeneratorOp(MinibatchOp):
         """Return the variable, whose value is the next item at each evaluation."""
         return super().__call__(self.first)  # type: ignore[no-any-return]
 
-    def make_node(self, *inputs: Any) -> Apply[Any]:
+    def make_node(self, *inputs: Variable) -> Apply[GeneratorOp]:
         """Apply the operation to the variable that holds the first item."""
-        node: Apply[Any] = super().make_node(*inputs)
+        node: Apply[GeneratorOp] = super().make_node(*inputs)
         variable = GeneratorVariable(self.output_types[0], None, name="generator")
         variable.op = self
         # As in PyMC3, where code reads the shape of an item off it.
         variable.tag.test_value = self.adapter.first
         return Apply(self, node.inputs, [variable])
 
-    def infer_shape(self, node: Apply[Any], shapes: Any) -> Any:
+    def infer_shape(self, node: Apply[GeneratorOp], shapes: object) -> NoReturn:
         """Raise, so that PyTensor evaluates the item: inferring a shape would take a second one."""
         raise NotImplementedError
 
@@ -322,11 +325,11 @@ def _adapter(gen: Iterator[ArrayLike]) -> GeneratorAdapter:
     return gen if isinstance(gen, GeneratorAdapter) else GeneratorAdapter(gen, argument="gen")
 
 
-def _tensor_dtype(dtype: np.dtype[Any]) -> str:
+def _tensor_dtype(dtype: np.dtype) -> str:
     return config.floatX if dtype.kind == "f" else dtype.name
 
 
-def _as_array(item: ArrayLike, expected: np.dtype[Any] | None = None) -> NDArray[Any]:
+def _as_array(item: ArrayLike, expected: np.dtype | None = None) -> NDArray[Any]:
     """Return an item as an array.
 
     A list or a number has no dtype of its own: it becomes ``expected`` if that is exact, so that

@@ -8,7 +8,7 @@ constant; the variable here has these attributes and remains a data container.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor.tensor as pt
@@ -65,7 +65,9 @@ class _Cast:
         return pt.cast(self.variable[observed], self.dtype)
 
 
-def imputed_variable(name: str, array: NDArray[Any], mask: NDArray[np.bool_]) -> ImputedVariable:
+def imputed_variable(
+    name: str, array: NDArray[np.generic], mask: NDArray[np.bool_]
+) -> ImputedVariable:
     """Return a shared variable with missing values.
 
     Parameters

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytensor.tensor as pt
 from pytensor.compile import optdb
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pytensor.graph.basic import Variable
     from pytensor.graph.rewriting.basic import GraphRewriter
+    from pytensor.xtensor.type import XTensorVariable
 
 
 def dims_of_type(variable: Variable) -> tuple[str, ...] | None:
@@ -47,7 +48,7 @@ def has_named_dims(graphs: Sequence[Variable]) -> bool:
     return "pytensor.xtensor.type" in sys.modules and any(map(_is_named, ancestors(graphs)))
 
 
-def with_named_dims(variable: Variable, dims: Sequence[str]) -> Any:
+def with_named_dims(variable: Variable, dims: Sequence[str]) -> XTensorVariable:
     """Return a plain tensor with names for its axes, as operations of ``pymc.dims`` take it."""
     from pytensor.xtensor import as_xtensor
 
@@ -105,7 +106,7 @@ def _is_named(variable: Variable) -> bool:
     return isinstance(variable.type, XTensorType | XRandomGeneratorType)
 
 
-def _plain_root(root: Any) -> Variable:
+def _plain_root(root: Variable) -> Variable:
     """Return an input of a graph, with named dims, as one made of a plain input."""
     from pytensor.xtensor.basic import xtensor_from_tensor
     from pytensor.xtensor.random.type import rng_to_xrng
@@ -124,7 +125,7 @@ def _plain_root(root: Any) -> Variable:
             return xtensor_from_tensor(plain, dims=dims)
 
 
-def _plain_container(container: Any) -> SharedVariable:
+def _plain_container(container: SharedVariable) -> SharedVariable:
     """Return the plain variable of the same value as a container with named dims.
 
     It is kept with the container, so that it is one variable wherever the container is read.

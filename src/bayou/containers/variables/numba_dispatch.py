@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @register_funcify_default_op_cache_key(UniformRows)
-def _uniform_rows(op: UniformRows, node: Apply[Any] | None = None, **kwargs: Any) -> Any:
+def _uniform_rows(op: UniformRows, node: Apply[UniformRows] | None = None, **kwargs: object) -> Any:
     mix, scale = numba_njit(uniform.mix), numba_njit(uniform.scale)
     stream_key, size, golden = np.uint64(op.key), op.size, uniform.GOLDEN
 
@@ -45,7 +45,7 @@ def _uniform_rows(op: UniformRows, node: Apply[Any] | None = None, **kwargs: Any
 
 
 @register_funcify_default_op_cache_key(NumRows)
-def _num_rows(op: NumRows, node: Apply[Any] | None = None, **kwargs: Any) -> Any:
+def _num_rows(op: NumRows, node: Apply[NumRows] | None = None, **kwargs: object) -> Any:
     axis = op.axis
 
     @numba_njit
@@ -56,7 +56,7 @@ def _num_rows(op: NumRows, node: Apply[Any] | None = None, **kwargs: Any) -> Any
 
 
 @register_funcify_default_op_cache_key(RowProducts)
-def _row_products(op: RowProducts, node: Apply[Any], **kwargs: Any) -> Any:
+def _row_products(op: RowProducts, node: Apply[RowProducts], **kwargs: object) -> Any:
     dtype = np.dtype(node.outputs[0].type.dtype)
 
     @numba_njit
@@ -84,7 +84,7 @@ def _row_products(op: RowProducts, node: Apply[Any], **kwargs: Any) -> Any:
 
 
 @register_funcify_default_op_cache_key(ColumnProducts)
-def _column_products(op: ColumnProducts, node: Apply[Any], **kwargs: Any) -> Any:
+def _column_products(op: ColumnProducts, node: Apply[ColumnProducts], **kwargs: object) -> Any:
     dtype = np.dtype(node.outputs[0].type.dtype)
 
     @numba_njit
@@ -128,7 +128,7 @@ class _Taker:
 
 
 @numba_funcify.register(NextItem)
-def _next_item(op: NextItem, node: Apply[Any], **kwargs: Any) -> Any:
+def _next_item(op: NextItem, node: Apply[NextItem], **kwargs: object) -> Any:
     item_type = get_numba_type(node.outputs[0].type)
     take = _Taker(op)
 

@@ -7,7 +7,7 @@ such a slice, and a cast of it, as observed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pytensor.tensor as pt
@@ -20,9 +20,12 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from bayou.sampling import uniform
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    import jax
+    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
+    from pytensor.graph.op import OutputStorageType
     from pytensor.tensor.variable import TensorVariable
 
     from bayou.sampling.axes import AxisSample
@@ -56,14 +59,14 @@ class UniformRows(Op):
         self.key = key
         self.size = size
 
-    def make_node(self, step: Variable, length: Variable) -> Apply[Any]:
+    def make_node(self, step: Variable, length: Variable) -> Apply[UniformRows]:
         """Apply the operation to a scalar step and a scalar length."""
         inputs = [pt.as_tensor(step, dtype="int64"), pt.as_tensor(length, dtype="int64")]
         # No static shape, though the size is known: data of any length may replace a minibatch.
         return Apply(self, inputs, [pt.TensorType("int64", shape=(None,))()])
 
     def perform(
-        self, node: Apply[Any], inputs: Sequence[Any], output_storage: list[list[Any]]
+        self, node: Apply, inputs: Sequence[NDArray[Any]], output_storage: OutputStorageType
     ) -> None:
         """Evaluate the operation with NumPy."""
         step, length = inputs
@@ -71,16 +74,18 @@ class UniformRows(Op):
             self.key, np.uint64(step), np.uint64(length), self.size
         )
 
-    def infer_shape(self, *unused: Any) -> list[tuple[Any, ...]]:
+    def infer_shape(self, *unused: object) -> list[tuple[Variable, ...]]:
         """Return the shape of the row numbers. PyTensor 3.3 passes one argument less than 3.1."""
         return [(pt.constant(self.size, dtype="int64"),)]
 
 
 @jax_funcify.register(UniformRows)
-def _jax_uniform_rows(op: UniformRows, **kwargs: Any) -> Any:
+def _jax_uniform_rows(
+    op: UniformRows, **kwargs: object
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
     import jax.numpy as jnp
 
-    def rows_of_step(step: Any, length: Any) -> Any:
+    def rows_of_step(step: jax.Array, length: jax.Array) -> Any:
         num_rows = jnp.asarray(length).astype(jnp.uint64)
         return uniform.uniform_rows(
             np.uint64(op.key), jnp.asarray(step).astype(jnp.uint64), num_rows, op.size, jnp
@@ -100,23 +105,23 @@ class NumRows(Op):
     def __init__(self, axis: int) -> None:
         self.axis = axis
 
-    def make_node(self, storage: Variable) -> Apply[Any]:
+    def make_node(self, storage: Variable) -> Apply[NumRows]:
         """Apply the operation to the data."""
         return Apply(self, [storage], [pt.TensorType("int64", shape=())()])
 
     def perform(
-        self, node: Apply[Any], inputs: Sequence[Any], output_storage: list[list[Any]]
+        self, node: Apply, inputs: Sequence[NDArray[Any]], output_storage: OutputStorageType
     ) -> None:
         """Evaluate the operation with NumPy."""
         output_storage[0][0] = np.array(inputs[0].shape[self.axis])
 
-    def infer_shape(self, *unused: Any) -> list[tuple[Any, ...]]:
+    def infer_shape(self, *unused: object) -> list[tuple[Variable, ...]]:
         """Return the shape of a scalar."""
         return [()]
 
 
 @jax_funcify.register(NumRows)
-def _jax_num_rows(op: NumRows, **kwargs: Any) -> Any:
+def _jax_num_rows(op: NumRows, **kwargs: object) -> Callable[[jax.Array], jax.Array]:
     import jax.numpy as jnp
 
     return lambda storage: jnp.array(storage.shape[op.axis])
@@ -127,7 +132,7 @@ class SliceOp(MinibatchOp):
 
     samples: tuple[AxisSample, ...]
 
-    def infer_shape(self, *unused: Any) -> Any:
+    def infer_shape(self, *unused: object) -> NoReturn:
         """Raise, or PyMC would write the length of this batch into the shapes of variables."""
         raise NotImplementedError
 
@@ -152,7 +157,7 @@ def random_slice(
         True for axes of the slice that have length 1 and may broadcast.
     """
     inner_storage, inner_step = storage.type(), step.type()
-    batch: Any = inner_storage
+    batch: TensorVariable = inner_storage
     # Axis by axis: the drawn rows have the same drawn columns, so that predictors stay together.
     for sample in samples:
         rows = UniformRows(int(sample.key()), sample.size)(
