@@ -6,7 +6,7 @@ import weakref
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bayou.batching.row_dim import ModelRows
     from bayou.containers.context import ModelLike
     from bayou.density.program import Program
+    from bayou.models.rewrite import Structure
 
 DEFAULT_SEED = 42
 # The batch size in a program that is fed all rows at once: no batch is ever drawn from it.
@@ -301,7 +302,7 @@ class _Options:
     storages: frozenset[tuple[Variable, int]]
 
 
-type _Known = dict[_Options, tuple[tuple[Any, ...], MinibatchModel]]
+type _Known = dict[_Options, tuple[Structure, MinibatchModel]]
 
 # By written model, with what that was made of then.
 _minibatch_models: weakref.WeakKeyDictionary[pm.Model, _Known] = weakref.WeakKeyDictionary()

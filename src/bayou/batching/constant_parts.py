@@ -56,7 +56,7 @@ def nodes_of(variables: Sequence[Variable]) -> list[Apply]:
     return list(dict.fromkeys(v.owner for v in variables if v.owner is not None))
 
 
-def values_of(parts: Sequence[Any]) -> list[NDArray[Any]]:
+def values_of(parts: Sequence[Variable]) -> list[NDArray[Any]]:
     """Return the values of parts of a graph that are computed of constants alone."""
     computed = [part for part in parts if not isinstance(part, Constant)]
     if not computed:

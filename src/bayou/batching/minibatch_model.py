@@ -8,7 +8,7 @@ the same, and with them later changes of the data.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
     from bayou.batching.row_dim import ModelRows
+    from bayou.containers.sparse.sparse_rows import Operand
     from bayou.containers.variables.random_rows import StepVariable
 
 
@@ -109,7 +110,7 @@ def build_minibatch_model(
     # One step counter and one seed, so that all slices are of the same rows.
     step = step_variable(f"{rows.dim}_step")
     slices: dict[str, TensorVariable] = {}
-    by_container: dict[int, Any] = {}
+    by_container: dict[int, Operand] = {}
 
     def slice_rows(storage: SharedVariable, axis: int) -> TensorVariable:
         sample = AxisSample(axis, batch_size, seed, 0)
@@ -133,8 +134,10 @@ def build_minibatch_model(
         first = parts_of(first).values
     window = window_of(first)
     # New data may have another number of rows, but a source that is read in windows keeps its own.
-    num_rows: Any = NumRows(axis)(first) if window is None else pt.constant(window.num_rows)
-    replacements: dict[Any, Any] = {}
+    num_rows: TensorVariable = (
+        NumRows(axis)(first) if window is None else pt.constant(window.num_rows)
+    )
+    replacements: dict[Variable, Operand] = {}
     if rows.dim:
         # PyMC writes the length of a dim into the shapes of variables that have it.
         replacements[model.dim_lengths[rows.dim]] = slices[first.name].shape[axis]
@@ -163,10 +166,10 @@ def build_minibatch_model(
 
 def _rebuild(
     graphs: Sequence[Variable],
-    replacements: Mapping[Variable, Any],
+    replacements: Mapping[Variable, Operand],
     resized: Mapping[Apply, Sequence[Variable]],
     hint: str,
-) -> dict[Variable, Any]:
+) -> dict[Variable, Operand]:
     """Build what depends on rows again, for those of a batch."""
     try:
         return rebuild_variables(graphs, replacements, resized)
@@ -179,7 +182,7 @@ def _rebuild(
 
 
 def _slice_sparse(
-    matrix: Any, axis: int, slice_rows: Callable[[SharedVariable, int], TensorVariable]
+    matrix: SharedVariable, axis: int, slice_rows: Callable[[SharedVariable, int], TensorVariable]
 ) -> SparseRows:
     """Return random rows of a sparse matrix."""
     if axis:
@@ -194,8 +197,8 @@ def _slice_sparse(
 
 
 def _replaced_clones(
-    graphs: Sequence[Variable], by_container: Mapping[int, Any]
-) -> dict[Variable, Any]:
+    graphs: Sequence[Variable], by_container: Mapping[int, Operand]
+) -> dict[Variable, Operand]:
     """Return replacements of all shared variables with some containers.
 
     PyMC clones shared variables, but their clones have the same container.
@@ -207,14 +210,16 @@ def _replaced_clones(
     }
 
 
-def _scale(model: pm.Model, rows: ModelRows, rebuilt: dict[Any, Any], num_rows: Any) -> None:
+def _scale(
+    model: pm.Model, rows: ModelRows, rebuilt: dict[Variable, Operand], num_rows: TensorVariable
+) -> None:
     """Scale what is observed in batches, and potentials with a value for each row, to all rows."""
     for variable in model.observed_RVs:
         if variable.name in rows.observed:
             rebuilt[variable] = with_total_size(rebuilt.get(variable, variable), num_rows)
     # PyMC has no total_size for potentials.
     for potential in model.potentials:
-        of_batch = rebuilt.get(potential)
+        of_batch: TensorVariable | None = rebuilt.get(potential)
         if of_batch is not None and of_batch.type.ndim:
             scale = (num_rows / of_batch.shape[0]).astype(of_batch.dtype)
             rebuilt[potential] = of_batch * scale
@@ -238,7 +243,9 @@ def _latent_rows(
     return LatentRows(rows.latent, of_batch)
 
 
-def _make_input(model: pm.Model, variable: Any, rebuilt: dict[Any, Any]) -> None:
+def _make_input(
+    model: pm.Model, variable: TensorVariable, rebuilt: dict[Variable, Operand]
+) -> None:
     """Have a latent variable of rows take its values in a batch from an input."""
     if variable not in rebuilt:
         # Its shape does not follow the rows.
@@ -271,7 +278,7 @@ def _hint(model: pm.Model, rows: ModelRows) -> str:
     return f'name the dim of the rows, dims="row", in what has a row each, such as {names}.'
 
 
-def _first_length(variable: Any) -> int | None:
+def _first_length(variable: Variable) -> int | None:
     is_data = isinstance(variable, SharedVariable)
     return int(variable.get_value(borrow=True).shape[0]) if is_data else None
 

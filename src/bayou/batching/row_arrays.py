@@ -9,7 +9,7 @@ the check of the likelihood decides.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
@@ -32,6 +32,7 @@ from bayou.models.inputs import uncast, value_inputs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     import pymc as pm
     from numpy.typing import NDArray
     from pytensor.graph.basic import Apply, Variable
@@ -179,7 +180,7 @@ def resized_nodes(
     }
 
 
-def _in_batch(value: NDArray[Any], num_rows: int, batch_length: Variable) -> Variable | None:
+def _in_batch(value: NDArray[np.generic], num_rows: int, batch_length: Variable) -> Variable | None:
     """Return a length, or the lengths of several axes, in a batch; None if it is not of rows."""
     if value.ndim == 0:
         return batch_length if value == num_rows else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytensor
 from pytensor.compile.sharedvalue import SharedVariable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pymc as pm
     from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
 
 type RowStorage = tuple[SharedVariable, int]
 """A container, and the axis that its rows are along."""
@@ -178,7 +179,9 @@ def no_rows_error(dim: str | None) -> ValueError:
     )
 
 
-def _observed_storages(model: pm.Model, observed: Sequence[Any]) -> dict[Variable, RowStorage]:
+def _observed_storages(
+    model: pm.Model, observed: Sequence[TensorVariable]
+) -> dict[Variable, RowStorage]:
     """Return the containers of observed values; an array that is no container is put into one."""
     values = {uncast(model.rvs_to_values[variable]): variable.name for variable in observed}
     return {
@@ -188,7 +191,7 @@ def _observed_storages(model: pm.Model, observed: Sequence[Any]) -> dict[Variabl
     }
 
 
-def in_container(variable: Any, name: str | None = None) -> SharedVariable:
+def in_container(variable: Variable, name: str | None = None) -> SharedVariable:
     """Return a container; for an array in a graph, such as of a frozen model, one that has it."""
     if isinstance(variable, SharedVariable):
         return variable
@@ -200,7 +203,7 @@ def in_container(variable: Any, name: str | None = None) -> SharedVariable:
     return pytensor.shared(variable.data, name=name or variable.name, shape=shape)
 
 
-def _axis_of_length(variable: Any, num_rows: int) -> int | None:
+def _axis_of_length(variable: Variable, num_rows: int) -> int | None:
     """Return the first axis of a container with so many entries."""
     return next(iter(axes_of_length(variable, num_rows)), None)
 
@@ -262,7 +265,7 @@ def _choose_dim(first_dims: Mapping[str, str | None], batch_dim: str | None) -> 
     )
 
 
-def _first_dim(model: pm.Model, variable: Any) -> str | None:
+def _first_dim(model: pm.Model, variable: Variable) -> str | None:
     """Return the first dim of an observed variable, or of the container that it is observed at."""
     value = uncast(model.rvs_to_values[variable])
     for named in (variable, value):

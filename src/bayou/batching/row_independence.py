@@ -9,7 +9,7 @@ those of the same rows among all rows in memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import pymc as pm
     from numpy.typing import NDArray
+    from pytensor.tensor.variable import TensorVariable
 
     from bayou.batching.row_terms import RowNumbers
     from bayou.density.program import Program
@@ -154,7 +155,7 @@ def check_likelihood(model: pm.Model, program: Program, *, validate: bool) -> No
         warn_unchecked()
 
 
-def check_one_density_each(variables: Sequence[Any]) -> None:
+def check_one_density_each(variables: Sequence[TensorVariable]) -> None:
     """Check that no variable has one distribution over all rows.
 
     Raises
@@ -233,8 +234,8 @@ def _compare_term(
     model: pm.Model,
     program: Program,
     name: str,
-    of_all: NDArray[Any],
-    of_batch: NDArray[Any],
+    of_all: NDArray[np.floating],
+    of_batch: NDArray[np.floating],
     batch: RowNumbers,
 ) -> Dependence | None:
     """Compare a term on many rows, shape (num_rows, ...), with that on a batch of them."""
@@ -262,7 +263,7 @@ def _compare_term(
     )
 
 
-def _are_close(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
+def _are_close(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return where two arrays are equal but for rounding."""
     relative = RELATIVE["float64" if pytensor.config.floatX == "float64" else "float32"]
     finite = one[np.isfinite(one)]

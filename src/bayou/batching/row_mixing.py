@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.basic import Join
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pymc as pm
+    from pymc.distributions.transforms import Transform
     from pytensor.graph.basic import Apply, Variable
+    from pytensor.tensor.variable import TensorVariable
 
 
 def mixing_operations(model: pm.Model, name: str) -> list[str]:
@@ -74,19 +76,19 @@ def _data_inputs(node: Apply) -> Sequence[Variable]:
     return list(node.inputs[1:] if isinstance(node.op, Join) else node.inputs[:1])
 
 
-def has_joint_density(variable: Any) -> bool:
+def has_joint_density(variable: TensorVariable) -> bool:
     """Return whether one draw of the distribution of a variable takes all of its axes."""
     num_joint_axes = getattr(without_total_size(variable).owner.op, "ndim_supp", 0)
     return bool(num_joint_axes >= variable.ndim > 0)
 
 
-def has_joint_transform(variable: Any, transform: Any) -> bool:
+def has_joint_transform(variable: TensorVariable, transform: Transform | None) -> bool:
     """Return whether a transform of a variable, or None, takes all of its axes at once."""
     num_joint_axes = getattr(transform, "ndim_supp", None) or 0
     return bool(num_joint_axes >= variable.ndim > 0)
 
 
-def distribution_name(variable: Any) -> str:
+def distribution_name(variable: TensorVariable) -> str:
     """Return the name of a distribution as PyMC prints it, such as MultivariateNormal."""
     operation = without_total_size(variable).owner.op
     # PyMC has no public name for it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bayou.density.program import Inputs, Program
 
 type RowNumbers = NDArray[np.int64]
-type Terms = dict[str, NDArray[Any]]
+type Terms = dict[str, NDArray[np.floating]]
 """Log density of each variable and potential, unsummed."""
 
 NUM_PRIOR = 3
@@ -37,7 +37,7 @@ class EvaluationError(Exception):
 class Position(NamedTuple):
     """A position, with the densities of all rows looked at there."""
 
-    position: NDArray[Any]
+    position: NDArray[np.floating]
     terms: Terms
 
 
@@ -67,7 +67,7 @@ class RowTerms:
             for start in program.latent_start(len(rows))
         )
 
-    def of_batch(self, position: NDArray[Any], batch: RowNumbers) -> Terms:
+    def of_batch(self, position: NDArray[np.floating], batch: RowNumbers) -> Terms:
         """Return the densities on some of the rows looked at.
 
         Parameters
@@ -108,7 +108,7 @@ class RowTerms:
             position = np.concatenate([np.ravel(values[name]) for name in program.layout.names])
             yield Position(position, self._terms(position, self._rows, self._latent))
 
-    def _terms(self, position: NDArray[Any], rows: RowNumbers, latent: Inputs) -> Terms:
+    def _terms(self, position: NDArray[np.floating], rows: RowNumbers, latent: Inputs) -> Terms:
         program = self._program
         inputs = _fed_rows(program, rows) + program.data_values() + latent
         try:
@@ -119,7 +119,7 @@ class RowTerms:
                 self._check_term(name, position, inputs)
             raise
 
-    def _check_term(self, name: str, position: NDArray[Any], inputs: Inputs) -> None:
+    def _check_term(self, name: str, position: NDArray[np.floating], inputs: Inputs) -> None:
         """Raise if one term cannot be evaluated."""
         try:
             self._program.interpreted_terms(position, inputs, name)
@@ -133,7 +133,7 @@ class RowTerms:
                 f"{name!r} cannot be evaluated on a part of the rows ({first_line(error)})"
             ) from None
 
-    def _check_indices(self, position: NDArray[Any]) -> None:
+    def _check_indices(self, position: NDArray[np.floating]) -> None:
         """Raise if an index is out of range with all rows too."""
         program = self._program
         rows = np.arange(num_rows_in_memory(program))

@@ -6,7 +6,7 @@ import weakref
 from dataclasses import replace
 from functools import cache, partial
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.containers.variables.random_rows import NumRows
 from bayou.density.flat_position import Layout
@@ -34,13 +34,16 @@ from bayou.models.rewrite import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import jax
+    import numpy as np
     import pymc as pm
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
     from bayou.density.program import LatentRows
+    from bayou.models.rewrite import Structure
 
-type _Known = dict[ProgramOptions, tuple[tuple[Any, ...], Program]]
+type _Known = dict[ProgramOptions, tuple[Structure, Program]]
 
 # By model, and by all else that a program depends on: with what the model was made of then.
 _programs: weakref.WeakKeyDictionary[pm.Model, _Known] = weakref.WeakKeyDictionary()
@@ -140,7 +143,9 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
     is_latent = [model.values_to_rvs[value].name in latent_names for value in model.value_vars]
     candidates = StartCandidates(model, jitter=False)
 
-    def start(seed: int, attempt: int = 0) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    def start(
+        seed: int, attempt: int = 0
+    ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
         return _divide(candidates(seed, attempt=attempt), is_latent)
 
     values, latent_values = _divide(model.value_vars, is_latent)
@@ -164,10 +169,10 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
     if options.graph_gradients:
         function = with_graph_gradients(function, arguments, terms, replacements, takes_gradients)
 
-    def compile_term(name: str) -> Callable[..., Sequence[Any]]:
+    def compile_term(name: str) -> Callable[..., Sequence[jax.Array]]:
         return jax_function(arguments, [by_name[name]], replacements)
 
-    def compile_terms(name: str | None) -> Callable[..., list[NDArray[Any]]]:
+    def compile_terms(name: str | None) -> Callable[..., list[NDArray[np.floating]]]:
         asked = terms if name is None else [by_name[name]]
         return compile_interpreter(arguments, replaced(asked, replacements))
 
@@ -213,7 +218,7 @@ def _constrained_variables(model: pm.Model) -> dict[str, Variable]:
     }
 
 
-def _term(model: pm.Model, variable: Any, term: Variable, latent_names: Sequence[str]) -> Term:
+def _term(model: pm.Model, variable: Variable, term: Variable, latent_names: Sequence[str]) -> Term:
     is_latent = variable.name in latent_names
     takes = takes_rows(term) or is_latent
     return Term(
@@ -224,7 +229,7 @@ def _term(model: pm.Model, variable: Any, term: Variable, latent_names: Sequence
     )
 
 
-def _is_of_rows(model: pm.Model, variable: Any) -> bool:
+def _is_of_rows(model: pm.Model, variable: Variable) -> bool:
     """Return whether a variable that takes rows has a density for each of them."""
     if variable in model.observed_RVs:
         return is_fed(model.rvs_to_values[variable])

@@ -10,7 +10,7 @@ import logging
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ from bayou.density.compiled_functions import FunctionKey
 from bayou.feeding.row_padding import pad_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     type Array = NDArray[np.float64]
     type Density = Callable[..., jax.Array]
+    type Derivatives = Callable[..., Sequence[jax.Array]]
 
 _logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Block:
 class EvaluatorKey(FunctionKey):
     """A function over a group of positions, and the rows whose latent variables these end with."""
 
-    function: Callable[..., Any]
+    function: Derivatives
     num_joint_rows: int | None
 
 
@@ -156,7 +157,7 @@ class Evaluator:
         return partial(self.program.joint_density, self.num_joint_rows)
 
     def _sum_blocks(
-        self, function: Callable[..., Any], max_group: int, vectors: Array, *arguments: Array
+        self, function: Derivatives, max_group: int, vectors: Array, *arguments: Array
     ) -> list[Array]:
         """Return the weighted sums over the blocks of what a function returns for each vector.
 
@@ -197,11 +198,11 @@ class Evaluator:
         return sums
 
     def _compile(
-        self, function: Callable[..., Any], block: Block, *arguments: Array
-    ) -> Callable[..., Any]:
+        self, function: Derivatives, block: Block, *arguments: Array
+    ) -> Callable[..., Sequence[jax.Array]]:
         """Return a function over a group of positions, compiled when it is first called."""
 
-        def compile_function() -> Callable[..., Any]:
+        def compile_function() -> Callable[..., Sequence[jax.Array]]:
             compiled = jax.jit(partial(function, self._density))
             if function is _hessian_products:
                 try:

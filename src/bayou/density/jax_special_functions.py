@@ -5,7 +5,7 @@ Importing this registers them with PyTensor, for all graphs that are compiled wi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     type Elementwise = Callable[[jax.Array], jax.Array]
+    type Outputs = jax.Array | tuple[jax.Array, ...]
+    # The number of steps done, whether the loop has ended, and its states.
+    type Carry = tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]
 
 
 @jax_funcify.register(Erfcx)
-def _jax_erfcx(op: Erfcx, **kwargs: Any) -> Elementwise:
+def _jax_erfcx(op: Erfcx, **kwargs: object) -> Elementwise:
     """Return exp(x^2) erfc(x), which distribution functions of the normal are computed with."""
     # JAX 0.12 mixes arrays with a scalar in its second derivative, and fails for all but scalars.
     return jnp.vectorize(jax.scipy.special.erfcx)
 
 
 @jax_funcify.register(Softplus)
-def _jax_softplus(op: Softplus, **kwargs: Any) -> Elementwise:
+def _jax_softplus(op: Softplus, **kwargs: object) -> Elementwise:
     """Return log(1 + exp(x)), with a derivative that is finite where exp(x) is not."""
 
     def softplus(x: jax.Array) -> jax.Array:
@@ -46,21 +49,21 @@ def _jax_softplus(op: Softplus, **kwargs: Any) -> Elementwise:
 
 
 @jax_funcify.register(ScalarLoop)
-def _jax_scalar_loop(op: ScalarLoop, **kwargs: Any) -> Callable[..., Any]:
+def _jax_scalar_loop(op: ScalarLoop, **kwargs: object) -> Callable[..., Outputs]:
     """Return a loop over numbers, by which PyTensor differentiates incomplete beta functions."""
     step = jax_funcify(op.fgraph.unfreeze())
     dtypes = [output.dtype for output in op.outputs]
     num_states = len(dtypes) - op.is_while
 
-    def loop(num_steps: jax.Array, *arguments: jax.Array) -> Any:
+    def loop(num_steps: jax.Array, *arguments: jax.Array) -> Outputs:
         constants = arguments[num_states:]
 
-        def goes_on(carry: Any) -> jax.Array:
+        def goes_on(carry: Carry) -> jax.Array:
             count, is_done, _ = carry
             proceeds: jax.Array = (count < num_steps) & ~is_done
             return proceeds
 
-        def advance(carry: Any) -> Any:
+        def advance(carry: Carry) -> Carry:
             count, _, states = carry
             outputs = [
                 jnp.asarray(output, dtype)
@@ -80,7 +83,7 @@ def _jax_scalar_loop(op: ScalarLoop, **kwargs: Any) -> Callable[..., Any]:
 
 
 @jax_funcify.register(SplineWrapper)
-def _jax_spline(op: SplineWrapper, **kwargs: Any) -> Elementwise:
+def _jax_spline(op: SplineWrapper, **kwargs: object) -> Elementwise:
     """Return a spline of SciPy's, which densities of pm.Interpolated are computed with."""
     # SciPy's splines take 3 MB and 0.1 s to import, and hardly a model has one.
     from scipy.interpolate import PPoly

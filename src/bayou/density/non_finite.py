@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -32,7 +32,7 @@ def find_start(
     seed: int,
     inputs: Inputs,
     extremes: Sequence[tuple[str, Extremes]] = (),
-) -> NDArray[Any]:
+) -> NDArray[np.float64]:
     """Return a position to start a fit from, at which the density is finite.
 
     It is the model's own starting point, unless the density is not finite there. The arguments,
@@ -53,7 +53,7 @@ def find_start(
 
 def check_start(
     program: Program,
-    position: NDArray[Any],
+    position: NDArray[np.floating],
     inputs: Inputs,
     extremes: Sequence[tuple[str, Extremes]] = (),
 ) -> None:
@@ -92,7 +92,9 @@ def check_start(
         raise _start_error(_described(faults))
 
 
-def check_all_rows(program: Program, position: NDArray[Any], blocks: Iterable[Block]) -> None:
+def check_all_rows(
+    program: Program, position: NDArray[np.floating], blocks: Iterable[Block]
+) -> None:
     """Check that the density is finite where a fit starts, in each of all rows.
 
     Parameters
@@ -133,7 +135,7 @@ def _start_error(value: str) -> ValueError:
 
 
 def divergence_error(
-    program: Program, step: int, positions: Iterable[NDArray[Any]], inputs: Inputs
+    program: Program, step: int, positions: Iterable[NDArray[np.floating]], inputs: Inputs
 ) -> DivergenceError:
     """Return the error for a loss that is not finite.
 
@@ -162,8 +164,8 @@ def divergence_error(
 
 
 def non_finite_terms(
-    program: Program, position: NDArray[Any], inputs: Inputs
-) -> dict[str, np.floating[Any]]:
+    program: Program, position: NDArray[np.floating], inputs: Inputs
+) -> dict[str, np.floating]:
     """Return the variables whose log density is not finite, each with its first such value."""
     # By compiled code, which may overflow where the interpreter does not.
     terms = program.compiled.get_or_compile(_AllTerms(), lambda: jax.jit(program.terms))
@@ -171,7 +173,7 @@ def non_finite_terms(
     return _not_finite({name: np.asarray(values[name]) for name in program.term_names})
 
 
-def _not_finite(terms: dict[str, NDArray[Any]]) -> dict[str, np.floating[Any]]:
+def _not_finite(terms: dict[str, NDArray[np.floating]]) -> dict[str, np.floating]:
     return {
         name: value[~np.isfinite(value)][0]
         for name, value in terms.items()
@@ -179,5 +181,5 @@ def _not_finite(terms: dict[str, NDArray[Any]]) -> dict[str, np.floating[Any]]:
     }
 
 
-def _described(faults: dict[str, np.floating[Any]]) -> str:
+def _described(faults: dict[str, np.floating]) -> str:
     return ", ".join(f"{value} from {name!r}" for name, value in faults.items())

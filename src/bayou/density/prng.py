@@ -13,8 +13,6 @@ A change of generator would also change the bits of fits that are resumed from a
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,19 +23,19 @@ from bayou.sampling.uniform import GOLDEN, mix
 _WORDS = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32, 64: jnp.uint64}
 
 
-def noise_key(seed: int) -> jax.Array:
+def noise_key(seed: int | jax.Array) -> jax.Array:
     """Return a key for :mod:`jax.random`, by which the noise of a fit is drawn.
 
     Parameters
     ----------
-    seed : int
+    seed : int or jax.Array, shape ()
         Decides all that is drawn.
     """
     # SplitMix64 needs integers of 64 bits; without them, JAX's default generator is taken.
     return jax.random.key(seed, impl=_SPLITMIX if jax.config.jax_enable_x64 else None)
 
 
-def _pack(key: jax.Array) -> Any:
+def _pack(key: jax.Array) -> jax.Array:
     """Join the two words of a key, shape (2,), into one number."""
     words = key.astype(jnp.uint64)
     return (words[0] << np.uint64(32)) | words[1]
@@ -53,12 +51,13 @@ def _seed(seed: jax.Array) -> jax.Array:
     return _unpack(mix(jnp.asarray(seed).astype(jnp.uint64) + GOLDEN))
 
 
-def _draw(key: jax.Array, shape: tuple[int, ...]) -> Any:
+def _draw(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Return 64 random bits for each element of a shape."""
     size = int(np.prod(shape, dtype=np.int64))
     # The state of SplitMix64 is a counter in steps of GOLDEN, so all draws are had at once.
     counter = (jnp.arange(size, dtype=jnp.uint64) + np.uint64(1)) * GOLDEN
-    return mix(_pack(key) + counter).reshape(shape)
+    bits: jax.Array = mix(_pack(key) + counter).reshape(shape)
+    return bits
 
 
 def _fold_in(key: jax.Array, data: int) -> jax.Array:
@@ -72,7 +71,7 @@ def _split(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 def _random_bits(key: jax.Array, bit_width: int, shape: tuple[int, ...]) -> jax.Array:
     # The high bits, which are the best mixed.
     bits = _draw(key, shape) >> np.uint64(64 - bit_width)
-    return bits.astype(_WORDS[bit_width])  # type: ignore[no-any-return]
+    return bits.astype(_WORDS[bit_width])
 
 
 _SPLITMIX = define_prng_impl(

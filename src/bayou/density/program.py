@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from bayou.models.inputs import GraphInputs
 
 # Arrays of NumPy or JAX, in the order of a program's inputs.
-type Inputs = tuple[Any, ...]
+type AnyArray = jax.Array | NDArray[Any]
+type Inputs = tuple[AnyArray, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,12 +137,12 @@ class ProgramFunctions:
     """
 
     terms: Callable[..., Sequence[jax.Array]]
-    compile_interpreter: Callable[[str | None], Callable[..., list[NDArray[Any]]]]
+    compile_interpreter: Callable[[str | None], Callable[..., list[NDArray[np.floating]]]]
     compile_term: Callable[[str], Callable[..., Sequence[jax.Array]]]
     constrain: Callable[..., Sequence[jax.Array]]
     constrained_names: tuple[str, ...]
     constrain_takes_rows: bool
-    start: Callable[..., tuple[list[NDArray[Any]], list[NDArray[Any]]]]
+    start: Callable[..., tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]]
     sums_over_components: Callable[[], bool]
     may_lose_gradients: Callable[[], bool]
 
@@ -306,14 +307,14 @@ class Program:
         values = self.functions.terms(*self._arguments(position, inputs))
         return dict(zip(self.term_names, values, strict=True))
 
-    def trace_term(self, name: str, position: NDArray[Any], inputs: Inputs) -> None:
+    def trace_term(self, name: str, position: NDArray[np.floating], inputs: Inputs) -> None:
         """Trace one term alone with JAX, to see whether that is possible."""
         term = self.functions.compile_term(name)
         jax.eval_shape(lambda *arguments: term(*self._arguments(*arguments)), position, inputs)
 
     def interpreted_terms(
-        self, position: NDArray[Any], inputs: Inputs, name: str | None = None
-    ) -> dict[str, NDArray[Any]]:
+        self, position: NDArray[np.floating], inputs: Inputs, name: str | None = None
+    ) -> dict[str, NDArray[np.floating]]:
         """Return the terms as :meth:`terms` does, without a compiler; or one term, if it is named.
 
         Raises
@@ -356,7 +357,7 @@ class Program:
         # The length of a dim may be computed from the shape of a container.
         return tuple(value.shape for value in self.functions.start(0)[0]) == self.layout.shapes
 
-    def start(self, seed: int, attempt: int = 0) -> NDArray[Any]:
+    def start(self, seed: int, attempt: int = 0) -> NDArray[np.float64]:
         """Return a position to start from, shape (size,).
 
         Further attempts are at other ones, as :class:`bayou.models.initial_point.StartCandidates`
@@ -392,7 +393,7 @@ class Program:
         rows = (storage_of(variable).get_value(borrow=True) for variable in self.fed)
         return (*map(jax.numpy.asarray, rows), *self.data_values())
 
-    def _arguments(self, position: Any, inputs: Inputs) -> list[Any]:
+    def _arguments(self, position: AnyArray, inputs: Inputs) -> list[AnyArray]:
         """Split the position into variables, and so the last input if it is of latent variables."""
         if self.latent is None:
             return [*self.layout.split(position), *inputs]

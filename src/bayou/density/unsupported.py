@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 
@@ -13,6 +13,7 @@ from bayou.density.jax_function import jax_function
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
@@ -57,7 +58,7 @@ def compile_named(
         raise _error("the model", error) from error
 
 
-def check_trace(program: Program, position: NDArray[Any], inputs: Inputs) -> None:
+def check_trace(program: Program, position: NDArray[np.floating], inputs: Inputs) -> None:
     """Check that JAX can trace the density of a program.
 
     Raises
@@ -66,7 +67,7 @@ def check_trace(program: Program, position: NDArray[Any], inputs: Inputs) -> Non
         If it cannot: names the variable.
     """
 
-    def trace() -> Callable[..., Any]:
+    def trace() -> Callable[..., jax.Array]:
         jax.eval_shape(program.density, position, inputs)
         return program.density
 
@@ -76,7 +77,7 @@ def check_trace(program: Program, position: NDArray[Any], inputs: Inputs) -> Non
         raise _error(_name_at_fault(program, position, inputs), error) from error
 
 
-def _name_at_fault(program: Program, position: NDArray[Any], inputs: Inputs) -> str:
+def _name_at_fault(program: Program, position: NDArray[np.floating], inputs: Inputs) -> str:
     for name in program.term_names:
         try:
             program.trace_term(name, position, inputs)

@@ -53,9 +53,9 @@ class _FreeVariables(NamedTuple):
     What is cached by model must not keep it alive.
     """
 
-    variables: list[Any]
-    transforms: dict[Any, Any]
-    initial_values: dict[Any, Any]
+    variables: list[TensorVariable]
+    transforms: dict[TensorVariable, Transform | None]
+    initial_values: dict[TensorVariable, object]
 
     @classmethod
     def of(cls, model: pm.Model) -> _FreeVariables:

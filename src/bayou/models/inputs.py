@@ -7,7 +7,7 @@ them arguments of functions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytensor.tensor as pt
 from pymc.data import MinibatchOp
@@ -23,7 +23,7 @@ from bayou.containers.variables.source_variable import resident_of
 from bayou.models.plain.axis_order import without_transpose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
@@ -65,7 +65,7 @@ class GraphInputs:
         return any(ancestor in varying for ancestor in ancestors([variable]))
 
 
-def feeding_variables(graphs: Sequence[Variable], *, row_counts: bool = False) -> list[Any]:
+def feeding_variables(graphs: Sequence[Variable], *, row_counts: bool = False) -> list[Variable]:
     """Return the inputs of some graphs, depth first; each clone of a variable is listed.
 
     Parameters
@@ -152,7 +152,7 @@ def is_minibatch(variable: Variable) -> bool:
     return variable.owner is not None and isinstance(variable.owner.op, MinibatchOp)
 
 
-def storage_of(variable: Any) -> SharedVariable:
+def storage_of(variable: Variable) -> SharedVariable:
     """Return the container that a minibatch is drawn from; a container itself.
 
     That of a generator holds its first item.
@@ -176,7 +176,7 @@ def sampling_of(variable: TensorVariable) -> tuple[AxisSample, ...]:
     return getattr(variable.owner.op, "samples", ())
 
 
-def group_of(variable: TensorVariable) -> Any:
+def group_of(variable: TensorVariable) -> Hashable:
     """Return a key that is equal for variables which one feed gives the same rows."""
     samples = sampling_of(variable)
     if not samples:
@@ -185,7 +185,7 @@ def group_of(variable: TensorVariable) -> Any:
     return samples, None if resident is None else id(resident.column.source)
 
 
-def uncast(variable: Any) -> Any:
+def uncast(variable: Variable) -> Variable:
     """Return the variable that a variable is a cast of; itself if it is no cast."""
     while variable.owner is not None and isinstance(variable.owner.op, Elemwise):
         variable = variable.owner.inputs[0]
@@ -236,19 +236,19 @@ def value_inputs(variable: Variable) -> list[Variable]:
     return list(variable.owner.inputs)
 
 
-def mark_rows(potential: Any) -> None:
+def mark_rows(potential: TensorVariable) -> None:
     """Mark a potential as one with a density for each row, scaled to all of them."""
     potential.tag.is_of_rows = True
 
 
-def has_row_mark(potential: Any) -> bool:
+def has_row_mark(potential: TensorVariable) -> bool:
     """Return whether :func:`mark_rows` was called on a potential."""
     return bool(getattr(potential.tag, "is_of_rows", False))
 
 
 def _arguments(roots: Sequence[Variable]) -> dict[Variable, Variable]:
     """Return a new variable for each root; clones of one minibatch share theirs."""
-    by_node: dict[Any, Variable] = {}
+    by_node: dict[Hashable, Variable] = {}
     arguments = {}
     for root in roots:
         # PyMC clones the nodes of minibatches, not their operations and inputs.
@@ -259,7 +259,7 @@ def _arguments(roots: Sequence[Variable]) -> dict[Variable, Variable]:
 
 def _grouped(roots: list[TensorVariable]) -> tuple[TensorVariable, ...]:
     """Put the roots that are sampled alike side by side, each group where its first root was."""
-    groups: dict[Any, list[TensorVariable]] = {}
+    groups: dict[Hashable, list[TensorVariable]] = {}
     for root in roots:
         groups.setdefault(group_of(root), []).append(root)
     return tuple(root for group in groups.values() for root in group)

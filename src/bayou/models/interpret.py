@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from pytensor.compile.executor import Function
     from pytensor.graph.basic import Variable
     from pytensor.link.basic import Container
 
@@ -43,7 +44,7 @@ class Interpreter:
         # seconds.
         mode = Mode("py", "fast_compile").including("local_check_parameter_to_ninf_switch")
         with pytensor.config.change_flags(cxx=""):
-            self._function: Any = pytensor.function(
+            self._function: Function = pytensor.function(
                 inputs, outputs, mode=mode, on_unused_input="ignore"
             )
         dtypes = (str(getattr(variable.type, "dtype", "")) for variable in inputs)
@@ -56,7 +57,7 @@ class Interpreter:
         """The graphs that are run, in which a random generator can be seeded."""
         return self._function.maker.fgraph.outputs  # type: ignore[no-any-return]
 
-    def __call__(self, *values: Any) -> list[NDArray[Any]]:
+    def __call__(self, *values: object) -> list[NDArray[Any]]:
         """Return one array for each output."""
         arguments = [
             value if dtype is None else np.asarray(value, dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +32,8 @@ def posterior_tree(
     *,
     sample_stats: Mapping[str, NDArray[Any]] | None = None,
     more_groups: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
-    attrs: Mapping[str, Any] | None = None,
-    posterior_attrs: Mapping[str, Any] | None = None,
+    attrs: Mapping[str, object] | None = None,
+    posterior_attrs: Mapping[str, object] | None = None,
 ) -> xr.DataTree:
     """Return draws from a posterior as ArviZ reads them.
 
@@ -50,9 +51,9 @@ def posterior_tree(
         Statistics of each draw.
     more_groups : mapping of str to mapping of str to ndarray, shape (chains, draws, ...), optional
         Other groups by their names, such as ``log_likelihood``.
-    attrs : mapping of str to Any, optional
+    attrs : mapping of str to object, optional
         Attributes of the groups with chains and draws, ``inference_library`` among them.
-    posterior_attrs : mapping of str to Any, optional
+    posterior_attrs : mapping of str to object, optional
         Attributes of the group ``posterior`` alone, such as the provenance of the draws.
 
     Returns
@@ -91,21 +92,17 @@ def posterior_tree(
     group_attrs = {name: dict(attrs or {}) for name in drawn if name in filled}
     group_attrs["posterior"] |= dict(posterior_attrs or {})
     # It would take few draws of many chains for a mistake.
-    options: dict[str, Any] = {
-        "check_conventions": False,
-        "attrs": group_attrs,
-        "save_warmup": True,
-    }
+    to_tree = partial(from_dict, check_conventions=False, attrs=group_attrs, save_warmup=True)
     try:
         labels = {
             dim: storable_labels(each) for dim, each in model.coords.items() if each is not None
         }
         dims = {name: list(named) for name, named in model.named_vars_to_dims.items()}
         coords = _matching_coords(labels, dims, filled.values())
-        return from_dict(filled, coords=coords, dims=dims, **options)
+        return to_tree(filled, coords=coords, dims=dims)
     except Exception as error:
         warn(f"The tree has no dims and coords of the model: {failure_text(error)}.\nHint: {hint}")
-    return from_dict(filled, **options)
+    return to_tree(filled)
 
 
 def _observed_data(model: pm.Model) -> dict[str, NDArray[Any]]:
@@ -125,10 +122,10 @@ def _constant_data(model: pm.Model) -> dict[str, NDArray[Any]]:
 
 
 def _matching_coords(
-    coords: Mapping[str, Any],
+    coords: Mapping[str, NDArray[Any]],
     dims: Mapping[str, Sequence[str | None]],
     groups: Iterable[Mapping[str, NDArray[Any]]],
-) -> dict[str, Any]:
+) -> dict[str, NDArray[Any]]:
     """Return the coords without labels that do not fit the values.
 
     An error here would cost the user the draws.

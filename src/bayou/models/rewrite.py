@@ -28,10 +28,11 @@ from bayou.containers.sparse.sparse_rows import SparseRows, apply_to_rows, rows_
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from pytensor.graph.basic import Apply, Variable
     from pytensor.graph.op import Op
+
+    from bayou.containers.sparse.sparse_rows import Operand
 
 # The lists of a model that its variables stand in.
 VARIABLE_LISTS = ("free_RVs", "observed_RVs", "potentials", "deterministics")
@@ -48,9 +49,9 @@ def model_graphs(model: pm.Model) -> list[Variable]:
 
 def rebuild_variables(
     graphs: Sequence[Variable],
-    replacements: Mapping[Variable, Any],
+    replacements: Mapping[Variable, Operand],
     other_inputs: Mapping[Apply, Sequence[Variable]] | None = None,
-) -> dict[Variable, Any]:
+) -> dict[Variable, Operand]:
     """Build all that depends on replaced variables again.
 
     Parameters
@@ -73,7 +74,7 @@ def rebuild_variables(
     TypeError
         If something is computed of a sparse matrix that would not leave it sparse.
     """
-    rebuilt: dict[Variable, Any] = dict(replacements)
+    rebuilt: dict[Variable, Operand] = dict(replacements)
     other_inputs = other_inputs or {}
     for node in toposort(graphs):
         old_inputs = other_inputs.get(node, node.inputs)
@@ -99,7 +100,7 @@ def rebuild_variables(
     return rebuilt
 
 
-def _fitting_operation(node: Apply, inputs: Sequence[Any], *, is_resized: bool) -> Op:
+def _fitting_operation(node: Apply, inputs: Sequence[Variable | None], *, is_resized: bool) -> Op:
     """Return the operation of a node, for inputs that may have other lengths.
 
     A composed distribution, such as a mixture, holds a graph in which the lengths of its first
@@ -122,7 +123,7 @@ def _fitting_operation(node: Apply, inputs: Sequence[Any], *, is_resized: bool) 
     return fitting
 
 
-def _have_other_lengths(node: Apply, inputs: Sequence[Any]) -> bool:
+def _have_other_lengths(node: Apply, inputs: Sequence[Variable | None]) -> bool:
     return any(
         isinstance(old.type, TensorType) and old.type.shape != new.type.shape
         for old, new in zip(node.inputs, inputs, strict=True)
@@ -130,7 +131,7 @@ def _have_other_lengths(node: Apply, inputs: Sequence[Any]) -> bool:
     )
 
 
-def _inner_input(inner: Any, variable: Any) -> Variable:
+def _inner_input(inner: Variable, variable: Variable | None) -> Variable:
     """Return an input for a graph like one, with the lengths of the variable that it stands for."""
     if variable is None or not isinstance(inner.type, TensorType):
         return inner.type()
@@ -189,7 +190,10 @@ def full_data_model(model: pm.Model) -> pm.Model:
 
 
 # By model: its structure, and the model without sparse matrices.
-_without_sparse: weakref.WeakKeyDictionary[pm.Model, tuple[tuple[Any, ...], pm.Model]] = (
+type Structure = tuple[object, ...]
+"""What a model is made of, see :func:`structure_of`."""
+
+_without_sparse: weakref.WeakKeyDictionary[pm.Model, tuple[Structure, pm.Model]] = (
     weakref.WeakKeyDictionary()
 )
 
@@ -250,7 +254,7 @@ def stored_data(graphs: Sequence[Variable]) -> dict[Variable, Variable]:
     }
 
 
-def structure_of(model: pm.Model) -> tuple[Any, ...]:
+def structure_of(model: pm.Model) -> Structure:
     """List what a model is made of.
 
     The list must be kept, since it holds variables by identity: once one is freed, another may get
@@ -269,7 +273,7 @@ def structure_of(model: pm.Model) -> tuple[Any, ...]:
     return (model.check_bounds, *variables, *values)
 
 
-def same_structure(old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
+def same_structure(old: Structure, new: Structure) -> bool:
     """Return whether two lists of :func:`structure_of` are of the same parts."""
     return len(old) == len(new) and all(
         before is now or (isinstance(before, float | int | str) and before == now)

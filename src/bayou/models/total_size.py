@@ -15,6 +15,8 @@ from bayou.models.interpret import compile_interpreter
 from bayou.models.rewrite import rebuild_variables, stored_data
 
 if TYPE_CHECKING:
+    from types import EllipsisType
+
     import pymc as pm
     from pytensor.graph.basic import Variable
 
@@ -24,17 +26,17 @@ def has_total_size(variable: Variable) -> bool:
     return variable.owner is not None and isinstance(variable.owner.op, MinibatchRandomVariable)
 
 
-def without_total_size(variable: Any) -> Any:
+def without_total_size(variable: Variable) -> Variable:
     """Return the random variable that a total_size was put on; itself if none was."""
     return variable.owner.inputs[0] if has_total_size(variable) else variable
 
 
-def with_total_size(variable: Any, total_size: Any) -> Any:
+def with_total_size(variable: Variable, total_size: Variable | int) -> Variable:
     """Return an observed variable whose density is scaled to a number of rows of its first axis.
 
     The total_size of its other axes stays. A total_size of the first axis is replaced.
     """
-    other_axes: list[Any] = [...]
+    other_axes: list[Variable | EllipsisType | None] = [...]
     if has_total_size(variable):
         # Its inputs are the variable, and a size or None for each axis.
         variable, _, *other_axes = variable.owner.inputs

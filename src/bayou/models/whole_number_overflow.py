@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pytensor.graph.basic import Constant
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pymc as pm
+    from numpy.typing import NDArray
     from pytensor.graph.basic import Apply, Variable
+    from pytensor.tensor.variable import TensorVariable
 
 _logger = logging.getLogger(__name__)
 
@@ -60,10 +62,11 @@ def find_overflow(graph: Variable) -> str | None:
     >>> find_overflow(pt.sqr(pt.constant(36.0)) + 1.0) is None
     True
     """
-    exact: dict[Variable, Any] = {}
+    exact: dict[Variable, NDArray[np.object_]] = {}
     for node in io_toposort([], [graph]):
-        inputs = [_exact_value(variable, exact) for variable in node.inputs]
-        if any(value is None for value in inputs):
+        values = [_exact_value(variable, exact) for variable in node.inputs]
+        inputs = [value for value in values if value is not None]
+        if len(inputs) < len(values):
             continue
         value = _exact_result(node, inputs)
         if value is None:
@@ -79,7 +82,7 @@ def find_overflow(graph: Variable) -> str | None:
     return None
 
 
-def _graphs_with_whole_numbers(model: pm.Model) -> dict[Any, Variable]:
+def _graphs_with_whole_numbers(model: pm.Model) -> dict[TensorVariable, Variable]:
     """Return the log densities of the variables that are given whole numbers of some size."""
     variables = [
         variable
@@ -97,7 +100,9 @@ def _graphs_with_whole_numbers(model: pm.Model) -> dict[Any, Variable]:
     return dict(zip(_in_order_of_terms(model, variables), terms, strict=True))
 
 
-def _in_order_of_terms(model: pm.Model, variables: Sequence[Any]) -> list[Any]:
+def _in_order_of_terms(
+    model: pm.Model, variables: Sequence[TensorVariable]
+) -> list[TensorVariable]:
     """Return variables as `model.logp` orders their terms: potentials last."""
     return sorted(variables, key=lambda variable: variable in model.potentials)
 
@@ -115,16 +120,19 @@ def _is_whole(variable: Variable) -> bool:
     return str(getattr(variable.type, "dtype", "")) in ("int8", "int16", "int32", "int64")
 
 
-def _exact_value(variable: Variable, exact: dict[Variable, Any]) -> Any:
+def _exact_value(
+    variable: Variable, exact: dict[Variable, NDArray[np.object_]]
+) -> NDArray[np.object_] | None:
     """Return the Python numbers of a constant, or of what was computed of such; None for others."""
     if variable in exact:
         return exact[variable]
     if isinstance(variable, Constant) and _is_whole(variable) and variable.data.size <= MAX_SIZE:
-        return variable.data.astype(object)
+        numbers: NDArray[np.object_] = variable.data.astype(object)
+        return numbers
     return None
 
 
-def _exact_result(node: Apply[Any], inputs: list[Any]) -> Any:
+def _exact_result(node: Apply, inputs: list[NDArray[np.object_]]) -> NDArray[np.object_] | None:
     """Return what a node computes of Python's numbers, which have no limits, if it is known."""
     if len(node.outputs) != 1 or not _is_whole(node.outputs[0]):
         return None

@@ -7,7 +7,7 @@ in the place of the draws, they are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytensor.tensor as pt
 from pytensor.graph.basic import Constant
@@ -18,6 +18,8 @@ from pytensor.tensor.type_other import NoneConst
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytensor.tensor.variable import TensorVariable
+
 type Order = tuple[int, ...]
 """For each axis, the axis of the other variable that it is."""
 
@@ -27,7 +29,7 @@ def inverse(order: Sequence[int]) -> Order:
     return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
-def without_transpose(variable: Any) -> Any:
+def without_transpose(variable: TensorVariable) -> TensorVariable:
     """Return the variable that a variable is a transpose of; itself if it is none."""
     node = variable.owner
     if node is not None and isinstance(node.op, DimShuffle) and node.op.is_transpose:
@@ -35,7 +37,7 @@ def without_transpose(variable: Any) -> Any:
     return variable
 
 
-def transposed_from(variable: Any) -> tuple[Any, Order]:
+def transposed_from(variable: TensorVariable) -> tuple[TensorVariable, Order]:
     """Return the variable that a variable is a transpose of, or itself, with the order."""
     inner = without_transpose(variable)
     if inner is variable:
@@ -43,7 +45,7 @@ def transposed_from(variable: Any) -> tuple[Any, Order]:
     return inner, tuple(variable.owner.op.new_order)
 
 
-def data_without_transpose(value: Any) -> tuple[Any, Order]:
+def data_without_transpose(value: TensorVariable) -> tuple[TensorVariable, Order]:
     """Return observed values with their axes as their container has them, and their order.
 
     Returns
@@ -60,7 +62,7 @@ def data_without_transpose(value: Any) -> tuple[Any, Order]:
     return transposed_from(value)
 
 
-def draw_in_order(draw: Any, order: Order) -> Any | None:
+def draw_in_order(draw: TensorVariable, order: Order) -> TensorVariable | None:
     """Return a random variable of the same distribution, with its axes in another order.
 
     Parameters

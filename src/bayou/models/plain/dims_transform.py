@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymc.logprob.transforms import Transform
 
 from bayou.containers.variables.named_dims import lowered, with_named_dims
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymc.dims.distributions.transforms import DimTransform
     from pytensor.graph.basic import Variable
+    from pytensor.xtensor.type import XTensorVariable
 
 
 class DimsTransform(Transform):
@@ -23,7 +27,7 @@ class DimsTransform(Transform):
         The dims of the variable, in the order of its axes.
     """
 
-    def __init__(self, transform: Any, dims: tuple[str, ...]) -> None:
+    def __init__(self, transform: DimTransform, dims: tuple[str, ...]) -> None:
         self._transform = transform
         self._dims = dims
         # PyMC has it in the name of the transformed variable.
@@ -41,6 +45,11 @@ class DimsTransform(Transform):
         """Return the log of the absolute determinant of the Jacobian of ``backward``."""
         return self._lowered(self._transform.log_jac_det, value, inputs)
 
-    def _lowered(self, function: Any, value: Variable, inputs: tuple[Variable, ...]) -> Variable:
+    def _lowered(
+        self,
+        function: Callable[..., XTensorVariable],
+        value: Variable,
+        inputs: tuple[Variable, ...],
+    ) -> Variable:
         [result] = lowered([function(with_named_dims(value, self._dims), *inputs)])
         return result

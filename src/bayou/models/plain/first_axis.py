@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pymc as pm
 import pytensor.tensor as pt
@@ -17,10 +17,12 @@ from bayou.models.total_size import has_total_size
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
 
     from bayou.models.plain.axis_order import Order
+    from bayou.models.rewrite import Structure
 
-type _Known = dict[str, tuple[tuple[Any, ...], pm.Model]]
+type _Known = dict[str, tuple[Structure, pm.Model]]
 
 # By model and dim: what the model was made of, and the other model.
 _models: weakref.WeakKeyDictionary[pm.Model, _Known] = weakref.WeakKeyDictionary()
@@ -57,7 +59,7 @@ def with_dim_first(model: pm.Model, dim: str | None) -> pm.Model:
     return known[dim][1]
 
 
-def _axis_of(model: pm.Model, variable: Any, dim: str | None) -> int:
+def _axis_of(model: pm.Model, variable: Variable, dim: str | None) -> int:
     """Return the axis of a dim; -1 if the variable has none."""
     dims = dims_of(model, variable)
     return dims.index(dim) if dim in dims else -1
@@ -68,7 +70,7 @@ def _build(model: pm.Model, orders: dict[Variable, Order]) -> pm.Model:
     moved = {variable: draw for variable, draw in draws.items() if draw is not None}
     back = {v: draw.dimshuffle(inverse(orders[v])) for v, draw in moved.items()}
     # What depends on a moved variable has its axes as they were.
-    variables = rebuild_variables(model_graphs(model), back) | moved
+    variables: dict[Variable, Variable] = rebuild_variables(model_graphs(model), back) | moved
     for variable, new in variables.items():
         new.name = variable.name
     new_orders = {variable: orders[variable] for variable in moved}
@@ -82,7 +84,7 @@ def _build(model: pm.Model, orders: dict[Variable, Order]) -> pm.Model:
     return new_model
 
 
-def _in_order(model: pm.Model, variable: Any, order: Order) -> Any | None:
+def _in_order(model: pm.Model, variable: TensorVariable, order: Order) -> TensorVariable | None:
     """Return a variable with its axes in another order; None if one draw takes several of them."""
     if variable in model.potentials:
         return variable.dimshuffle(order)
@@ -93,7 +95,7 @@ def _in_order(model: pm.Model, variable: Any, order: Order) -> Any | None:
     return draw
 
 
-def _value_in_order(value: Any, order: Order) -> Any:
+def _value_in_order(value: TensorVariable, order: Order) -> TensorVariable:
     if isinstance(value, Constant):
         return pt.constant(value.data.transpose(order), name=value.name)
     return value.dimshuffle(order)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pymc as pm
 from pytensor.graph.basic import Variable
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
     from bayou.containers.context import ModelLike
     from bayou.models.plain.axis_order import Order
+    from bayou.models.rewrite import Structure
 
 # By model with named dims: what it was made of, and the model of plain tensors.
-_plain_models: weakref.WeakKeyDictionary[pm.Model, tuple[tuple[Any, ...], pm.Model]] = (
+_plain_models: weakref.WeakKeyDictionary[pm.Model, tuple[Structure, pm.Model]] = (
     weakref.WeakKeyDictionary()
 )
 _lock = threading.Lock()
@@ -97,7 +98,7 @@ def _build(model: pm.Model) -> pm.Model:
 
 
 def model_of_variables(
-    model: pm.Model, variables: Mapping[Variable, Any], orders: Mapping[Variable, Order]
+    model: pm.Model, variables: Mapping[Variable, Variable], orders: Mapping[Variable, Order]
 ) -> pm.Model:
     """Return a model of other variables, with the names, dims, coords and data of a model.
 
@@ -134,7 +135,7 @@ def model_of_variables(
 def _add_values(
     model: pm.Model,
     new_model: pm.Model,
-    variables: Mapping[Variable, Any],
+    variables: Mapping[Variable, Variable],
     orders: Mapping[Variable, Order],
 ) -> None:
     """Add the values, transforms and starting values of the random variables."""
@@ -164,7 +165,7 @@ def _in_order[Dim](dims: tuple[Dim, ...] | None, order: Order | None) -> tuple[D
     return dims if dims is None or order is None else tuple(dims[axis] for axis in order)
 
 
-def _put_in_order(model: pm.Model, variables: dict[Variable, Any]) -> dict[Variable, Order]:
+def _put_in_order(model: pm.Model, variables: dict[Variable, Variable]) -> dict[Variable, Order]:
     """Have random variables be no transposes, and observed ones lie as their data do.
 
     Parameters

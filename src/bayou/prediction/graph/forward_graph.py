@@ -23,7 +23,7 @@ from bayou.models.total_size import without_total_size
 from bayou.text import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
     import pymc as pm
     from numpy.typing import NDArray
@@ -52,8 +52,8 @@ class ForwardGraph:
     outputs: tuple[Variable, ...]
     free: dict[str, Variable]
     rows: tuple[Variable, ...]
-    fixed: dict[Any, Variable]
-    constants: tuple[tuple[Any, int], ...]
+    fixed: dict[Variable, Variable]
+    constants: tuple[tuple[Variable, int], ...]
 
     @property
     def data_inputs(self) -> list[Variable]:
@@ -88,12 +88,14 @@ def batches_of(model: pm.Model) -> dict[str, Variable]:
     return batches
 
 
-def containers_of(graphs: Sequence[Variable]) -> list[Any]:
+def containers_of(graphs: Sequence[Variable]) -> list[Variable]:
     """Return the containers with at least one axis that graphs depend on."""
     return [root for root in feeding_variables(graphs) if root.type.ndim or is_minibatch(root)]
 
 
-def read_by(model: pm.Model, names: Iterable[str], containers: Collection[Variable]) -> list[Any]:
+def read_by(
+    model: pm.Model, names: Iterable[str], containers: Collection[Variable]
+) -> list[Variable]:
     """Return the containers whose values are needed to predict some variables.
 
     A container of which a graph takes the length alone is not among them.
@@ -146,9 +148,9 @@ def forward_graph(
     }
     num_rows = next(iter(row_inputs.values())).shape[0]
     row_lengths = {id(model.dim_lengths[dim]) for dim in row_dims if dim in model.dim_lengths}
-    replacements: dict[Any, Any] = {}
-    fixed: dict[Any, Variable] = {}
-    constants: dict[Any, int] = {}
+    replacements: dict[Variable, Variable] = {}
+    fixed: dict[Variable, Variable] = {}
+    constants: dict[Variable, int] = {}
     for root in feeding_variables([*asked, *free]):
         # In a copy of a model, PyMC leaves lengths of dims tied to the original's containers.
         is_part = root.owner is not None or isinstance(root, PartVariable)
@@ -214,7 +216,7 @@ def _inputs(variable: Variable) -> list[Variable]:
     return [] if variable.owner is None else variable.owner.inputs
 
 
-def _storage_key(variable: Variable) -> Any:
+def _storage_key(variable: Variable) -> Hashable:
     """Return a key that copies of a container have in common."""
     if is_minibatch(variable):
         return (variable.owner.op, *map(_storage_key, variable.owner.inputs))

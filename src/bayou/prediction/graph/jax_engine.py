@@ -156,7 +156,13 @@ class JaxEngine:
         return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
     def _one_draw(
-        self, values: Any, draw: Any, fixed: Any, rows: Any, piece: Any, seed: Any
+        self,
+        values: Sequence[jax.Array],
+        draw: jax.Array,
+        fixed: Sequence[jax.Array],
+        rows: Sequence[jax.Array],
+        piece: jax.Array,
+        seed: jax.Array,
     ) -> list[jax.Array]:
         """Compute the outputs of one draw for one piece of rows."""
         key = jax.random.fold_in(jax.random.fold_in(noise_key(seed), draw), piece)
@@ -165,14 +171,14 @@ class JaxEngine:
 
     def _blocks(
         self,
-        values: Any,
-        draws: Any,
-        num_blocks: Any,
-        fixed: Any,
-        rows: Any,
-        first_piece: Any,
-        num_pieces: Any,
-        seed: Any,
+        values: Sequence[jax.Array],
+        draws: jax.Array,
+        num_blocks: jax.Array,
+        fixed: Sequence[jax.Array],
+        rows: Sequence[jax.Array],
+        first_piece: jax.Array,
+        num_pieces: jax.Array,
+        seed: jax.Array,
     ) -> list[jax.Array]:
         """Compute some blocks of draws for some pieces of rows.
 
@@ -182,7 +188,7 @@ class JaxEngine:
         block_size, piece_rows = self._draws_per_block, self._piece_rows
         vectorized = jax.vmap(self._one_draw, in_axes=(0, 0, None, None, None, None))
 
-        def compute_block(index: Any, results: Any) -> Any:
+        def compute_block(index: jax.Array, results: list[jax.Array]) -> list[jax.Array]:
             piece, start = index // num_blocks, index % num_blocks * block_size
             row = piece * piece_rows
             block_values, numbers = jax.tree.map(
@@ -210,6 +216,7 @@ class JaxEngine:
         return jax.lax.fori_loop(0, num_blocks * num_pieces, compute_block, results)  # type: ignore[no-any-return]
 
 
-def _abstract(variable: Variable, shape: tuple[int, ...]) -> Any:
+def _abstract(variable: Variable, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
     """Return the shape and dtype of an argument, for JAX to trace with."""
-    return jax.eval_shape(partial(jnp.empty, shape, variable.type.dtype))
+    abstract: jax.ShapeDtypeStruct = jax.eval_shape(partial(jnp.empty, shape, variable.type.dtype))
+    return abstract

@@ -7,7 +7,7 @@ which takes tens of times as long on a CPU.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +20,11 @@ from pytensor.link.jax.dispatch import jax_funcify
 from bayou.models.random_variables import logit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    import numpy as np
     from pytensor.graph.basic import Variable
+    from pytensor.graph.op import OutputStorageType
 
     from bayou.models.random_variables import RandomNode
 
@@ -110,7 +112,7 @@ def _positive(draw: Sampler) -> Sampler:
     return sampler
 
 
-def _float(*parameters: jax.Array) -> Any:
+def _float(*parameters: jax.Array) -> np.dtype:
     """Return the dtype to draw in: that of the parameters, or single precision for integers."""
     return jnp.result_type(*parameters, jnp.float32)
 
@@ -160,11 +162,13 @@ class Draw(Op):
         self.shape = shape
         self.dtype = dtype
 
-    def make_node(self, key: Variable, *parameters: Variable) -> Apply[Any]:
+    def make_node(self, key: Variable, *parameters: Variable) -> Apply[Draw]:
         """Return the node that draws."""
         return Apply(self, [key, *parameters], [pt.TensorType(self.dtype, shape=self.shape)()])
 
-    def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:
+    def perform(
+        self, node: Apply[Draw], inputs: Sequence[object], output_storage: OutputStorageType
+    ) -> None:
         """Raise: PyTensor does not draw by keys."""
         raise NotImplementedError("only JAX draws by keys")
 
@@ -193,8 +197,8 @@ def draw_by_key(node: RandomNode, key: Variable, index: int, shape: tuple[int, .
 
 
 @jax_funcify.register(Draw)
-def _jax_draw(op: Draw, **kwargs: Any) -> Any:
-    def draw(key: Any, *parameters: Any) -> Any:
+def _jax_draw(op: Draw, **kwargs: object) -> Callable[..., jax.Array]:
+    def draw(key: jax.Array, *parameters: jax.Array) -> jax.Array:
         values = op.sampler(jax.random.fold_in(key, op.index), op.shape, *parameters)
         return values.astype(jax.dtypes.canonicalize_dtype(op.dtype))
 

@@ -41,7 +41,7 @@ class RowContainers:
 def find_row_containers(
     model: pm.Model,
     names: Sequence[str],
-    containers: Mapping[str, Any],
+    containers: Mapping[str, Variable],
     batches: Collection[str],
     passed: Collection[str],
 ) -> RowContainers:
@@ -93,7 +93,7 @@ def find_row_containers(
         if container.type.ndim
     }
 
-    def has_rows(name: str, container: Any) -> bool:
+    def has_rows(name: str, container: Variable) -> bool:
         if name in batches or first_dims[container] in row_dims:
             return True
         without_dims = container.type.ndim > 0 and first_dims[container] is None
@@ -109,7 +109,7 @@ def _first_dim(model: pm.Model, name: str) -> str | None:
     return next(iter(model.root.named_vars_to_dims.get(name, ())), None)
 
 
-def stored_values(container: Any) -> NDArray[Any]:
+def stored_values(container: Variable) -> NDArray[Any]:
     """Return the values of a container; of a minibatch, the rows in memory that it draws from."""
     values: NDArray[Any] = storage_of(container).get_value(borrow=True)
     return values
