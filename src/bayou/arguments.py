@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 
@@ -17,7 +17,7 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
-def whole_number(name: str, value: Any, least: int, hint: str) -> int:
+def whole_number(name: str, value: object, least: int, hint: str) -> int:
     """Return ``value`` as an int, if it is a whole number of at least ``least``.
 
     Raises
@@ -32,7 +32,7 @@ def whole_number(name: str, value: Any, least: int, hint: str) -> int:
     return int(value)
 
 
-def check_flag(name: str, value: Any, hint: str) -> None:
+def check_flag(name: str, value: object, hint: str) -> None:
     """Check that a value is True or False.
 
     Raises
@@ -44,7 +44,7 @@ def check_flag(name: str, value: Any, hint: str) -> None:
         raise ValueError(f"`{name}` must be True or False, got {value!r}.\nHint: {hint}")
 
 
-def check_progressbar(value: Any) -> None:
+def check_progressbar(value: object) -> None:
     """Check the argument `progressbar`.
 
     Raises
@@ -55,7 +55,7 @@ def check_progressbar(value: Any) -> None:
     check_flag("progressbar", value, "progressbar=False shows no bar.")
 
 
-def path_of(name: str, value: Any) -> Path:
+def path_of(name: str, value: object) -> Path:
     """Return ``value`` as a Path, if it is a str or a path.
 
     Raises
@@ -97,7 +97,7 @@ def seed_number(random_seed: RandomSeed | None) -> int | None:
     >>> seed_number([1, 2]) == seed_number(np.array([1, 2]))
     True
     """
-    seed: Any = random_seed
+    seed: object = random_seed
     match seed:
         case None:
             return None
@@ -148,5 +148,5 @@ def memory_bytes(memory: int | str) -> int:
     return num_bytes
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: object) -> TypeGuard[int | np.integer]:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)

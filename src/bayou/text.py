@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 
-def listed(items: Collection[Any], most: int = 20, form: Callable[[Any], str] = repr) -> str:
+def listed[Item](
+    items: Collection[Item], most: int = 20, form: Callable[[Item], str] = repr
+) -> str:
     """List items for a message: the first ``most`` of them, and the number of the rest.
 
     Parameters

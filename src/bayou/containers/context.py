@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import pymc as pm
 
@@ -10,13 +10,13 @@ import pymc as pm
 class _OfBambi(Protocol):
     """A model of Bambi."""
 
-    backend: Any
+    backend: object
 
 
 class _OfLibrary(Protocol):
     """A model of PyMC-Marketing, or of HSSM, whose own model is one of Bambi."""
 
-    model: Any
+    model: object
 
 
 type ModelLike = pm.Model | pm.FrozenModel | _OfBambi | _OfLibrary
@@ -57,7 +57,7 @@ def model_of(model: ModelLike | None) -> pm.Model:
     return inner
 
 
-def _pymc_model(candidate: Any) -> pm.Model | None:
+def _pymc_model(candidate: object) -> pm.Model | None:
     """Return the model of PyMC that an object is or has; None if it is no model."""
     if isinstance(candidate, pm.Model | pm.FrozenModel):
         return candidate
@@ -78,7 +78,7 @@ def _pymc_model(candidate: Any) -> pm.Model | None:
     return None if inner is None else _pymc_model(inner)
 
 
-def _not_built(candidate: Any, method: str) -> ValueError:
+def _not_built(candidate: object, method: str) -> ValueError:
     name = type(candidate).__name__
     package = type(candidate).__module__.partition(".")[0]
     return ValueError(

@@ -45,17 +45,17 @@ if TYPE_CHECKING:
     from bayou.containers.reading.container_dims import Axes
     from bayou.containers.reading.dropped_rows import RowSelection
     from bayou.containers.reading.new_columns import NewColumns
-    from bayou.containers.variables.dims import ContainerArrays, Labels
+    from bayou.containers.variables.dims import ContainerArrays, Labels, LabelsLike
     from bayou.containers.variables.resident_rows import Resident
 
 
 def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     name: str,
-    value: Any,
+    value: object,
     *,
     columns: str | list[str] | tuple[str, ...] | None = None,
     dims: str | tuple[str | None, ...] | list[str | None] | None = None,
-    coords: Mapping[str, Any] | None = None,
+    coords: Mapping[str, LabelsLike] | None = None,
     categories: str | None = None,
     unknown: str | None = None,
     missing: MissingPolicy = "refuse",
@@ -236,7 +236,7 @@ class _Value:
 
 
 def _read_value(
-    model: pm.Model, value: Any, options: ColumnOptions, in_memory_size: int | None
+    model: pm.Model, value: object, options: ColumnOptions, in_memory_size: int | None
 ) -> _Value:
     name = options.container
     if options.names:
@@ -260,11 +260,15 @@ def _read_value(
     return _Value(to_array(value, argument))
 
 
-def _warn_of_sparse_columns(value: Any, options: ColumnOptions) -> None:
+def _warn_of_sparse_columns(value: object, options: ColumnOptions) -> None:
     """Warn of a matrix of named columns that are all sparse, since it is dense."""
     names = list(options.names)
-    is_frame = isinstance(value, pd.DataFrame) and set(names) <= set(value.columns)
-    if options.is_matrix and is_frame and is_sparse(value[names]):
+    if (
+        options.is_matrix
+        and isinstance(value, pd.DataFrame)
+        and set(names) <= set(value.columns)
+        and is_sparse(value[names])
+    ):
         warn(
             f"`columns` makes the {len(names)} sparse columns of data container "
             f"{options.container!r} dense.\n"

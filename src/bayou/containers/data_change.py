@@ -7,7 +7,7 @@ agreement, for all rows; then rows with missing values are dropped from all cont
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymc.exceptions import ShapeError
 from pytensor.compile.sharedvalue import SharedVariable
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from bayou.containers.reading.dropped_rows import AllRows, RowSelection
     from bayou.containers.reading.new_values import NewValues
-    from bayou.containers.variables.dims import ContainerArrays, Labels
+    from bayou.containers.variables.dims import ContainerArrays, Labels, LabelsLike
 
 type LabelsByDim = dict[str, Labels | None]
 
@@ -97,8 +97,8 @@ class DataChange:
 
 def plan_change(
     model: pm.Model,
-    new_data: Any,
-    coords: Mapping[str, Any] | None = None,
+    new_data: object,
+    coords: Mapping[str, LabelsLike] | None = None,
     *,
     count_labels: bool = False,
 ) -> DataChange:

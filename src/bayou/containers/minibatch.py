@@ -178,7 +178,7 @@ class Minibatch(TensorVariable):
         batch.owner.outputs[0] = self
         _alive.add(self)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         """Restore a pickled minibatch, and count it among those that are aligned."""
         self.__dict__.update(state)
         _alive.add(self)
@@ -238,7 +238,7 @@ class Minibatch(TensorVariable):
         self.set_value(self.update_shared_f())
 
     def eval(
-        self, inputs_to_values: dict[Variable, Any] | None = None, **kwargs: Any
+        self, inputs_to_values: dict[Variable, ArrayLike] | None = None, **kwargs: object
     ) -> NDArray[Any]:
         """Draw the next batch, interpreted, which takes no time to compile.
 
@@ -258,7 +258,7 @@ class Minibatch(TensorVariable):
         batch: NDArray[Any] = super().eval(inputs_to_values, **kwargs)
         return batch
 
-    def clone(self, **kwargs: Any) -> TensorVariable:
+    def clone(self, **kwargs: object) -> TensorVariable:
         """Return a variable of the same type, name and tags that depends on nothing.
 
         Parameters

@@ -54,7 +54,7 @@ def _several_arrays(number: int, batch_size: object = 512) -> TypeError:
     )
 
 
-def read_numbers(data: Any, dtype: DTypeLike | None, name: str) -> NDArray[Any]:
+def read_numbers(data: object, dtype: DTypeLike | None, name: str) -> NDArray[Any]:
     """Return data as an array: floats as floatX and others as they are, or all as ``dtype``."""
     array: NDArray[Any] = to_array(data, f"`data` of minibatch {name!r}").array
     return array if dtype is None else array.astype(number_dtype(dtype))
@@ -66,7 +66,7 @@ def read_seed(random_seed: RandomSeed | None) -> int:
     return int(np.random.default_rng().integers(2**63)) if seed is None else seed
 
 
-def number_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+def number_dtype(dtype: DTypeLike) -> np.dtype:
     """Return the argument `dtype` as a dtype of numbers or booleans."""
     try:
         target = np.dtype(dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Number
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -16,25 +16,27 @@ from bayou.containers.variables.named_dims import with_named_dims
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytensor.xtensor.type import XTensorVariable
+
     from bayou.containers.context import ModelLike
     from bayou.containers.reading.columns import MissingPolicy
-    from bayou.containers.variables.dims import Dims
+    from bayou.containers.variables.dims import Dims, LabelsLike
 
 
 def Data(  # noqa: N802 - the name that PyMC gave it
     name: str,
-    value: Any,
+    value: object,
     *,
     columns: str | list[str] | tuple[str, ...] | None = None,
     dims: str | tuple[str, ...] | list[str] | None = None,
-    coords: Mapping[str, Any] | None = None,
+    coords: Mapping[str, LabelsLike] | None = None,
     categories: str | None = None,
     unknown: str | None = None,
     missing: MissingPolicy = "refuse",
     export_index_as_coords: bool = False,
     in_memory_size: int | None = None,
     model: ModelLike | None = None,
-) -> Any:
+) -> XTensorVariable:
     """Add data to a model, as a variable of ``pymc.dims``: its axes are known by their names.
 
     It is the container that :func:`bayou.Data` makes, with names for its axes: columns, categories,
@@ -143,7 +145,7 @@ def Data(  # noqa: N802 - the name that PyMC gave it
 
 
 def _named_axes(
-    name: str, value: Any, dims: tuple[str, ...] | list[str] | None, *, export_index: bool
+    name: str, value: object, dims: tuple[str, ...] | list[str] | None, *, export_index: bool
 ) -> Dims | None:
     """Return a name for each axis; None where the value has no axes, or its index names them."""
     own = tuple(map(str, value.dims)) if isinstance(value, xr.DataArray) else None

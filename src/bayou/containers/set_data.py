@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.containers.context import model_of
 from bayou.containers.data_access import changing_data
@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bayou.containers.context import ModelLike
-    from bayou.containers.variables.dims import ContainerArrays
+    from bayou.containers.variables.dims import ContainerArrays, LabelsLike
 
 
 def set_data(
-    new_data: Any, model: ModelLike | None = None, *, coords: Mapping[str, Any] | None = None
+    new_data: object,
+    model: ModelLike | None = None,
+    *,
+    coords: Mapping[str, LabelsLike] | None = None,
 ) -> None:
     """Replace the values of data containers, which may have other lengths and coords.
 

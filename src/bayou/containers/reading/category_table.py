@@ -8,7 +8,7 @@ raise ValueError otherwise, by :class:`bayou.sources.derived.unknown_categories.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -87,7 +87,7 @@ def _distinct_texts(source: Source, field: Field) -> tuple[str, ...]:
     return tuple(sorted(texts))
 
 
-def check_codes(argument: str, values: NDArray[Any], categories: tuple[str, ...]) -> None:
+def check_codes(argument: str, values: NDArray[np.number], categories: tuple[str, ...]) -> None:
     """Check that codes which a user passes stand for categories.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.containers.reading.column_reader import WantedColumns, column_readers
 from bayou.containers.reading.columns import columns_of
@@ -86,7 +86,7 @@ def _with_columns(model: pm.Model) -> dict[TensorSharedVariable, Columns]:
     return {variable: columns for variable, columns in pairs if columns is not None}
 
 
-def require_table(data: Any, argument: str) -> NamedColumns:
+def require_table(data: object, argument: str) -> NamedColumns:
     """Return the named columns of data.
 
     Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.containers.reading.columns import ColumnKind, kind_of, kind_text
 from bayou.sources.base.text_codes import as_text_hint
@@ -84,7 +84,11 @@ class ColumnOptions:
 
 
 def read_options(
-    container: str, columns: Any, categories: Any, unknown: Any, missing: Any
+    container: str,
+    columns: object,
+    categories: str | None,
+    unknown: str | None,
+    missing: MissingPolicy,
 ) -> ColumnOptions:
     """Check the arguments of ``Data`` that say what becomes of columns, and return them.
 
@@ -157,11 +161,14 @@ def _check_combination(
         )
 
 
-def _read_names(container: str, columns: Any) -> tuple[str, ...]:
+def _read_names(container: str, columns: object) -> tuple[str, ...]:
     """Return the names in the argument `columns`."""
     names = (columns,) if isinstance(columns, str) else columns
-    is_listing = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
-    if not is_listing or not names:
+    if (
+        not isinstance(names, list | tuple)
+        or not names
+        or not all(isinstance(name, str) for name in names)
+    ):
         raise TypeError(
             f"`columns` of data container {container!r} must be a name or a list of names, as "
             f"text, got {columns!r}.\n"

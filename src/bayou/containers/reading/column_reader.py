@@ -52,7 +52,7 @@ class ColumnReader:
     column: Column
     name: str
     columns: Columns
-    dtype: np.dtype[Any]
+    dtype: np.dtype
 
     def values(self, array: NDArray[Any], first_row: int = 0) -> NDArray[Any]:
         """Return the values of the container for rows that were read of the column.
@@ -199,7 +199,7 @@ class WantedColumns:
 
     name: str
     columns: Columns
-    dtype: np.dtype[Any] | str | None = None
+    dtype: np.dtype | str | None = None
 
 
 def column_readers[Key](
@@ -256,7 +256,7 @@ def _recode(field: Field, container: WantedColumns) -> tuple[str, Conversion | N
     return field.name, Days() if field.name in columns.dates else None
 
 
-def _default_dtype(source: Source, columns: Columns) -> np.dtype[Any]:
+def _default_dtype(source: Source, columns: Columns) -> np.dtype:
     if columns.categories is not None:
         return np.dtype(np.int32)
     dtypes = [

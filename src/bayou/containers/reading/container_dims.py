@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymc.exceptions import ShapeError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bayou.containers.reading.dropped_rows import AllRows
     from bayou.containers.reading.labelled_array import LabelledArray
-    from bayou.containers.variables.dims import Dims, Labels
+    from bayou.containers.variables.dims import Dims, Labels, LabelsLike
 
 # The dims of draws and of stacked draws in results.
 RESERVED_DIMS = ("chain", "draw", "__sample__")
@@ -95,7 +95,7 @@ def read_axes(
     name: str,
     table: LabelledArray,
     dims: str | Sequence[str | None] | None,
-    coords: Mapping[str, Any] | None,
+    coords: Mapping[str, LabelsLike] | None,
     feature_names: tuple[str, ...] | None,
     *,
     export_index: bool,
@@ -248,7 +248,7 @@ def _coords_labels(
     name: str,
     shape: tuple[int, ...],
     dims: Dims,
-    coords: Mapping[str, Any] | None,
+    coords: Mapping[str, LabelsLike] | None,
     other_labels: Mapping[str, Labels],
 ) -> dict[str, Labels]:
     """Return the labels in the argument `coords`, which fit the value and its index."""

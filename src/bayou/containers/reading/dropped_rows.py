@@ -51,7 +51,7 @@ class AllRows:
     labels: Labels | None = None
     selected: NDArray[np.bool_] | None = None
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         """Restore a pickle, an old one too."""
         self.__dict__.update({_OLD_FIELDS.get(name, name): value for name, value in state.items()})
 

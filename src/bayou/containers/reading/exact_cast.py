@@ -69,10 +69,10 @@ def exact_cast(array: npt.NDArray[Any], dtype: npt.DTypeLike, argument: str) -> 
     return cast
 
 
-def natural_dtype(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
+def natural_dtype(dtypes: list[np.dtype]) -> np.dtype:
     """Return the dtype for columns of these dtypes: floatX if any is a float, else an integer."""
     if not dtypes or any(dtype.kind == "f" for dtype in dtypes):
-        floats: np.dtype[Any] = np.dtype(pytensor.config.floatX)
+        floats: np.dtype = np.dtype(pytensor.config.floatX)
         return floats
     common = np.result_type(*dtypes)
     # NumPy's common dtype of int64 and uint64 is float64; the cast checks that int64 is enough.
@@ -98,26 +98,28 @@ def position_text(index: tuple[int, ...]) -> str:
             return f" at index {index}"
 
 
-def _is_exact(array: npt.NDArray[Any], cast: npt.NDArray[Any]) -> Any:
+def _is_exact(array: npt.NDArray[Any], cast: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Return elementwise whether `cast` has the values of `array`."""
+    exact: npt.NDArray[np.bool_]
     match array.dtype.kind, cast.dtype.kind:
         case "b", _:
-            return np.ones(array.shape, dtype=bool)
+            exact = np.ones(array.shape, dtype=bool)
         case _, "b":
-            return (array == 0) | (array == 1)
+            exact = (array == 0) | (array == 1)
         case "f", "f":
-            return np.isfinite(cast) | ~np.isfinite(array)
+            exact = np.isfinite(cast) | ~np.isfinite(array)
         case "f", _:
-            return _within(array, cast.dtype) & (cast == array)
+            exact = _within(array, cast.dtype) & (cast == array)
         case _, "f":
             # Compared as integers: NumPy rounds an integer to a float to compare the two.
-            return _within(cast, array.dtype) & (cast.astype(array.dtype) == array)
+            exact = _within(cast, array.dtype) & (cast.astype(array.dtype) == array)
         case _:
             limits = np.iinfo(cast.dtype)
-            return (array >= limits.min) & (array <= limits.max)
+            exact = (array >= limits.min) & (array <= limits.max)
+    return exact
 
 
-def _within(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[np.bool_]:
+def _within(array: npt.NDArray[np.floating], dtype: np.dtype) -> npt.NDArray[np.bool_]:
     """Return elementwise whether floats are in the range of an integer dtype."""
     limits = np.iinfo(dtype)
     # A float16 cannot hold the limits of an integer dtype; a float64 can.

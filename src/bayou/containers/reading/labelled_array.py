@@ -17,7 +17,7 @@ from bayou.sources.in_memory.array import check_dense
 from bayou.text import type_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     import numpy.typing as npt
 
@@ -34,10 +34,10 @@ class LabelledArray(NamedTuple):
     """
 
     array: Any
-    labels: tuple[pd.Index[Any] | None, ...]
+    labels: tuple[pd.Index | None, ...]
 
 
-def to_array(values: Any, argument: str, dtype: npt.DTypeLike | None = None) -> LabelledArray:
+def to_array(values: object, argument: str, dtype: npt.DTypeLike | None = None) -> LabelledArray:
     """Read an array, with the index of its axes, from an array_like, a Series or a DataFrame.
 
     Parameters
@@ -89,7 +89,7 @@ def _read_frame(values: pd.DataFrame, argument: str, dtype: npt.DTypeLike | None
     return LabelledArray(matrix, (values.index, values.columns))
 
 
-def _numbers(values: Any, argument: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+def _numbers(values: object, argument: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     """Return values as an array, and which of them are missing.
 
     Raises
@@ -127,12 +127,12 @@ def _numbers(values: Any, argument: str) -> tuple[npt.NDArray[Any], npt.NDArray[
     )
 
 
-def _are_numbers(objects: Iterable[Any]) -> bool:
+def _are_numbers(objects: Iterable[object]) -> bool:
     return all(isinstance(item, numbers.Real | np.bool_) for item in objects)
 
 
 def _check_none_missing(
-    missing: npt.NDArray[np.bool_], argument: str, columns: list[Any] | None = None
+    missing: npt.NDArray[np.bool_], argument: str, columns: list[Hashable] | None = None
 ) -> None:
     if not missing.any():
         return
@@ -152,7 +152,7 @@ def _check_none_missing(
     )
 
 
-def _check_not_rounded(values: Any, array: npt.NDArray[Any], argument: str) -> None:
+def _check_not_rounded(values: object, array: npt.NDArray[Any], argument: str) -> None:
     """Check that NumPy rounded no large integer of a list to a float, as it does beside floats."""
     large = np.abs(array) >= 2.0**53
     if not large.any():
@@ -167,7 +167,7 @@ def _check_not_rounded(values: Any, array: npt.NDArray[Any], argument: str) -> N
             )
 
 
-def is_sparse(values: Any) -> bool:
+def is_sparse(values: object) -> bool:
     """Return whether values are a sparse matrix of SciPy, or a frame of sparse columns alone.
 
     The columns of a frame must have 0 for the values that they leave out.
@@ -179,7 +179,11 @@ def is_sparse(values: Any) -> bool:
     )
 
 
-def read_sparse(values: Any, argument: str, dtype: npt.DTypeLike | None = None) -> LabelledArray:
+def read_sparse(
+    values: pd.DataFrame | scipy.sparse.spmatrix | npt.NDArray[Any],
+    argument: str,
+    dtype: npt.DTypeLike | None = None,
+) -> LabelledArray:
     """Read a sparse matrix, with the index of its axes if it is a frame.
 
     Parameters
@@ -219,7 +223,7 @@ def read_sparse(values: Any, argument: str, dtype: npt.DTypeLike | None = None) 
             f"{argument} must hold numbers or booleans, got a sparse matrix of {values.dtype}.\n"
             "Hint: convert its values with `.astype(float)`."
         )
-    matrix: Any = scipy.sparse.csr_matrix(values)
+    matrix: scipy.sparse.csr_matrix = scipy.sparse.csr_matrix(values)
     # The matrix of the user is not changed.
     if not matrix.has_canonical_format or not matrix.data.all():
         matrix = matrix.copy()
@@ -235,7 +239,7 @@ def read_sparse(values: Any, argument: str, dtype: npt.DTypeLike | None = None) 
     return LabelledArray(matrix, (None, None))
 
 
-def _check_matrix_complete(matrix: Any, argument: str) -> None:
+def _check_matrix_complete(matrix: scipy.sparse.csr_matrix, argument: str) -> None:
     missing = np.flatnonzero(np.isnan(matrix.data))
     if len(missing):
         entry = int(missing[0])

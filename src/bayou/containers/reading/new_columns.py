@@ -56,7 +56,7 @@ class NewColumns:
     columns: Columns
     values: NDArray[Any]
     missing: NDArray[np.bool_]
-    labels: pd.Index[Any] | None
+    labels: pd.Index | None
     resident: Resident | None = None
 
     @property
@@ -68,7 +68,7 @@ class NewColumns:
 
 
 def read_new_columns(
-    model: pm.Model, value: Any, options: ColumnOptions, in_memory_size: int | None
+    model: pm.Model, value: object, options: ColumnOptions, in_memory_size: int | None
 ) -> NewColumns:
     """Read the named columns of a table for a new container.
 
@@ -131,7 +131,7 @@ def read_new_columns(
     return _read_table(reader, table.row_labels(names))
 
 
-def _read_table(reader: ColumnReader, labels: pd.Index[Any] | None) -> NewColumns:
+def _read_table(reader: ColumnReader, labels: pd.Index | None) -> NewColumns:
     """Read all rows of columns."""
     [array] = read_all_rows([reader.column])
     values, missing = reader.split_missing(array)

@@ -34,10 +34,11 @@ from bayou.sources.kinds import named_columns
 from bayou.text import listed, type_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     import pymc as pm
     from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
     from pytensor.tensor.sharedvar import TensorSharedVariable
 
     from bayou.containers.reading.column_reader import ColumnReader
@@ -74,7 +75,7 @@ class NewValues:
 
 
 def read_values(
-    model: pm.Model, new_data: Any, coords: Mapping[str, Labels]
+    model: pm.Model, new_data: object, coords: Mapping[str, Labels]
 ) -> dict[TensorSharedVariable, NewValues]:
     """Read the argument `new_data` of ``set_data``, for each container that it has values for.
 
@@ -87,7 +88,7 @@ def read_values(
     coords : mapping of str to tuple
         The new labels of dims.
     """
-    if not _is_by_container(model, new_data):
+    if not isinstance(new_data, Mapping) or not _is_by_container(model, new_data):
         if named_columns(new_data) is None:
             raise TypeError(
                 "`new_data` must be a mapping of names to values, or a table, got "
@@ -135,13 +136,13 @@ def exports_index(variable: TensorSharedVariable) -> bool:
     return bool(getattr(variable.tag, "export_index_as_coords", False))
 
 
-def is_container(model: pm.Model, name: Any) -> bool:
+def is_container(model: pm.Model, name: object) -> bool:
     """Whether a name is that of a data container, as ``model[name]`` looks it up."""
     variable = _look_up(model, name)
     return variable is not None and variable in model.data_vars
 
 
-def _look_up(model: pm.Model, name: Any) -> Any:
+def _look_up(model: pm.Model, name: object) -> Variable | None:
     """Return the variable of a name, with or without the model's prefix; None if there is none."""
     try:
         return model[name]
@@ -150,10 +151,8 @@ def _look_up(model: pm.Model, name: Any) -> Any:
         return None
 
 
-def _is_by_container(model: pm.Model, new_data: Any) -> bool:
+def _is_by_container(model: pm.Model, new_data: Mapping[Hashable, object]) -> bool:
     """Whether new data map the names of containers, and not those of columns, to values."""
-    if not isinstance(new_data, Mapping):
-        return False
     columns = {name for variable in model.root.data_vars for name in _column_names(variable)}
     containers = {key for key in new_data if is_container(model, key)}
     # A container may have the name of its column; then the other keys decide.
@@ -225,7 +224,7 @@ def _read_rows(
 
 
 def _read_value(
-    model: pm.Model, variable: TensorSharedVariable, values: Any, coords: Mapping[str, Labels]
+    model: pm.Model, variable: TensorSharedVariable, values: object, coords: Mapping[str, Labels]
 ) -> NewValues:
     """Read the new values of one container."""
     columns, argument = columns_of(variable), f"`new_data[{variable.name!r}]`"
@@ -247,7 +246,7 @@ def _read_value(
     return NewValues(LabelledArray(array, labels), type(values).__name__, rows)
 
 
-def read_array(variable: TensorSharedVariable, values: Any, argument: str) -> LabelledArray:
+def read_array(variable: TensorSharedVariable, values: object, argument: str) -> LabelledArray:
     """Read new values that have no named columns, in the dtype of their container.
 
     A sparse container takes sparse and dense values, a dense one dense values alone.
@@ -261,7 +260,7 @@ def read_array(variable: TensorSharedVariable, values: Any, argument: str) -> La
     return LabelledArray(read_sparse(array, argument, dtype).array, labels)
 
 
-def as_table(columns: Columns, values: Any) -> NamedColumns | None:
+def as_table(columns: Columns, values: object) -> NamedColumns | None:
     """Return the values of a container of columns as a table; None if read as they are.
 
     A vector of one column is a table with that column, unless it is codes or days already.
@@ -276,7 +275,7 @@ def as_table(columns: Columns, values: Any) -> NamedColumns | None:
     return MemoryColumns(columns.names, type(values).__name__, {name: values}, index)
 
 
-def in_label_order(values: pd.DataFrame, labels: Sequence[Any], argument: str) -> pd.DataFrame:
+def in_label_order(values: pd.DataFrame, labels: Labels, argument: str) -> pd.DataFrame:
     """Return the columns of a frame that are the labels of a dim, in their order."""
     missing = [name for name in labels if name not in values.columns]
     if missing:
@@ -287,7 +286,7 @@ def in_label_order(values: pd.DataFrame, labels: Sequence[Any], argument: str) -
     return values.loc[:, list(labels)]
 
 
-def _are_numbers(values: Any) -> bool:
+def _are_numbers(values: object) -> bool:
     """Whether values are numbers, such as codes or days, and not text or dates."""
     dtype = getattr(values, "dtype", None)
     if isinstance(dtype, np.dtype):
@@ -333,7 +332,7 @@ def _container(model: pm.Model, name: str) -> TensorSharedVariable:
     )
 
 
-def _check_changeable(containers: Sequence[Any]) -> None:
+def _check_changeable(containers: Sequence[Variable]) -> None:
     """Check that containers exist, and that they are none of a frozen model.
 
     Raises

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from bayou.containers.variables.named_dims import lowered
 from bayou.text import type_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     import pymc as pm
     from numpy.typing import NDArray
@@ -34,10 +34,20 @@ if TYPE_CHECKING:
 
 type Dims = tuple[str | None, ...]
 """The dim of each axis, None for an axis without one."""
-type Labels = tuple[Any, ...]
+type Labels = tuple[Hashable, ...]
 """The labels of a dim, as a model keeps them."""
 type ContainerArrays = dict[SharedVariable, NDArray[Any]]
 """Values by the shared variables that hold them."""
+
+
+class LabelsLike(Protocol):
+    """Labels of a dim as a user passes them: a sequence, an array or an index."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> object: ...
+    def __iter__(self) -> Iterator[Hashable]: ...
+
+
 type LengthFunction = tuple[Callable[..., NDArray[np.int64]], list[Container]]
 
 # Without rewrites and a compiler, PyTensor builds such a function in milliseconds, not seconds.
@@ -50,7 +60,7 @@ def dims_of(model: pm.Model, variable: Variable) -> Dims:
     return (None,) * variable.type.ndim if dims is None else tuple(dims)
 
 
-def read_labels(labels: Any, argument: str) -> Labels:
+def read_labels(labels: LabelsLike, argument: str) -> Labels:
     """Return labels as the tuple that a model keeps.
 
     Parameters
@@ -85,7 +95,7 @@ def read_labels(labels: Any, argument: str) -> Labels:
     return items
 
 
-def read_coords(coords: Mapping[str, Any] | None) -> dict[str, Labels]:
+def read_coords(coords: Mapping[str, LabelsLike] | None) -> dict[str, Labels]:
     """Return the labels of each dim in the argument `coords`."""
     if coords is not None and not isinstance(coords, Mapping):
         raise TypeError(

@@ -24,7 +24,7 @@ from bayou.sources.kinds import is_source
 from bayou.sources.open import source
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from numpy.typing import DTypeLike, NDArray
     from pytensor.link.basic import Container
 
 # The window of a source that does not fit in memory, where `in_memory_size` is not given: small,
@@ -64,7 +64,7 @@ class Resident:
     array: NDArray[Any]
     is_lent: bool = False
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         """Restore a pickle, an old one too, which has `requested_size` under the name `given`."""
         if "given" in state:
             state = {**state, "requested_size": state["given"]}
@@ -127,7 +127,7 @@ def replace_rows(container: Container, resident: Resident, start: int, array: ND
     container.storage[0] = array
 
 
-def as_column(data: ArrayLike | Column | Source, dtype: DTypeLike | None = None) -> Column | None:
+def as_column(data: object, dtype: DTypeLike | None = None) -> Column | None:
     """Return data as a column of a source; None if they are an array.
 
     Parameters
