@@ -37,6 +37,8 @@ from bayou.sources.streams.row_generator import GeneratorSource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import ArrayLike
+
     from bayou.sources.base.field import Field
     from bayou.sources.base.nulls import Masked, Nulls
 
@@ -56,12 +58,12 @@ class Kind:
         without names.
     """
 
-    accepts: Callable[[Any], bool]
+    accepts: Callable[[object], bool]
     open: Callable[[Any, Nulls], Source]
     columns: Callable[[Any, str], NamedColumns | None]
 
 
-def open_kind(data: Any, nulls: Nulls, argument: str) -> Source:
+def open_kind(data: object, nulls: Nulls, argument: str) -> Source:
     """Return a source of an object by the first kind that accepts it; a function is of no kind.
 
     Parameters
@@ -90,7 +92,7 @@ def open_kind(data: Any, nulls: Nulls, argument: str) -> Source:
     )
 
 
-def named_columns(data: Any) -> NamedColumns | None:
+def named_columns(data: object) -> NamedColumns | None:
     """Return the named columns of an object by the first kind that accepts it; read no rows.
 
     Parameters
@@ -113,7 +115,7 @@ def named_columns(data: Any) -> NamedColumns | None:
     return None
 
 
-def _describe(data: Any) -> str:
+def _describe(data: object) -> str:
     """Return where rows come from, for messages: the paths of files, or the name of a class."""
     paths = getattr(data, "paths", None)
     if isinstance(data, Source) and paths:
@@ -124,7 +126,7 @@ def _describe(data: Any) -> str:
     return name if package in ("builtins", "bayou") else f"{package}.{name}"
 
 
-def is_source(data: Any) -> bool:
+def is_source(data: object) -> bool:
     """Return whether an object has the members that a source needs.
 
     A frame may have columns of such names, which are attributes of it in pandas.
@@ -133,7 +135,7 @@ def is_source(data: Any) -> bool:
     return all(hasattr(data, name) for name in members) and not hasattr(data, "columns")
 
 
-def _open_source(data: Any, nulls: Nulls) -> Source:
+def _open_source(data: object, nulls: Nulls) -> Source:
     if nulls != "refuse":
         raise ValueError(
             f'`nulls` must be "refuse" for what is a source already, got {nulls!r}.\n'
@@ -142,12 +144,12 @@ def _open_source(data: Any, nulls: Nulls) -> Source:
     return data if isinstance(data, Source) else WrappedSource(data)
 
 
-def _open_mapping(data: Mapping[str, Any], nulls: Nulls) -> Source:
+def _open_mapping(data: Mapping[str, object], nulls: Nulls) -> Source:
     check_names(list(data))
     return from_columns({name: _column(name, values) for name, values in data.items()}, nulls)
 
 
-def _column(name: str, values: Any) -> tuple[Field, Masked]:
+def _column(name: str, values: object) -> tuple[Field, Masked]:
     series = _wrapped(of_arrow(values))
     if isinstance(series, nw.Series):
         return series_column(series.alias(name))
@@ -158,26 +160,26 @@ def _open_series(data: Any, nulls: Nulls) -> Source:
     return _open_mapping({_wrapped(data).name or VALUE: data}, nulls)
 
 
-def _open_array(data: Any, nulls: Nulls) -> Source:
+def _open_array(data: ArrayLike, nulls: Nulls) -> Source:
     array = data if isinstance(data, np.ndarray) else np.asarray(data)
     return from_arrays(named_arrays(array), nulls)
 
 
-def _wrapped(data: Any) -> Any:
+def _wrapped(data: object) -> Any:
     """Return a frame or series as one of narwhals, other objects as they are."""
     return nw.from_native(data, pass_through=True, allow_series=True)
 
 
-def _source_columns(data: Any, description: str) -> NamedColumns:
+def _source_columns(data: object, description: str) -> NamedColumns:
     source = open_kind(data, "refuse", "obj")
     return SourceColumns(tuple(source.fields), description, source)
 
 
-def _mapping_columns(data: Mapping[Any, Any], description: str) -> NamedColumns:
+def _mapping_columns(data: Mapping[Any, object], description: str) -> NamedColumns:
     return MemoryColumns(tuple(data), description, data)
 
 
-def _frame_columns(data: Any, description: str) -> NamedColumns:
+def _frame_columns(data: object, description: str) -> NamedColumns:
     # Pandas apart from other frames: names need not be text there, and rows have labels.
     if isinstance(data, pd.DataFrame):
         return MemoryColumns(tuple(data.columns), description, data, data.index)
@@ -185,12 +187,12 @@ def _frame_columns(data: Any, description: str) -> NamedColumns:
     return _mapping_columns({name: frame[name] for name in frame.columns}, description)
 
 
-def _query_columns(data: Any, description: str) -> NamedColumns:
+def _query_columns(data: object, description: str) -> NamedColumns:
     query = _wrapped(data)
     return QueryColumns(tuple(query.collect_schema()), description, query)
 
 
-def _series_column(data: Any, description: str) -> NamedColumns | None:
+def _series_column(data: object, description: str) -> NamedColumns | None:
     name = _wrapped(data).name
     if name is None or name == "":
         return None

@@ -43,7 +43,7 @@ _FORMAT_NAMES = {name: name for name in (*_FORMATS.values(), "store")} | {
 }
 
 
-def source(obj: Any, *, nulls: Nulls = "refuse", num_rows: int | None = None) -> Source:
+def source(obj: object, *, nulls: Nulls = "refuse", num_rows: int | None = None) -> Source:
     """Return a source of the rows of an object.
 
     Parameters
@@ -99,7 +99,7 @@ def source(obj: Any, *, nulls: Nulls = "refuse", num_rows: int | None = None) ->
     return opened
 
 
-def as_source(obj: Any, argument: str) -> Source:
+def as_source(obj: object, argument: str) -> Source:
     """Return a source of an object as :func:`source` does, with errors that name an argument."""
     if callable(obj) and not is_source(obj):
         return GeneratorSource(obj)
@@ -243,7 +243,7 @@ def _paths(what: Paths) -> list[str | os.PathLike[str]]:
     # A frame or a mapping gives the names of its columns, which are no paths.
     is_list = isinstance(what, Iterable) and not isinstance(what, str | bytes | os.PathLike)
     single = not is_list or isinstance(what, Mapping) or hasattr(what, "columns")
-    paths: list[Any] = [what] if single else list(cast("Iterable[Any]", what))
+    paths: list[Any] = [what] if single else list(cast("Iterable[object]", what))
     for path in paths:
         if not isinstance(path, str | os.PathLike):
             raise TypeError(

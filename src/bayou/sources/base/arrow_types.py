@@ -6,7 +6,7 @@ duration since midnight. Nothing else changes its value.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -128,7 +128,7 @@ def wider_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     return None
 
 
-def exact_dtype(one: np.dtype[Any], other: np.dtype[Any]) -> np.dtype[Any] | None:
+def exact_dtype(one: np.dtype, other: np.dtype) -> np.dtype | None:
     """Return the smallest dtype that holds all integers or floats of two dtypes exactly.
 
     Returns
@@ -196,7 +196,7 @@ def _scaled(
     return np.where(fits, digits, 0) * min(factor, 2**63 - 1), fits
 
 
-def _numpy_dtype(kind: pa.DataType) -> np.dtype[Any]:
+def _numpy_dtype(kind: pa.DataType) -> np.dtype:
     return np.dtype(f"m8[{kind.unit}]" if types.is_duration(kind) else kind.to_pandas_dtype())
 
 

@@ -116,7 +116,7 @@ def _null(column: pa.Array) -> NDArray[np.bool_] | None:
     return column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
 
 
-def _plain(column: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _plain(column: pa.Array, dtype: np.dtype) -> NDArray[Any]:
     """Return numbers, booleans or dates as they are stored, also where they are null."""
     if types.is_boolean(column.type):
         return column.fill_null(False).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
@@ -200,13 +200,13 @@ def arrow_tables(
         start += batch.num_rows
 
 
-def _dtype(kind: pa.DataType) -> np.dtype[Any]:
+def _dtype(kind: pa.DataType) -> np.dtype:
     """Return the NumPy dtype of an Arrow type, object if it has none."""
     if types.is_timestamp(kind) or types.is_duration(kind):
         return np.dtype(f"{'M' if types.is_timestamp(kind) else 'm'}8[{kind.unit}]")
     if types.is_date(kind):
         return np.dtype("M8[D]" if types.is_date32(kind) else "M8[ms]")
     if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
-        dtype: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
+        dtype: np.dtype = np.dtype(kind.to_pandas_dtype())
         return dtype
     return np.dtype(object)

@@ -49,10 +49,10 @@ class Field:
     """
 
     name: str
-    dtype: np.dtype[Any]
+    dtype: np.dtype
     shape: tuple[int, ...] = ()
     categories: tuple[str, ...] | None = None
-    unmarked: np.dtype[Any] | None = dataclasses.field(default=None, repr=False)
+    unmarked: np.dtype | None = dataclasses.field(default=None, repr=False)
     stored_type: str | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @property

@@ -6,7 +6,7 @@ digits is seen only in the values, so it is checked for each table.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def _check_column(field: Field, first: Field) -> None:
     )
 
 
-def check_exact(field: Field, values: NDArray[Any], common: np.dtype[Any]) -> None:
+def check_exact(field: Field, values: NDArray[np.number], common: np.dtype) -> None:
     """Check that the common dtype of a matrix holds each value of one of its fields.
 
     Parameters
@@ -79,7 +79,7 @@ def check_exact(field: Field, values: NDArray[Any], common: np.dtype[Any]) -> No
         )
 
 
-def _may_lose(dtype: np.dtype[Any], common: np.dtype[Any]) -> bool:
+def _may_lose(dtype: np.dtype, common: np.dtype) -> bool:
     """Whether the significand of the common dtype has fewer bits than some value of a dtype."""
     if dtype.kind not in "iu" or common.kind not in "fc":
         return False

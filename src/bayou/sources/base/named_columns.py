@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     import pandas as pd
 
@@ -34,7 +34,7 @@ class NamedColumns(ABC):
         Whether it is one column by itself.
     """
 
-    names: tuple[Any, ...]
+    names: tuple[Hashable, ...]
     description: str
     is_series: bool = field(default=False, kw_only=True)
 
@@ -66,7 +66,7 @@ class NamedColumns(ABC):
         """Whether the values of the columns are in memory, outside of a source."""
         return False
 
-    def row_labels(self, names: Sequence[str]) -> pd.Index[Any] | None:
+    def row_labels(self, names: Sequence[str]) -> pd.Index | None:
         """Return the labels of the rows of some columns, None if they have no index."""
         return None
 

@@ -257,7 +257,7 @@ class Column:
 
     source: Source
     name: str | tuple[str, ...]
-    cast: np.dtype[Any] | None = None
+    cast: np.dtype | None = None
 
     def __post_init__(self) -> None:
         """Check the names, and that the fields can be the columns of one matrix."""
@@ -287,15 +287,15 @@ class Column:
         return self.fields[0].categories
 
     @cached_property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """The dtype of the values: that of :meth:`astype`, else the common one of the fields."""
         return self._common if self.cast is None else self.cast
 
     @cached_property
-    def _common(self) -> np.dtype[Any]:
+    def _common(self) -> np.dtype:
         return np.result_type(*(field.dtype for field in self.fields))
 
-    def astype(self, dtype: np.dtype[Any]) -> Column:
+    def astype(self, dtype: np.dtype) -> Column:
         """Return the same column with its values cast to a dtype.
 
         Parameters

@@ -5,7 +5,7 @@ Nothing is done row by row in Python: only what names a wrong value in an error 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,7 @@ def look_up(texts: Texts, table: Sequence[str], other: int) -> NDArray[np.int32]
     return codes.astype(np.int32, copy=False)
 
 
-def as_texts(name: str, values: NDArray[Any]) -> pa.Array:
+def as_texts(name: str, values: NDArray[np.generic]) -> pa.Array:
     """Return objects as an Arrow array of strings.
 
     Parameters
@@ -84,7 +84,9 @@ def as_texts(name: str, values: NDArray[Any]) -> pa.Array:
     return texts
 
 
-def from_objects(name: str, values: Any, null: NDArray[np.bool_] | None = None) -> pa.Array:
+def from_objects(
+    name: str, values: NDArray[np.generic], null: NDArray[np.bool_] | None = None
+) -> pa.Array:
     """Return Python objects of one type as an Arrow array, decimals as doubles.
 
     Parameters
@@ -129,7 +131,7 @@ def is_text(kind: pa.DataType) -> bool:
     )
 
 
-def distinct_texts(field: Field, values: NDArray[Any]) -> list[str]:
+def distinct_texts(field: Field, values: NDArray[np.generic]) -> list[str]:
     """Return the texts or categories that occur among the values of a field.
 
     Parameters

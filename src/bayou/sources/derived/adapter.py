@@ -105,5 +105,5 @@ class WrappedSource(Source):
             return self._inner.take(rows, names)  # type: ignore[no-any-return]
         return super().take(rows, names)
 
-    def _member(self, name: str, default: Any) -> Any:
+    def _member(self, name: str, default: object) -> Any:
         return getattr(self._inner, name, default)

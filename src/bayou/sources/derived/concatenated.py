@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def _common_fields(
     return common
 
 
-def _common_dtype(one: np.dtype[Any], other: np.dtype[Any]) -> np.dtype[Any] | None:
+def _common_dtype(one: np.dtype, other: np.dtype) -> np.dtype | None:
     if one.kind == other.kind and one.kind in "mM":
         return np.result_type(one, other)
     return exact_dtype(one, other)

@@ -34,7 +34,7 @@ class Days:
             )
         return Field(name, np.dtype(np.float64), field.shape)
 
-    def convert(self, field: Field, values: NDArray[Any]) -> NDArray[Any]:
+    def convert(self, field: Field, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return the days of dates.
 
         Parameters
@@ -90,7 +90,7 @@ class DurationDays:
             )
         return Field(name, np.dtype(np.float64), field.shape)
 
-    def convert(self, field: Field, values: NDArray[Any]) -> NDArray[Any]:
+    def convert(self, field: Field, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return the days of durations.
 
         Parameters
@@ -120,6 +120,6 @@ class DurationDays:
         day = np.array(1, "m8[D]")
         numbers = values.view(np.int64).astype(np.float64)
         # By whole numbers, of units a day or of days a unit, where that can be.
-        days: NDArray[Any] = numbers / (day / one) if one <= day else numbers * (one / day)
+        days: NDArray[np.float64] = numbers / (day / one) if one <= day else numbers * (one / day)
         days[np.isnat(values)] = np.nan
         return days

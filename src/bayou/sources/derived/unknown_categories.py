@@ -67,7 +67,7 @@ class Codes:
             )
         return Field(name, np.dtype(np.int32), (), self.table)
 
-    def convert(self, field: Field, values: NDArray[Any]) -> NDArray[Any]:
+    def convert(self, field: Field, values: NDArray[Any]) -> NDArray[np.int32]:
         """Return the codes of values.
 
         Parameters

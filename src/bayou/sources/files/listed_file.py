@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyarrow import fs
@@ -103,7 +103,7 @@ def reading(file: File, part: str, hint: str = DAMAGED) -> Iterator[None]:
         raise damage_error(file.path, part, error, hint) from error
 
 
-def damage_error(where: Any, part: str, error: Exception, hint: str) -> SourceError:
+def damage_error(where: object, part: str, error: Exception, hint: str) -> SourceError:
     """Return the error for stored rows that cannot be decoded.
 
     Parameters

@@ -60,7 +60,7 @@ class NpySource(ArraySource):
         arrays_source = from_columns(members, "refuse")
         super().__init__(arrays_source.fields, arrays_source._values, arrays_source.num_rows)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[NpySource], tuple[object, ...]]:
         """Pickle the path. The file is mapped again when the source is unpickled."""
         return NpySource, (self._path, self._columns)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.errors import SourceError
 
@@ -22,7 +22,7 @@ CONTACT_SECONDS = 20.0
 MAX_REASON = 300
 
 
-def reach[T](where: Any, call: Callable[[], T], seconds: float = CONTACT_SECONDS) -> T:
+def reach[T](where: object, call: Callable[[], T], seconds: float = CONTACT_SECONDS) -> T:
     """Return what a call to a store returns.
 
     Parameters
@@ -63,7 +63,7 @@ def reach[T](where: Any, call: Callable[[], T], seconds: float = CONTACT_SECONDS
         raise _unreachable(where, str(error) or type(error).__name__) from error
 
 
-def _unreachable(where: Any, reason: str) -> SourceError:
+def _unreachable(where: object, reason: str) -> SourceError:
     text = " ".join(reason.split()).partition(". ")[0]
     text = text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]}..."
     return SourceError(

@@ -11,7 +11,7 @@ import json
 import re
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from bayou.sources.base.source import Source
 from bayou.storage.atomic_write import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,6 +35,28 @@ MANIFEST = "manifest.json"
 BLOCK_BYTES = 8 * 2**20
 # Files are checked, and written by a shuffle, so many bytes at a time.
 PIECE_BYTES = 16 * 2**20
+
+
+class FieldEntry(TypedDict):
+    """The entry of a field in a manifest; its file has `bytes` bytes, and the checksum `crc32`."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+    categories: list[str] | None
+    file: str
+    bytes: NotRequired[int]
+    crc32: NotRequired[int]
+
+
+class Manifest(TypedDict):
+    """The manifest of a store; `made` says which rows it was written from."""
+
+    format: str
+    version: int
+    num_rows: int
+    fields: list[FieldEntry]
+    made: NotRequired[object]
 
 
 class Store(Source):
@@ -62,9 +84,7 @@ class Store(Source):
     (True, 10)
     """
 
-    def __init__(
-        self, path: Path, manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
-    ) -> None:
+    def __init__(self, path: Path, manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> None:
         self.path = path
         self.manifest = manifest
         self._fields = {entry["name"]: _field(entry) for entry in manifest["fields"]}
@@ -75,7 +95,7 @@ class Store(Source):
         self._block_rows = max(1, BLOCK_BYTES // max(1, row_bytes))
         self._blocks = even_blocks(self._num_rows, self._block_rows)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[..., Store], tuple[str]]:
         """Pickle the path. The files are mapped again when the store is unpickled."""
         return open_store, (str(self.path),)
 
@@ -186,7 +206,7 @@ def is_store(path: str | Path) -> bool:
     return (Path(path) / MANIFEST).is_file()
 
 
-def field_entry(index: int, field: Field) -> dict[str, Any]:
+def field_entry(index: int, field: Field) -> FieldEntry:
     """Return the entry of a field in the manifest, without the size and checksum of its file."""
     # The number makes file names differ, whatever is left of the names of the fields.
     readable = re.sub(r"[^A-Za-z0-9_-]+", "_", field.name)[:60]
@@ -209,7 +229,7 @@ def array_header(field: Field, num_rows: int) -> bytes:
     return file.getvalue()
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> Manifest:
     """Read and check the manifest of a store.
 
     Raises
@@ -234,7 +254,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             )
         )
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        manifest: Manifest = json.loads(file.read_text(encoding="utf-8"))
         known = manifest["format"] == FORMAT and manifest["version"] <= VERSION
         # Every key that is used later is looked up here, where a missing one becomes an error.
         checked = known and [
@@ -256,7 +276,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def write_json(file: Path, content: Mapping[str, Any]) -> None:
+def write_json(file: Path, content: Mapping[str, object]) -> None:
     """Write a JSON file that is on the disk complete or not at all."""
     write_atomically(file, json.dumps(content, indent=1).encode())
 
@@ -265,7 +285,7 @@ def _partial(folder: Path) -> Path:
     return folder.with_name(folder.name + ".partial")
 
 
-def _field(entry: Mapping[str, Any]) -> Field:
+def _field(entry: FieldEntry) -> Field:
     categories = entry["categories"]
     return Field(
         entry["name"],
@@ -275,7 +295,7 @@ def _field(entry: Mapping[str, Any]) -> Field:
     )
 
 
-def _open_field(file: Path, entry: Mapping[str, Any], num_rows: int, verify: bool) -> NDArray[Any]:
+def _open_field(file: Path, entry: FieldEntry, num_rows: int, verify: bool) -> NDArray[Any]:
     """Map the values of a field, after a check of the file."""
     if not file.is_file():
         raise _missing(file, entry["name"])

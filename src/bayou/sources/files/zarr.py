@@ -23,7 +23,7 @@ from bayou.sources.in_memory.array import VALUE, array_column, check_not_empty, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from os import PathLike
+    from types import ModuleType
 
     from bayou.sources.base.field import Field, Table
 
@@ -62,7 +62,7 @@ class ZarrSource(Source):
 
     def __init__(
         self,
-        where: str | PathLike[str] | Any,
+        where: object,
         columns: Sequence[str] | None = None,
         filesystem: Any = None,
     ) -> None:
@@ -112,13 +112,13 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
 
 
-def is_zarr_object(obj: Any) -> bool:
+def is_zarr_object(obj: object) -> bool:
     """Return whether an object is an array or a group of zarr, without importing zarr."""
     module, _, _ = type(obj).__module__.partition(".")
     return module == "zarr"
 
 
-def import_zarr() -> Any:
+def import_zarr() -> ModuleType:
     """Return the module zarr, which is optional.
 
     Raises
@@ -162,7 +162,7 @@ def _open(where: Any, filesystem: Any) -> Any:
 
 
 @contextmanager
-def _reading(where: Any, part: str) -> Iterator[None]:
+def _reading(where: object, part: str) -> Iterator[None]:
     """Turn errors of codecs and storage into errors that name the path and the part.
 
     Each codec raises errors of its own, derived from these four.

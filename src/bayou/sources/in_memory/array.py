@@ -53,7 +53,7 @@ class ArraySource(Source):
     def __init__(
         self,
         fields: Mapping[str, Field],
-        values: Mapping[str, NDArray[Any]],
+        values: Table,
         num_rows: int,
         num_dropped: int = 0,
     ) -> None:
@@ -114,7 +114,7 @@ class ArraySource(Source):
         }
 
 
-def from_arrays(arrays: Mapping[str, Any], nulls: Nulls) -> ArraySource:
+def from_arrays(arrays: Mapping[str, object], nulls: Nulls) -> ArraySource:
     """Return a source of arrays, lists or masked arrays, each a field.
 
     Parameters
@@ -165,7 +165,7 @@ def from_columns(columns: Mapping[str, tuple[Field, Masked]], nulls: Nulls) -> A
     return ArraySource(fields, values, num_complete, num_rows - num_complete)
 
 
-def named_arrays(array: Any) -> Mapping[str, Any]:
+def named_arrays(array: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
     """Return the fields of a structured array by name, any other array as "value".
 
     Examples
@@ -179,7 +179,7 @@ def named_arrays(array: Any) -> Mapping[str, Any]:
     return {VALUE: array} if names is None else {name: array[name] for name in names}
 
 
-def check_dense(values: Any, argument: str) -> None:
+def check_dense(values: object, argument: str) -> None:
     """Check that values are no sparse matrix of SciPy, which NumPy takes for one object.
 
     Raises
@@ -196,7 +196,7 @@ def check_dense(values: Any, argument: str) -> None:
         )
 
 
-def array_column(name: str, values: Any) -> tuple[Field, Masked]:
+def array_column(name: str, values: object) -> tuple[Field, Masked]:
     """Return the field of an array_like, its values, and which rows are null.
 
     Parameters
@@ -247,12 +247,12 @@ def array_column(name: str, values: Any) -> tuple[Field, Masked]:
     return field, (array, null)
 
 
-def _where(array: NDArray[Any], is_such: Callable[[Any], bool]) -> NDArray[np.bool_]:
+def _where(array: NDArray[np.object_], is_such: Callable[[object], bool]) -> NDArray[np.bool_]:
     where = np.fromiter(map(is_such, array.ravel()), dtype=bool, count=array.size)
     return where.reshape(array.shape)
 
 
-def _are_moments_or_decimals(array: NDArray[Any], null: NDArray[np.bool_]) -> bool:
+def _are_moments_or_decimals(array: NDArray[np.object_], null: NDArray[np.bool_]) -> bool:
     """Return whether objects are decimals, dates, times or durations, as databases return them."""
     known = array[~null]
     kinds = Decimal, date, time, timedelta
@@ -263,7 +263,7 @@ def _are_moments_or_decimals(array: NDArray[Any], null: NDArray[np.bool_]) -> bo
     )
 
 
-def _of_objects(array: NDArray[Any], null: NDArray[np.bool_]) -> NDArray[Any]:
+def _of_objects(array: NDArray[np.object_], null: NDArray[np.bool_]) -> NDArray[Any]:
     """Return objects as numbers if all of them are, with 0 where null, else as they are."""
     known = array[~null].tolist()
     numbers = {type(value) for value in known}
@@ -277,7 +277,7 @@ def _of_objects(array: NDArray[Any], null: NDArray[np.bool_]) -> NDArray[Any]:
     return full
 
 
-def check_names(names: Sequence[Any]) -> None:
+def check_names(names: Sequence[object]) -> None:
     """Check that the names of columns are text, and that each comes once.
 
     Raises

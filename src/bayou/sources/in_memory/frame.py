@@ -26,6 +26,8 @@ from bayou.sources.in_memory.array import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from numpy.typing import NDArray
 
     from bayou.sources.base.nulls import Masked, Nulls
@@ -99,13 +101,13 @@ def series_column(series: nw.Series[Any]) -> tuple[Field, Masked]:
     return field, arrow_values(column, field)
 
 
-def _pandas_categories(name: str, series: pd.Series[Any]) -> tuple[Field, Masked]:
+def _pandas_categories(name: str, series: pd.Series) -> tuple[Field, Masked]:
     """Return the codes of a pandas Categorical, whose categories become text.
 
     Arrow writes intervals and other categories in another way than pandas.
     """
     categories = series.cat.categories.tolist()
-    known: dict[str, Any] = {}
+    known: dict[str, Hashable] = {}
     for category in categories:
         other = known.setdefault(str(category), category)
         if other is not category:
@@ -129,7 +131,7 @@ class _Columns(dict[str, "NDArray[Any]"]):
         self[name] = without_nulls(name, masked, 0)
         return self[name]
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[_Columns], tuple[nw.DataFrame[Any]]]:
         # The frame alone: a dict would be pickled with its arrays too.
         return _Columns, (self.frame,)
 

@@ -39,15 +39,15 @@ class MemoryColumns(NamedColumns):
         The labels of the rows, if pandas holds them.
     """
 
-    values: Mapping[Any, Any] | pd.DataFrame
-    index: pd.Index[Any] | None = None
+    values: Mapping[Any, object] | pd.DataFrame
+    index: pd.Index | None = None
 
     @property
     def is_in_memory(self) -> bool:
         """True."""
         return True
 
-    def row_labels(self, names: Sequence[str]) -> pd.Index[Any] | None:
+    def row_labels(self, names: Sequence[str]) -> pd.Index | None:
         """Return the labels of the rows, None if they have no index."""
         return self.index
 
@@ -57,17 +57,17 @@ class MemoryColumns(NamedColumns):
         return open_values({name: self.values[name] for name in names})
 
 
-def open_values(values: Mapping[str, Any]) -> ArraySource:
+def open_values(values: Mapping[str, object]) -> ArraySource:
     """Return a source of values by name, in which those that are missing have a mark."""
     columns = {name: _column(name, array) for name, array in values.items()}
     num_rows = one_length({name: len(masked[0]) for name, (_, masked) in columns.items()})
     marked = {name: _mark_missing(field, masked) for name, (field, masked) in columns.items()}
     fields = {name: field for name, (field, _) in marked.items()}
-    values = {name: array for name, (_, array) in marked.items()}
-    return ArraySource(fields, values, num_rows)
+    arrays = {name: array for name, (_, array) in marked.items()}
+    return ArraySource(fields, arrays, num_rows)
 
 
-def _column(name: str, values: Any) -> tuple[Field, Masked]:
+def _column(name: str, values: object) -> tuple[Field, Masked]:
     """Return a column that is in memory, its text as codes, and where it is null."""
     if isinstance(values, pd.api.extensions.ExtensionArray | pd.Index):
         values = pd.Series(values)
@@ -89,7 +89,7 @@ def _is_numpy(series: nw.Series[Any]) -> bool:
     return series.implementation.is_pandas() and isinstance(series.to_native().dtype, np.dtype)
 
 
-def _of_array(name: str, values: Any) -> tuple[Field, Masked]:
+def _of_array(name: str, values: object) -> tuple[Field, Masked]:
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -125,8 +125,8 @@ def _mark_missing(field: Field, masked: Masked) -> tuple[Field, NDArray[Any]]:
     values, null = masked
     if null is None or not null.any():
         return field, values
-    dtype: np.dtype[Any] = field.dtype
-    missing: Any = None
+    dtype: np.dtype = field.dtype
+    missing: float | np.ndarray | None = None
     if field.categories is not None:
         missing = MISSING_CODE
     elif dtype.kind in "mM":

@@ -6,7 +6,7 @@ Values in memory become a source of arrays. A dataset in files or dask chunks is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -95,7 +95,7 @@ class DatasetColumns(NamedColumns):
         """Whether the values are in memory; asking for those of a file would load them."""
         return in_memory(self.dataset)
 
-    def row_labels(self, names: Sequence[str]) -> pd.Index[Any] | None:
+    def row_labels(self, names: Sequence[str]) -> pd.Index | None:
         """Return the index of the first dimension of the columns, None if it has none."""
         return self.dataset.indexes.get(self.dataset[names[0]].dims[0])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import narwhals as nw
 import pyarrow as pa
@@ -53,7 +53,7 @@ class LazySource(Source):
         If there are no columns or rows.
     """
 
-    def __init__(self, frame: Any, nulls: Nulls) -> None:
+    def __init__(self, frame: object, nulls: Nulls) -> None:
         wrapped: nw.LazyFrame[Any] = nw.from_native(frame)
         query = wrapped.drop_nulls() if nulls == "drop" else wrapped
         self._frame = query.to_native()
@@ -146,7 +146,7 @@ class RelationSource(LazySource):
             table = self._projected(names).limit(BLOCK_ROWS, start).to_arrow_table()
         yield from arrow_tables([table], fields, start)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> NoReturn:
         """Raise TypeError, since a relation belongs to a connection of this process."""
         raise TypeError(
             "A source that is pickled must not be a DuckDB relation, got one.\n"
@@ -181,7 +181,7 @@ def from_lazy(data: nw.LazyFrame[Any], nulls: Nulls) -> LazySource:
     )
 
 
-def _categories(dtype: Any) -> tuple[str, ...] | None:
+def _categories(dtype: nw.dtypes.DType) -> tuple[str, ...] | None:
     """Return the categories that are part of a type.
 
     Those of other categorical columns are seen in the rows alone, and differ between batches.

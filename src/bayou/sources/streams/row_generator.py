@@ -265,12 +265,12 @@ def _columns(number: int, item: Item, is_row: bool) -> dict[str, tuple[Field, Ma
         ) from error
 
 
-def _kind(value: Any) -> tuple[type, Any, Any]:
+def _kind(value: object) -> tuple[type, object, object]:
     """Return the kind of a value: NumPy joins values of one kind into an array, unchanged."""
     return type(value), getattr(value, "dtype", None), getattr(value, "shape", None)
 
 
-def _as_block(value: Any) -> Any:
+def _as_block(value: object) -> NDArray[Any] | list[object]:
     """Return the value of a row as the values of a block of one row."""
     if isinstance(value, np.ndarray) and value.ndim:
         return value[None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
-from typing import Any
 
 from bayou.arguments import whole_number
 
@@ -69,7 +68,7 @@ class CsvOptions:
                 )
 
     def _check_header(self) -> None:
-        header: Any = self.header
+        header: object = self.header
         if not (header == "infer" or isinstance(header, bool | None) or header == 0):
             raise ValueError(
                 f"`header` must be 'infer', True or 0, or False or None, got {header!r}.\n"
@@ -78,18 +77,22 @@ class CsvOptions:
             )
 
     def _check_names(self) -> None:
-        names: Any = self.column_names
+        names: object = self.column_names
         if names is None:
             return
-        is_listing = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
-        if not is_listing or not names or len(set(names)) < len(names):
+        if (
+            not isinstance(names, tuple)
+            or not names
+            or not all(isinstance(name, str) for name in names)
+            or len(set(names)) < len(names)
+        ):
             raise ValueError(
                 f"`column_names` must list different names as text, got {names!r}.\n"
                 "Hint: column_names=['x', 'y'] names the columns in their order."
             )
 
 
-def _check_encoding(encoding: Any) -> None:
+def _check_encoding(encoding: str) -> None:
     try:
         codecs.lookup(encoding)
         "".encode(encoding)
