@@ -128,6 +128,8 @@ def test_results_of_many_data_sets_go_on(call: Any, options: Any, files: Path) -
     for group in whole.children:
         found, expected = in_order(resumed[group]), in_order(whole[group])
         xr.testing.assert_equal(in_order(read[group]), expected)
+        # The table has more columns now.
+        found = found[[*expected.data_vars]]
         xr.testing.assert_allclose(found, expected, rtol=CLOSE)
         assert found.attrs == expected.attrs
         xr.testing.assert_equal(found.sel(dataset=kept), in_order(before[group]))

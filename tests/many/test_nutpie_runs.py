@@ -39,7 +39,13 @@ def test_outcomes_are_in_order_and_failures_are_alone(model: pm.Model) -> None:
         assert outcome.failure is None
         assert outcome.groups["posterior"]["mean"].shape == (2, 10, rows)
         assert outcome.diagnostics["num_row"] == rows
-        assert outcome.diagnostics.keys() == {"num_row", "divergences", "seconds"}
+        assert outcome.diagnostics.keys() == {
+            "num_row",
+            "divergences",
+            "reached_max_treedepth",
+            "bfmi",
+            "seconds",
+        }
 
 
 def test_outcomes_are_passed_on(model: pm.Model) -> None:

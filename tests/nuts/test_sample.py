@@ -22,8 +22,8 @@ import bayou as by
 from bayou.cluster.cores import usable_cores
 from bayou.nuts import sample as nuts
 
-# Short runs diverge now and then, which is no matter here.
-pytestmark = pytest.mark.filterwarnings("ignore:.* trajectories diverged")
+# Short runs are doubtful now and then, which is no matter here.
+pytestmark = pytest.mark.filterwarnings("ignore:The draws are doubtful")
 
 
 @dataclass
@@ -203,6 +203,18 @@ def test_options_reach_the_sampler(case: Case) -> None:
     assert bool(short["reached_max_treedepth"].any())
 
 
+@pytest.mark.filterwarnings("error")
+def test_doubtful_draws_warn_once_and_may_be_left_unchecked() -> None:
+    with pm.Model() as model:
+        tau = pm.Normal("tau", 0, 3)
+        pm.Normal("x", 0, pm.math.exp(tau / 2), shape=9)
+    options = {"draws": 500, "tune": 200}
+    with pytest.warns(by.ConvergenceWarning, match=r"^The draws are doubtful: .*'tau'") as warned:
+        sample(model, **options)
+    assert len(warned) == 1
+    sample(model, compute_convergence_checks=False, **options)
+
+
 def test_cores_do_not_change_draws(case: Case) -> None:
     one, two = (sample(case.model, draws=20, tune=30, cores=cores) for cores in (1, None))
     np.testing.assert_array_equal(one.posterior["mu"], two.posterior["mu"])
@@ -366,6 +378,11 @@ def test_no_model() -> None:
 WRONG = [
     ({"draws": 0}, ValueError, "`draws` must be a whole number of at least 1, got 0"),
     ({"progressbar": "yes"}, ValueError, "`progressbar` must be True or False, got 'yes'"),
+    (
+        {"compute_convergence_checks": None},
+        ValueError,
+        "`compute_convergence_checks` must be True or False, got None",
+    ),
     ({"keep_warmup": 1}, ValueError, "`keep_warmup` must be True or False, got 1"),
     ({"var_names": ["z"]}, ValueError, "`var_names` must be names of free variables"),
     ({"random_seed": -1}, ValueError, "`random_seed` must be None, a whole number"),

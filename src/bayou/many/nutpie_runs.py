@@ -11,6 +11,7 @@ from bayou.cluster.cores import usable_cores
 from bayou.cluster.threads import limited_threads
 from bayou.many.data_sets.pending import lengths_of
 from bayou.many.results.outcome import Outcome
+from bayou.nuts.chain_diagnostics import statistic_diagnostics
 from bayou.nuts.chains import bind_data, explain_failure, start_chains
 from bayou.nuts.compiled.compiled_density import compiled_density
 from bayou.nuts.trace import STATISTICS, ChainBatches
@@ -102,7 +103,7 @@ class _NutpieRun:
         draws = ChainBatches.of(trace).read_draws(layout.size, STATISTICS)
         diagnostics = {
             **lengths_of(self.model, self.data_set.arrays),
-            "divergences": float(draws.statistics["diverging"].sum()),
+            **statistic_diagnostics(draws.statistics),
             "seconds": seconds,
         }
         groups = {"posterior": layout.split(draws.flat), "sample_stats": draws.statistics}

@@ -37,7 +37,15 @@ if TYPE_CHECKING:
     from bayou.containers.context import ModelLike
 
 # The columns of the table, after the lengths.
-COLUMNS = ("rhat", "ess_bulk", "ess_tail", "divergences", "seconds")
+COLUMNS = (
+    "rhat",
+    "ess_bulk",
+    "ess_tail",
+    "divergences",
+    "reached_max_treedepth",
+    "bfmi",
+    "seconds",
+)
 
 
 def sample_many(
@@ -113,7 +121,9 @@ def sample_many(
         model; and ``diagnostics``, a table with a row for each data set, failed ones included:
 
         - the worst ``rhat``, ``ess_bulk`` and ``ess_tail`` of the free variables;
-        - ``divergences``, the number of divergent draws;
+        - ``divergences``, the number of divergent draws; ``reached_max_treedepth``, the share of
+          trajectories that were cut at `max_treedepth`, in the chain with the most; ``bfmi``, the
+          least E-BFMI of a chain;
         - ``seconds`` from its start to its end, while other data sets ran too; with blackjax, those
           of its batch;
         - the number of rows, ``num_row`` for a dim called "row";
@@ -142,7 +152,8 @@ def sample_many(
     Warns
     -----
     ConvergenceWarning
-        If there are divergences, or an R-hat is above 1.01: counts the data sets.
+        If there are divergences, an R-hat is above 1.01, more than 5% of the trajectories of a
+        chain were cut, or an E-BFMI is below 0.3: counts the data sets.
     UserWarning
         If data sets failed: names their keys. If Ctrl-C stopped the call: counts those done.
 

@@ -16,10 +16,10 @@ from bayou.errors import ConvergenceWarning, warn
 from bayou.feeding.memory import check_draws
 from bayou.models.plain.plain_model import read_model
 from bayou.models.posterior_tree import posterior_tree
+from bayou.nuts.chain_doubts import warn_of_doubts
 from bayou.nuts.chains import bind_data, explain_failure, run_chains
 from bayou.nuts.chosen_variables import chosen_variables
 from bayou.nuts.compiled.compiled_density import compiled_density
-from bayou.nuts.divergences import warn_of_divergences
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
 from bayou.nuts.trace import ChainBatches, sampler_attrs
@@ -48,6 +48,7 @@ def sample(
     adaptation: str = "diag",
     var_names: Sequence[str] | None = None,
     keep_warmup: bool = False,
+    compute_convergence_checks: bool = True,
     cores: int | None = None,
     random_seed: RandomSeed | None = None,
     progressbar: bool = True,
@@ -88,6 +89,8 @@ def sample(
         of all free variables all the same.
     keep_warmup : bool, default False
         Add the groups ``warmup_posterior`` and ``warmup_sample_stats``, with the tuning steps.
+    compute_convergence_checks : bool, default True
+        Check the chains, and warn if they are doubtful. See Warns.
 
     **The run**
 
@@ -127,8 +130,11 @@ def sample(
     Warns
     -----
     ConvergenceWarning
-        If trajectories diverged: names the variable at whose values most of them did. If Ctrl-C
-        stopped the chains.
+        One for all that makes the draws doubtful, with the variables at fault and what to do:
+        trajectories that diverged, or of which more than 5% of a chain were cut at `max_treedepth`;
+        an R-hat above 1.01; an effective sample size, of the bulk or of the tails, below 100 a
+        chain; an E-BFMI below 0.3. Chains of fewer than 100 draws are not checked. Another if
+        Ctrl-C stopped the chains.
 
     Notes
     -----
@@ -154,6 +160,11 @@ def sample(
     pymc_model = read_model(model)
     settings = NutsSettings(draws, tune, chains, target_accept, max_treedepth, adaptation, cores)
     check_flag("keep_warmup", keep_warmup, "keep_warmup=True keeps the tuning steps.")
+    check_flag(
+        "compute_convergence_checks",
+        compute_convergence_checks,
+        "compute_convergence_checks=False looks at no diagnostics, and warns of nothing.",
+    )
     seed = nuts_seed(random_seed)
     with reading_data(pymc_model):
         check_model(pymc_model)
@@ -172,10 +183,9 @@ def sample(
         draws_read = batches.read_draws(bound.draw_layout.size)
         _warn_if_stopped(draws_read.flat.shape[:2], settings)
         draws_by_name = bound.draw_layout.split(draws_read.flat)
-        free = [variable.name for variable in pymc_model.free_RVs]
-        warn_of_divergences(
-            draws_read.statistics["diverging"], {name: draws_by_name[name] for name in free}
-        )
+        if compute_convergence_checks:
+            free = {variable.name: draws_by_name[variable.name] for variable in pymc_model.free_RVs}
+            warn_of_doubts(draws_read.statistics, free, settings)
         return posterior_tree(
             pymc_model,
             {name: draws_by_name[name] for name in names},

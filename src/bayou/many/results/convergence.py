@@ -9,6 +9,8 @@ import numpy as np
 
 from bayou.errors import ConvergenceWarning, warn, warning_of_failure
 from bayou.many.results.stacked import stack_padded
+from bayou.nuts.chain_diagnostics import WORST, element_diagnostics
+from bayou.nuts.chain_doubts import LEAST_BFMI, MAX_CUT, MAX_RHAT
 from bayou.text import listed
 
 if TYPE_CHECKING:
@@ -18,10 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.many.results.outcome import Outcome
-
-# The effective sample size of the tails is that of these quantiles (Vehtari et al. 2021).
-TAIL_QUANTILES = (0.05, 0.95)
-_WORST = {"rhat": np.fmax.reduce, "ess_bulk": np.fmin.reduce, "ess_tail": np.fmin.reduce}
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,16 @@ class Doubt:
     description: str
 
 
-# Limits of k-hat: Vehtari et al. (2024); of R-hat: Vehtari et al. (2021).
+# The limit of k-hat: Vehtari et al. (2024); the others as for `by.sample`.
 DOUBTS = (
     Doubt("khat", lambda khat: khat > 0.7, "with k-hat above 0.7"),
     Doubt("converged", lambda converged: converged == 0, "did not converge"),
-    Doubt("rhat", lambda rhat: rhat > 1.01, "with R-hat above 1.01"),
+    Doubt("rhat", lambda rhat: rhat > MAX_RHAT, f"with R-hat above {MAX_RHAT}"),
     Doubt("divergences", lambda divergences: divergences > 0, "with divergences"),
+    Doubt(
+        "reached_max_treedepth", lambda share: share > MAX_CUT, "with trajectories that were cut"
+    ),
+    Doubt("bfmi", lambda bfmi: bfmi < LEAST_BFMI, f"with E-BFMI below {LEAST_BFMI}"),
 )
 
 
@@ -101,25 +103,14 @@ def worst_convergence(arrays: Iterable[NDArray[Any]]) -> dict[str, NDArray[np.fl
     dict of str to ndarray, shape (data sets,)
         ``rhat``, ``ess_bulk`` and ``ess_tail``.
     """
-    # ArviZ takes seconds to import.
-    from arviz_stats.base.array import array_stats
-
-    statistics: Any = array_stats
-    axes: dict[str, Any] = {"chain_axis": 2, "draw_axis": 3}
-    elements: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _WORST}
+    elements: dict[str, list[NDArray[np.float64]]] = {name: [] for name in WORST}
     for array in arrays:
         # Elements of variables before chains and draws: (data sets, elements, chains, draws).
         draws = np.moveaxis(array.reshape(*array.shape[:3], -1), -1, 1)
-        # Chains that never moved divide by zero in ArviZ; the numbers say so, as nan or inf.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            elements["rhat"].append(statistics.rhat(draws, **axes))
-            elements["ess_bulk"].append(statistics.ess(draws, method="bulk", **axes))
-            elements["ess_tail"].append(
-                statistics.ess(draws, method="tail", prob=TAIL_QUANTILES, **axes)
-            )
+        for name, values in element_diagnostics(draws).items():
+            elements[name].append(values)
     return {
-        name: _WORST[name](np.concatenate(parts, axis=1), axis=1)
-        for name, parts in elements.items()
+        name: WORST[name](np.concatenate(parts, axis=1), axis=1) for name, parts in elements.items()
     }
 
 

@@ -138,8 +138,11 @@ class ZarrFolder:
             for first in range(-(-count // array.chunks[0])):
                 end = (first + 1) * array.chunks[0]
                 # Chunks along the other axes exist as far as the last data set in them reached.
-                grid = [grid for begin, grid in grids if begin < end][-1]
-                for index in np.ndindex(1, *grid):
+                reached = [grid for begin, grid in grids if begin < end]
+                if not reached:
+                    # A column that an earlier version did not have begins later.
+                    continue
+                for index in np.ndindex(1, *reached[-1]):
                     chunk = array.metadata.encode_chunk_key((first, *index[1:]))
                     if not (self.path / path / chunk).is_file():
                         raise self._missing_file(f"{path}/{chunk}")

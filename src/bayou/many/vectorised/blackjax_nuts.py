@@ -32,6 +32,7 @@ from bayou.many.vectorised.padding import (
 )
 from bayou.models.initial_point import start_function
 from bayou.models.rewrite import full_data_model
+from bayou.nuts.chain_diagnostics import statistic_diagnostics
 from bayou.nuts.chains import start_error
 from bayou.nuts.compiled.compiled_density import STARTS, values_by_container
 from bayou.nuts.trace import STATISTICS
@@ -253,7 +254,7 @@ class _Batches:
             statistics = {name: drawn.statistics[name][index] for name in STATISTICS}
             diagnostics = {
                 **lengths_of(self.model, arrays),
-                "divergences": float(statistics["diverging"].sum()),
+                **statistic_diagnostics(statistics),
                 "seconds": drawn.seconds,
             }
             values = self.functions.constrain(
