@@ -35,7 +35,7 @@ def test_pieces_of_arrays(num_rows: int, size: int) -> None:
     with pm.Model() as model:
         x, y = by.Data("x", np.zeros(2), dims="row"), by.Data("y_data", np.zeros(2), dims="row")
         pm.Normal("y", x, observed=y, dims="row")
-    rows = new_rows(model, ["y"], {"x": np.arange(num_rows)})
+    rows = new_rows(model, ["y"], {"x": np.arange(num_rows)}, [])
     assert [len(piece[0]) for piece in rows.pieces(size)][:-1] == [size] * ((num_rows - 1) // size)
     x_values, y_values = arrays_of(rows, size)
     assert x_values.tolist() == list(range(num_rows))
@@ -49,7 +49,7 @@ def test_pieces_of_a_file(model: pm.Model, tmp_path: Path, size: int) -> None:
 
     frame = pd.DataFrame({"b": np.arange(20.0), "a": np.arange(20.0) + 100})
     frame.to_parquet(tmp_path / "rows.parquet", row_group_size=6)
-    rows = new_rows(model, ["y"], by.scan(tmp_path / "rows.parquet"))
+    rows = new_rows(model, ["y"], by.scan(tmp_path / "rows.parquet"), [])
     assert rows.num_rows == 20
     assert rows.readers
     x, y = arrays_of(rows, size)
@@ -58,12 +58,12 @@ def test_pieces_of_a_file(model: pm.Model, tmp_path: Path, size: int) -> None:
 
 
 def test_the_size_of_a_row(model: pm.Model) -> None:
-    rows = new_rows(model, ["y"], {"a": np.zeros(3), "b": np.zeros(3)})
+    rows = new_rows(model, ["y"], {"a": np.zeros(3), "b": np.zeros(3)}, [])
     assert rows.row_bytes == 3 * 8
 
 
 def test_few_rows_are_followed_by_those_of_the_model(model: pm.Model) -> None:
-    rows = new_rows(model, ["y"], {"a": [7.0], "b": [8.0]})
+    rows = new_rows(model, ["y"], {"a": [7.0], "b": [8.0]}, [])
     [x, y] = rows.first(9)
     assert x.tolist() == [[7, 8], [0, 0], [1, 1], [2, 2], [3, 3]]
     assert y.tolist() == [0, 0, 1, 2, 3]

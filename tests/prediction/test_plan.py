@@ -24,8 +24,8 @@ def plan(likelihood: Any, names: list[str], num_rows: int = 7, seed: int = 1) ->
         b = pm.Normal("b", dims="feature")
         pm.Deterministic("odds", pm.math.exp(b), dims="feature")
         likelihood(pm.Deterministic("mu", x @ b), y)
-    draws = parameter_draws(posterior().isel(draw=slice(9)), None, seed, model)
-    rows = new_rows(model, names, {"x": X[:num_rows]})
+    draws = parameter_draws(posterior().isel(draw=slice(9)), None, seed, model, ["row"])
+    rows = new_rows(model, names, {"x": X[:num_rows]}, ["b", "e"])
     samples = two_samples(rows.first(15))
     predictor, fixed = compiled_predictor(
         model, names, rows.containers, rows.row_dims, draws.first, rows.other_values, samples

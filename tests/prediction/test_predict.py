@@ -433,9 +433,10 @@ def test_a_free_variable_of_rows_is_had_by_a_deterministic() -> None:
         eta = pm.Normal("eta", x, 0.5, dims="row")
         pm.Deterministic("eta of new rows", eta, dims="row")
         pm.Normal("y", eta, observed=by.Data("y_data", COUNTS, dims="row"), dims="row")
+    tree = posterior(eta=np.zeros((1, DRAWS, ROWS)))
     with pytest.raises(ValueError, match=r"got \['eta'\].*\nHint: .* add a pm\.Deterministic"):
-        predictions(model, posterior(), {"x": NEW[:, 0]}, var_names="eta")
-    found = predictions(model, posterior(), {"x": NEW[:, 0]}, var_names="eta of new rows")
+        predictions(model, tree, {"x": NEW[:, 0]}, var_names="eta")
+    found = predictions(model, tree, {"x": NEW[:, 0]}, var_names="eta of new rows")
     assert found.predictions["eta of new rows"].shape == (1, DRAWS, 7)
 
 

@@ -86,7 +86,9 @@ class ParameterDraws:
         """The first draw of each variable, shapes (1, ...)."""
         return {name: values[:1] for name, values in self.values.items()}
 
-    def check_names(self, used: Sequence[str], drawn_once: Sequence[str]) -> None:
+    def check_names(
+        self, used: Sequence[str], drawn_once: Sequence[str], names: Sequence[str]
+    ) -> None:
         """Check that the draws are of this model, as far as names tell.
 
         Parameters
@@ -95,13 +97,15 @@ class ParameterDraws:
             The free variables whose draws are taken.
         drawn_once : sequence of str
             The free variables without draws, which would be drawn from their distribution.
+        names : sequence of str
+            The variables to predict, which may be among them.
 
         Raises
         ------
         ValueError
             If all draws are missing, or some are and there are draws of unknown names.
         """
-        missing = sorted(drawn_once)
+        missing = sorted(set(drawn_once) - set(names))
         if missing and (self.unknown_names or not used):
             raise ValueError(
                 f"The posterior must be of this `model`, got one without {missing} and with "
@@ -140,9 +144,7 @@ class ParameterDraws:
     def _needed(self, names: Sequence[str], row_dims: Collection[str]) -> list[str]:
         """Return the variables without an axis of rows whose draws the predictions depend on."""
         model = self.model
-        by_row = {
-            name for name in self.values if set(dims_of(model, model[name])[:1]) & set(row_dims)
-        }
+        by_row = {name for name in self.values if set(dims_of(model, model[name])) & set(row_dims)}
         candidates = {model[name] for name in self.values.keys() - by_row}
         reached = set(
             walk(
@@ -178,8 +180,32 @@ class ParameterDraws:
         return label_positions(name, dim, labels, model_labels(self.model, dim, len(labels)))
 
 
+def predicted_model(fit_or_datatree: Any, model: ModelLike | None) -> pm.Model:
+    """Return the model: that of a fit, or of the context, if None.
+
+    Raises
+    ------
+    TypeError
+        If there is none.
+    """
+    if isinstance(fit_or_datatree, Fit) and model is None:
+        return fit_or_datatree.model
+    return read_model(model)
+
+
+def fitted_names(fit_or_datatree: Any) -> set[str]:
+    """Return the names of the variables that a fit, or a posterior, has draws of."""
+    if isinstance(fit_or_datatree, Fit):
+        return {variable.name for variable in fit_or_datatree.model.free_RVs}
+    return {str(name) for name in _posterior(fit_or_datatree).data_vars}
+
+
 def parameter_draws(
-    fit_or_datatree: Any, draws: int | None, seed: int, model: ModelLike | None
+    fit_or_datatree: Any,
+    draws: int | None,
+    seed: int,
+    model: pm.Model,
+    row_dims: Collection[str],
 ) -> ParameterDraws:
     """Return draws of the free variables of a model.
 
@@ -192,26 +218,34 @@ def parameter_draws(
         evenly spaced, by default all.
     seed : int
         The seed of draws from a fit.
-    model : pymc.Model or None
-        The model; by default that of the fit, or of the context.
+    model : pymc.Model
+        The model.
+    row_dims : collection of str
+        The dims of the rows.
 
     Raises
     ------
     TypeError
-        If it is none of these, or there is no model.
+        If it is none of these.
     ValueError
         If there are fewer draws, or no ``posterior``.
     """
     if isinstance(fit_or_datatree, Fit):
-        fit_model = fit_or_datatree.model if model is None else read_model(model)
-        return _fit_draws(fit_or_datatree, FIT_DRAWS if draws is None else draws, seed, fit_model)
-    return _posterior_draws(_posterior(fit_or_datatree), draws, read_model(model))
+        num_draws = FIT_DRAWS if draws is None else draws
+        return _fit_draws(fit_or_datatree, num_draws, seed, model, row_dims)
+    return _posterior_draws(_posterior(fit_or_datatree), draws, model)
 
 
-def _fit_draws(fit: Fit, num_draws: int, seed: int, model: pm.Model) -> ParameterDraws:
+def _fit_draws(
+    fit: Fit, num_draws: int, seed: int, model: pm.Model, row_dims: Collection[str]
+) -> ParameterDraws:
     latent = fit.program.latent
     # Variables with a value for each row of the fit are no use for other rows, and may be millions.
-    by_row = set() if latent is None else set(latent.names)
+    by_row = {
+        name
+        for name in (() if latent is None else latent.names)
+        if not row_dims or {*dims_of(fit.model, fit.model[name])} & {*row_dims, None}
+    }
     names = {variable.name for variable in fit.model.free_RVs} - by_row
     drawn = fit.draws(num_draws, random_seed=seed, names=names)
     free = {variable.name for variable in model.free_RVs}

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import count_block_rows, read_pieces
-from bayou.prediction.graph.row_containers import stored_values
+from bayou.prediction.graph.row_containers import stored_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 class NewRows:
     """New rows for the containers of a model.
 
+    Rows are on the first axis of all arrays, wherever a container has them.
+
     Attributes
     ----------
     containers : tuple of Variable
@@ -36,11 +38,15 @@ class NewRows:
     labels : tuple or None
         The labels of the rows, if a container exports its index.
     other_values : dict of Variable to ndarray
-        New values of containers without rows.
+        New values of containers without rows, and of the lengths of dims.
     arrays : dict of Variable to ndarray
         The rows, if they are in memory.
     readers : dict of Variable to ColumnReader
         The columns of one source that the rows are read from, if they are not in memory.
+    axes : dict of Variable to int
+        The axis of the rows in the containers that have it elsewhere than first.
+    row_shapes : dict of Variable to tuple of int
+        The shape of a row of containers without new rows, where it has changed.
     check : callable, optional
         Checks rows that were read: (rows of each container, number of the first) -> None.
     """
@@ -52,6 +58,8 @@ class NewRows:
     other_values: dict[Variable, NDArray[Any]] = field(default_factory=dict)
     arrays: dict[Variable, NDArray[Any]] = field(default_factory=dict)
     readers: dict[Variable, ColumnReader] = field(default_factory=dict)
+    axes: dict[Variable, int] = field(default_factory=dict)
+    row_shapes: dict[Variable, tuple[int, ...]] = field(default_factory=dict)
     check: Callable[[Mapping[Variable, NDArray[Any]], int], None] | None = None
 
     def __post_init__(self) -> None:
@@ -109,7 +117,7 @@ class NewRows:
             return rows
         return [
             np.concatenate([new, old]) if old.shape[1:] == new.shape[1:] else new
-            for new, old in zip(rows, map(stored_values, self.containers), strict=True)
+            for new, old in zip(rows, map(self._stored, self.containers), strict=True)
         ]
 
     def _all_containers(
@@ -126,5 +134,8 @@ class NewRows:
         elif container in self.readers:
             row_shape = self.readers[container].column.shape
         else:
-            row_shape = stored_values(container).shape[1:]
+            row_shape = self.row_shapes.get(container, self._stored(container).shape[1:])
         return np.zeros((count, *row_shape), container.type.dtype)
+
+    def _stored(self, container: Variable) -> NDArray[Any]:
+        return stored_rows(container, self.axes.get(container, 0))

@@ -116,7 +116,9 @@ def plan_predictions(
         "inference_library_version": version("bayou"),
         "random_seed": seed,
         "compiler": predictor.engine.compiler,
-        "drawn_from_prior": [*predictor.drawn_once, *predictor.drawn_by_row],
+        "drawn_from_prior": [
+            name for name in (*predictor.drawn_once, *predictor.drawn_by_row) if name not in names
+        ],
         **draws.attrs,
         **dependence,
     }

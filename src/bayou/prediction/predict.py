@@ -22,8 +22,8 @@ from bayou.models.pickling import carry_densities
 from bayou.prediction.chunks import ChunkSizes
 from bayou.prediction.cluster_run import OnCluster
 from bayou.prediction.disk_output import DiskOutput, check_summarized
-from bayou.prediction.draws import parameter_draws
-from bayou.prediction.graph.forward_graph import predictable
+from bayou.prediction.draws import fitted_names, parameter_draws, predicted_model
+from bayou.prediction.graph.forward_graph import predictable, unobserved_outcomes
 from bayou.prediction.graph.predictor import DependentRows, compiled_predictor
 from bayou.prediction.graph.row_dependence import LONG, SHORT, two_samples
 from bayou.prediction.output.memory_sink import MemorySink
@@ -34,7 +34,7 @@ from bayou.prediction.run import on_threads, write_predictions
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import pymc as pm
     import xarray as xr
@@ -78,11 +78,13 @@ def predict(
     data : frame, dataset, Source, or mapping of str to array_like
         The new rows. Either a table with the columns that the containers of the model were built
         from, in any order; other columns are ignored. Or a mapping of the names of containers and
-        minibatches to new values, with rows on the first axis. Data that the model uses only as
+        minibatches to new values, with their axes as in the model. Data that the model uses only as
         ``observed=`` are not needed.
     var_names : str or sequence of str, optional
-        The variables to predict: observed variables and deterministics. By default, all observed
-        variables. To predict a free variable that has a value for each row, add a
+        The variables to predict: observed variables, deterministics, and free variables without
+        draws, as in a model from before ``pm.observe``. By default, all observed variables, or in
+        a model of none the free variables without draws that no other variable depends on. To
+        predict a free variable that has a value for each row, add a
         :class:`pymc.Deterministic` of it to the model.
     draws : int, optional
         For a fit, the number of draws, by default 1000. For a posterior, the number of draws to use
@@ -142,6 +144,11 @@ def predict(
     for each row is drawn from its prior for the new rows. The attribute ``drawn_from_prior`` of the
     predictions names both kinds.
 
+    The rows of a model by (area, date) are along the dim whose length, or whose labels, differ from
+    the model's: pass ``xarray.DataArray(values, coords=...)`` where the lengths are equal. Without
+    either, they are along a dim that no variable with draws has, and if there is none, the call is
+    refused. What was fitted along the other dim keeps its draws.
+
     Draws are matched to the model by the labels of its dims. The same labels in another order are
     reordered, other labels are an error. Draws of a dim without labels are matched by position.
 
@@ -178,16 +185,18 @@ def predict(
     ray = resolve_cluster(cluster)
     output = None if out is None else DiskOutput.at(out)
     seed = _seed(random_seed, output)
-    parameters = parameter_draws(fit_or_datatree, draws, seed, model)
-    with reading_data(parameters.model):
-        names = _predicted_names(parameters.model, var_names)
-        rows = new_rows(parameters.model, names, data)
+    used_model = predicted_model(fit_or_datatree, model)
+    fitted = fitted_names(fit_or_datatree)
+    with reading_data(used_model):
+        names = _predicted_names(used_model, var_names, fitted)
+        rows = new_rows(used_model, names, data, fitted)
+        parameters = parameter_draws(fit_or_datatree, draws, seed, used_model, rows.row_dims)
         parameters = parameters.aligned(names, rows.row_dims)
-        check_levels(parameters.model, rows)
+        check_levels(used_model, rows)
         samples = two_samples(rows.first(SHORT + LONG))
         build = partial(
             compiled_predictor,
-            parameters.model,
+            used_model,
             names,
             rows.containers,
             rows.row_dims,
@@ -199,10 +208,10 @@ def predict(
             predictor, fixed = build()
         except NotImplementedError as error:
             raise _no_draws_error(names, error) from error
-        parameters.check_names(predictor.parameter_names, predictor.drawn_once)
+        parameters.check_names(predictor.parameter_names, predictor.drawn_once, names)
         if ray is not None:
             _check_divisible(predictor)
-            carry_densities(parameters.model)
+            carry_densities(used_model)
         plan = plan_predictions(parameters, names, rows, predictor, fixed, samples[0], seed)
         execute = on_threads if ray is None else OnCluster(ray, build)
         if output is None:
@@ -286,9 +295,11 @@ def _is_names(var_names: Any) -> bool:
     return isinstance(var_names, Iterable) and all(isinstance(name, str) for name in var_names)
 
 
-def _predicted_names(model: pm.Model, var_names: str | Sequence[str] | None) -> list[str]:
+def _predicted_names(
+    model: pm.Model, var_names: str | Sequence[str] | None, fitted: Collection[str]
+) -> list[str]:
     """Return the names of the variables to predict, all of which can be predicted."""
-    known = predictable(model)
+    known = [name for name in predictable(model) if name not in fitted]
     if not known:
         raise ValueError(
             "`model` must have an observed variable or a deterministic to predict, got none.\n"
@@ -296,7 +307,9 @@ def _predicted_names(model: pm.Model, var_names: str | Sequence[str] | None) -> 
             "rows, or write the likelihood as pm.CustomDist(..., observed=...)."
         )
     if var_names is None:
-        names = [variable.name for variable in model.observed_RVs]
+        names = [variable.name for variable in model.observed_RVs] or unobserved_outcomes(
+            model, fitted
+        )
     elif not isinstance(var_names, str) and not _is_names(var_names):
         raise TypeError(
             f"`var_names` must be a name or a sequence of names, got {var_names!r}.\n"
@@ -310,7 +323,7 @@ def _predicted_names(model: pm.Model, var_names: str | Sequence[str] | None) -> 
         if var_names is None:
             got = "None for a model without observed variables"
         raise ValueError(
-            f"`var_names` must be among {list(known)}, got {got}.\n"
+            f"`var_names` must be among {known}, got {got}.\n"
             "Hint: observed variables and deterministics can be predicted. Draws of free variables "
             "are in the posterior; for one with a value for each row, which is different for new "
             "rows, add a pm.Deterministic of it to the model and ask for that."

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from pytensor.graph.basic import Constant
 
@@ -13,18 +14,25 @@ from bayou.containers.index_bounds import check_indices
 from bayou.containers.reading.category_table import check_codes
 from bayou.containers.reading.column_matching import match_columns, require_table
 from bayou.containers.reading.columns import columns_of
+from bayou.containers.reading.labelled_array import LabelledArray, in_dim_order
 from bayou.containers.reading.new_columns import read_all_rows
 from bayou.containers.reading.new_values import as_table, exports_index, in_label_order, read_array
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.containers.variables.dims import dims_of, read_labels
 from bayou.feeding.read import count_block_rows
-from bayou.prediction.graph.forward_graph import batches_of, read_by
+from bayou.prediction.graph.forward_graph import batches_of, read_by, row_axis
 from bayou.prediction.graph.row_containers import find_row_containers, stored_values
+from bayou.prediction.graph.row_dim_choice import (
+    changed_lengths,
+    choose_row_dim,
+    in_model_order,
+    observed_dims,
+)
 from bayou.prediction.new_rows import NewRows
 from bayou.text import listed, type_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import pymc as pm
     from numpy.typing import NDArray
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
     from bayou.prediction.graph.row_containers import RowContainers
 
 
-def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
+def new_rows(model: pm.Model, names: Sequence[str], data: Any, fitted: Collection[str]) -> NewRows:
     """Return the rows of new data, for the containers that predictions depend on.
 
     Parameters
@@ -45,6 +53,8 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
     data : frame, dataset, Source, or mapping of str to array_like
         A table with the columns that containers were built from; or new values by the names of
         containers.
+    fitted : collection of str
+        The free variables that there are draws of.
 
     Raises
     ------
@@ -61,12 +71,20 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any) -> NewRows:
             "see docs/libraries.md."
         )
     is_by_name = isinstance(data, Mapping) and data and all(name in containers for name in data)
-    passed = list(data) if is_by_name else []
-    rows = find_row_containers(model, names, containers, batches, passed)
-    needed = read_by(model, names, rows.containers)
-    if is_by_name:
-        return _rows_by_container(model, data, containers, rows, needed)
-    return _rows_of_table(model, data, list(containers), rows, needed)
+    if not is_by_name:
+        rows = find_row_containers(model, names, containers, batches, [])
+        return _rows_of_table(
+            model, data, list(containers), rows, read_by(model, names, rows.containers)
+        )
+    passed = {
+        containers[name]: _read_values(model, names, containers[name], values, f"`data[{name!r}]`")
+        for name, values in data.items()
+    }
+    row_dim = choose_row_dim(model, names, passed, fitted)
+    rows = find_row_containers(model, names, containers, batches, list(data), row_dim)
+    return _rows_by_container(
+        model, names, passed, containers, rows, read_by(model, names, rows.containers)
+    )
 
 
 def _exchangeable(model: pm.Model, data: Any) -> dict[str, Any]:
@@ -89,32 +107,6 @@ def _exchangeable(model: pm.Model, data: Any) -> dict[str, Any]:
     return {variable.name: variable for variable in data_vars if variable.name not in frozen}
 
 
-def _check_row_dim(
-    model: pm.Model, rows: RowContainers, arrays: Mapping[Any, NDArray[Any]]
-) -> None:
-    """Check that new rows are along the dim of the rows, where variables are drawn anew for them.
-
-    Raises
-    ------
-    ValueError
-        If there are as many as before, and more or fewer entries of another dim.
-    """
-    drawn = [v.name for v in model.free_RVs if {*dims_of(model, v)[:1]} & {*rows.dims}]
-    for container, array in arrays.items():
-        if not drawn or is_sparse_variable(container):
-            continue
-        old, dims = stored_values(container).shape, dims_of(model, container)
-        changed = [dims[axis] for axis in range(1, array.ndim) if array.shape[axis] != old[axis]]
-        if changed and array.shape[0] == old[0]:
-            raise ValueError(
-                f"`data` must have its new rows along the first dim of what is observed, "
-                f"{listed(rows.dims)}, got the same {old[0]} and another length of "
-                f"{changed[0]!r} in {container.name!r}. {listed(drawn)} would be drawn anew.\n"
-                f"Hint: write the model with {changed[0]!r} as the first dim of the container "
-                "that is observed."
-            )
-
-
 def check_levels(model: pm.Model, rows: NewRows) -> None:
     """Check that whole numbers of rows in memory are levels of what they index.
 
@@ -127,7 +119,10 @@ def check_levels(model: pm.Model, rows: NewRows) -> None:
     """
     if rows.readers:
         return
-    by_container = dict(zip(rows.containers, next(rows.pieces(rows.num_rows)), strict=True))
+    by_container = {
+        container: np.moveaxis(array, 0, rows.axes.get(container, 0))
+        for container, array in zip(rows.containers, next(rows.pieces(rows.num_rows)), strict=True)
+    }
     _check_rows(model.root, by_container | rows.other_values, 0)
 
 
@@ -177,50 +172,75 @@ def _rows_of_table(
 
 def _rows_by_container(
     model: pm.Model,
-    data: Mapping[str, Any],
+    names: Sequence[str],
+    passed: Mapping[Any, LabelledArray],
     containers: Mapping[str, Any],
     rows: RowContainers,
     needed: list[Any],
 ) -> NewRows:
     """Return rows from values by the names of containers."""
     arrays, other_values, labels = {}, {}, None
-    for name, values in data.items():
-        container, argument = containers[name], f"`data[{name!r}]`"
-        array, index = _read_values(model, container, values, argument)
-        if array.ndim != container.type.ndim:
-            raise ValueError(
-                f"{argument} must have as many axes as its container, {container.type.ndim}, "
-                f"got a value of shape {array.shape}.\nHint: rows come first, as in the container."
-            )
-        if container not in rows.containers:
+    axes = {container: row_axis(model, container, rows.dims) for container in rows.containers}
+    for container, values in passed.items():
+        array = in_model_order(model, container, values, rows.dims)
+        if container not in axes:
             other_values[container] = array
             continue
         arrays[container] = array
-        if index is not None and exports_index(container):
-            labels = read_labels(index, f"The index of {argument}")
+        index = values.labels[axes[container]] if array.ndim else None
+        if index is not None and (exports_index(container) or axes[container]):
+            labels = read_labels(index, f"The index of `data[{container.name!r}]`")
     missing = [container.name for container in needed if container not in arrays]
     if missing or not arrays:
         raise ValueError(
             f"`data` must have rows for the containers {missing or list(containers)}, got "
-            f"{list(data)}.\n"
+            f"{[container.name for container in passed]}.\n"
             "Hint: pass new values for these too; the predicted variables depend on them."
         )
-    lengths = {container.name: array.shape[0] for container, array in arrays.items()}
+    lengths = {container.name: a.shape[axes[container]] for container, a in arrays.items()}
     if len(set(lengths.values())) > 1:
         got = ", ".join(f"{length} in {name!r}" for name, length in lengths.items())
         raise ValueError(
             f"`data` must have the same number of rows for all containers, got {got}.\n"
             "Hint: take all of them from the same rows."
         )
-    _check_row_dim(model, rows, arrays)
+    changed = changed_lengths(model, names, passed, rows.dims)
     return NewRows(
         containers=_split_containers(rows.containers),
         num_rows=next(iter(lengths.values())),
         row_dims=rows.dims,
         labels=labels,
-        other_values=_split_values(other_values),
-        arrays={part: array for part, array in _split_values(arrays).items() if array.ndim},
+        other_values=_split_values(other_values) | _dim_lengths(model, changed),
+        arrays={
+            part: np.moveaxis(array, axes.get(part, 0), 0)
+            for part, array in _split_values(arrays).items()
+            if array.ndim
+        },
+        axes={container: axis for container, axis in axes.items() if axis},
+        row_shapes={
+            container: _row_shape(model, container, axes[container], changed)
+            for container in rows.containers
+            if changed and not is_sparse_variable(container)
+        },
     )
+
+
+def _dim_lengths(model: pm.Model, changed: Mapping[str, int]) -> dict[Variable, NDArray[Any]]:
+    """Return the new lengths of dims as values of the variables that hold them."""
+    return {
+        model.dim_lengths[dim]: np.asarray(length)
+        for dim, length in changed.items()
+        if dim in model.dim_lengths
+    }
+
+
+def _row_shape(
+    model: pm.Model, container: Any, axis: int, changed: Mapping[str, int]
+) -> tuple[int, ...]:
+    """Return the shape of a row of a container, with new lengths of its dims."""
+    lengths = zip(dims_of(model, container), stored_values(container).shape, strict=True)
+    shape = [changed.get(dim or "", length) for dim, length in lengths]
+    return (*shape[:axis], *shape[axis + 1 :])
 
 
 def _split_containers(containers: Sequence[Variable]) -> tuple[Variable, ...]:
@@ -248,19 +268,28 @@ def _split_values(arrays: Mapping[Any, Any]) -> dict[Variable, NDArray[Any]]:
 
 
 def _read_values(
-    model: pm.Model, container: Any, values: Any, argument: str
-) -> tuple[NDArray[Any], pd.Index[Any] | None]:
-    """Return the new values of one container, and the index of its rows if they have one."""
-    columns = columns_of(container)
+    model: pm.Model, names: Sequence[str], container: Any, values: Any, argument: str
+) -> LabelledArray:
+    """Return the new values of one container, and the labels of their axes if they have any."""
+    columns, dims = columns_of(container), dims_of(model, container)
     table = None if columns is None else as_table(columns, values)
     if columns is not None and table is not None:
         [reader] = match_columns(model, table, [container], argument).values()
         [array] = read_all_rows([reader.column])
-        return reader.values(array), table.row_labels(columns.names)
+        array = reader.values(array)
+        return LabelledArray(array, (table.row_labels(columns.names), *[None] * (array.ndim - 1)))
     if isinstance(values, pd.DataFrame) and exports_index(container) and container.type.ndim == 2:
-        values = in_label_order(values, model.coords[dims_of(model, container)[1]], argument)
-    array, labels = read_array(container, values, argument)
+        known = model.coords[dims[1]]
+        # New rows may be along the columns; else these must be those of the model.
+        if dims[1] not in observed_dims(model, names) or set(known) <= set(values.columns):
+            values = in_label_order(values, known, argument)
+    array, labels = read_array(container, in_dim_order(values, dims), argument)
+    if array.ndim != container.type.ndim:
+        raise ValueError(
+            f"{argument} must have as many axes as its container, {container.type.ndim}, "
+            f"got a value of shape {array.shape}.\nHint: rows come first, as in the container."
+        )
     if columns is not None and columns.categories is not None and array.ndim == 1:
         subject = f"{argument}, of data container {container.name!r},"
         check_codes(subject, array, columns.categories)
-    return array, next(iter(labels), None)
+    return LabelledArray(array, labels)

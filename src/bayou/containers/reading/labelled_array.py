@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 import scipy.sparse
+import xarray as xr
 
 from bayou.containers.reading.exact_cast import exact_cast, natural_dtype, position_text
 from bayou.sources.in_memory.array import check_dense
 from bayou.text import type_text
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -42,7 +43,7 @@ def to_array(values: object, argument: str, dtype: npt.DTypeLike | None = None) 
 
     Parameters
     ----------
-    values : array_like, pandas.Series or pandas.DataFrame
+    values : array_like, pandas.Series, pandas.DataFrame or xarray.DataArray
         Booleans, integers or floats.
     argument : str
         The argument that `values` came from, as the subject of errors.
@@ -68,9 +69,20 @@ def to_array(values: object, argument: str, dtype: npt.DTypeLike | None = None) 
     _check_none_missing(missing, argument)
     if isinstance(values, list | tuple) and array.dtype.kind == "f":
         _check_not_rounded(values, array, argument)
-    labels = (values.index,) if isinstance(values, pd.Series) else (None,) * array.ndim
+    labels: tuple[pd.Index[Any] | None, ...] = (None,) * array.ndim
+    if isinstance(values, pd.Series):
+        labels = (values.index,)
+    elif isinstance(values, xr.DataArray):
+        labels = tuple(values.indexes.get(dim) for dim in values.dims)
     array = exact_cast(array, dtype or natural_dtype([array.dtype]), argument)
     return LabelledArray(array, labels)
+
+
+def in_dim_order(values: Any, dims: Sequence[str | None]) -> Any:
+    """Return an xarray.DataArray with its axes in the order of some dims, if it has all of them."""
+    if isinstance(values, xr.DataArray) and set(values.dims) == set(dims):
+        return values.transpose(*dims)
+    return values
 
 
 def _read_frame(values: pd.DataFrame, argument: str, dtype: npt.DTypeLike | None) -> LabelledArray:

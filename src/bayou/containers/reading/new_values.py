@@ -21,6 +21,7 @@ from bayou.containers.reading.columns import columns_of
 from bayou.containers.reading.dropped_rows import AllRows
 from bayou.containers.reading.labelled_array import (
     LabelledArray,
+    in_dim_order,
     is_sparse,
     read_sparse,
     to_array,
@@ -233,7 +234,7 @@ def _read_value(
         return _read_columns(model, table, [variable], argument)[variable]
     if isinstance(values, pd.DataFrame) and exports_index(variable) and variable.type.ndim == 2:
         values = _columns_in_order(model, dims_of(model, variable)[1], values, coords)
-    array, labels = read_array(variable, values, argument)
+    array, labels = read_array(variable, in_dim_order(values, dims_of(model, variable)), argument)
     _check_shape(variable, array.shape)
     if columns is not None and columns.is_matrix and array.shape[1] != len(columns.names):
         raise ShapeError(

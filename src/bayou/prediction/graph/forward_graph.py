@@ -16,6 +16,7 @@ from pytensor.graph.traversal import ancestors, walk
 from pytensor.printing import debugprint
 
 from bayou.containers.sparse.sparse_container import PartVariable
+from bayou.containers.variables.dims import dims_of
 from bayou.models.inputs import feeding_variables, is_minibatch, value_inputs
 from bayou.models.random_variables import generators_of, inlined, is_bernoulli
 from bayou.models.rewrite import without_sparse
@@ -62,9 +63,21 @@ class ForwardGraph:
 
 
 def predictable(model: pm.Model) -> dict[str, Variable]:
-    """Return the observed variables, then the deterministics of a model, by name."""
-    variables = (*model.observed_RVs, *model.deterministics)
+    """Return the observed variables, the deterministics and the free variables of a model."""
+    variables = (*model.observed_RVs, *model.deterministics, *model.free_RVs)
     return {variable.name: variable for variable in variables}
+
+
+def unobserved_outcomes(model: pm.Model, fitted: Collection[str]) -> list[str]:
+    """Return the free variables without draws that no other free variable depends on.
+
+    They are the outcomes of a model that is observed by ``pm.observe``, which copies it.
+    """
+    outcomes = [variable for variable in model.free_RVs if variable.name not in fitted]
+    parents = set(
+        ancestors([i for v in model.free_RVs if v.owner is not None for i in v.owner.inputs])
+    )
+    return [variable.name for variable in outcomes if variable not in parents]
 
 
 def batches_of(model: pm.Model) -> dict[str, Variable]:
@@ -93,6 +106,12 @@ def containers_of(graphs: Sequence[Variable]) -> list[Variable]:
     return [root for root in feeding_variables(graphs) if root.type.ndim or is_minibatch(root)]
 
 
+def row_axis(model: pm.Model, container: Variable, row_dims: Collection[str]) -> int:
+    """Return the axis of the rows of a container: that of their dim, the first without one."""
+    axes = (axis for axis, dim in enumerate(dims_of(model, container)) if dim in row_dims)
+    return next(axes, 0)
+
+
 def read_by(
     model: pm.Model, names: Iterable[str], containers: Collection[Variable]
 ) -> list[Variable]:
@@ -113,7 +132,7 @@ def forward_graph(
     model: pm.Model,
     names: Sequence[str],
     row_shapes: Mapping[Variable, tuple[int, ...]],
-    row_dims: Iterable[str],
+    row_dims: Collection[str],
     other_values: Mapping[Variable, NDArray[Any]],
 ) -> ForwardGraph:
     """Copy the graphs of some variables, with inputs in the place of containers.
@@ -126,8 +145,9 @@ def forward_graph(
         The variables to predict.
     row_shapes : mapping of Variable to tuple of int
         The containers with rows, and the shape of one row of each; of a sparse matrix its values
-        and its columns.
-    row_dims : iterable of str
+        and its columns. The inputs have the rows on their first axis, wherever they are in the
+        containers.
+    row_dims : collection of str
         The dims that are as long as there are rows.
     other_values : mapping of Variable to ndarray
         New values of containers without rows.
@@ -146,6 +166,12 @@ def forward_graph(
         _storage_key(container): input_like(container, (None, *shape))
         for container, shape in row_shapes.items()
     }
+    in_model = {
+        _storage_key(container): pt.moveaxis(
+            row_inputs[_storage_key(container)], 0, row_axis(model, container, row_dims)
+        )
+        for container in row_shapes
+    }
     num_rows = next(iter(row_inputs.values())).shape[0]
     row_lengths = {id(model.dim_lengths[dim]) for dim in row_dims if dim in model.dim_lengths}
     replacements: dict[Variable, Variable] = {}
@@ -155,8 +181,8 @@ def forward_graph(
         # In a copy of a model, PyMC leaves lengths of dims tied to the original's containers.
         is_part = root.owner is not None or isinstance(root, PartVariable)
         current = root if is_part else model.root.named_vars.get(root.name, root)
-        if _storage_key(current) in row_inputs:
-            replacements[root] = row_inputs[_storage_key(current)]
+        if _storage_key(current) in in_model:
+            replacements[root] = in_model[_storage_key(current)]
         elif id(root) in row_lengths:
             replacements[root] = num_rows.astype(root.type.dtype)
         elif root.type.ndim == 0 and root.type.dtype.startswith(("int", "uint")):

@@ -1,7 +1,7 @@
 """The containers of a model that have rows, and the dim of these rows.
 
 The rows are those of the observed variables among the predicted ones; without any among them, those
-of all observed variables. Containers on their first dim have rows; a container without dims has
+of all observed variables. Containers with their first dim have rows; a container without dims has
 rows if it is as long now as the observed values are. Minibatches always have rows.
 """
 
@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from bayou.containers.sparse.sparse_container import is_sparse_variable
 from bayou.containers.variables.dims import dims_of
 from bayou.models.inputs import storage_of
-from bayou.prediction.graph.forward_graph import containers_of
+from bayou.prediction.graph.forward_graph import containers_of, row_axis
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RowContainers:
-    """The containers of a model with the rows on their first axis.
+    """The containers of a model that have rows.
 
     Attributes
     ----------
@@ -44,6 +47,7 @@ def find_row_containers(
     containers: Mapping[str, Variable],
     batches: Collection[str],
     passed: Collection[str],
+    row_dim: str | None = None,
 ) -> RowContainers:
     """Find the containers with rows.
 
@@ -60,6 +64,8 @@ def find_row_containers(
     passed : collection of str
         The names of the containers that new values were passed for. Their rows count where nothing
         is observed.
+    row_dim : str, optional
+        The dim of the rows; by default that of the first axis of what is observed.
 
     Raises
     ------
@@ -81,6 +87,8 @@ def find_row_containers(
     if not dims - {None} and not observed_containers:
         dims |= {first_dims[containers[name]] for name in passed}
     row_dims = tuple(sorted(dim for dim in dims if dim is not None))
+    if row_dim is not None:
+        row_dims = (row_dim,)
     if len(row_dims) > 1:
         raise ValueError(
             f"`var_names` must have rows of one dim, got {list(names)} with rows of "
@@ -88,13 +96,15 @@ def find_row_containers(
             "Hint: predict the variables of one dim at a time."
         )
     lengths = {
-        stored_values(container).shape[0]
+        stored_values(container).shape[row_axis(model, container, row_dims)]
         for container in observed_containers or [containers[name] for name in passed]
         if container.type.ndim
     }
 
     def has_rows(name: str, container: Variable) -> bool:
-        if name in batches or first_dims[container] in row_dims:
+        # The parts of a sparse matrix have its rows on their first axis.
+        axes = slice(1) if is_sparse_variable(container) else slice(None)
+        if name in batches or {*dims_of(model, container)[axes]} & {*row_dims}:
             return True
         without_dims = container.type.ndim > 0 and first_dims[container] is None
         return without_dims and stored_values(container).shape[0] in lengths
@@ -113,3 +123,8 @@ def stored_values(container: Variable) -> NDArray[Any]:
     """Return the values of a container; of a minibatch, the rows in memory that it draws from."""
     values: NDArray[Any] = storage_of(container).get_value(borrow=True)
     return values
+
+
+def stored_rows(container: Any, axis: int) -> NDArray[Any]:
+    """Return the values of a container with the axis of its rows as the first."""
+    return np.moveaxis(stored_values(container), axis, 0)
