@@ -9,7 +9,7 @@ and where it is seen to be poor, chains start and are tuned as they are without 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,13 +17,14 @@ from bayou.fitting.fixed_draws.antithetic import antithetic_normals
 from bayou.fitting.fixed_draws.optimize import START_SCALE, Optimum, minimize
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.moments import normal_frame
+from bayou.fitting.result.fit_result import Fit
 
 if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
-    from bayou.fitting.result.fit_result import Fit
     from bayou.nuts.compiled.bound_density import BoundDensity
+    from bayou.nuts.settings import NutsSettings
 
     type Array = NDArray[np.float64]
 
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 WARM_TUNE = 150
 # Shorter runs, in steps of all chains together, are over before a fit is.
 LEAST_STEPS = 2000
-# Fixed draws of the fit: it seeks coordinates, and the chains do the rest.
+# Fixed draws of the fit: it seeks coordinates, and the chains do the rest. Scales alone come from
+# these draws, not from second derivatives, and take more of them.
 NUM_DRAWS = 8
+DRAWS_OF_SCALES = 16
 MAX_ITERATIONS = 150
 # With more elements than this, the coordinates are scales alone.
 MAX_DENSE = 256
@@ -72,6 +75,63 @@ class WarmStart:
     frame: Frame | None
     reason: str
 
+    def attrs(self) -> dict[str, str]:
+        """Return the attributes of results: what gave chains their coordinates, and why."""
+        return {"init": "none" if self.frame is None else "fit", "init_reason": self.reason}
+
+
+def check_init(init: Any) -> None:
+    """Check what is to give chains their coordinates.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "auto" nor a fit nor None.
+    """
+    if init is None or isinstance(init, Fit) or (isinstance(init, str) and init == "auto"):
+        return
+    raise ValueError(
+        f'`init` must be "auto", a fit or None, got {init!r}.\n'
+        "Hint: pass what by.fit returned, or leave it out for a short fit."
+    )
+
+
+def choose_warm_start(
+    init: Fit | str | None, model: pm.Model, bound: BoundDensity, settings: NutsSettings, seed: int
+) -> WarmStart:
+    """Return what gives chains their coordinates, as `init` of :func:`bayou.sample` asks for.
+
+    Parameters
+    ----------
+    init : {"auto"}, Fit or None
+    model : pymc.Model
+        The model, which a fit must be of.
+    bound : BoundDensity
+        Its density, in the coordinates of the model.
+    settings : NutsSettings
+        The run.
+    seed : int
+        The seed of the run.
+
+    Raises
+    ------
+    ValueError
+        If the fit is of another model.
+    """
+    if init is None:
+        return WarmStart(None, "`init` is None")
+    if isinstance(init, Fit):
+        frame = frame_of_fit(init, model)
+        if len(frame.origin) != bound.size:
+            raise ValueError(
+                f"`init` must be a fit of {bound.size} elements, got one of {len(frame.origin)}.\n"
+                "Hint: fit the model with the data that it has now, or leave `init` out."
+            )
+        return judge_frame(bound, frame, seed)
+    if (num_steps := settings.chains * (settings.draws + settings.tune)) < LEAST_STEPS:
+        return WarmStart(None, f"{num_steps} steps are over before a fit is")
+    return find_warm_start(bound, seed)
+
 
 def find_warm_start(bound: BoundDensity, seed: int) -> WarmStart:
     """Fit a density on fixed draws, and judge the fit.
@@ -84,7 +144,7 @@ def find_warm_start(bound: BoundDensity, seed: int) -> WarmStart:
         Decides the starts and the draws.
     """
     size = bound.size
-    noise = antithetic_normals(seed, NUM_DRAWS, size)
+    noise = antithetic_normals(seed, NUM_DRAWS if size <= MAX_DENSE else DRAWS_OF_SCALES, size)
     start = Frame(bound.find_start(seed), np.full(size, START_SCALE))
     optimum = minimize(bound, start, noise, MAX_ITERATIONS, _ignore)
     if not optimum.is_finite:
@@ -128,13 +188,12 @@ def frame_of_fit(fit: Fit, model: pm.Model) -> Frame:
     Raises
     ------
     ValueError
-        If the fit is of other free variables, or of other lengths.
+        If the fit is of other free variables.
     """
     fitted, layout = fit.approximation, fit.program.layout
     frame = normal_frame(fitted.guide, fitted.params, fitted.frame)
     origin, factor = np.asarray(frame.origin), np.asarray(frame.factor)
     places = dict(zip(layout.names, layout.split(np.arange(layout.size)), strict=True))
-    shapes = {str(name): values.shape for name, values in fit.mean.data_vars.items()}
     if fitted.latent is not None:
         # Variables of rows are independent of all else.
         stds = np.sqrt((factor**2).sum(axis=1)) if factor.ndim == 2 else factor
@@ -145,27 +204,13 @@ def frame_of_fit(fit: Fit, model: pm.Model) -> Frame:
         places |= dict(zip(row_layout.names, row_layout.split(numbers), strict=True))
         origin = np.concatenate([origin, rows[0].ravel()])
         factor = np.concatenate([stds, rows[1].ravel()])
-    wanted = {
-        model.rvs_to_values[variable].name: tuple(model.rvs_to_values[variable].type.shape)
-        for variable in model.free_RVs
-    }
-    if wanted.keys() != places.keys():
+    wanted = [model.rvs_to_values[variable].name for variable in model.free_RVs]
+    if sorted(wanted) != sorted(places):
         raise ValueError(
             f"`init` must be a fit of the free variables {sorted(wanted)}, got one of "
             f"{sorted(places)}.\nHint: fit this model with by.fit, or leave `init` out."
         )
-    for name, shape in wanted.items():
-        fitted_shape = shapes[name]
-        if len(shape) != len(fitted_shape) or any(
-            length not in (None, other) for length, other in zip(shape, fitted_shape, strict=True)
-        ):
-            raise ValueError(
-                f"`init` must be a fit of variables of the same shapes, got {fitted_shape} for "
-                f"{name!r} of shape {shape}.\nHint: fit this model with by.fit, or leave `init` out."
-            )
     order = np.concatenate([np.ravel(places[name]) for name in wanted])
-    if factor.ndim == 1:
-        return Frame(origin[order], factor[order])
     return Frame(origin[order], factor[order])
 
 
@@ -214,9 +259,7 @@ def _is_only_mode(density: BoundDensity, seed: int) -> bool:
 
     def search(start: Array) -> Array:
         around = Frame(start, np.ones(size))
-        return minimize(
-            density, around, noise, SEARCH_ITERATIONS, _ignore, fixed_scales=True
-        ).mean
+        return minimize(density, around, noise, SEARCH_ITERATIONS, _ignore, fixed_scales=True).mean
 
     # Few draws move the optimum: all searches have the same.
     fit = search(np.zeros(size))
