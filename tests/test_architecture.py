@@ -43,6 +43,7 @@ ROOMS = (
     "models",
     "density",
     "batching",
+    "compression",
     "provenance",
     "fitting",
     "nuts",

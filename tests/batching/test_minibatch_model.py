@@ -14,7 +14,7 @@ from bayou.batching.minibatch_model import MinibatchModel, add_names, build_mini
 from bayou.batching.row_dim import find_rows
 from bayou.batching.row_independence import GENERAL_HINT
 from bayou.models.inputs import has_row_mark
-from bayou.models.total_size import has_total_size
+from bayou.models.scaling.total_size import has_total_size
 
 NUM_ROWS = 40
 X = np.random.default_rng(0).normal(size=(NUM_ROWS, 2))

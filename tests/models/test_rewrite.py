@@ -17,7 +17,7 @@ from bayou.models.rewrite import (
     stored_data,
     structure_of,
 )
-from bayou.models.total_size import minibatch_scales
+from bayou.models.scaling.total_size import minibatch_scales
 
 X = np.random.default_rng(0).normal(size=200)
 Y = np.random.default_rng(1).normal(size=200)

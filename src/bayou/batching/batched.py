@@ -271,6 +271,26 @@ def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
     return minibatch_model.model, program
 
 
+def independent_rows(model: pm.Model, rows: ModelRows) -> ModelRows:
+    """Return the parts of a model with an entry for each row, if its likelihood is one of rows.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model as it is written.
+    rows : ModelRows
+        The parts that are known to have an entry for each row; what else may is found.
+
+    Raises
+    ------
+    ValueError
+        If the likelihood is no product over rows.
+    """
+    _check_some_rows(rows)
+    build = partial(_batches, model, UNUSED_SIZE, model)
+    return _independent_batches(model, rows, build).minibatch_model.rows
+
+
 def _known_or_guessed_rows(model: pm.Model) -> ModelRows | None:
     try:
         return find_rows(model)

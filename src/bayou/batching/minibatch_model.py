@@ -14,16 +14,13 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.traversal import ancestors
 
-from bayou.batching.row_arrays import resized_nodes
+from bayou.batching.replaced_rows import replace_rows
 from bayou.batching.row_independence import (
     GENERAL_HINT,
-    Dependence,
     check_one_density_each,
     check_one_transform_each,
 )
-from bayou.batching.row_terms import FAILURES, first_line
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.containers.sparse.sparse_rows import SparseRows
 from bayou.containers.variables.dims import dims_of
@@ -31,15 +28,15 @@ from bayou.containers.variables.random_rows import NumRows, random_slice, step_v
 from bayou.containers.variables.source_variable import window_of
 from bayou.density.program import LatentRows
 from bayou.models.inputs import mark_rows
-from bayou.models.rewrite import VARIABLE_LISTS, model_graphs, rebuild_model, rebuild_variables
-from bayou.models.total_size import with_total_size
+from bayou.models.rewrite import VARIABLE_LISTS, rebuild_model
+from bayou.models.scaling.total_size import with_total_size
 from bayou.sampling.axes import AxisSample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     import pymc as pm
-    from pytensor.graph.basic import Apply, Variable
+    from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
     from bayou.batching.row_dim import ModelRows
@@ -106,7 +103,6 @@ def build_minibatch_model(
             f"{list(rows.latent)} alone.\n"
             "Hint: nothing ties the rows together; fit them all at once."
         )
-    graphs = model_graphs(model)
     # One step counter and one seed, so that all slices are of the same rows.
     step = step_variable(f"{rows.dim}_step")
     slices: dict[str, TensorVariable] = {}
@@ -137,23 +133,13 @@ def build_minibatch_model(
     num_rows: TensorVariable = (
         NumRows(axis)(first) if window is None else pt.constant(window.num_rows)
     )
-    replacements: dict[Variable, Operand] = {}
-    if rows.dim:
-        # PyMC writes the length of a dim into the shapes of variables that have it.
-        replacements[model.dim_lengths[rows.dim]] = slices[first.name].shape[axis]
     batch_length = slices[first.name].shape[axis]
-    replacements |= {
-        value: by_container[id(storage.container)] for value, (storage, _) in rows.storages.items()
-    }
-    replacements |= _replaced_clones([*graphs, *model.dim_lengths.values()], by_container)
     latent = _latent_rows(rows, step, batch_size, seed)
+    of_batch: dict[Variable, Operand] = {}
     if latent is not None and not latent_inputs:
-        replacements |= {model[name]: model[name][latent.numbers] for name in latent.names}
-
-    replacements |= rows.constants
+        of_batch = {model[name]: model[name][latent.numbers] for name in latent.names}
     hint = _hint(model, rows)
-    resized = resized_nodes(model, rows, batch_length)
-    rebuilt = _rebuild(graphs, replacements, resized, hint)
+    rebuilt = replace_rows(model, rows, by_container, batch_length, hint, of_batch)
     for variable in (model[name] for name in latent.names) if latent is not None else ():
         if latent_inputs:
             _make_input(model, variable, rebuilt)
@@ -162,23 +148,6 @@ def build_minibatch_model(
             del rebuilt[variable]
     _scale(model, rows, rebuilt, num_rows)
     return MinibatchModel(rebuild_model(model, rebuilt), rows, slices, latent, hint)
-
-
-def _rebuild(
-    graphs: Sequence[Variable],
-    replacements: Mapping[Variable, Operand],
-    resized: Mapping[Apply, Sequence[Variable]],
-    hint: str,
-) -> dict[Variable, Operand]:
-    """Build what depends on rows again, for those of a batch."""
-    try:
-        return rebuild_variables(graphs, replacements, resized)
-    except FAILURES as error:
-        if "\nHint: " in str(error):
-            raise
-        # The error of PyTensor about operations whose shapes do not fit.
-        reason = f"the model cannot be built for a part of its rows ({first_line(error)})"
-        raise Dependence(reason, hint, is_evaluated=False).error() from None
 
 
 def _slice_sparse(
@@ -194,20 +163,6 @@ def _slice_sparse(
     return SparseRows(
         slice_rows(parts.values, 0), slice_rows(parts.columns, 0), parts.num_columns, matrix.name
     )
-
-
-def _replaced_clones(
-    graphs: Sequence[Variable], by_container: Mapping[int, Operand]
-) -> dict[Variable, Operand]:
-    """Return replacements of all shared variables with some containers.
-
-    PyMC clones shared variables, but their clones have the same container.
-    """
-    return {
-        variable: by_container[id(variable.container)]
-        for variable in ancestors(graphs)
-        if isinstance(variable, SharedVariable) and id(variable.container) in by_container
-    }
 
 
 def _scale(

@@ -15,7 +15,7 @@ from pytensor.tensor.special import LogSoftmax, Softmax
 from pytensor.tensor.subtensor import AdvancedSubtensor, Subtensor
 
 from bayou.models.inputs import takes_rows
-from bayou.models.total_size import without_total_size
+from bayou.models.scaling.row_weights import without_scaling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,7 +78,7 @@ def _data_inputs(node: Apply) -> Sequence[Variable]:
 
 def has_joint_density(variable: TensorVariable) -> bool:
     """Return whether one draw of the distribution of a variable takes all of its axes."""
-    num_joint_axes = getattr(without_total_size(variable).owner.op, "ndim_supp", 0)
+    num_joint_axes = getattr(without_scaling(variable).owner.op, "ndim_supp", 0)
     return bool(num_joint_axes >= variable.ndim > 0)
 
 
@@ -90,7 +90,7 @@ def has_joint_transform(variable: TensorVariable, transform: Transform | None) -
 
 def distribution_name(variable: TensorVariable) -> str:
     """Return the name of a distribution as PyMC prints it, such as MultivariateNormal."""
-    operation = without_total_size(variable).owner.op
+    operation = without_scaling(variable).owner.op
     # PyMC has no public name for it.
     names = getattr(operation, "_print_name", None)
     return str(names[0] if names else type(operation).__name__)

@@ -9,7 +9,7 @@ from pytensor.graph.traversal import ancestors
 
 from bayou.containers.variables.source_variable import window_of
 from bayou.models.inputs import is_fed, uncast
-from bayou.models.total_size import has_total_size, minibatch_scales, scale_for_shape
+from bayou.models.scaling.total_size import has_total_size, minibatch_scales, scale_for_shape
 
 if TYPE_CHECKING:
     from collections.abc import Collection

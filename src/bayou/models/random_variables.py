@@ -23,13 +23,17 @@ from pytensor.tensor.random.basic import BernoulliRV
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomGeneratorType
 
+from bayou.models.scaling.row_weights import WeightedRows, without_scaling
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytensor.graph.basic import Apply, Variable
 
-# Nodes that stand for a graph: distributions that PyMC composes, and scalings by total_size.
-_COMPOSED = (SymbolicRandomVariable, MinibatchRandomVariable)
+# Nodes that scale a density, by total_size or by weights, and whose draws are those of their input.
+_SCALINGS = (MinibatchRandomVariable, WeightedRows)
+# Nodes that stand for a graph: distributions that PyMC composes, and scalings.
+_COMPOSED = (SymbolicRandomVariable, *_SCALINGS)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def inlined(graphs: Sequence[Variable]) -> list[Variable]:
         node = next(composed, None)
         if node is None:
             return list(graph.outputs)
-        is_scaling = isinstance(node.op, MinibatchRandomVariable)
+        is_scaling = isinstance(node.op, _SCALINGS)
         parts = [node.inputs[0]] if is_scaling else inline_ofg_node(node)
         graph.replace_all(list(zip(node.outputs, parts, strict=True)), import_missing=True)
 
@@ -131,10 +135,7 @@ def check_simulators(model: pm.Model) -> None:
 
 
 def _is_simulated(variable: Variable) -> bool:
-    node = variable.owner
-    if isinstance(node.op, MinibatchRandomVariable):
-        node = node.inputs[0].owner
-    return isinstance(node.op, pm.Simulator.rv_type)
+    return isinstance(without_scaling(variable).owner.op, pm.Simulator.rv_type)
 
 
 def generators_of(graphs: Sequence[Variable]) -> list[Variable]:

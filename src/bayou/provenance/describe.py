@@ -15,7 +15,7 @@ from bayou.containers.variables.dims import dims_of, evaluate_length
 from bayou.containers.variables.source_variable import resident_of
 from bayou.models.interpret import compile_interpreter
 from bayou.models.plain.plain_model import read_model
-from bayou.models.total_size import has_total_size
+from bayou.models.scaling.total_size import has_total_size
 from bayou.models.whole_number_overflow import warn_of_overflow
 from bayou.provenance.describe_result import Description
 from bayou.provenance.fingerprint import array_fingerprint

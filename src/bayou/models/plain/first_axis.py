@@ -13,7 +13,7 @@ from bayou.containers.variables.dims import dims_of
 from bayou.models.plain.axis_order import draw_in_order, inverse
 from bayou.models.plain.plain_model import model_of_variables
 from bayou.models.rewrite import model_graphs, rebuild_variables, same_structure, structure_of
-from bayou.models.total_size import has_total_size
+from bayou.models.scaling.total_size import has_total_size
 
 if TYPE_CHECKING:
     from pytensor.graph.basic import Variable

@@ -20,7 +20,7 @@ from bayou.containers.variables.dims import dims_of
 from bayou.models.inputs import feeding_variables, is_minibatch, value_inputs
 from bayou.models.random_variables import generators_of, inlined, is_bernoulli
 from bayou.models.rewrite import without_sparse
-from bayou.models.total_size import without_total_size
+from bayou.models.scaling.row_weights import without_scaling
 from bayou.text import digest
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def forward_graph(
     """
     dense_model = without_sparse(model)
     variables = predictable(dense_model)
-    asked = [without_total_size(variables[name]) for name in names]
+    asked = [without_scaling(variables[name]) for name in names]
     free_variables = set(dense_model.free_RVs)
     free = [variable for variable in ancestors(asked) if variable in free_variables]
     row_inputs = {

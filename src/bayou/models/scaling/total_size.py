@@ -44,6 +44,20 @@ def with_total_size(variable: Variable, total_size: Variable | int) -> Variable:
     return create_minibatch_rv(variable, [total_size, *other_axes])
 
 
+def without_row_total_size(variable: Any) -> Any:
+    """Return an observed variable whose density is not scaled along its first axis.
+
+    The total_size of its other axes stays.
+    """
+    if not has_total_size(variable):
+        return variable
+    inner, _, *others = variable.owner.inputs
+    sizes = [None if NoneConst.equals(size) else size for size in others]
+    return (
+        inner if all(size is None for size in sizes) else create_minibatch_rv(inner, [None, *sizes])
+    )
+
+
 def scale_for_shape(variable: Variable, shape: Any) -> float:
     """Return the factor of the density of a variable with a total_size, for values of a shape."""
     factor = get_scaling(variable.owner.inputs[1:], shape)

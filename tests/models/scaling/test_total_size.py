@@ -7,7 +7,7 @@ import pymc as pm
 import pytest
 
 import bayou as by
-from bayou.models.total_size import (
+from bayou.models.scaling.total_size import (
     has_total_size,
     minibatch_scales,
     scale_for_shape,

@@ -1,0 +1,216 @@
+"""A model of the distinct rows of its data, each of which counts as often as it occurs.
+
+A likelihood that is a product over rows has equal factors for equal rows. The containers of rows
+are replaced by the distinct rows among them, with their counts as weights: the log density is the
+same but for rounding, and costs what the distinct rows cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytensor
+from pytensor.graph.traversal import ancestors
+
+from bayou.batching.batched import independent_rows
+from bayou.batching.replaced_rows import replace_rows
+from bayou.batching.row_dim import find_rows, guess_rows, holds_minibatches
+from bayou.batching.row_independence import GENERAL_HINT
+from bayou.batching.total_size_checks import check_row_total_sizes
+from bayou.compression.repetition import MOST_DISTINCT, sample_repeats
+from bayou.compression.weighted_model import with_row_weights
+from bayou.containers.sparse.sparse_container import is_sparse_variable
+from bayou.containers.variables.source_variable import window_of
+from bayou.models.rewrite import model_graphs
+from bayou.models.scaling.total_size import without_row_total_size
+from bayou.preparation.distinct_rows import Layout, group_rows
+from bayou.sources.base.field import Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pymc as pm
+    from numpy.typing import NDArray
+    from pytensor.compile.sharedvalue import SharedVariable
+
+    from bayou.batching.row_dim import ModelRows
+    from bayou.sources.base.field import Table
+
+# Rows that are grouped at once.
+PIECE_ROWS = 2**20
+# The distinct rows are at most as many as the rows that are in memory already.
+NO_LIMIT = 2**62
+COUNTS = "row_counts"
+
+
+@dataclass(frozen=True, eq=False)
+class CompressedModel:
+    """A model of distinct rows.
+
+    Attributes
+    ----------
+    model : pymc.Model
+        With the free variables of the written model.
+    num_rows : int
+        The rows of the written model.
+    num_distinct : int
+        Those of this one.
+    """
+
+    model: pm.Model
+    num_rows: int
+    num_distinct: int
+
+    def __str__(self) -> str:
+        """Return the numbers of rows, for results."""
+        return f"{self.num_rows:,} rows as {self.num_distinct:,} distinct, each counted"
+
+
+class CompressionError(ValueError):
+    """A model whose rows cannot be replaced by the distinct ones; the message says why."""
+
+
+def compressed_model(model: pm.Model) -> CompressedModel:
+    """Return a model of the distinct rows of a model.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        A model of plain tensors, written with all of its data. It stays as it is.
+
+    Raises
+    ------
+    CompressionError
+        If the likelihood is no product over rows, or not all of the rows are in memory.
+    """
+    if obstacle := _obstacle(model):
+        raise _error(obstacle)
+    try:
+        rows = find_rows(model, guess=True)
+        check_row_total_sizes(model, rows)
+    except ValueError as error:
+        raise _error(str(error).partition("\n")[0]) from None
+    if obstacle := _rows_obstacle(rows):
+        raise _error(obstacle)
+    try:
+        rows = independent_rows(model, rows)
+    except ValueError as error:
+        raise _error(str(error).partition("\n")[0]) from None
+    if obstacle := _rows_obstacle(rows):
+        raise _error(obstacle)
+    return _compress(model, rows)
+
+
+def compressed_if_repeated(model: pm.Model) -> CompressedModel | None:
+    """Return a model of the distinct rows of a model, if these are at most half of all.
+
+    Where nothing repeats, this costs a look at some thousand rows.
+
+    Returns
+    -------
+    CompressedModel or None
+        None if the rows do not repeat that often, or :func:`compressed_model` would raise.
+    """
+    if _obstacle(model):
+        return None
+    try:
+        rows = find_rows(model)
+    except ValueError:
+        guessed = guess_rows(model, with_arrays=True)
+        if guessed is None:
+            return None
+        rows = guessed
+    if _rows_obstacle(rows) or rows.num_rows < 2:
+        return None
+    if not sample_repeats(list(_columns(model, rows).values())):
+        return None
+    try:
+        compressed = compressed_model(model)
+    except CompressionError:
+        return None
+    is_smaller = compressed.num_distinct <= MOST_DISTINCT * compressed.num_rows
+    return compressed if is_smaller else None
+
+
+def _error(reason: str) -> CompressionError:
+    return CompressionError(
+        f"`compress=True` must have rows that can be counted, but {reason}\n"
+        'Hint: leave it at "auto", which compresses where that is possible and pays.'
+    )
+
+
+def _obstacle(model: pm.Model) -> str | None:
+    if holds_minibatches(model):
+        return "the model holds minibatches or generators."
+    return None
+
+
+def _rows_obstacle(rows: ModelRows) -> str | None:
+    if rows.latent:
+        return f"{rows.latent[0]!r} has a value for each row."
+    for storage, _ in rows.storages.values():
+        if is_sparse_variable(storage):
+            return f"{storage.name!r} is a sparse matrix."
+        if window_of(storage) is not None:
+            return f"only a part of the rows of {storage.name!r} is in memory; see by.compress."
+    return None
+
+
+def _columns(model: pm.Model, rows: ModelRows) -> dict[int, NDArray[Any]]:
+    """Return the rows that the density takes, by the identities of the values' containers."""
+    used = set(ancestors(_density_graphs(model)))
+    columns: dict[int, NDArray[Any]] = {}
+    for variable, (storage, axis) in rows.storages.items():
+        if variable in used or storage in used:
+            values = storage.get_value(borrow=True)
+            columns[id(storage.container)] = np.moveaxis(values, axis, 0)
+    return columns
+
+
+def _density_graphs(model: pm.Model) -> list[Any]:
+    graphs = model_graphs(model)
+    return [graph for graph in graphs if graph not in set(model.deterministics)]
+
+
+def _compress(model: pm.Model, rows: ModelRows) -> CompressedModel:
+    columns = _columns(model, rows)
+    layout = Layout(
+        tuple(Field(str(key), values.dtype, values.shape[1:]) for key, values in columns.items()),
+        None,
+    )
+    distinct, counts = group_rows(_pieces(columns), layout, NO_LIMIT, lambda _: None)
+    by_container: dict[int, Any] = {}
+    for storage, axis in rows.storages.values():
+        key = id(storage.container)
+        if key in by_container:
+            continue
+        if key in columns:
+            values = np.moveaxis(distinct[str(key)], 0, axis)
+        else:
+            # Nothing that the density takes; any row serves.
+            values = np.take(storage.get_value(borrow=True), np.zeros(len(counts), np.intp), axis)
+        by_container[key] = _like(storage, values)
+    first, axis = next(iter(rows.storages.values()))
+    length = by_container[id(first.container)].shape[axis]
+    rebuilt = replace_rows(model, rows, by_container, length, GENERAL_HINT)
+    for variable in model.observed_RVs:
+        if variable.name in rows.observed:
+            rebuilt[variable] = without_row_total_size(rebuilt.get(variable, variable))
+    weights = pytensor.shared(counts.astype(pytensor.config.floatX), name=COUNTS)
+    of_distinct = with_row_weights(model, rows, rebuilt, weights)
+    return CompressedModel(of_distinct, len(next(iter(columns.values()))), len(counts))
+
+
+def _like(storage: SharedVariable, values: NDArray[Any]) -> SharedVariable:
+    """Return a container of other rows, with the name and the broadcasting of one."""
+    shape = [1 if length == 1 else None for length in storage.type.shape]
+    return pytensor.shared(np.ascontiguousarray(values), name=storage.name, shape=shape)
+
+
+def _pieces(columns: dict[int, NDArray[Any]]) -> Iterator[Table]:
+    num_rows = len(next(iter(columns.values())))
+    for start in range(0, num_rows, PIECE_ROWS):
+        part = slice(start, start + PIECE_ROWS)
+        yield {str(key): values[part] for key, values in columns.items()}

@@ -1,0 +1,141 @@
+"""Models whose rows have weights: each row's log likelihood counts as often as a container says."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
+
+from bayou.batching.row_dim import find_rows
+from bayou.containers.variables.dims import dims_of
+from bayou.containers.variables.source_variable import window_of
+from bayou.models.plain.plain_model import model_of_variables
+from bayou.models.rewrite import model_graphs, rebuild_variables, same_structure, structure_of
+from bayou.models.scaling.row_weights import times_weights, with_weights
+from bayou.text import listed
+
+if TYPE_CHECKING:
+    import pymc as pm
+    from pytensor.graph.basic import Variable
+
+    from bayou.batching.row_dim import ModelRows
+
+type _Known = dict[str, tuple[tuple[Any, ...], pm.Model]]
+
+# By model and container of weights: what the model was made of, and the model with weights.
+_models: weakref.WeakKeyDictionary[pm.Model, _Known] = weakref.WeakKeyDictionary()
+
+
+def weighted_model(model: pm.Model, weights: str) -> pm.Model:
+    """Return a model in which the log likelihood of each row counts as often as a container says.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        A model of plain tensors, written with all of its data. It stays as it is.
+    weights : str
+        The name of a container of numbers of at least 0, shape (rows,), with the dim of the rows.
+
+    Returns
+    -------
+    pymc.Model
+        A model of the same variables, dims, coords and containers; the same one until the structure
+        of the model changes.
+
+    Raises
+    ------
+    TypeError
+        If ``weights`` is no name, or the container holds no numbers.
+    ValueError
+        If there is no such container, nothing observed has its dim, it has another number of axes
+        than one, or a weight is below 0 or not finite.
+    """
+    container = _find_container(model, weights)
+    dim, *_ = dims_of(model, container)
+    rows = find_rows(model, dim, guess=dim is None)
+    _check_values(weights, container)
+    structure = structure_of(model)
+    known = _models.setdefault(model, {})
+    if weights not in known or not same_structure(known[weights][0], structure):
+        known[weights] = (structure, with_row_weights(model, rows, {}, container))
+    return known[weights][1]
+
+
+def with_row_weights(
+    model: pm.Model, rows: ModelRows, rebuilt: dict[Variable, Any], weights: Any
+) -> pm.Model:
+    """Return a model of variables that were built again, whose rows have weights.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model as it is written.
+    rows : ModelRows
+        Its parts with an entry for each row.
+    rebuilt : dict of Variable to Variable
+        What takes the place of its variables.
+    weights : TensorVariable
+        How often each row counts, shape (rows,).
+    """
+    variables = dict(rebuilt)
+    for variable in model.observed_RVs:
+        if variable.name in rows.observed:
+            variables[variable] = with_weights(variables.get(variable, variable), weights)
+    for potential in model.potentials:
+        if potential.ndim and dims_of(model, potential)[:1] == (rows.dim,):
+            variables[potential] = times_weights(variables.get(potential, potential), weights)
+    changed = {variable: new for variable, new in variables.items() if new is not variable}
+    # What depends on an observed variable depends on its draws, which have no weights.
+    variables = rebuild_variables(model_graphs(model), changed)
+    for variable, new in variables.items():
+        if new.name is None:
+            new.name = variable.name
+    return model_of_variables(model, variables, {})
+
+
+def _find_container(model: pm.Model, weights: Any) -> SharedVariable:
+    containers = {
+        variable.name: variable
+        for variable in model.data_vars
+        if isinstance(variable, SharedVariable)
+    }
+    if not isinstance(weights, str):
+        raise TypeError(
+            f"`weights` must be the name of a container, got {weights!r}.\n"
+            'Hint: put the numbers into the model, by.Data("n", values, dims="row"), and pass '
+            'weights="n".'
+        )
+    if weights not in containers:
+        raise ValueError(
+            f"`weights` must be the name of a container of the model, got {weights!r}.\n"
+            f"Hint: the containers are {listed(containers)}; make one by "
+            f'by.Data({weights!r}, values, dims="row").'
+        )
+    container = containers[weights]
+    if container.ndim != 1:
+        raise ValueError(
+            f"`weights` must have one number for each row, got {weights!r} with {container.ndim} "
+            "axes.\nHint: pass a container of one axis, that of the rows."
+        )
+    return container
+
+
+def _check_values(weights: str, container: SharedVariable) -> None:
+    if window_of(container) is not None:
+        # Each window is read in its turn; what it holds is checked where rows are read.
+        return
+    values = container.get_value(borrow=True)
+    if values.dtype.kind not in "biuf":
+        raise TypeError(
+            f"`weights` must be numbers, got {weights!r} of {values.dtype}.\n"
+            "Hint: pass a container that says how often each row counts."
+        )
+    wrong = ~(np.isfinite(values) & (values >= 0))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"`weights` must be finite and at least 0, got {values[row]} in row {row} of "
+            f"{weights!r}.\nHint: leave such rows out, or correct the container."
+        )

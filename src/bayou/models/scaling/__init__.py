@@ -1,0 +1,1 @@
+"""What scales the density of observed variables: the number of all rows, and weights of rows."""

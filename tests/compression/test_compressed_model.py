@@ -1,0 +1,191 @@
+"""Distinct rows with their counts have the density of all rows."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bayou as by
+from bayou.compression.compressed_model import (
+    CompressionError,
+    compressed_if_repeated,
+    compressed_model,
+)
+from bayou.models.interpret import compile_interpreter
+from tests.compression.repeated_rows import MODELS, hierarchy, make_rows, model_of, normal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NUM_ROWS, NUM_DISTINCT = 300, 20
+
+
+def positions(model: pm.Model, num: int = 3) -> list[dict[str, Any]]:
+    """Starts of a model, moved at random."""
+    generator = np.random.default_rng(5)
+    start = model.initial_point().items()
+    return [
+        {name: value + 0.3 * generator.normal(size=np.shape(value)) for name, value in start}
+        for _ in range(num)
+    ]
+
+
+def assert_same_density(one: pm.Model, other: pm.Model) -> None:
+    # No compiler, which takes seconds for each model.
+    functions = [
+        compile_interpreter(model.value_vars, [model.logp(), model.dlogp()])
+        for model in (one, other)
+    ]
+    names = [value.name for value in one.value_vars]
+    for position in positions(one):
+        (value, slopes), (other_value, other_slopes) = (
+            function(*(np.asarray(position[name]) for name in names)) for function in functions
+        )
+        assert np.isfinite(value)
+        np.testing.assert_allclose(value, other_value, rtol=1e-10)
+        np.testing.assert_allclose(
+            slopes, other_slopes, rtol=1e-10, atol=1e-10 * np.abs(slopes).max()
+        )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_density_is_that_of_all_rows(name: str) -> None:
+    model = model_of(MODELS[name], make_rows(1, NUM_ROWS, NUM_DISTINCT))
+    compressed = compressed_if_repeated(model)
+    assert compressed is not None
+    assert compressed.num_rows == NUM_ROWS
+    assert compressed.num_distinct <= NUM_DISTINCT
+    assert str(compressed) == f"300 rows as {compressed.num_distinct} distinct, each counted"
+    assert_same_density(model, compressed.model)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    num_rows=st.integers(2, 60),
+    num_distinct=st.integers(1, 12),
+    name=st.sampled_from(["normal", "hierarchy", "two_dims", "several_likelihoods"]),
+)
+@settings(deadline=None, max_examples=5)
+def test_any_repetition_in_any_order(
+    seed: int, num_rows: int, num_distinct: int, name: str
+) -> None:
+    model = model_of(MODELS[name], make_rows(seed, num_rows, num_distinct))
+    assert_same_density(model, compressed_model(model).model)
+
+
+def test_models_without_dims_are_compressed() -> None:
+    table = make_rows(2, NUM_ROWS, NUM_DISTINCT)
+    with pm.Model() as model:
+        x, y = by.Data("x", table["x"]), by.Data("y", table["real"])
+        pm.Normal("observed", pm.Normal("slope") * x, 1, observed=y)
+    compressed = compressed_model(model)
+    assert compressed.num_distinct <= NUM_DISTINCT
+    assert_same_density(model, compressed.model)
+
+
+def test_arrays_are_rows_too() -> None:
+    table = make_rows(2, NUM_ROWS, NUM_DISTINCT)
+    with pm.Model() as model:
+        effects = pm.Normal("effects", shape=4)
+        mean = effects[table["group"]] + pm.Normal("slope") * table["x"]
+        pm.Normal("observed", mean, 1, observed=table["real"])
+    compressed = compressed_model(model)
+    assert compressed.num_distinct <= NUM_DISTINCT
+    assert_same_density(model, compressed.model)
+
+
+def test_containers_that_the_density_does_not_take_tell_no_rows_apart() -> None:
+    table = make_rows(2, NUM_ROWS, NUM_DISTINCT)
+    with pm.Model() as model:
+        x, y = by.Data("x", table["x"], dims="row"), by.Data("y", table["real"], dims="row")
+        number = by.Data("number", np.arange(NUM_ROWS), dims="row")
+        slope = pm.Normal("slope")
+        pm.Deterministic("shift", slope * number, dims="row")
+        pm.Normal("observed", slope * x, 1, observed=y, dims="row")
+    assert compressed_model(model).num_distinct <= NUM_DISTINCT
+
+
+def test_rows_that_do_not_repeat_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    table = make_rows(1, 100_000, 50) | {"x": generator.normal(size=100_000)}
+    model = model_of(normal, table)
+
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError("the rows must not be grouped")
+
+    monkeypatch.setattr("bayou.compression.compressed_model.group_rows", refuse)
+    assert compressed_if_repeated(model) is None
+
+
+@pytest.mark.parametrize(("num_distinct", "is_compressed"), [(5_000, True), (16_000, False)])
+def test_half_of_the_rows_decide(num_distinct: int, is_compressed: bool) -> None:
+    model = model_of(normal, _pairs(num_distinct, 20_000))
+    assert (compressed_if_repeated(model) is not None) == is_compressed
+
+
+def _pairs(num_distinct: int, num_rows: int) -> dict[str, Any]:
+    rows = np.random.default_rng(1).integers(0, num_distinct, num_rows)
+    return {"x": (rows % 300).astype(float), "real": (rows // 300).astype(float)}
+
+
+def _autoregression(table: dict[str, Any]) -> pm.Model:
+    with pm.Model() as model:
+        y = by.Data("y", table["real"], dims="row")
+        start = pm.Normal.dist(0, 1, shape=1)
+        pm.AR("observed", pm.Normal("rho", shape=1), init_dist=start, observed=y, dims="row")
+    return model
+
+
+def _latent(table: dict[str, Any]) -> pm.Model:
+    with pm.Model() as model:
+        y = by.Data("y", table["count"], dims="row")
+        pm.Poisson("observed", pm.math.exp(pm.Normal("noise", dims="row")), observed=y, dims="row")
+    return model
+
+
+def _minibatches(table: dict[str, Any]) -> pm.Model:
+    with pm.Model() as model:
+        y = by.Minibatch(table["real"], batch_size=10)
+        pm.Normal("observed", pm.Normal("mean"), 1, observed=y, total_size=NUM_ROWS)
+    return model
+
+
+def _nothing_observed(table: dict[str, Any]) -> pm.Model:
+    with pm.Model() as model:
+        pm.Normal("mean")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (_autoregression, "has one distribution over all rows"),
+        (_latent, "'noise' has a value for each row."),
+        (_minibatches, "the model holds minibatches or generators."),
+        (_nothing_observed, "nothing is observed"),
+    ],
+)
+def test_other_models_are_refused_with_the_reason(build: Any, reason: str) -> None:
+    model = build(make_rows(1, NUM_ROWS, NUM_DISTINCT))
+    pattern = rf"^`compress=True` must have rows .*{re.escape(reason)}(.|\n)*\nHint: leave it at"
+    with pytest.raises(CompressionError, match=pattern):
+        compressed_model(model)
+    assert compressed_if_repeated(model) is None
+
+
+def test_a_fit_is_that_of_all_rows() -> None:
+    model = model_of(hierarchy, make_rows(3, NUM_ROWS, 40))
+    fits = [
+        by.fit(model=each, random_seed=1, progressbar=False)
+        for each in (model, compressed_model(model).model)
+    ]
+    means: Sequence[Any] = [fit.mean for fit in fits]
+    for name in means[0]:
+        np.testing.assert_allclose(means[0][name], means[1][name], atol=1e-5)
+        np.testing.assert_allclose(fits[0].std[name], fits[1].std[name], rtol=1e-4)

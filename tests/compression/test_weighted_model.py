@@ -1,0 +1,115 @@
+"""Weights of rows: a row with weight n counts as n copies of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bayou as by
+from bayou.compression.weighted_model import weighted_model
+from bayou.models.plain.plain_model import read_model
+from tests.compression.repeated_rows import MODELS, make_rows, model_of
+from tests.compression.test_compressed_model import assert_same_density
+
+
+def weighted(name: str, table: dict[str, Any], weights: Any) -> pm.Model:
+    model = model_of(MODELS[name], table)
+    with model:
+        by.Data("weight", weights, dims="row")
+    return weighted_model(model, "weight")
+
+
+# The other models take the same way; test_compressed_model.py has the weights of all.
+@pytest.mark.parametrize("name", ["normal", "hierarchy", "multinomial", "survival", "two_dims"])
+def test_a_weight_counts_copies(name: str) -> None:
+    table = make_rows(1, 30, 30)
+    weights = np.random.default_rng(2).integers(0, 4, 30)
+    repeated = {column: np.repeat(values, weights, axis=0) for column, values in table.items()}
+    assert_same_density(weighted(name, table, weights), model_of(MODELS[name], repeated))
+
+
+@given(weights=st.lists(st.integers(0, 5), min_size=2, max_size=12).filter(any))
+@settings(deadline=None, max_examples=4)
+def test_any_weights(weights: list[int]) -> None:
+    table = make_rows(4, len(weights), len(weights))
+    repeated = {column: np.repeat(values, weights, axis=0) for column, values in table.items()}
+    assert_same_density(
+        weighted("hierarchy", table, np.array(weights)), model_of(MODELS["hierarchy"], repeated)
+    )
+
+
+def test_fractions_are_powers_of_the_likelihood() -> None:
+    table = make_rows(1, 30, 30)
+    halves = weighted("normal", table, np.full(30, 0.5)).compile_logp()
+    full = model_of(MODELS["normal"], table)
+    position = full.initial_point()
+    prior = full.compile_logp(vars=full.free_RVs)(position)
+    assert halves(position) - prior == pytest.approx(
+        0.5 * (full.compile_logp()(position) - prior), rel=1e-12
+    )
+
+
+def test_new_data_bring_new_weights() -> None:
+    table = make_rows(1, 30, 30)
+    model = model_of(MODELS["normal"], table)
+    with model:
+        by.Data("weight", np.ones(30), dims="row")
+    before = weighted_model(model, "weight")
+    half = {f"{name}_of_row": table[name][:15] for name in ("x", "real")}
+    half |= {"weight": np.full(15, 2.0)}
+    by.set_data(half, model)
+    assert weighted_model(model, "weight") is before
+    doubled = {name: np.repeat(table[name][:15], 2) for name in ("x", "real")}
+    assert_same_density(before, model_of(MODELS["normal"], doubled))
+
+
+@pytest.mark.parametrize("batch_size", [None, 40])
+def test_fits_and_draws_take_weights(batch_size: int | None) -> None:
+    # The posterior is that of 400 observations of a mean of 2.
+    values = np.array([1.5, 2.5, 1.0, 3.0] * 25)
+    with pm.Model() as model:
+        y = by.Data("y", values, dims="row")
+        by.Data("weight", np.full(100, 4.0), dims="row")
+        pm.Normal("observed", pm.Normal("mean", 0, 100), 1, observed=y, dims="row")
+    fit = by.fit(
+        model=weighted_model(read_model(model), "weight"),
+        batch_size=batch_size,
+        random_seed=1,
+        progressbar=False,
+    )
+    assert float(fit.mean["mean"]) == pytest.approx(2, abs=0.005)
+    assert float(fit.std["mean"]) == pytest.approx(0.05, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("weights", "kind", "message"),
+    [
+        (3, TypeError, "`weights` must be the name of a container, got 3."),
+        ("wieght", ValueError, "`weights` must be the name of a container of the model, got "),
+        ("z", ValueError, "`weights` must have one number for each row, got 'z' with 2 axes."),
+        ("other", ValueError, "`batch_dim` must be the first dim of an observed variable"),
+        ("negative", ValueError, "`weights` must be finite and at least 0, got -1.0 in row 3 of"),
+        ("missing", ValueError, "`weights` must be finite and at least 0, got nan in row 3 of"),
+    ],
+)
+def test_wrong_weights_are_refused_by_name(
+    weights: Any, kind: type[Exception], message: str
+) -> None:
+    model = model_of(MODELS["normal"], make_rows(1, 10, 10))
+    with model:
+        by.Data("z", np.zeros((10, 2)), dims=("row", None))
+        by.Data("other", np.zeros(4), dims="group")
+        for name, wrong in (("negative", -1.0), ("missing", np.nan)):
+            values = np.ones(10)
+            values[3] = wrong
+            # The container refuses NaN by itself.
+            container = by.Data(name, np.ones(10), dims="row")
+            container.set_value(values)
+    with pytest.raises(kind, match=f"^{re.escape(message)}(.|\n)*\nHint: "):
+        weighted_model(model, weights)
