@@ -225,7 +225,9 @@ def test_a_mass_matrix_of_low_rank_learns_correlations() -> None:
         x, y = pm.Normal("x"), pm.Normal("y")
         pm.Potential("narrow", -50 * (x - y) ** 2)
     steps = {
-        adaptation: int(sample(model, adaptation=adaptation).sample_stats["n_steps"].sum())
+        adaptation: int(
+            sample(model, init=None, adaptation=adaptation).sample_stats["n_steps"].sum()
+        )
         for adaptation in ("diag", "low_rank")
     }
     assert steps["low_rank"] < 0.7 * steps["diag"]

@@ -8,6 +8,7 @@ it, and ``trace`` reads the draws.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bayou.arguments import check_flag, check_progressbar
@@ -21,8 +22,9 @@ from bayou.nuts.chains import bind_data, explain_failure, run_chains
 from bayou.nuts.chosen_variables import chosen_variables
 from bayou.nuts.compiled.compiled_density import compiled_density
 from bayou.nuts.model_checks import check_model
-from bayou.nuts.settings import NutsSettings, nuts_seed
+from bayou.nuts.settings import DEFAULT_TUNE, NutsSettings, new_seed, nuts_seed
 from bayou.nuts.trace import ChainBatches, sampler_attrs
+from bayou.nuts.warm_start import SPREAD, WARM_TUNE, check_init, choose_warm_start
 from bayou.provenance.model_provenance import provenance_for_result
 from bayou.provenance.record import provenance_attrs
 
@@ -34,15 +36,17 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.containers.context import ModelLike
+    from bayou.fitting.result.fit_result import Fit
     from bayou.nuts.compiled.bound_density import DrawLayout
 
 
 def sample(
     draws: int = 1000,
     *,
-    tune: int = 1000,
+    tune: int | None = None,
     chains: int = 4,
     model: ModelLike | None = None,
+    init: Fit | str | None = "auto",
     target_accept: float = 0.8,
     max_treedepth: int = 10,
     adaptation: str = "diag",
@@ -63,9 +67,10 @@ def sample(
     ----------
     draws : int, default 1000
         Draws of each chain.
-    tune : int, default 1000
+    tune : int, optional
         Tuning steps of each chain. They adapt the step size and the mass matrix, and are discarded.
-        With 0, one step is still run, to find the step size.
+        By default 150 for chains that a fit gave their coordinates, else 1000. With 0, one step is
+        still run, to find the step size.
     chains : int, default 4
         The number of chains. As many run in parallel as there are cores.
     model : pymc.Model or model of a library, optional
@@ -73,6 +78,14 @@ def sample(
 
     **How trajectories are made**
 
+    init : {"auto"}, Fit or None, default "auto"
+        What gives chains their start and their coordinates. "auto" is a short fit on fixed draws,
+        if the run has at least 2,000 steps in all; a :class:`bayou.Fit` of the model is used as it
+        is. Chains then start around it, twice as wide as the posterior, and trajectories are short.
+        The draws are those of the model whatever the fit is. Where a fit does not match the
+        posterior, or searches from other starts end elsewhere, chains start and are tuned as with
+        None: at random around the initial point of the model. The attributes ``init`` and
+        ``init_reason`` of the result say which.
     target_accept : float, default 0.8
         The mean acceptance probability that tuning aims at, between 0 and 1. A larger one gives
         smaller steps, and fewer divergences.
@@ -123,9 +136,10 @@ def sample(
         If there is no model, a free variable or an imputed missing value is discrete, or the
         density draws random numbers.
     ValueError
-        If an argument is out of range, the model has no free variable, the model computes with
-        missing values, its data come from a generator, only a part of its rows is in memory, or the
-        log density is not finite where the chains start (names the variables at fault).
+        If an argument is out of range, `init` is a fit of other variables, the model has no free
+        variable, the model computes with missing values, its data come from a generator, only a
+        part of its rows is in memory, or the log density is not finite where the chains start
+        (names the variables at fault).
 
     Warns
     -----
@@ -158,7 +172,16 @@ def sample(
     """
     check_progressbar(progressbar)
     pymc_model = read_model(model)
-    settings = NutsSettings(draws, tune, chains, target_accept, max_treedepth, adaptation, cores)
+    settings = NutsSettings(
+        draws,
+        DEFAULT_TUNE if tune is None else tune,
+        chains,
+        target_accept,
+        max_treedepth,
+        adaptation,
+        cores,
+    )
+    check_init(init)
     check_flag("keep_warmup", keep_warmup, "keep_warmup=True keeps the tuning steps.")
     check_flag(
         "compute_convergence_checks",
@@ -175,6 +198,11 @@ def sample(
         # Before the chains run: the data may be changed meanwhile.
         provenance = provenance_for_result(pymc_model)
         begin = time.perf_counter()
+        seed = new_seed() if seed is None else seed
+        warm_start = choose_warm_start(init, pymc_model, bound, settings, seed)
+        if warm_start.frame is not None:
+            bound = bound.in_frame(warm_start.frame, SPREAD)
+            settings = settings if tune is not None else replace(settings, tune=WARM_TUNE)
         try:
             trace = run_chains(bound, settings, seed, progressbar=progressbar)
         except RuntimeError as error:
@@ -191,7 +219,11 @@ def sample(
             {name: draws_by_name[name] for name in names},
             sample_stats=draws_read.statistics,
             more_groups=_warmup(batches, bound.draw_layout, names) if keep_warmup else None,
-            attrs=sampler_attrs(settings) | {"sampling_time": time.perf_counter() - begin},
+            attrs={
+                **sampler_attrs(settings),
+                **warm_start.attrs(),
+                "sampling_time": time.perf_counter() - begin,
+            },
             posterior_attrs=provenance_attrs(provenance),
         )
 

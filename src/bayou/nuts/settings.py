@@ -15,6 +15,8 @@ SEED_LIMIT = 2**64
 _HINT = (
     "1000 draws after 1000 tuning steps in 4 chains suit most models. A model goes into `model=`."
 )
+# Tuning steps of chains that know nothing of the posterior.
+DEFAULT_TUNE = 1000
 # How a chain learns the scale of the variables; the names are nutpie's.
 ADAPTATIONS = ("diag", "low_rank")
 # A trajectory has at most 2**depth steps, which the samplers count in 64 bits.
@@ -119,6 +121,11 @@ def _max_treedepth(value: Any) -> int:
             f"`max_treedepth` must be at most {MAX_TREEDEPTH}, got {depth}.\nHint: {hint}"
         )
     return depth
+
+
+def new_seed() -> int:
+    """Return a seed of a run that was given none."""
+    return int(np.random.default_rng().integers(2**63))
 
 
 def nuts_seed(random_seed: RandomSeed | None) -> int | None:

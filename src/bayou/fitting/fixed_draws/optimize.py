@@ -7,7 +7,7 @@ objective". Each evaluation passes once over all of the rows for each draw.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.optimize import OptimizeResult
 
-    from bayou.density.evaluator import Evaluator
     from bayou.fitting.guides.coordinates import Frame
 
     type Array = NDArray[np.float64]
@@ -40,6 +39,13 @@ MAX_NARROWINGS = 5
 # Scales of the coordinates stay within a factor of exp(15) of 1, beyond which a posterior is taken
 # for improper.
 MAX_LOG_SCALE = 15.0
+
+
+class Gradients(Protocol):
+    """What has log densities with their gradients, such as an ``Evaluator``."""
+
+    def gradients(self, positions: Array) -> tuple[Array, Array]:
+        """Return log densities and gradients at positions, shape (num_positions, size)."""
 
 
 @dataclass(frozen=True)
@@ -110,17 +116,19 @@ class StoppedError(KeyboardInterrupt):
 
 
 def minimize(
-    evaluator: Evaluator,
+    evaluator: Gradients,
     frame: Frame,
     noise: Array,
     max_iterations: int | None,
     report: Callable[[Array], None],
+    *,
+    fixed_scales: bool = False,
 ) -> Optimum:
     """Find the normal with the smallest loss, independent in the coordinates of a frame.
 
     Parameters
     ----------
-    evaluator : Evaluator
+    evaluator : Gradients
         The model on all of its rows.
     frame : Frame
         The coordinates; the search starts from a standard normal in them.
@@ -130,6 +138,8 @@ def minimize(
         The most iterations. None for up to 2000.
     report : callable
         Called with the loss of each iteration, shape (1,), in nats.
+    fixed_scales : bool, default False
+        Whether the scales stay those of the frame, and the location alone is sought.
 
     Returns
     -------
@@ -179,7 +189,7 @@ def minimize(
     # Far from the mode, curvature misleads: first the location alone, then the scales too.
     try:
         result = search(begin, 0.0)
-        if len(record.losses) < max_iterations:
+        if len(record.losses) < max_iterations and not fixed_scales:
             result = search(result.x, MAX_LOG_SCALE)
     except StoppedError:
         raise
@@ -230,7 +240,7 @@ class _Loss:
 
     Parameters
     ----------
-    evaluator : Evaluator
+    evaluator : Gradients
         The model on all of its rows.
     frame : Frame
         The coordinates.
@@ -238,7 +248,7 @@ class _Loss:
         The fixed draws.
     """
 
-    def __init__(self, evaluator: Evaluator, frame: Frame, noise: Array) -> None:
+    def __init__(self, evaluator: Gradients, frame: Frame, noise: Array) -> None:
         self._evaluator, self._frame, self._noise = evaluator, frame, noise
         self._size = noise.shape[1]
         self._constant = 0.5 * self._size * (1 + np.log(2 * np.pi)) + frame.log_determinant

@@ -9,6 +9,7 @@ import numpy as np
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.full_rank import FullRank
 from bayou.fitting.guides.low_rank import LowRank
+from bayou.fitting.guides.mean_field import MeanField
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,22 @@ def position_moments(guide: Guide, params: Params, frame: Frame) -> tuple[Array,
         columns = _displacements(guide, params, frame)
         return mean, np.sqrt((columns**2).sum(axis=0))
     return mean, frame.stds(np.asarray(guide.std(params)))
+
+
+def normal_frame(guide: Guide, params: Params, frame: Frame) -> Frame:
+    """Return coordinates in which the position has nearly mean 0 and the identity as covariance.
+
+    The arguments are those of :func:`position_moments`. The factor is a diagonal where the
+    covariance is that of a user's own guide, or singular to working precision.
+    """
+    if isinstance(guide, FullRank | LowRank):
+        whitened = covariance_frame(guide, params, frame)
+        if whitened is not None:
+            return whitened
+    mean, stds = position_moments(guide, params, frame)
+    if isinstance(guide, MeanField) and frame.factor.ndim == 2:
+        return Frame(mean, np.asarray(frame.factor) * np.asarray(guide.std(params)))
+    return Frame(mean, stds)
 
 
 def covariance_frame(guide: FullRank | LowRank, params: Params, frame: Frame) -> Frame | None:

@@ -1,0 +1,267 @@
+"""Where warm chains start and the coordinates they move in, found by a short fit on fixed draws.
+
+The fit evaluates the density that the chains evaluate, so it compiles nothing. In coordinates in
+which the posterior is nearly a standard normal, tuning has little to learn and trajectories are
+short. Coordinates do not change the posterior that chains draw from: a poor fit costs time alone,
+and where it is seen to be poor, chains start and are tuned as they are without one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayou.fitting.fixed_draws.antithetic import antithetic_normals
+from bayou.fitting.fixed_draws.optimize import START_SCALE, Optimum, minimize
+from bayou.fitting.guides.coordinates import Frame
+from bayou.fitting.guides.moments import normal_frame
+from bayou.fitting.result.fit_result import Fit
+
+if TYPE_CHECKING:
+    import pymc as pm
+    from numpy.typing import NDArray
+
+    from bayou.nuts.compiled.bound_density import BoundDensity
+    from bayou.nuts.settings import NutsSettings
+
+    type Array = NDArray[np.float64]
+
+# Tuning steps of warm chains. On radon with varying intercepts 250 gave fewer effective draws for a
+# gradient than 150: nutpie's estimate of the scales is noisier than the fit.
+WARM_TUNE = 150
+# Shorter runs, in steps of all chains together, are over before a fit is.
+LEAST_STEPS = 2000
+# Fixed draws of the fit: it seeks coordinates, and the chains do the rest. Scales alone come from
+# these draws, not from second derivatives, and take more of them.
+NUM_DRAWS = 8
+DRAWS_OF_SCALES = 16
+MAX_ITERATIONS = 150
+# With more elements than this, the coordinates are scales alone.
+MAX_DENSE = 256
+# Gradients that the second derivatives may cost, and the length of their differences in standard
+# deviations.
+HESSIAN_GRADIENTS = 1500
+STEP = 1e-3
+# Draws at which a fit is judged. The misfit of a coordinate is the mean square of it plus the slope
+# of the log density there: 0 where the posterior is the fit, 1 where the density is flat. Radon has
+# 0.2 to 0.7, a funnel or eight schools 0.8 to 40.
+NUM_CHECKS = 64
+MOST_MISFIT = 0.75
+# Searches from other starts of the model must end at the fit: their number, their draws, the most
+# iterations, and the distance in standard deviations that counts as the same place.
+NUM_SEARCHES = 3
+SEARCH_DRAWS = 4
+SEARCH_ITERATIONS = 60
+SAME_PLACE = 1.0
+# Standard deviation of starting points in the coordinates: wider than the posterior, so that R-hat
+# shows chains that have not come together.
+SPREAD = 2.0
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """What a fit gives to chains.
+
+    Attributes
+    ----------
+    frame : Frame or None
+        The coordinates; None if the fit is no help.
+    reason : str
+        How the fit was found to be good, or why it is no help.
+    """
+
+    frame: Frame | None
+    reason: str
+
+    def attrs(self) -> dict[str, str]:
+        """Return the attributes of results: what gave chains their coordinates, and why."""
+        return {"init": "none" if self.frame is None else "fit", "init_reason": self.reason}
+
+
+def check_init(init: Any) -> None:
+    """Check what is to give chains their coordinates.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "auto" nor a fit nor None.
+    """
+    if init is None or isinstance(init, Fit) or (isinstance(init, str) and init == "auto"):
+        return
+    raise ValueError(
+        f'`init` must be "auto", a fit or None, got {init!r}.\n'
+        "Hint: pass what by.fit returned, or leave it out for a short fit."
+    )
+
+
+def choose_warm_start(
+    init: Fit | str | None, model: pm.Model, bound: BoundDensity, settings: NutsSettings, seed: int
+) -> WarmStart:
+    """Return what gives chains their coordinates, as `init` of :func:`bayou.sample` asks for.
+
+    Parameters
+    ----------
+    init : {"auto"}, Fit or None
+    model : pymc.Model
+        The model, which a fit must be of.
+    bound : BoundDensity
+        Its density, in the coordinates of the model.
+    settings : NutsSettings
+        The run.
+    seed : int
+        The seed of the run.
+
+    Raises
+    ------
+    ValueError
+        If the fit is of another model.
+    """
+    if init is None:
+        return WarmStart(None, "`init` is None")
+    if isinstance(init, Fit):
+        frame = frame_of_fit(init, model)
+        if len(frame.origin) != bound.size:
+            raise ValueError(
+                f"`init` must be a fit of {bound.size} elements, got one of {len(frame.origin)}.\n"
+                "Hint: fit the model with the data that it has now, or leave `init` out."
+            )
+        return judge_frame(bound, frame, seed)
+    if (num_steps := settings.chains * (settings.draws + settings.tune)) < LEAST_STEPS:
+        return WarmStart(None, f"{num_steps} steps are over before a fit is")
+    return find_warm_start(bound, seed)
+
+
+def find_warm_start(bound: BoundDensity, seed: int) -> WarmStart:
+    """Fit a density on fixed draws, and judge the fit.
+
+    Parameters
+    ----------
+    bound : BoundDensity
+        The density, in the coordinates of the model.
+    seed : int
+        Decides the starts and the draws.
+    """
+    size = bound.size
+    noise = antithetic_normals(seed, NUM_DRAWS if size <= MAX_DENSE else DRAWS_OF_SCALES, size)
+    start = Frame(bound.find_start(seed), np.full(size, START_SCALE))
+    optimum = minimize(bound, start, noise, MAX_ITERATIONS, _ignore)
+    if not optimum.is_finite:
+        return WarmStart(None, f"the fit failed: {optimum.reason}")
+    return judge_frame(bound, _coordinates(bound, optimum, noise), seed)
+
+
+def judge_frame(bound: BoundDensity, frame: Frame, seed: int) -> WarmStart:
+    """Return coordinates if the posterior in them is nearly a standard normal with one mode.
+
+    Parameters
+    ----------
+    bound : BoundDensity
+        The density, in the coordinates of the model.
+    frame : Frame
+        Coordinates.
+    seed : int
+        Decides the starts and the draws.
+    """
+    density = bound.in_frame(frame)
+    misfit = _misfit(density, seed)
+    if not misfit <= MOST_MISFIT:
+        return WarmStart(
+            None, f"the fit is no match of the posterior (misfit {misfit:.2g} > {MOST_MISFIT})"
+        )
+    if not _is_only_mode(density, seed):
+        return WarmStart(None, "searches from other starts end elsewhere than the fit")
+    return WarmStart(frame, f"the fit matches the posterior (misfit {misfit:.2g})")
+
+
+def frame_of_fit(fit: Fit, model: pm.Model) -> Frame:
+    """Return the coordinates of a fit, for positions in the order of a model.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fit of the model, or of one with the same free variables.
+    model : pymc.Model
+        The model that chains sample from.
+
+    Raises
+    ------
+    ValueError
+        If the fit is of other free variables.
+    """
+    fitted, layout = fit.approximation, fit.program.layout
+    frame = normal_frame(fitted.guide, fitted.params, fitted.frame)
+    origin, factor = np.asarray(frame.origin), np.asarray(frame.factor)
+    places = dict(zip(layout.names, layout.split(np.arange(layout.size)), strict=True))
+    if fitted.latent is not None:
+        # Variables of rows are independent of all else.
+        stds = np.sqrt((factor**2).sum(axis=1)) if factor.ndim == 2 else factor
+        rows = np.asarray(fitted.latent.location), np.exp(np.asarray(fitted.latent.log_scale))
+        row_layout = fit.program.latent_layout
+        begin = layout.size
+        numbers = begin + np.arange(rows[0].size).reshape(rows[0].shape)
+        places |= dict(zip(row_layout.names, row_layout.split(numbers), strict=True))
+        origin = np.concatenate([origin, rows[0].ravel()])
+        factor = np.concatenate([stds, rows[1].ravel()])
+    wanted = [model.rvs_to_values[variable].name for variable in model.free_RVs]
+    if sorted(wanted) != sorted(places):
+        raise ValueError(
+            f"`init` must be a fit of the free variables {sorted(wanted)}, got one of "
+            f"{sorted(places)}.\nHint: fit this model with by.fit, or leave `init` out."
+        )
+    order = np.concatenate([np.ravel(places[name]) for name in wanted])
+    return Frame(origin[order], factor[order])
+
+
+def _ignore(losses: Array) -> None:
+    """Take the losses of an iteration, which nobody asked for."""
+
+
+def _coordinates(bound: BoundDensity, optimum: Optimum, noise: Array) -> Frame:
+    """Return the coordinates of the mean curvature around an optimum, else of its scales."""
+    size = bound.size
+    stds = np.sqrt(optimum.variances)
+    scales = Frame(optimum.mean, stds)
+    if size > MAX_DENSE:
+        return scales
+    # Pairs of opposite draws, whose odd moments cancel.
+    num_pairs = int(np.clip(HESSIAN_GRADIENTS // (4 * size), 1, len(noise) // 2))
+    pairs = noise[:num_pairs]
+    scaled = bound.in_frame(scales)
+    steps = STEP * np.eye(size)
+    hessian = np.zeros((size, size))
+    for draw in [*pairs, *-pairs]:
+        _, slopes = scaled.gradients(np.concatenate([draw + steps, draw - steps]))
+        hessian += (slopes[size:] - slopes[:size]) / (2 * STEP * 2 * num_pairs)
+    if not np.isfinite(hessian).all():
+        return scales
+    values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
+    if values[0] <= 0:
+        return scales
+    return Frame(optimum.mean, stds[:, None] * vectors / np.sqrt(values))
+
+
+def _misfit(density: BoundDensity, seed: int) -> float:
+    """Return the largest misfit of a coordinate, at draws of the fit."""
+    draws = antithetic_normals(seed + 1, NUM_CHECKS, density.size)
+    _, slopes = density.gradients(draws)
+    return float(((draws + slopes) ** 2).mean(axis=0).max())
+
+
+def _is_only_mode(density: BoundDensity, seed: int) -> bool:
+    """Return whether searches from starts of the model end at the origin of coordinates.
+
+    They seek the mean of a standard normal, not the mode, which hierarchies have none of.
+    """
+    size = density.size
+    noise = antithetic_normals(seed + 2, SEARCH_DRAWS, size)
+
+    def search(start: Array) -> Array:
+        around = Frame(start, np.ones(size))
+        return minimize(density, around, noise, SEARCH_ITERATIONS, _ignore, fixed_scales=True).mean
+
+    # Few draws move the optimum: all searches have the same.
+    fit = search(np.zeros(size))
+    starts = (density.find_start(seed + number) for number in range(1, NUM_SEARCHES + 1))
+    return all(np.abs(search(start) - fit).max() < SAME_PLACE for start in starts)
