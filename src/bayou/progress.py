@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.progress import (
     BarColumn,
@@ -18,6 +18,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
     from rich.progress import Task
 
@@ -43,8 +44,10 @@ class RateColumn(ProgressColumn):
 
 @contextmanager
 def step_progress(
-    num_steps: int | None, shown: bool, callback: Callable[[int, NDArray[Any]], None] | None = None
-) -> Iterator[Callable[[NDArray[Any]], None]]:
+    num_steps: int | None,
+    shown: bool,
+    callback: Callable[[int, NDArray[np.float64]], None] | None = None,
+) -> Iterator[Callable[[NDArray[np.float64]], None]]:
     """Show a bar of the steps of a fit, with the ELBO.
 
     Parameters
@@ -74,7 +77,7 @@ def step_progress(
 
         num_done = 0
 
-        def advance(losses: NDArray[Any]) -> None:
+        def advance(losses: NDArray[np.float64]) -> None:
             nonlocal num_done
             num_done += len(losses)
             # The mean of some steps, since one step's loss is noisy.

@@ -7,10 +7,11 @@ import os
 import socket
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
     from bayou.cluster.ray import Ray
 
@@ -20,7 +21,7 @@ REACH_SECONDS = 10
 
 
 @contextmanager
-def connect(cluster: Ray) -> Iterator[Any]:
+def connect(cluster: Ray) -> Iterator[ModuleType]:
     """Connect this process to a cluster, and yield the module `ray`.
 
     A connection that was there before is used, and stays; one that is made here ends with the

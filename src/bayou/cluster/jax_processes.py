@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -19,6 +19,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from jax.typing import ArrayLike
 
 # The axis of the mesh, one device a process.
 AXIS = "workers"
@@ -41,16 +43,17 @@ class Team:
     index: int
     size: int
 
-    def mean(self, values: Any) -> Any:
+    def mean[Tree](self, values: Tree) -> Tree:
         """Return the mean over the processes of a pytree of arrays, within :meth:`compile`.
 
         It has the same bits in all processes, so that they stay in step without comparing.
         """
         # One array, since each mean is a message.
         flat, unravel = ravel_pytree(values)
-        return unravel(jax.lax.pmean(flat, AXIS))
+        means: Tree = unravel(jax.lax.pmean(flat, AXIS))
+        return means
 
-    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def compile[Result](self, function: Callable[..., Result]) -> Callable[..., Result]:
         """Compile a function that all processes call at the same time.
 
         Parameters
@@ -65,7 +68,7 @@ class Team:
             Takes and returns arrays of this process.
         """
 
-        def part(own: Any, replicated: tuple[Any, ...]) -> Any:
+        def part(own: object, replicated: tuple[object, ...]) -> Result:
             # A part has the axis of the mesh, of length 1.
             return function(jax.tree.map(lambda value: value[0], own), *replicated)
 
@@ -80,11 +83,12 @@ class Team:
         )
         compiled = jax.jit(mapped)
 
-        def call(own: Any, *replicated: Any) -> Any:
+        def call(own: object, *replicated: object) -> Result:
             result = compiled(
                 jax.tree.map(self._shard, own), jax.tree.map(self._replicate, replicated)
             )
-            return jax.tree.map(lambda value: value.addressable_data(0), result)
+            local: Result = jax.tree.map(lambda value: value.addressable_data(0), result)
+            return local
 
         return call
 
@@ -94,14 +98,14 @@ class Team:
         devices = [jax.local_devices(process_index=index)[0] for index in range(self.size)]
         return Mesh(np.array(devices), (AXIS,))
 
-    def _shard(self, value: Any) -> jax.Array:
+    def _shard(self, value: ArrayLike) -> jax.Array:
         # A view, which XLA reads without a copy if it is aligned.
         local = jax.device_put(np.asarray(value)[None], self._device)
         shape = (self.size, *local.shape[1:])
         sharding = NamedSharding(self._mesh, SHARDED)
         return jax.make_array_from_single_device_arrays(shape, sharding, [local])
 
-    def _replicate(self, value: Any) -> jax.Array:
+    def _replicate(self, value: ArrayLike) -> jax.Array:
         local = jax.device_put(value, self._device)
         sharding = NamedSharding(self._mesh, REPLICATED)
         return jax.make_array_from_single_device_arrays(local.shape, sharding, [local])

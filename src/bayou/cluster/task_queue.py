@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bayou.cluster.workers import Future, Workers
 
     # From the state of a worker and a group of tasks to the results of these tasks.
-    type GroupFunction = Callable[[Any, list[Any]], Sequence[Any]]
+    type GroupFunction[Task] = Callable[[Any, list[Task]], Sequence[Any]]
 
 # The calls that a worker has at a time: one that runs, and one that waits, so that the worker does
 # not idle while the result of the first travels.
@@ -33,12 +33,12 @@ MAX_DEATHS = 3
 
 
 @dataclass(frozen=True, eq=False)
-class TaskResult:
+class TaskResult[Task]:
     """The result of a task, or its error.
 
     Attributes
     ----------
-    task : Any
+    task : object
         The task, as it was read.
     value : Any
         The result; None if there is an error.
@@ -46,19 +46,19 @@ class TaskResult:
         The error that the task raised; :class:`WorkerDiedError` if workers died of it.
     """
 
-    task: Any
+    task: Task
     value: Any = None
     error: Exception | None = None
 
 
-def run_tasks(
+def run_tasks[Task](
     workers: Workers,
-    function: GroupFunction,
-    tasks: Iterable[Any],
+    function: GroupFunction[Task],
+    tasks: Iterable[Task],
     *,
     group_size: int = 1,
     read_ahead: int = READ_AHEAD,
-) -> Iterator[TaskResult]:
+) -> Iterator[TaskResult[Task]]:
     """Run tasks on workers, and yield their results in the order of the tasks.
 
     Tasks are read while others run. How far reading runs ahead of the results that are taken is
@@ -103,7 +103,7 @@ class _Call:
     tasks: list[int]
 
 
-class _TaskRun:
+class _TaskRun[Task]:
     """The state of :func:`run_tasks`: which tasks are read, with a worker, to be sent again, done.
 
     Tasks are known by their numbers, in the order in which they were read.
@@ -112,8 +112,8 @@ class _TaskRun:
     def __init__(
         self,
         workers: Workers,
-        function: GroupFunction,
-        tasks: Iterable[Any],
+        function: GroupFunction[Task],
+        tasks: Iterable[Task],
         group_size: int,
         read_ahead: int,
     ) -> None:
@@ -126,16 +126,16 @@ class _TaskRun:
         self.is_all_read = False
         self.reading_error: Exception | None = None
         # The tasks that are read and not done; they are sent again if a worker dies.
-        self.unfinished: dict[int, Any] = {}
+        self.unfinished: dict[int, Task] = {}
         self.to_resend: deque[list[int]] = deque()
         self.calls: list[deque[_Call]] = [deque() for _ in range(len(workers))]
         self.has_started = [False] * len(workers)
         # Results that wait for those of earlier tasks.
-        self.done: dict[int, TaskResult] = {}
+        self.done: dict[int, TaskResult[Task]] = {}
         self.deaths: Counter[int] = Counter()
         self.deaths_at_start = 0
 
-    def results(self) -> Iterator[TaskResult]:
+    def results(self) -> Iterator[TaskResult[Task]]:
         """Run all tasks, and yield their results in order."""
         for index in range(len(self.workers)):
             self._expect_start(index)
@@ -203,7 +203,7 @@ class _TaskRun:
             else:
                 self._handle_values(index, call.tasks, values)
 
-    def _handle_values(self, index: int, tasks: list[int], values: Any) -> None:
+    def _handle_values(self, index: int, tasks: list[int], values: Sequence[Any]) -> None:
         if not tasks:
             self.has_started[index] = True
             self.deaths_at_start = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from threadpoolctl import ThreadpoolController
 
@@ -17,6 +17,8 @@ from bayou.cluster.cores import usable_cores
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from threadpoolctl import LibController
+
 
 class _Limits:
     """The limits that hold now, and the threads of each library before the first of them."""
@@ -24,7 +26,7 @@ class _Limits:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._limits: list[int] = []
-        self._before: list[tuple[Any, int]] = []
+        self._before: list[tuple[LibController, int]] = []
 
     def add(self, limit: int) -> None:
         with self._lock:

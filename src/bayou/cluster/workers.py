@@ -17,6 +17,7 @@ from bayou.cluster.threads import limit_threads
 from bayou.errors import WorkerDiedError, warning_of_failure
 
 if TYPE_CHECKING:
+    type LibrarySettings = dict[str, dict[str, object]]
     from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
@@ -54,7 +55,7 @@ class Workers:
     """
 
     def __init__(self, ray: ModuleType, cluster: Ray, start: Start, reserve_seconds: float) -> None:
-        self._ray: Any = ray
+        self._ray = ray
         pickled = _pickle(self._ray.cloudpickle, start)
         number = _number_of_workers(cluster, int(self._ray.cluster_resources().get("CPU", 0)))
         cores = cluster.cpus_per_worker
@@ -133,7 +134,7 @@ class Workers:
         self._ray.kill(self._actors[index])
         self._actors[index] = self._new_actor(index)
 
-    def put(self, value: Any) -> Any:
+    def put(self, value: object) -> Future:
         """Store a value once on each machine, to be passed as an argument of many calls.
 
         Raises
@@ -207,7 +208,7 @@ def start_workers(
             workers.close()
 
 
-def library_settings() -> dict[str, Any]:
+def library_settings() -> LibrarySettings:
     """Return the settings of JAX and PyTensor in this process that change what is computed."""
     import jax
     import pytensor
@@ -221,7 +222,7 @@ def library_settings() -> dict[str, Any]:
 class _Worker:
     """The actor, in the process of a worker."""
 
-    def __init__(self, index: int, start: bytes, settings: dict[str, Any], cores: int) -> None:
+    def __init__(self, index: int, start: bytes, settings: LibrarySettings, cores: int) -> None:
         use_cores(cores)
         self._error: Exception | None = None
         try:
@@ -250,7 +251,7 @@ class _Worker:
         return function(self._state, *arguments)
 
 
-def _pickle(cloudpickle: Any, start: Start) -> bytes:
+def _pickle(cloudpickle: ModuleType, start: Start) -> bytes:
     try:
         pickled: bytes = cloudpickle.dumps(start)
     except Exception as error:
@@ -258,7 +259,7 @@ def _pickle(cloudpickle: Any, start: Start) -> bytes:
     return pickled
 
 
-def _put(ray: Any, value: Any) -> Any:
+def _put(ray: ModuleType, value: object) -> Future:
     try:
         return ray.put(value)
     except ray.exceptions.ObjectStoreFullError as error:

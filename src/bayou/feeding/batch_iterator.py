@@ -109,7 +109,7 @@ class Batches:
 
     def __init__(
         self,
-        source: Any,
+        source: object,
         batch_size: int,
         *,
         columns: Sequence[str] | Mapping[str, str | Sequence[str]] | None = None,
@@ -295,7 +295,7 @@ def _inputs(
     fields = choose_fields(source.fields, list(source.fields) if columns is None else list(columns))
     # Single numbers of one dtype are fed as the columns of a matrix: one access to memory gets all
     # of a row, where separate arrays take one each.
-    groups: dict[Any, list[str]] = {}
+    groups: dict[tuple[str | None, np.dtype], list[str]] = {}
     for field in fields:
         alone = field.shape != () or field.dtype == object or field.categories is not None
         groups.setdefault((field.name if alone else None, field.dtype), []).append(field.name)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bayou.sampling.axes import AxisSample
 
 type Arrays = tuple[NDArray[Any], ...]
+type Slots = Sequence[NDArray[Any]]
+"""Arrays that a feed fills with the rows of some steps, one for each input."""
 
 ALL_ROWS = Shard()
 
@@ -37,11 +39,11 @@ class Feed(Protocol):
         ...
 
     @property
-    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+    def dtypes(self) -> tuple[np.dtype, ...]:
         """The dtype of each input."""
         ...
 
-    def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
+    def fill(self, first: int, slots: Slots) -> None:
         """Write the batches of steps first, first + 1, ... into arrays, one an input.
 
         Parameters
@@ -78,7 +80,7 @@ def take_rows(array: NDArray[Any], rows: NDArray[np.int64], slot: NDArray[Any]) 
     np.take(array, rows, axis=0, out=slot, mode="clip")
 
 
-def page_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+def page_array(shape: tuple[int, ...], dtype: np.dtype) -> NDArray[Any]:
     """Return an array of zeros in memory pages of its own.
 
     Its alignment lets XLA read it without a copy. When it is freed, its memory goes back to the
@@ -127,11 +129,11 @@ class SliceFeed:
         )
 
     @property
-    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+    def dtypes(self) -> tuple[np.dtype, ...]:
         """The dtype of each array."""
         return tuple(array.dtype for array in self.arrays)
 
-    def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
+    def fill(self, first: int, slots: Slots) -> None:
         """Gather the slices of as many steps as the slots have room for."""
         count = len(slots[0])
         rows = [np.empty((count, sample.size), dtype=np.int64) for sample in self.samples]
@@ -211,11 +213,11 @@ class NumberFeed:
         return ((self.sample.size,),)
 
     @property
-    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+    def dtypes(self) -> tuple[np.dtype, ...]:
         """The dtype of numbers of rows."""
         return (np.dtype(np.int64),)
 
-    def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
+    def fill(self, first: int, slots: Slots) -> None:
         """Write the numbers of as many steps as the slot has room for."""
         [slot] = slots
         key = self.sample.key(self.seed)
@@ -247,11 +249,11 @@ class ItemFeed:
         return (self.first.shape,)
 
     @property
-    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+    def dtypes(self) -> tuple[np.dtype, ...]:
         """The dtype of an item."""
         return (self.first.dtype,)
 
-    def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
+    def fill(self, first: int, slots: Slots) -> None:
         """Take as many items as the slot has room for."""
         [slot] = slots
         for row, item in zip(slot, self._items(len(slot)), strict=True):

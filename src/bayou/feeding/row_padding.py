@@ -7,7 +7,7 @@ support of a distribution and give NaN, whose gradient is NaN even where its wei
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def pad_rows(array: NDArray[Any], length: int, axis: int = 0) -> NDArray[Any]:
+def pad_rows[Number: np.generic](
+    array: NDArray[Number], length: int, axis: int = 0
+) -> NDArray[Number]:
     """Repeat the last row of an array until it has a given number of rows.
 
     Parameters

@@ -7,7 +7,7 @@ access are taken by their numbers. Other sources are loaded into memory once, if
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.feeding.feed import Arrays, Feed
+    from bayou.feeding.feed import Arrays, Feed, Slots
     from bayou.sampling.order import Order
     from bayou.sources.base.source import Column
 
@@ -136,7 +136,7 @@ class SourceFeed:
         return tuple((part.stop - part.start, *shape) for shape in row_shapes)
 
     @property
-    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+    def dtypes(self) -> tuple[np.dtype, ...]:
         """The dtype of each input."""
         dtypes = [column.dtype for column in self._layout.columns]
         if self.has_weights:
@@ -164,7 +164,7 @@ class SourceFeed:
             size = min(size, self._end - step * self.batch_size)
         return self._shard.part(size)
 
-    def fill(self, first: int, slots: Sequence[NDArray[Any]]) -> None:
+    def fill(self, first: int, slots: Slots) -> None:
         """Write the batches of steps first, first + 1, ... into arrays of shape (count, *batch).
 
         A last batch that is shorter must be requested by itself.
@@ -186,7 +186,7 @@ class SourceFeed:
             self._reader.close()
 
     def _fill_from_windows(
-        self, reader: WindowReader, first: int, part: slice, slots: Sequence[NDArray[Any]]
+        self, reader: WindowReader, first: int, part: slice, slots: Slots
     ) -> None:
         count = len(slots[0])
         if part.stop - part.start == self.batch_size:
@@ -278,7 +278,7 @@ def windowed_feeds(feeds: Sequence[Feed]) -> list[SourceFeed]:
 class _Taker(Protocol):
     """Writes rows with given numbers, shape (count, size), into arrays (count, size, *row)."""
 
-    def take(self, rows: NDArray[np.int64], slots: Sequence[NDArray[Any]]) -> None: ...
+    def take(self, rows: NDArray[np.int64], slots: Slots) -> None: ...
 
 
 class _FromSource:
@@ -287,7 +287,7 @@ class _FromSource:
     def __init__(self, layout: ColumnLayout) -> None:
         self._layout = layout
 
-    def take(self, rows: NDArray[np.int64], slots: Sequence[NDArray[Any]]) -> None:
+    def take(self, rows: NDArray[np.int64], slots: Slots) -> None:
         layout = self._layout
         length = max(1, TAKE_BYTES // max(1, layout.row_bytes * rows.shape[1]))
         for first in range(0, len(rows), length):
@@ -306,7 +306,7 @@ class _FromMemory:
         self._blocks = blocks
         self._arrays: Arrays | None = None
 
-    def take(self, rows: NDArray[np.int64], slots: Sequence[NDArray[Any]]) -> None:
+    def take(self, rows: NDArray[np.int64], slots: Slots) -> None:
         if self._arrays is None:
             self._arrays = self._load()
         for array, slot in zip(self._arrays, slots, strict=True):

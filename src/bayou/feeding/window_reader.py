@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import weakref
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.feeding.feed import take_rows
 from bayou.feeding.prefetch import iterate_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from bayou.feeding.feed import Arrays
+    from bayou.feeding.feed import Arrays, Slots
     from bayou.feeding.layout import ColumnLayout
     from bayou.sampling.window import Windows
     from bayou.sources.base.field import Table
@@ -175,7 +175,7 @@ class WindowReader:
             halves = slice(size), slice(size, 2 * size)
             self._halves = [tuple(array[half] for array in buffers) for half in halves]
 
-    def read(self, position: int, slots: Sequence[NDArray[Any]]) -> None:
+    def read(self, position: int, slots: Slots) -> None:
         """Write the rows from a position on into arrays of shape (count, *row), one a column."""
         windows, done = self._stream.windows, 0
         while done < len(slots[0]):

@@ -63,7 +63,7 @@ class OnCluster:
             for result in results:
                 if result.error is not None:
                     raise result.error
-                unit: Unit = result.task
+                unit = result.task
                 sink.put(unit.begin, unit.num_rows, result.value)
                 yield unit
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def compress(
-    source: Any,
+    source: object,
     columns: Sequence[str] | None = None,
     *,
     count: str = "count",

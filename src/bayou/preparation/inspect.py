@@ -34,7 +34,7 @@ SAMPLE_BYTES = 64 * 2**20
 MAX_COLUMNS = 16
 
 
-def inspect(source: Any) -> Inspection:
+def inspect(source: object) -> Inspection:
     """Look at a source: its fields, size and nulls, and whether its rows are in some order.
 
     If a source is larger than memory, is read block by block and is sorted, such as by time, its

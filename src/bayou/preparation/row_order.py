@@ -90,7 +90,7 @@ def measure_order(stretches: Sequence[NDArray[Any]]) -> RowOrder:
     return RowOrder(direction, float(strength))
 
 
-def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+def is_missing(values: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Return which values are NaN or NaT; none are of a dtype that has neither."""
     if values.dtype.kind in "fc":
         return np.isnan(values)

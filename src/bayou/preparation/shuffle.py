@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.arguments import check_progressbar, memory_bytes, path_of, seed_number
 from bayou.errors import warn
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 
 def shuffle(
-    source: Any,
+    source: object,
     out: str | Path | None = None,
     *,
     random_seed: RandomSeed | None = None,

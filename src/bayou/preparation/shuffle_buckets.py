@@ -275,7 +275,7 @@ def _read_bucket(plan: Plan, folder: Path, bucket: int) -> list[NDArray[Any]]:
     return columns
 
 
-def _append(file: Path, values: NDArray[Any] | bytes, checksum: int = 0) -> int:
+def _append(file: Path, values: NDArray[np.generic] | bytes, checksum: int = 0) -> int:
     """Append the bytes of an array to a file; return the new CRC-32 of the file."""
     array = np.frombuffer(values, np.uint8) if isinstance(values, bytes) else values
     content = memoryview(array.reshape(-1).view(np.uint8))

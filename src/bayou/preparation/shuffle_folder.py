@@ -19,7 +19,7 @@ from bayou.storage.atomic_write import flush_to_disk, is_temporary
 from bayou.storage.lock import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from bayou.sources.base.field import Table
@@ -59,11 +59,11 @@ class Identity:
     first_rows: list[int]
 
     @classmethod
-    def from_json(cls, saved: dict[str, Any]) -> Self:
+    def from_json(cls, saved: Mapping[str, Any]) -> Self:
         """Return the identity that :meth:`to_json` wrote."""
         return cls(**{name.replace(" ", "_"): value for name, value in saved.items()})
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the identity with the keys that stores and unfinished shuffles have on disk."""
         return {name.replace("first_rows", "first rows"): v for name, v in asdict(self).items()}
 

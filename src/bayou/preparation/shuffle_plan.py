@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class Plan:
         return sum(field.row_bytes for field in self.fields)
 
     @property
-    def record(self) -> np.dtype[Any]:
+    def record(self) -> np.dtype:
         """The dtype of a row in a bucket: its place, and the value of field i under the name i."""
         values = [(str(index), field.dtype, field.shape) for index, field in enumerate(self.fields)]
         return np.dtype([("place", np.int64), *values])

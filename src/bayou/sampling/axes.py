@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.sampling.uniform import stream_key
 
@@ -122,11 +122,11 @@ def memory_slices(in_memory_size: MemorySize, ndim: int) -> tuple[slice, ...]:
     return tuple(slices)
 
 
-def _ends(entry: slice) -> tuple[Any, Any, Any]:
+def _ends(entry: slice) -> tuple[object, object, object]:
     return entry.start, entry.stop, entry.step
 
 
-def _entries(value: Any, ndim: int, argument: str, hint: str) -> list[tuple[int, Any]]:
+def _entries(value: object, ndim: int, argument: str, hint: str) -> list[tuple[int, object]]:
     """Pair the entries of a list with their axes; an Ellipsis stands for all axes between."""
     if value is None:
         return []
@@ -156,7 +156,7 @@ def _entries(value: Any, ndim: int, argument: str, hint: str) -> list[tuple[int,
     ]
 
 
-def _size(size: Any, argument: str, value: Any, hint: str) -> int:
+def _size(size: object, argument: str, value: object, hint: str) -> int:
     # True is a whole number in Python, but no size.
     if isinstance(size, bool) or not isinstance(size, Integral):
         raise TypeError(
@@ -169,7 +169,7 @@ def _size(size: Any, argument: str, value: Any, hint: str) -> int:
     return int(size)
 
 
-def _seed(seed: Any, argument: str, value: Any) -> int:
+def _seed(seed: object, argument: str, value: object) -> int:
     if isinstance(seed, bool) or not isinstance(seed, Integral):
         raise TypeError(
             f"`{argument}` takes seeds of type int, got {seed!r} in {value!r}.\n"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from bayou.sampling.uniform import stream_key
 from bayou.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from numpy.typing import NDArray
 
@@ -77,8 +77,8 @@ class Stratified:
     [0, 10]
     """
 
-    strata: NDArray[Any]
-    batch_rows: Mapping[Any, int] | None = None
+    strata: NDArray[np.generic]
+    batch_rows: Mapping[Hashable, int] | None = None
 
     def __post_init__(self) -> None:
         """Check the strata, and the numbers of their rows."""
@@ -100,9 +100,9 @@ class Stratified:
         for stratum, size in self.batch_rows.items():
             whole_number("batch_rows", size, 1, f"it counts the rows of {stratum!r} in a batch.")
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return what a new order of these strata has: one that was used is pickled alike."""
-        state = {"strata": self.strata, "batch_rows": self.batch_rows}
+        state: dict[str, object] = {"strata": self.strata, "batch_rows": self.batch_rows}
         # The constructor looks at the members where it checks `batch_rows`.
         return state if self.batch_rows is None else state | {"_members": self._members}
 
@@ -112,14 +112,14 @@ class Stratified:
         return len(self.strata)
 
     @cached_property
-    def _members(self) -> dict[Any, NDArray[np.int64]]:
+    def _members(self) -> dict[Hashable, NDArray[np.int64]]:
         """The row numbers of each stratum."""
         labels, codes = np.unique(self.strata, return_inverse=True)
         cuts = np.cumsum(np.bincount(codes))[:-1]
         rows = np.split(np.argsort(codes, kind="stable"), cuts)
         return dict(zip(labels.tolist(), rows, strict=True))
 
-    def sizes(self, batch_size: int) -> dict[Any, int]:
+    def sizes(self, batch_size: int) -> dict[Hashable, int]:
         """Return the number of rows of each stratum in a batch.
 
         Parameters

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -90,7 +90,7 @@ class Weighted:
             )
         object.__setattr__(self, "probabilities", weights / weights.sum())
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return the probabilities alone: an order that was used is pickled as a new one is."""
         return {"probabilities": self.probabilities}
 

@@ -71,7 +71,7 @@ class ResumableOutput:
             is_temporary(path, self._manifest) for path in self.folder.iterdir()
         )
 
-    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+    def write_manifest(self, manifest: Mapping[str, object]) -> None:
         """Record what is done, so that a later run goes on from there.
 
         Parameters

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def write_arrays(
-    path: str | Path, arrays: Mapping[str, NDArray[Any]], description: Mapping[str, Any]
+    path: str | Path, arrays: Mapping[str, NDArray[np.generic]], description: Mapping[str, object]
 ) -> None:
     """Write arrays and a description of them, or replace the file that is there.
 

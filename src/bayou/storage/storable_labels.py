@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STORABLE_KINDS = "biufcmMU"
 
 
-def storable_labels(labels: Iterable[Any]) -> NDArray[Any]:
+def storable_labels(labels: Iterable[object]) -> NDArray[Any]:
     """Return labels as an array with one axis that files can hold.
 
     Numbers, booleans, text, dates and durations stay what they are. Tuples (of a MultiIndex),
@@ -48,7 +48,7 @@ def storable_labels(labels: Iterable[Any]) -> NDArray[Any]:
     # Not NumPy's array, which makes a matrix of tuples, and text of numbers beside text.
     index = pd.Index(items, tupleize_cols=False)
     if isinstance(index.dtype, np.dtype) and index.dtype.kind in STORABLE_KINDS:
-        return index.to_numpy()  # type: ignore[no-any-return]
+        return index.to_numpy()
     texts = [str(item) for item in items]
     if len(set(texts)) < len(set(map(_identity, items))):
         # Such as 1 and "1".
@@ -72,6 +72,6 @@ def check_dim_names(dims: Iterable[str]) -> None:
         )
 
 
-def _identity(label: Any) -> tuple[type, str]:
+def _identity(label: object) -> tuple[type, str]:
     """Return what tells a label from others, which may not be hashable."""
     return type(label), str(label)
