@@ -11,7 +11,7 @@ import sys
 from functools import partial
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -199,8 +199,8 @@ class MovedModules(MetaPathFinder, Loader):
 
 
 def _moved_class(
-    module: str, members: dict[str, Any], replaced: Mapping[str, Any], name: str
-) -> Any:
+    module: str, members: dict[str, object], replaced: Mapping[str, object], name: str
+) -> object:
     members.update(replaced)
     if module not in MODULES:
         raise AttributeError(name)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 THREADS = 2
 
 
-def check_source(source: Any, *, pickles: bool = True) -> None:
+def check_source(source: object, *, pickles: bool = True) -> None:
     """Check that a source keeps the contract of :class:`bayou.Source`.
 
     Use it in the tests of a source of your own. It checks that

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +27,11 @@ class CompiledFunctions:
     """
 
     def __init__(self) -> None:
-        self._functions: dict[FunctionKey, Callable[..., Any]] = {}
+        self._functions: dict[FunctionKey, Callable[..., object]] = {}
         # Reentrant, since what is compiled may ask for another function of the program.
         self._lock = threading.RLock()
 
-    def get_or_compile[Function: Callable[..., Any]](
+    def get_or_compile[Function: Callable[..., object]](
         self, key: FunctionKey, compile_function: Callable[[], Function]
     ) -> Function:
         """Return the function of a key, compiled by ``compile_function`` if there is none yet."""

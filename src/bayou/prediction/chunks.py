@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -138,7 +138,7 @@ class _IntegerRanges:
     Only rows with an integer beyond all before them have to be checked for that.
     """
 
-    ranges: dict[tuple[int, int], tuple[Any, Any]] = field(default_factory=dict)
+    ranges: dict[tuple[int, int], tuple[np.generic, np.generic]] = field(default_factory=dict)
 
     def extended_by(self, rows: Arrays) -> NDArray[np.int64]:
         """Return the numbers, in a chunk, of the rows that extend a range, and extend it."""

@@ -112,10 +112,10 @@ class DiskOutput:
         """The path that is written to until it is complete."""
         return self.output.folder / f"data{self.output.path.suffix}"
 
-    def _identity(self, plan: PredictionPlan, sizes: ChunkSizes) -> dict[str, Any]:
+    def _identity(self, plan: PredictionPlan, sizes: ChunkSizes) -> dict[str, object]:
         return plan.identity | {"chunk_rows": sizes.chunk}
 
-    def _check_same(self, identity: Mapping[str, Any], noted: Mapping[str, Any]) -> None:
+    def _check_same(self, identity: Mapping[str, object], noted: Mapping[str, object]) -> None:
         for name, value in identity.items():
             if noted.get(name) != value:
                 raise ValueError(

@@ -6,7 +6,7 @@ they have no labels. The same labels in another order are reordered; other label
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 # The most labels that an error lists.
 MAX_LABELS = 3
 
-type AxisLabels = tuple[pd.Index[Any] | None, ...]
+type AxisLabels = tuple[pd.Index | None, ...]
 """The labels along each axis of one draw; None for an axis without labels."""
 
 
-def model_labels(model: pm.Model, dim: str, length: int) -> pd.Index[Any]:
+def model_labels(model: pm.Model, dim: str, length: int) -> pd.Index:
     """Return the labels of a dim as results have them: 0, 1, ... if it has none."""
     labels = model.coords.get(dim)
     return pd.RangeIndex(length) if labels is None else pd.Index(storable_labels(labels))
@@ -70,7 +70,7 @@ def fit_labels(model: pm.Model, dims: Dims, lengths: Sequence[int]) -> AxisLabel
 
 
 def label_positions(
-    name: str, dim: str, draw_labels: pd.Index[Any], labels: pd.Index[Any]
+    name: str, dim: str, draw_labels: pd.Index, labels: pd.Index
 ) -> NDArray[np.int64] | None:
     """Return the positions of the model's labels among those of draws; None if they are equal.
 
@@ -116,10 +116,10 @@ def label_positions(
     )
 
 
-def _are_positions(labels: pd.Index[Any]) -> bool:
+def _are_positions(labels: pd.Index) -> bool:
     return labels.equals(pd.RangeIndex(len(labels)))
 
 
-def shown_labels(labels: pd.Index[Any]) -> str:
+def shown_labels(labels: pd.Index) -> str:
     """Return the first labels for a message; "none" if there are none."""
     return listed(labels.tolist(), MAX_LABELS) or "none"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class PredictionPlan:
     predictor: RowPredictor
     shared: Arrays
     joint: Arrays | None
-    identity: dict[str, Any]
+    identity: dict[str, object]
 
 
 def plan_predictions(
@@ -192,7 +192,7 @@ def _template(
     rows: NewRows,
     dtypes: Sequence[str],
     shapes: Sequence[RowShape],
-    attrs: Mapping[str, Any],
+    attrs: Mapping[str, object],
 ) -> PredictionTemplate:
     model = draws.model
     variables = tuple(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -53,7 +53,7 @@ MAX_CHUNK_ROWS = 2**16
 
 def predict(
     fit_or_datatree: Fit | xr.DataTree | xr.Dataset,
-    data: Any,
+    data: object,
     *,
     var_names: str | Sequence[str] | None = None,
     draws: int | None = None,
@@ -291,7 +291,7 @@ def _seed(random_seed: RandomSeed | None, output: DiskOutput | None) -> int:
     return int(np.random.SeedSequence().generate_state(1)[0])
 
 
-def _is_names(var_names: Any) -> bool:
+def _is_names(var_names: object) -> bool:
     return isinstance(var_names, Iterable) and all(isinstance(name, str) for name in var_names)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from html import escape
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich import box
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import ConsoleOptions, RenderResult
+
+    from bayou.containers.variables.dims import Labels
 
 # The most coordinate labels of an axis, and the most names in a cell, that the table shows.
 MAX_LABELS = 4
@@ -176,14 +178,14 @@ def _html(text: str) -> str:
     return escape(text).replace("\n", "<br>")
 
 
-def _labels(container: ContainerSummary) -> Iterator[tuple[Any, ...]]:
+def _labels(container: ContainerSummary) -> Iterator[Labels]:
     """Yield the labels of each axis; none if the table shows them already, as the columns."""
     for dim in container.dims:
         labels = container.coords.get(dim, ()) if dim is not None else ()
         yield () if labels == container.columns else labels
 
 
-def _axis(dim: str | None, length: int, labels: tuple[Any, ...]) -> str:
+def _axis(dim: str | None, length: int, labels: Labels) -> str:
     text = f"{length:,}" if dim is None else f"{dim} {length:,}"
     return f"{text}: {listed(labels, MAX_LABELS, str)}" if labels else text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ class Diagram:
 
     __repr__ = __str__
 
-    def _repr_mimebundle_(self, **unused: Any) -> dict[str, str]:
+    def _repr_mimebundle_(self, **unused: object) -> dict[str, str]:
         """Return the forms that a notebook chooses from: Mermaid, or plain text."""
         return {"text/plain": str(self), "text/vnd.mermaid": self.mermaid}
 

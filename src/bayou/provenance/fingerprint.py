@@ -66,7 +66,7 @@ def array_fingerprint(array: Any) -> str:
     return array_digest.text
 
 
-def _matrix_fingerprint(matrix: Any) -> str:
+def _matrix_fingerprint(matrix: scipy.sparse.spmatrix) -> str:
     """Return the fingerprint of a sparse matrix: of its shape, non-zeros and their places."""
     rows = scipy.sparse.csr_matrix(matrix, copy=True)
     rows.sum_duplicates()
@@ -126,11 +126,11 @@ def data_fingerprint(model: pm.Model, program: Program) -> str:
 class _ArrayDigest:
     """The digest of an array whose rows come in pieces."""
 
-    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    def __init__(self, dtype: np.dtype, shape: tuple[int, ...]) -> None:
         # Little-endian, so that machines of either byte order agree.
         self._hash = hashlib.sha256(f"{dtype.newbyteorder('<').str} {shape}".encode())
 
-    def add(self, values: NDArray[Any]) -> None:
+    def add(self, values: NDArray[np.generic]) -> None:
         self._hash.update(np.ascontiguousarray(values, values.dtype.newbyteorder("<")))
 
     @property

@@ -7,7 +7,7 @@ cost milliseconds. They are saved in results: what they are computed from may no
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pymc as pm
 from pymc.distributions.custom import CustomDistRV, CustomSymbolicDistRV
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytensor.graph.basic import Apply, Variable
+    from pytensor.graph.op import Op
 
     # The name of a variable at which a walk over a graph stops; None where it goes on.
     type Leaf = Callable[[Variable], str | None]
@@ -158,15 +159,15 @@ def _root_text(variable: Variable) -> str:
     if not isinstance(variable, Constant):
         shared = "shared" if isinstance(variable, SharedVariable) else "input"
         return f"{shared} {variable.name} {variable.type}"
-    data: Any = variable.data
+    data: object = variable.data
     if hasattr(data, "dtype"):
         return array_fingerprint(data)
     return f"{type(data).__name__} {data}"
 
 
-def _operation_text(op: Any) -> str:
+def _operation_text(op: Op) -> str:
     """Return the digest of an operation: of its type, options, inner operation and graphs."""
-    options: dict[str, Any] = getattr(op, "_props_dict", dict)()
+    options: dict[str, object] = getattr(op, "_props_dict", dict)()
     texts = [_ADDRESS.sub("", f"{type(op).__name__} {op} {options}")]
     if hasattr(op, "core_op"):
         texts.append(_operation_text(op.core_op))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pymc as pm
 import pytensor
@@ -93,7 +93,7 @@ def provenance_of(model: pm.Model) -> Provenance:
 
 def _free_dims(model: pm.Model) -> list[str]:
     """List the dims of free variables. Draws are matched to the model by their labels."""
-    dims: dict[Any, None] = {}
+    dims: dict[str | None, None] = {}
     for variable in model.free_RVs:
         dims |= dict.fromkeys(model.named_vars_to_dims.get(variable.name, ()))
     return [dim for dim in dims if dim is not None]
@@ -107,5 +107,5 @@ def dim_fingerprint(model: pm.Model, dim: str) -> str:
     return _labels_fingerprint(labels)
 
 
-def _labels_fingerprint(labels: Iterable[Any]) -> str:
+def _labels_fingerprint(labels: Iterable[object]) -> str:
     return digest(*map(str, labels))

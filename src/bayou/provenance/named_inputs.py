@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.traversal import walk
@@ -16,7 +16,7 @@ from bayou.containers.variables.generator import GeneratorOp
 from bayou.models.inputs import feeding_variables, is_minibatch, storage_of, value_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Hashable, Iterable, Iterator
 
     import pymc as pm
     from pytensor.graph.basic import Variable
@@ -72,12 +72,12 @@ def model_inputs(model: pm.Model) -> tuple[ModelInput, ...]:
     # A container that a minibatch is drawn from is listed once, as the minibatch.
     roots = [minibatches.get(container, container) for container in containers]
     roots += [root for root in in_graphs if not is_length(model, root) and root not in minibatches]
-    observers: dict[Any, list[str]] = {}
+    observers: dict[Hashable, list[str]] = {}
     for name, value in values.items():
         for root in feeding_variables([value]):
             observers.setdefault(key_of(root), []).append(name)
     taken = set(model.named_vars)
-    inputs: dict[Any, ModelInput] = {}
+    inputs: dict[Hashable, ModelInput] = {}
     for root in roots:
         key, storage = key_of(root), storage_of(root)
         if key in inputs:
@@ -106,7 +106,7 @@ def variables_of(model: pm.Model) -> list[Variable]:
     return [variable for variable in model.named_vars.values() if variable in variables]
 
 
-def names_of(model: pm.Model, inputs: Iterable[ModelInput]) -> dict[Any, str]:
+def names_of(model: pm.Model, inputs: Iterable[ModelInput]) -> dict[Hashable, str]:
     """Return the names of the variables and of the data of a model by :func:`key_of`."""
     names = {key_of(variable): str(variable.name) for variable in variables_of(model)}
     for data in inputs:
@@ -124,7 +124,7 @@ def is_length(model: pm.Model, variable: Variable) -> bool:
     )
 
 
-def parents_of(variable: Variable, names: Container[Any]) -> Iterator[Any]:
+def parents_of(variable: Variable, names: Container[Hashable]) -> Iterator[Hashable]:
     """Yield the key of each named variable that a variable is computed from directly.
 
     A variable of which the length alone is taken is no parent.
@@ -141,7 +141,7 @@ def parents_of(variable: Variable, names: Container[Any]) -> Iterator[Any]:
             yield key_of(ancestor)
 
 
-def key_of(variable: Variable) -> Any:
+def key_of(variable: Variable) -> Variable | tuple[Hashable, ...]:
     """Return a key of a variable, which is equal for all clones of a minibatch."""
     if is_minibatch(variable):
         return (variable.owner.op, *variable.owner.inputs, variable.index)

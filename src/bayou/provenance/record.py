@@ -44,7 +44,7 @@ class Provenance:
     versions: Mapping[str, str]
     dims: Mapping[str, str]
     variables: Mapping[str, str]
-    containers: Mapping[str, Mapping[str, Any]]
+    containers: Mapping[str, Mapping[str, object]]
     unread: Callable[[], Mapping[str, str]] = field(default=dict)
 
     def of_many(self) -> Provenance:
@@ -87,7 +87,7 @@ class Provenance:
             record = self._with_fingerprints({})
         return json.dumps(record)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[[str], Provenance], tuple[str]]:
         """Pickle the record as it is saved: what is unread is read now."""
         return Provenance.from_json, (self.to_json(),)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bayou.containers.variables.dims import Labels
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class ContainerSummary:
     columns: tuple[str, ...] | None
     categories: tuple[str, ...] | None
     dims: tuple[str | None, ...]
-    coords: dict[str, tuple[Any, ...]]
+    coords: dict[str, Labels]
     shape: tuple[int, ...]
     dtype: str
     source: str

@@ -153,7 +153,7 @@ def _version_differences(recorded: Mapping[str, Any], current: Mapping[str, Any]
             )
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, list):
         return f"({', '.join(map(str, value))})"
     return "(none)" if value is None else str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor.tensor as pt
@@ -13,6 +13,11 @@ from bayou import generator
 from bayou.containers.variables.generator import GeneratorOp
 
 if TYPE_CHECKING:
+    type Size = int | Sequence[int] | TensorVariable | None
+    type Parameter = TensorVariable | ArrayLike
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
@@ -22,10 +27,10 @@ __all__ = ["GeneratorOp", "RandomStream", "floatX", "generator", "intX", "set_tt
 class AdvancingGenerator(RandomGeneratorSharedVariable):
     """A random generator that every call of a compiled function advances."""
 
-    advanced: Variable[Any, Any] | None = None
+    advanced: Variable | None = None
 
     @property
-    def default_update(self) -> Variable[Any, Any] | None:
+    def default_update(self) -> Variable | None:
         """The generator after the draw; PyTensor adds the update to every function that draws."""
         return self.advanced
 
@@ -42,19 +47,25 @@ class RandomStream:
     def __init__(self, seed: int | None = None) -> None:
         self.seeds = np.random.SeedSequence(seed)
 
-    def uniform(self, size: Any = None, low: Any = 0.0, high: Any = 1.0) -> TensorVariable:
+    def uniform(
+        self, size: Size = None, low: Parameter = 0.0, high: Parameter = 1.0
+    ) -> TensorVariable:
         """Return uniform draws from ``[low, high)``."""
         return self._draw(pt.random.uniform, low, high, size=size)
 
-    def normal(self, size: Any = None, avg: Any = 0.0, std: Any = 1.0) -> TensorVariable:
+    def normal(
+        self, size: Size = None, avg: Parameter = 0.0, std: Parameter = 1.0
+    ) -> TensorVariable:
         """Return normal draws of mean ``avg`` and standard deviation ``std``."""
         return self._draw(pt.random.normal, avg, std, size=size)
 
-    def binomial(self, size: Any = None, n: Any = 1, p: Any = 0.5) -> TensorVariable:
+    def binomial(self, size: Size = None, n: Parameter = 1, p: Parameter = 0.5) -> TensorVariable:
         """Return the number of successes in ``n`` trials of probability ``p``."""
         return self._draw(pt.random.binomial, n, p, size=size)
 
-    def _draw(self, distribution: Any, *parameters: Any, size: Any) -> TensorVariable:
+    def _draw(
+        self, distribution: Callable[..., list[TensorVariable]], *parameters: Parameter, size: Size
+    ) -> TensorVariable:
         state = np.random.default_rng(self.seeds.spawn(1)[0])
         rng = AdvancingGenerator(
             type=pt.random.type.random_generator_type, value=state, strict=False

@@ -61,7 +61,7 @@ class ParquetSink:
 
     def put(self, start: int, count: int, values: Mapping[str, NDArray[np.float64]]) -> None:
         """Keep the summaries of some rows until they are flushed."""
-        columns: dict[str, Any] = {"row": np.arange(start, start + count)}
+        columns: dict[str, object] = {"row": np.arange(start, start + count)}
         for variable in self.template.row_variables:
             assert variable.row_axis is not None
             dim = variable.dims[variable.row_axis]
@@ -91,7 +91,7 @@ class ParquetSink:
 
 def summaries(
     variables: Sequence[PredictedVariable],
-    coords: Mapping[str, Any],
+    coords: Mapping[str, NDArray[Any]],
     values: Sequence[NDArray[Any]],
 ) -> dict[str, NDArray[np.float64]]:
     """Return summaries of predictions of some rows, by column.
@@ -123,7 +123,7 @@ def summaries(
     return columns
 
 
-def _summary(name: str, draws: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+def _summary(name: str, draws: NDArray[np.number]) -> dict[str, NDArray[np.float64]]:
     """Return the columns of one element, of sorted draws, shape (rows, draws).
 
     Quantiles are interpolated linearly, as :func:`numpy.quantile` does by default.
@@ -153,7 +153,7 @@ def _other_axes(variable: PredictedVariable) -> list[int]:
 
 
 def _elements(
-    variable: PredictedVariable, coords: Mapping[str, Any]
+    variable: PredictedVariable, coords: Mapping[str, NDArray[Any]]
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the name and the index of each element of one row, named as by ArviZ: "y[label]"."""
     axes = _other_axes(variable)

@@ -36,7 +36,7 @@ class PredictedVariable:
     """
 
     name: str
-    dtype: np.dtype[Any]
+    dtype: np.dtype
     shape: tuple[int, ...]
     dims: tuple[str, ...]
     row_axis: int | None
@@ -72,10 +72,10 @@ class PredictionTemplate:
     variables: tuple[PredictedVariable, ...]
     chains: NDArray[np.int64]
     draws: NDArray[np.int64]
-    coords: Mapping[str, Any]
+    coords: Mapping[str, NDArray[Any]]
     num_rows: int
-    attrs: Mapping[str, Any]
-    row_labels: Mapping[str, Any]
+    attrs: Mapping[str, object]
+    row_labels: Mapping[str, NDArray[Any]]
 
     @property
     def num_draws(self) -> int:
@@ -100,7 +100,7 @@ class PredictionTemplate:
         """The variables that are the same for all rows."""
         return tuple(variable for variable in self.variables if variable.row_axis is None)
 
-    def dataset(self, values: Mapping[str, Any]) -> xr.Dataset:
+    def dataset(self, values: Mapping[str, object]) -> xr.Dataset:
         """Return values by name, shapes (chains, draws, ...), with dims, coords and attributes."""
         by_name = {variable.name: variable for variable in self.variables}
         variables = {

@@ -12,8 +12,10 @@ from bayou.sources.files.zarr import import_zarr
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+    from types import ModuleType
 
     from numpy.typing import NDArray
+    from zarr import Group
 
     from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
 
@@ -54,7 +56,7 @@ class ZarrSink:
         }
 
     def _create_array(
-        self, zarr: Any, group: Any, variable: PredictedVariable, chunk_rows: int
+        self, zarr: ModuleType, group: Group, variable: PredictedVariable, chunk_rows: int
     ) -> None:
         sample_shape = (len(self.template.chains), len(self.template.draws))
         chunks = list(variable.shape)

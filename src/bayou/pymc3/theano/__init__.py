@@ -6,7 +6,7 @@ Every name that is not defined here comes from PyTensor.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytensor
 from pytensor.graph.basic import Variable
@@ -15,10 +15,19 @@ from pytensor.graph.replace import clone_replace
 from bayou.pymc3.theano import tensor
 from bayou.pymc3.theano.tensor import grad, value_variables
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pytensor.compile.executor import Function
+
 __all__ = ["clone", "function", "grad", "scan", "tensor"]
 
 
-def function(inputs: Any, outputs: Any = None, **kwargs: Any) -> Any:
+def function(
+    inputs: list[Variable] | tuple[Variable, ...],
+    outputs: Variable | Sequence[Variable] | None = None,
+    **kwargs: object,
+) -> Function:
     """Compile a function of variables, among which may be free variables of a model.
 
     In PyMC3 a free variable was the variable that the density is a function of; PyMC has a value
@@ -41,7 +50,11 @@ def function(inputs: Any, outputs: Any = None, **kwargs: Any) -> Any:
     return pytensor.function(value_variables(inputs), outputs, **kwargs)
 
 
-def clone(output: Any, replace: Any = None, **kwargs: Any) -> Any:
+def clone(
+    output: Variable | Sequence[Variable],
+    replace: Mapping[Variable, object] | Iterable[tuple[Variable, object]] | None = None,
+    **kwargs: object,
+) -> Variable | list[Variable]:
     """Return a copy of a graph with parts replaced, by variables or by arrays.
 
     Parameters
@@ -65,7 +78,9 @@ def clone(output: Any, replace: Any = None, **kwargs: Any) -> Any:
     return clone_replace(output, replacements, **kwargs)
 
 
-def scan(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+def scan(
+    *args: object, **kwargs: object
+) -> tuple[Variable | list[Variable], dict[Variable, Variable]]:
     """Loop over sequences as ``pytensor.scan`` does; return the outputs and the updates."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Scan return signature will change")

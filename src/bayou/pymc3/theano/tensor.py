@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytensor.graph.basic import Variable
 
 
 def value_variables(variables: Any) -> Any:
@@ -14,7 +19,9 @@ def value_variables(variables: Any) -> Any:
     return getattr(getattr(variables, "tag", None), "value_variable", variables)
 
 
-def grad(cost: Any, wrt: Any, **kwargs: Any) -> Any:
+def grad(
+    cost: Variable, wrt: Variable | Sequence[Variable], **kwargs: object
+) -> Variable | list[Variable]:
     """Return gradients with respect to variables, among which may be free variables of a model.
 
     Parameters
