@@ -268,7 +268,7 @@ def _stream(
 
 
 def _from_folder(
-    datasets: Mapping[int, Any], method: str, settings: NutsSettings, options: dict[str, Any]
+    datasets: Mapping[int, object], method: str, settings: NutsSettings, options: dict[str, Any]
 ) -> Posteriors:
     """Add the posteriors that a folder lacks to it, and yield those of all data sets."""
     with warnings.catch_warnings():
@@ -316,7 +316,7 @@ def _read_posteriors(tree: xr.DataTree, number: int) -> Posteriors:
         raise KeyboardInterrupt
 
 
-def _spaced_draws(draws: NDArray[Any]) -> NDArray[Any]:
+def _spaced_draws[Number: np.generic](draws: NDArray[Number]) -> NDArray[Number]:
     """Return evenly spaced draws, (number, ...), of all chains together, (chains, draws, ...)."""
     flat = draws.reshape(-1, *draws.shape[2:])
     chosen = np.linspace(0, len(flat) - 1, min(len(flat), NUM_RANKED_DRAWS)).astype(int)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.containers.data_change import plan_change
 from bayou.many.vectorised.blackjax_nuts import check_vectorized, is_installed
@@ -42,7 +42,7 @@ class BlackjaxLimits:
 LIMITS = BlackjaxLimits()
 
 
-def check_sampler(sampler: Any) -> None:
+def check_sampler(sampler: object) -> None:
     """Check the name of a sampler.
 
     Raises
@@ -61,7 +61,7 @@ def choose_sampler(
     sampler: str,
     model: pm.Model,
     number: int | None,
-    first: Any,
+    first: object,
     limits: BlackjaxLimits = LIMITS,
 ) -> str:
     """Return the sampler of a call: "nutpie" or "blackjax".
@@ -92,7 +92,7 @@ def choose_sampler(
     return "blackjax" if _is_faster(model, number, first, limits) else "nutpie"
 
 
-def _is_faster(model: pm.Model, number: int, first: Any, limits: BlackjaxLimits) -> bool:
+def _is_faster(model: pm.Model, number: int, first: object, limits: BlackjaxLimits) -> bool:
     """Return whether blackjax is faster, as far as the model and one data set show."""
     if number < limits.data_sets_per_parameter:
         return False

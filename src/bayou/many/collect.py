@@ -10,7 +10,7 @@ import json
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def run_many(
     data_sets: DataSets,
     *,
     axes: ResultAxes,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
     seed: int | None,
     cluster: Ray | None,
     out: str | Path | None,
@@ -109,7 +109,7 @@ def structure_digest(model: pm.Model) -> str:
 
 @contextmanager
 def _open_results(
-    out: str | Path | None, axes: ResultAxes, settings: Mapping[str, Any], seed: int | None
+    out: str | Path | None, axes: ResultAxes, settings: Mapping[str, object], seed: int | None
 ) -> Iterator[tuple[Results, int]]:
     """Open where results are kept, and yield it with the seed."""
     if seed is None and out is not None:

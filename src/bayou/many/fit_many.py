@@ -40,7 +40,7 @@ COLUMNS = ("khat", "converged", "seconds")
 
 
 def fit_many(
-    datasets: Any,
+    datasets: object,
     *,
     by: str | None = None,
     model: ModelLike | None = None,

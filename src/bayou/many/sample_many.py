@@ -8,7 +8,7 @@ kept by ``results``, in memory or on disk. ``collect`` ties these together.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.arguments import check_progressbar
 from bayou.cluster.ray import resolve_cluster
@@ -49,7 +49,7 @@ COLUMNS = (
 
 
 def sample_many(
-    datasets: Any,
+    datasets: object,
     *,
     by: str | None = None,
     model: ModelLike | None = None,

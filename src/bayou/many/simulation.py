@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
 
 
 def observed_containers(model: pm.Model) -> dict[str, str]:
@@ -53,10 +54,9 @@ def observed_containers(model: pm.Model) -> dict[str, str]:
     return containers
 
 
-def _is_cast(value: Variable, container: Variable) -> bool:
+def _is_cast(value: Variable, container: TensorVariable) -> bool:
     """Return whether a value is a container, or a container in another dtype."""
-    tensor: Any = container
-    return value is container or equal_computations([value], [tensor.astype(value.type.dtype)])
+    return value is container or equal_computations([value], [container.astype(value.type.dtype)])
 
 
 def simulate(
@@ -122,7 +122,7 @@ def simulate(
     return dict(zip(names, values, strict=True))
 
 
-def _draw(variables: Sequence[Any], number: int, seed: int) -> Sequence[NDArray[Any]]:
+def _draw(variables: Sequence[TensorVariable], number: int, seed: int) -> Sequence[NDArray[Any]]:
     # Without a compiler, which takes longer than some thousands of draws.
     mode = Mode("py", "fast_compile")
     values: Sequence[NDArray[Any]] = pm.draw(variables, draws=number, mode=mode, random_seed=seed)

@@ -45,7 +45,7 @@ class GroupedTable:
     keys: list[Key]
     row_numbers: list[NDArray[np.intp]]
     columns: dict[str, NDArray[Any]]
-    index: pd.Index[Any] | None
+    index: pd.Index | None
     kind: str
 
     def __iter__(self) -> Iterator[tuple[Key, MemoryColumns]]:

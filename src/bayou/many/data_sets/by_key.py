@@ -46,10 +46,10 @@ class DataSets:
         If there is no data set.
     """
 
-    pairs: Iterable[tuple[Any, Any]]
+    pairs: Iterable[tuple[object, object]]
     number: int | None
-    first: Any = None
-    in_memory: Collection[Any] = ()
+    first: object = None
+    in_memory: Collection[object] = ()
 
     def __post_init__(self) -> None:
         if self.number == 0:
@@ -58,7 +58,7 @@ class DataSets:
                 "Hint: check the code that collects them."
             )
 
-    def __iter__(self) -> Iterator[tuple[Key, Any]]:
+    def __iter__(self) -> Iterator[tuple[Key, object]]:
         """Yield keys, all of one type, with new data or an exception."""
         last: Key | None = None
         for key, new_data in self.pairs:
@@ -66,7 +66,7 @@ class DataSets:
             yield last, new_data
 
 
-def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
+def read_data_sets(model: pm.Model, datasets: object, by: str | None) -> DataSets:
     """Read the argument `datasets` of a public call.
 
     Parameters
@@ -105,7 +105,7 @@ def read_data_sets(model: pm.Model, datasets: Any, by: str | None) -> DataSets:
     )
 
 
-def is_table(data: Any) -> bool:
+def is_table(data: object) -> bool:
     """Return whether data have named columns; a function is none, whatever it returns."""
     return not callable(data) and named_columns(data) is not None
 
@@ -136,7 +136,7 @@ def check_key(key: Any, previous: Key | None = None) -> Key:
     return key  # type: ignore[no-any-return]
 
 
-def _check_table(datasets: Any, by: Any) -> NamedColumns:
+def _check_table(datasets: object, by: object) -> NamedColumns:
     if isinstance(by, list | tuple | set | np.ndarray):
         raise TypeError(
             f"`by` must be the name of one column, got {by!r}.\n"
@@ -161,7 +161,7 @@ def _of_groups(table: GroupedTable) -> DataSets:
     return DataSets(table, len(table.keys), first)
 
 
-def _of_series(datasets: pd.Series[Any]) -> DataSets:
+def _of_series(datasets: pd.Series) -> DataSets:
     """Return the data sets of a Series by its index."""
     if not datasets.index.is_unique:
         repeated = datasets.index[datasets.index.duplicated()][0]
@@ -172,7 +172,7 @@ def _of_series(datasets: pd.Series[Any]) -> DataSets:
     return _of_mapping(dict(zip(datasets.index.tolist(), datasets.tolist(), strict=True)))
 
 
-def _of_mapping(datasets: Mapping[Any, Any]) -> DataSets:
+def _of_mapping(datasets: Mapping[Any, object]) -> DataSets:
     """Return the data sets of a mapping, whose values may be read from somewhere one by one."""
     _check_keys(datasets)  # A wrong key is an error before any value is read.
     smallest = min(datasets, default=None)
@@ -186,7 +186,7 @@ def _of_mapping(datasets: Mapping[Any, Any]) -> DataSets:
     return DataSets(pairs, len(datasets), first, datasets.values() if in_memory else ())
 
 
-def _of_iterable(datasets: Iterable[Any]) -> DataSets:
+def _of_iterable(datasets: Iterable[object]) -> DataSets:
     """Return the data sets of an iterable, whose keys are their numbers."""
     number = len(datasets) if isinstance(datasets, Sized) else None
     # An iterator would lose the item that is looked at.
@@ -198,12 +198,12 @@ def _of_iterable(datasets: Iterable[Any]) -> DataSets:
     return DataSets(_numbered(datasets), number, first, in_memory)
 
 
-def _check_keys(keys: Iterable[Any]) -> None:
+def _check_keys(keys: Iterable[object]) -> None:
     """Check that all keys can label results, and are of one type."""
     functools.reduce(lambda previous, key: check_key(key, previous), keys, None)
 
 
-def _value_or_error(datasets: Mapping[Any, Any], key: Any) -> Any:
+def _value_or_error(datasets: Mapping[Any, object], key: object) -> object:
     """Return the value of a key, or the exception that reading it raises."""
     try:
         return datasets[key]
@@ -211,7 +211,7 @@ def _value_or_error(datasets: Mapping[Any, Any], key: Any) -> Any:
         return error
 
 
-def _numbered(datasets: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+def _numbered(datasets: Iterable[object]) -> Iterator[tuple[int, object]]:
     """Yield the items of an iterable and their numbers, which errors of the iterable name."""
     datasets = iter(datasets)
     for number in itertools.count():
@@ -231,7 +231,7 @@ def _numbered(datasets: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         yield number, item
 
 
-def _check_new_data(data: Any, rule: str, which: str) -> None:
+def _check_new_data(data: object, rule: str, which: str) -> None:
     """Check that a value can be new data; an exception stands for data that could not be read."""
     if isinstance(data, Exception | Mapping) or is_table(data):
         return

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pymc as pm
     from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
 
     from bayou.containers.variables.dims import ContainerArrays, Labels
     from bayou.many.data_sets.by_key import DataSets
@@ -113,7 +114,9 @@ def pending_data_sets(
             yield pending
 
 
-def _read(model: pm.Model, reader: DataSetReader, key: Key, new_data: Any, entropy: int) -> Pending:
+def _read(
+    model: pm.Model, reader: DataSetReader, key: Key, new_data: object, entropy: int
+) -> Pending:
     try:
         data = reader.read(new_data)
         # Chains read the arrays in place while the caller may overwrite its own.
@@ -177,7 +180,7 @@ def lengths_of(model: pm.Model, arrays: ContainerArrays | None = None) -> dict[s
     return lengths
 
 
-def _values_of(variable: Any, arrays: ContainerArrays) -> Any:
+def _values_of(variable: Variable, arrays: ContainerArrays) -> Any:
     """Return the new values of a container, or those that it has; a frozen one is a constant."""
     if isinstance(variable, Constant):
         return variable.data

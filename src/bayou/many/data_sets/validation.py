@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytensor.graph.traversal import ancestors
 
@@ -35,13 +35,13 @@ class DataSetReader:
         values for the containers that these name together, or that the first one has.
     """
 
-    def __init__(self, model: pm.Model, in_memory: Collection[Any] = ()) -> None:
+    def __init__(self, model: pm.Model, in_memory: Collection[object] = ()) -> None:
         self._model = model
         self._containers = _named_containers(model, in_memory)
         self._is_first_the_rule = self._containers is None
         self._observed = _observed_containers(model)
 
-    def read(self, new_data: Any) -> DataChange:
+    def read(self, new_data: object) -> DataChange:
         """Return the values that :func:`bayou.set_data` would put into the model.
 
         Parameters
@@ -91,7 +91,7 @@ class DataSetReader:
             raise no_rows_error(dims_of(self._model, self._observed[0])[0])
 
 
-def _named_containers(model: pm.Model, in_memory: Collection[Any]) -> frozenset[str] | None:
+def _named_containers(model: pm.Model, in_memory: Collection[object]) -> frozenset[str] | None:
     """Return the containers that data sets name together; None if one of them is no mapping."""
     names: set[str] = set()
     for new_data in in_memory:

@@ -50,9 +50,10 @@ class Calibration:
         # ArviZ takes seconds to import.
         from arviz_stats.base.array import array_stats
 
-        test: Any = array_stats.uniformity_test
         by_element = {
-            str(name): np.atleast_1d(test(values.transpose(..., "dataset").values, axis=-1)[0])
+            str(name): np.atleast_1d(
+                array_stats.uniformity_test(values.transpose(..., "dataset").values, axis=-1)[0]
+            )
             for name, values in self.pit.items()
         }
         return {
@@ -116,7 +117,7 @@ class Calibration:
         # and a quarter more for the text.
         band = np.sqrt(np.log(2 / level) / 2 / self._num_datasets)
         height = 1.25 * max(_max_distance(self.pit), band)
-        figure: dict[str, Any] = {"sharex": True, "sharey": True}
+        figure: dict[str, object] = {"sharex": True, "sharey": True}
         if options.get("backend", rcParams["plot.backend"]) == "matplotlib":
             figure["layout"] = "constrained"
         parts = {
@@ -169,7 +170,7 @@ def _max_distance(pit: xr.Dataset) -> float:
 
 
 def pit_values(
-    value: NDArray[Any], draws: NDArray[Any], generator: np.random.Generator
+    value: NDArray[np.number], draws: NDArray[np.number], generator: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return the ranks of values among draws, from 0 to 1.
 

@@ -120,10 +120,10 @@ class ResultAxes:
     coords: Mapping[str, Labels]
     free: tuple[str, ...]
     columns: tuple[str, ...]
-    attrs: Mapping[str, Any]
+    attrs: Mapping[str, object]
 
     @classmethod
-    def of(cls, model: pm.Model, columns: Sequence[str], attrs: Mapping[str, Any]) -> ResultAxes:
+    def of(cls, model: pm.Model, columns: Sequence[str], attrs: Mapping[str, object]) -> ResultAxes:
         """Return the axes of the results of a model.
 
         Raises

@@ -90,7 +90,7 @@ def join_padded(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 def fitting_labels(
     coords: Mapping[str, Labels], variables: Mapping[str, xr.Variable]
-) -> dict[str, Any]:
+) -> dict[str, NDArray[Any]]:
     """Return the labels of the dims of variables: those of `coords` that are as many as values.
 
     Chains and draws are counted from 0.
@@ -107,6 +107,6 @@ def fitting_labels(
     return counted | labelled
 
 
-def _text_or_numbers(values: Sequence[Any]) -> NDArray[Any]:
+def _text_or_numbers(values: Sequence[str | float]) -> NDArray[Any]:
     """Return strings as objects, which have no longest length, and numbers in their own dtype."""
     return np.array(values, dtype=object if isinstance(next(iter(values), ""), str) else None)

@@ -12,6 +12,8 @@ from bayou.many.results.outcome import DATASET, DRAW_DIMS, OUTCOMES_PER_WRITE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
 # Draws of as many data sets share a chunk as take so many bytes: a chunk is what Zarr reads, and
 # writes again when its first axis grows, so that a larger one costs memory and time.
 CHUNK_BYTES = 2**22
@@ -79,7 +81,7 @@ def array_shapes(group: Any) -> dict[str, xr.Variable]:
     }
 
 
-def write_labels(group: Any, coords: Mapping[str, Any]) -> None:
+def write_labels(group: Any, coords: Mapping[str, NDArray[Any]]) -> None:
     """Write the labels of dims, and delete those of the dims that have none any more."""
     for name, array in list(group.arrays()):
         if array.metadata.dimension_names == (name,) and name not in {DATASET, *coords}:

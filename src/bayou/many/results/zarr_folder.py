@@ -25,6 +25,7 @@ from bayou.storage.lock import locked
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+    from types import ModuleType
 
     from bayou.many.results.outcome import Key, Outcome, ResultAxes
 
@@ -169,7 +170,7 @@ class ZarrFolder:
 
 @contextmanager
 def open_zarr_folder(
-    path: str | Path, axes: ResultAxes, settings: Mapping[str, Any]
+    path: str | Path, axes: ResultAxes, settings: Mapping[str, object]
 ) -> Iterator[ZarrFolder]:
     """Open or create a folder of results, and keep other processes out of it.
 
@@ -235,18 +236,18 @@ def recorded_setting(path: str | Path, name: str) -> Any:
     return zarr.open_group(path, mode="r").attrs[MANIFEST][SETTINGS].get(name)
 
 
-def _new_manifest(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _new_manifest(settings: Mapping[str, object]) -> dict[str, dict[str, object]]:
     return {SETTINGS: dict(settings), "counts": {}}
 
 
-def _has_manifest(zarr: Any, path: Path) -> bool:
+def _has_manifest(zarr: ModuleType, path: Path) -> bool:
     try:
         return MANIFEST in zarr.open_group(path, mode="r").attrs
     except (FileNotFoundError, ValueError, OSError):
         return False
 
 
-def _check_settings(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def _check_settings(recorded: Mapping[str, object], settings: Mapping[str, object]) -> None:
     """Check that results were made by the same call with the same settings."""
     began, goes_on = (
         "sample_many" if "sampler" in names else "fit_many" for names in (recorded, settings)

@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from bayou.density.program import Inputs, Program
     from bayou.nuts.settings import NutsSettings
 
-    type Make = Callable[[Program, NutsSettings], Callable[..., Any]]
+    type Make[Result] = Callable[[Program, NutsSettings], Callable[..., Result]]
+    # The positions, and statistics of each draw by their names.
+    type Draws = tuple[jax.Array, dict[str, jax.Array]]
 
 
 @dataclass(frozen=True)
 class LanesKey(FunctionKey):
     """A function of lanes: what makes it, the lengths of chains, and the shapes of arguments."""
 
-    make: Make
+    make: Make[object]
     settings: NutsSettings
     shapes: tuple[tuple[tuple[int, ...], str], ...]
 
@@ -84,16 +86,17 @@ class LaneFunctions:
         values = self._call(_constrained, positions, inputs)
         return {name: np.asarray(array) for name, array in values.items()}
 
-    def _call(self, make: Make, *arguments: Any) -> Any:
+    def _call[Result](self, make: Make[Result], *arguments: object) -> Result:
         shapes = tuple((part.shape, str(part.dtype)) for part in jax.tree.leaves(arguments))
         function = self.program.compiled.get_or_compile(
             LanesKey(make, self.settings, shapes),
             lambda: jax.jit(make(self.program, self.settings)).lower(*arguments).compile(),
         )
-        return function(*arguments)
+        result: Result = function(*arguments)
+        return result
 
 
-def _sampler(program: Program, settings: NutsSettings) -> Callable[..., Any]:
+def _sampler(program: Program, settings: NutsSettings) -> Callable[..., Draws]:
     """Return a function (seeds, points, inputs, weights) -> positions and statistics."""
     # It takes seconds to import.
     import blackjax
@@ -101,11 +104,11 @@ def _sampler(program: Program, settings: NutsSettings) -> Callable[..., Any]:
     kernel = blackjax.nuts.build_kernel()
     max_depth = settings.max_treedepth
 
-    def chain(key: jax.Array, point: jax.Array, inputs: Inputs, weights: jax.Array) -> Any:
+    def chain(key: jax.Array, point: jax.Array, inputs: Inputs, weights: jax.Array) -> Draws:
         def density(position: jax.Array) -> jax.Array:
             return program.density(position, inputs, weights)
 
-        def step(state: Any, key: jax.Array) -> Any:
+        def step(state: Any, key: jax.Array) -> tuple[Any, Draws]:
             state, info = kernel(key, state, density, max_num_doublings=max_depth, **adapted)
             depth = info.num_trajectory_expansions
             is_cut = ~(info.is_divergent | info.is_turning)
@@ -132,20 +135,22 @@ def _sampler(program: Program, settings: NutsSettings) -> Callable[..., Any]:
         )
         (state, adapted), _ = tuning.run(tuning_key, point, settings.num_tuning_steps)
         adapted = {name: adapted[name] for name in ("step_size", "inverse_mass_matrix")}
-        return jax.lax.scan(step, state, jax.random.split(key, settings.draws))[1]
+        draws: Draws = jax.lax.scan(step, state, jax.random.split(key, settings.draws))[1]
+        return draws
 
-    def lane(seed: Any, points: jax.Array, inputs: Inputs, weights: jax.Array) -> Any:
+    def lane(seed: jax.Array, points: jax.Array, inputs: Inputs, weights: jax.Array) -> Draws:
         keys = jax.random.split(noise_key(seed), settings.chains)
-        return jax.vmap(chain, (0, 0, None, None))(keys, points, inputs, weights)
+        draws: Draws = jax.vmap(chain, (0, 0, None, None))(keys, points, inputs, weights)
+        return draws
 
     return jax.vmap(lane)
 
 
-def _keep_nothing(*unused: Any) -> None:
+def _keep_nothing(*unused: object) -> None:
     """Return nothing of a tuning step: blackjax would keep all states of all of them."""
 
 
-def _finite(program: Program, settings: NutsSettings) -> Callable[..., Any]:
+def _finite(program: Program, settings: NutsSettings) -> Callable[..., jax.Array]:
     """Return a function (points, inputs, weights) -> whether density and gradient are finite."""
 
     def finite(point: jax.Array, inputs: Inputs, weights: jax.Array) -> jax.Array:
@@ -155,6 +160,6 @@ def _finite(program: Program, settings: NutsSettings) -> Callable[..., Any]:
     return jax.vmap(jax.vmap(finite, (0, None, None)))
 
 
-def _constrained(program: Program, settings: NutsSettings) -> Callable[..., Any]:
+def _constrained(program: Program, settings: NutsSettings) -> Callable[..., dict[str, jax.Array]]:
     """Return a function (positions of a lane, inputs) -> values of the model's variables."""
     return jax.vmap(jax.vmap(program.constrain, (0, None)), (0, None))

@@ -38,7 +38,7 @@ from bayou.nuts.compiled.compiled_density import STARTS, values_by_container
 from bayou.nuts.trace import STATISTICS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Hashable, Iterator
     from concurrent.futures import Future
 
     import pymc as pm
@@ -154,7 +154,7 @@ class _Batches:
 
     def outcomes(self, pending: Iterator[Pending]) -> Generator[Outcome]:
         """Yield the outcomes of data sets."""
-        waiting: dict[Any, list[_Ready]] = {}
+        waiting: dict[Hashable, list[_Ready]] = {}
         running: deque[Future[_Drawn]] = deque()
         most_running = usable_cores()
         with limited_threads(most_running), ThreadPoolExecutor(most_running) as pool:
