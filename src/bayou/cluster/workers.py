@@ -17,7 +17,6 @@ from bayou.cluster.threads import limit_threads
 from bayou.errors import WorkerDiedError, warning_of_failure
 
 if TYPE_CHECKING:
-    type LibrarySettings = dict[str, dict[str, object]]
     from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     type Future = Any
     # From the index of a worker to its state.
     type Start = Callable[[int], Any]
+    type LibrarySettings = dict[str, dict[str, object]]
 
 # How long to wait for cores that other work holds. Work that is ending frees them within seconds;
 # for longer work, an error is better than a call that seems to hang.

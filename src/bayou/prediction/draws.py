@@ -158,9 +158,7 @@ class ParameterDraws:
         )
         return [name for name in self.values if model[name] in candidates & reached]
 
-    def _positions(
-        self, name: str, dim: str, labels: pd.Index[Any] | None
-    ) -> NDArray[np.int64] | None:
+    def _positions(self, name: str, dim: str, labels: pd.Index | None) -> NDArray[np.int64] | None:
         """Return the positions of the model's elements of a dim in the draws; None as they are."""
         if labels is None:
             if self.lacks_labels and self.model.coords.get(dim):
@@ -180,7 +178,7 @@ class ParameterDraws:
         return label_positions(name, dim, labels, model_labels(self.model, dim, len(labels)))
 
 
-def predicted_model(fit_or_datatree: Any, model: ModelLike | None) -> pm.Model:
+def predicted_model(fit_or_datatree: object, model: ModelLike | None) -> pm.Model:
     """Return the model: that of a fit, or of the context, if None.
 
     Raises
@@ -193,7 +191,7 @@ def predicted_model(fit_or_datatree: Any, model: ModelLike | None) -> pm.Model:
     return read_model(model)
 
 
-def fitted_names(fit_or_datatree: Any) -> set[str]:
+def fitted_names(fit_or_datatree: object) -> set[str]:
     """Return the names of the variables that a fit, or a posterior, has draws of."""
     if isinstance(fit_or_datatree, Fit):
         return {variable.name for variable in fit_or_datatree.model.free_RVs}
@@ -201,7 +199,7 @@ def fitted_names(fit_or_datatree: Any) -> set[str]:
 
 
 def parameter_draws(
-    fit_or_datatree: Any,
+    fit_or_datatree: object,
     draws: int | None,
     seed: int,
     model: pm.Model,
@@ -305,7 +303,7 @@ def _joined_chains(model: pm.Model, arrays: dict[str, NDArray[Any]]) -> dict[str
     }
 
 
-def _posterior(tree: Any) -> xr.Dataset:
+def _posterior(tree: object) -> xr.Dataset:
     """Return the posterior of a tree, or the tree itself if it is that."""
     if isinstance(tree, xr.DataTree):
         if "posterior" in tree.children:
@@ -370,7 +368,7 @@ def _evenly_spaced(available: int, draws: int | None) -> NDArray[np.int64]:
     return np.arange(draws) * available // draws
 
 
-def _check_no_padding(name: str, values: NDArray[Any], dims: Dims) -> None:
+def _check_no_padding(name: str, values: NDArray[np.generic], dims: Dims) -> None:
     """Refuse draws with NaN, which pad the results of data sets that are shorter than others."""
     if values.dtype.kind == "f" and np.isnan(values).any():
         dim = next((dim for dim in dims if dim is not None), f"{name}_dim_0")

@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from bayou.prediction.graph.row_containers import RowContainers
 
 
-def new_rows(model: pm.Model, names: Sequence[str], data: Any, fitted: Collection[str]) -> NewRows:
+def new_rows(
+    model: pm.Model, names: Sequence[str], data: object, fitted: Collection[str]
+) -> NewRows:
     """Return the rows of new data, for the containers that predictions depend on.
 
     Parameters
@@ -70,8 +72,7 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any, fitted: Collectio
             "Hint: write them as by.Data. A model of Bambi predicts by itself, from fit.sample(): "
             "see docs/libraries.md."
         )
-    is_by_name = isinstance(data, Mapping) and data and all(name in containers for name in data)
-    if not is_by_name:
+    if not isinstance(data, Mapping) or not data or any(name not in containers for name in data):
         rows = find_row_containers(model, names, containers, batches, [])
         return _rows_of_table(
             model, data, list(containers), rows, read_by(model, names, rows.containers)
@@ -87,7 +88,7 @@ def new_rows(model: pm.Model, names: Sequence[str], data: Any, fitted: Collectio
     )
 
 
-def _exchangeable(model: pm.Model, data: Any) -> dict[str, Any]:
+def _exchangeable(model: pm.Model, data: object) -> dict[str, Variable]:
     """Return the containers whose values can be exchanged, by name.
 
     Raises
@@ -95,7 +96,7 @@ def _exchangeable(model: pm.Model, data: Any) -> dict[str, Any]:
     ValueError
         If new data are for a constant, or there is nothing else: PyMC freezes data so.
     """
-    data_vars: list[Any] = list(model.root.data_vars)
+    data_vars: list[Variable] = list(model.root.data_vars)
     frozen = [variable.name for variable in data_vars if isinstance(variable, Constant)]
     passed = [name for name in frozen if isinstance(data, Mapping) and name in data]
     if passed or (frozen and len(frozen) == len(data_vars)):
@@ -134,7 +135,7 @@ def _check_rows(model: pm.Model, rows: Mapping[Variable, NDArray[Any]], start: i
 
 
 def _rows_of_table(
-    model: pm.Model, data: Any, known: list[str], rows: RowContainers, needed: list[Any]
+    model: pm.Model, data: object, known: list[str], rows: RowContainers, needed: list[Variable]
 ) -> NewRows:
     """Return rows that are read from a table, whose columns are matched by name."""
     nameless = [variable.name for variable in needed if columns_of(variable) is None]
@@ -173,10 +174,10 @@ def _rows_of_table(
 def _rows_by_container(
     model: pm.Model,
     names: Sequence[str],
-    passed: Mapping[Any, LabelledArray],
-    containers: Mapping[str, Any],
+    passed: Mapping[Variable, LabelledArray],
+    containers: Mapping[str, Variable],
     rows: RowContainers,
-    needed: list[Any],
+    needed: list[Variable],
 ) -> NewRows:
     """Return rows from values by the names of containers."""
     arrays, other_values, labels = {}, {}, None
@@ -235,7 +236,7 @@ def _dim_lengths(model: pm.Model, changed: Mapping[str, int]) -> dict[Variable, 
 
 
 def _row_shape(
-    model: pm.Model, container: Any, axis: int, changed: Mapping[str, int]
+    model: pm.Model, container: Variable, axis: int, changed: Mapping[str, int]
 ) -> tuple[int, ...]:
     """Return the shape of a row of a container, with new lengths of its dims."""
     lengths = zip(dims_of(model, container), stored_values(container).shape, strict=True)
@@ -256,7 +257,7 @@ def _split_containers(containers: Sequence[Variable]) -> tuple[Variable, ...]:
     )
 
 
-def _split_values(arrays: Mapping[Any, Any]) -> dict[Variable, NDArray[Any]]:
+def _split_values(arrays: Mapping[Variable, Any]) -> dict[Variable, NDArray[Any]]:
     """Return the values of containers, and in the place of a sparse one those of its parts."""
     split: dict[Variable, NDArray[Any]] = {}
     for container, array in arrays.items():
@@ -268,7 +269,7 @@ def _split_values(arrays: Mapping[Any, Any]) -> dict[Variable, NDArray[Any]]:
 
 
 def _read_values(
-    model: pm.Model, names: Sequence[str], container: Any, values: Any, argument: str
+    model: pm.Model, names: Sequence[str], container: Variable, values: object, argument: str
 ) -> LabelledArray:
     """Return the new values of one container, and the labels of their axes if they have any."""
     columns, dims = columns_of(container), dims_of(model, container)

@@ -53,7 +53,7 @@ class Distribution:
         self.__doc__ = kind.__doc__
 
     def __call__(
-        self, name: str, *args: Any, observed: object = None, **kwargs: Any
+        self, name: str, *args: Any, observed: Any = None, **kwargs: Any
     ) -> TensorVariable:
         """Add a variable of this distribution to the model on the context stack.
 

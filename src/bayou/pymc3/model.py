@@ -5,7 +5,7 @@ The only file of this folder that uses private names of PyMC.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pymc as pm
 from pymc.distributions.transforms import _default_transform
@@ -56,7 +56,7 @@ class Model(pm.Model):
         return variable
 
 
-def _total_size_of_all_axes(total_size: object) -> list[int | EllipsisType | None] | None:
+def _total_size_of_all_axes(total_size: Any) -> list[int | EllipsisType | None] | None:
     """Return a ``total_size`` for PyMC, which wants an entry for each axis.
 
     PyMC3 took the entries for the leading axes, and the other axes as complete.

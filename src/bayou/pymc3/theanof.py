@@ -13,13 +13,14 @@ from bayou import generator
 from bayou.containers.variables.generator import GeneratorOp
 
 if TYPE_CHECKING:
-    type Size = int | Sequence[int] | TensorVariable | None
-    type Parameter = TensorVariable | ArrayLike
     from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
+
+    type Size = int | Sequence[int] | TensorVariable | None
+    type Parameter = TensorVariable | ArrayLike
 
 __all__ = ["GeneratorOp", "RandomStream", "floatX", "generator", "intX", "set_tt_rng", "tt_rng"]
 

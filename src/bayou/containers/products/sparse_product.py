@@ -17,13 +17,14 @@ from pytensor.graph.op import Op
 from pytensor.link.jax.dispatch import jax_funcify
 
 if TYPE_CHECKING:
-    type _JaxProduct = Callable[[jax.Array, jax.Array, int, jax.Array], jax.Array]
     from collections.abc import Callable, Sequence
 
     import jax
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
     from pytensor.graph.op import OutputStorageType
+
+    type _JaxProduct = Callable[[jax.Array, jax.Array, int, jax.Array], jax.Array]
 
 
 class _Product(Op):
