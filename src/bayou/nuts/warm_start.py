@@ -33,10 +33,8 @@ if TYPE_CHECKING:
 WARM_TUNE = 150
 # Shorter runs, in steps of all chains together, are over before a fit is.
 LEAST_STEPS = 2000
-# Fixed draws of the fit: it seeks coordinates, and the chains do the rest. Scales alone come from
-# these draws, not from second derivatives, and take more of them.
+# Fixed draws of the fit: it seeks coordinates, and the chains do the rest.
 NUM_DRAWS = 8
-DRAWS_OF_SCALES = 16
 MAX_ITERATIONS = 150
 # With more elements than this, the coordinates are scales alone.
 MAX_DENSE = 256
@@ -44,6 +42,10 @@ MAX_DENSE = 256
 # deviations.
 HESSIAN_GRADIENTS = 1500
 STEP = 1e-3
+# Random directions of a draw that give the diagonal of the second derivatives, and the least one,
+# in units of the fit, that is believed.
+NUM_CORNERS = 2
+LEAST_CURVATURE = 0.1
 # Draws at which a fit is judged. The misfit of a coordinate is the mean square of it plus the slope
 # of the log density there: 0 where the posterior is the fit, 1 where the density is flat. Radon has
 # 0.2 to 0.7, a funnel or eight schools 0.8 to 40.
@@ -144,12 +146,12 @@ def find_warm_start(bound: BoundDensity, seed: int) -> WarmStart:
         Decides the starts and the draws.
     """
     size = bound.size
-    noise = antithetic_normals(seed, NUM_DRAWS if size <= MAX_DENSE else DRAWS_OF_SCALES, size)
+    noise = antithetic_normals(seed, NUM_DRAWS, size)
     start = Frame(bound.find_start(seed), np.full(size, START_SCALE))
     optimum = minimize(bound, start, noise, MAX_ITERATIONS, _ignore)
     if not optimum.is_finite:
         return WarmStart(None, f"the fit failed: {optimum.reason}")
-    return judge_frame(bound, _coordinates(bound, optimum, noise), seed)
+    return judge_frame(bound, _coordinates(bound, optimum, noise, seed), seed)
 
 
 def judge_frame(bound: BoundDensity, frame: Frame, seed: int) -> WarmStart:
@@ -218,28 +220,38 @@ def _ignore(losses: Array) -> None:
     """Take the losses of an iteration, which nobody asked for."""
 
 
-def _coordinates(bound: BoundDensity, optimum: Optimum, noise: Array) -> Frame:
-    """Return the coordinates of the mean curvature around an optimum, else of its scales."""
+def _coordinates(bound: BoundDensity, optimum: Optimum, noise: Array, seed: int) -> Frame:
+    """Return the coordinates of the mean curvature around an optimum.
+
+    Few draws leave the scales of a fit to chance, so that they are taken from second derivatives.
+    """
     size = bound.size
     stds = np.sqrt(optimum.variances)
-    scales = Frame(optimum.mean, stds)
-    if size > MAX_DENSE:
-        return scales
-    # Pairs of opposite draws, whose odd moments cancel.
-    num_pairs = int(np.clip(HESSIAN_GRADIENTS // (4 * size), 1, len(noise) // 2))
-    pairs = noise[:num_pairs]
-    scaled = bound.in_frame(scales)
-    steps = STEP * np.eye(size)
-    hessian = np.zeros((size, size))
-    for draw in [*pairs, *-pairs]:
+    scaled = bound.in_frame(Frame(optimum.mean, stds))
+
+    def curvature(draw: Array, directions: Array) -> Array:
+        steps = STEP * directions
         _, slopes = scaled.gradients(np.concatenate([draw + steps, draw - steps]))
-        hessian += (slopes[size:] - slopes[:size]) / (2 * STEP * 2 * num_pairs)
-    if not np.isfinite(hessian).all():
-        return scales
-    values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
-    if values[0] <= 0:
-        return scales
-    return Frame(optimum.mean, stds[:, None] * vectors / np.sqrt(values))
+        change: Array = slopes[len(steps) :] - slopes[: len(steps)]
+        return change / (2 * STEP)
+
+    if size <= MAX_DENSE:
+        # Pairs of opposite draws, whose odd moments cancel.
+        pairs = noise[: int(np.clip(HESSIAN_GRADIENTS // (4 * size), 1, len(noise) // 2))]
+        draws = [*pairs, *-pairs]
+        hessian = np.mean([curvature(draw, np.eye(size)) for draw in draws], axis=0)
+        if np.isfinite(hessian).all():
+            values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
+            if values[0] > 0:
+                return Frame(optimum.mean, stds[:, None] * vectors / np.sqrt(values))
+    # Corners of the cube: what a corner's curvature has in its own direction is, on average over
+    # corners, the diagonal.
+    corners = np.random.default_rng(seed).choice([-1.0, 1.0], (len(noise), NUM_CORNERS, size))
+    diagonal = np.mean(
+        [curvature(draw, signs) * signs for draw, signs in zip(noise, corners, strict=True)], (0, 1)
+    )
+    is_known = np.isfinite(diagonal) & (diagonal > LEAST_CURVATURE)
+    return Frame(optimum.mean, stds / np.sqrt(np.where(is_known, diagonal, 1.0)))
 
 
 def _misfit(density: BoundDensity, seed: int) -> float:
