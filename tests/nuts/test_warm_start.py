@@ -126,6 +126,8 @@ def check_exact(trace: xr.DataTree) -> None:
     np.testing.assert_allclose(flat.std(axis=1), np.sqrt(np.diag(covariance)), rtol=0.09)
 
 
+# The plain chains, and the shortest ones, are warned of.
+@pytest.mark.filterwarnings("ignore:The draws are doubtful")
 def test_draws_are_those_of_the_model(regression: pm.Model) -> None:
     trace = sample(regression)
     check_exact(trace)
