@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
 
+type NamedArrays = Mapping[str, NDArray[Any]]
+"""Arrays by the names of variables, such as their draws."""
+
+
 def posterior_tree(
     model: pm.Model,
-    posterior: Mapping[str, NDArray[Any]],
+    posterior: NamedArrays,
     *,
-    sample_stats: Mapping[str, NDArray[Any]] | None = None,
-    more_groups: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
+    sample_stats: NamedArrays | None = None,
+    more_groups: Mapping[str, NamedArrays] | None = None,
     attrs: Mapping[str, object] | None = None,
     posterior_attrs: Mapping[str, object] | None = None,
 ) -> xr.DataTree:
@@ -76,7 +80,7 @@ def posterior_tree(
     >>> tree.posterior["effect"].sel(school="B").shape
     (4, 1000)
     """
-    groups: dict[str, Mapping[str, NDArray[Any]] | None] = {
+    groups: dict[str, NamedArrays | None] = {
         "posterior": posterior,
         "sample_stats": sample_stats,
         **(more_groups or {}),
@@ -122,9 +126,9 @@ def _constant_data(model: pm.Model) -> dict[str, NDArray[Any]]:
 
 
 def _matching_coords(
-    coords: Mapping[str, NDArray[Any]],
+    coords: NamedArrays,
     dims: Mapping[str, Sequence[str | None]],
-    groups: Iterable[Mapping[str, NDArray[Any]]],
+    groups: Iterable[NamedArrays],
 ) -> dict[str, NDArray[Any]]:
     """Return the coords without labels that do not fit the values.
 

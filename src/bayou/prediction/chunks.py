@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.prediction.graph.engine import Arrays
+    from bayou.prediction.graph.forward_graph import Arrays
     from bayou.prediction.new_rows import NewRows
     from bayou.prediction.row_predictor import RowPredictor
 

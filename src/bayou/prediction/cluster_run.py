@@ -14,15 +14,13 @@ from bayou.prediction.row_predictor import RowPredictor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from numpy.typing import NDArray
-
     from bayou.cluster.ray import Ray
     from bayou.prediction.chunks import Unit
-    from bayou.prediction.graph.engine import Arrays
+    from bayou.prediction.graph.forward_graph import Arrays
     from bayou.prediction.graph.predictor import Predictor
     from bayou.prediction.output.sink import Sink
 
-    type BuildPredictor = Callable[[], tuple[Predictor, list[NDArray[Any]]]]
+    type BuildPredictor = Callable[[], tuple[Predictor, Arrays]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +39,8 @@ class OnCluster:
     cluster: Ray
     build: BuildPredictor
 
-    def __call__(
-        self, predictor: RowPredictor, chunks: Iterable[list[Unit]], sink: Sink
+    def __call__[Reduced](
+        self, predictor: RowPredictor, chunks: Iterable[list[Unit]], sink: Sink[Reduced]
     ) -> Iterator[Unit]:
         """Yield each unit, in order, once its predictions are in the sink.
 
@@ -74,7 +72,7 @@ def _begin_worker(build: BuildPredictor, settings: dict[str, Any], index: int) -
     return RowPredictor(predictor, **settings)
 
 
-def _predict_units(
-    reduction: Callable[[Arrays], Any], predictor: RowPredictor, units: list[Unit]
-) -> list[Any]:
+def _predict_units[Reduced](
+    reduction: Callable[[Arrays], Reduced], predictor: RowPredictor, units: list[Unit]
+) -> list[Reduced]:
     return [reduction(predictor.predict(unit.rows, unit.begin)) for unit in units]

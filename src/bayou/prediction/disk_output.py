@@ -71,7 +71,7 @@ class DiskOutput:
         """The rows of a chunk in the earlier run."""
         return None if self.manifest is None else int(self.manifest["identity"]["chunk_rows"])
 
-    def begin(self, plan: PredictionPlan, sizes: ChunkSizes) -> tuple[Sink, Done]:
+    def begin(self, plan: PredictionPlan, sizes: ChunkSizes) -> tuple[Sink[Any], Done]:
         """Return the sink of predictions, and the rows that it has from an earlier run.
 
         Raises

@@ -12,13 +12,14 @@ from bayou.feeding.read import count_block_rows, read_pieces
 from bayou.prediction.graph.row_containers import stored_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
     from bayou.containers.reading.column_reader import ColumnReader
     from bayou.containers.variables.dims import Labels
+    from bayou.prediction.graph.forward_graph import Arrays, VariableArrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +56,12 @@ class NewRows:
     num_rows: int
     row_dims: tuple[str, ...]
     labels: Labels | None = None
-    other_values: dict[Variable, NDArray[Any]] = field(default_factory=dict)
-    arrays: dict[Variable, NDArray[Any]] = field(default_factory=dict)
+    other_values: VariableArrays = field(default_factory=dict)
+    arrays: VariableArrays = field(default_factory=dict)
     readers: dict[Variable, ColumnReader] = field(default_factory=dict)
     axes: dict[Variable, int] = field(default_factory=dict)
     row_shapes: dict[Variable, tuple[int, ...]] = field(default_factory=dict)
-    check: Callable[[Mapping[Variable, NDArray[Any]], int], None] | None = None
+    check: Callable[[VariableArrays, int], None] | None = None
 
     def __post_init__(self) -> None:
         """Check that there are rows."""
@@ -75,7 +76,7 @@ class NewRows:
         """The size of one row of all containers, in bytes."""
         return sum(self._zeros(container, 1).nbytes for container in self.containers)
 
-    def pieces(self, size: int) -> Iterator[list[NDArray[Any]]]:
+    def pieces(self, size: int) -> Iterator[Arrays]:
         """Yield the rows of all containers, ``size`` rows at a time, in the order of the data.
 
         A container without new rows, such as that of the observed values, gets zeros: the graph
@@ -91,7 +92,7 @@ class NewRows:
             }
             yield self._all_containers(rows, count)
 
-    def _read_pieces(self, size: int) -> Iterator[list[NDArray[Any]]]:
+    def _read_pieces(self, size: int) -> Iterator[Arrays]:
         layout = ColumnLayout(tuple(reader.column for reader in self.readers.values()))
         blocks = count_block_rows(layout.source, layout.names[0])
         start = 0
@@ -107,7 +108,7 @@ class NewRows:
             yield columns
             start += count
 
-    def first(self, count: int) -> list[NDArray[Any]]:
+    def first(self, count: int) -> Arrays:
         """Return the first rows of all containers, followed by rows of the model if they are few.
 
         They serve to try the model out, for which more different rows are better.
@@ -120,9 +121,7 @@ class NewRows:
             for new, old in zip(rows, map(self._stored, self.containers), strict=True)
         ]
 
-    def _all_containers(
-        self, rows: Mapping[Variable, NDArray[Any]], count: int
-    ) -> list[NDArray[Any]]:
+    def _all_containers(self, rows: VariableArrays, count: int) -> Arrays:
         return [
             rows[container] if container in rows else self._zeros(container, count)
             for container in self.containers

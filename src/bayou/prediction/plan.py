@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pymc as pm
 
     from bayou.prediction.draws import ParameterDraws
-    from bayou.prediction.graph.engine import Arrays
+    from bayou.prediction.graph.forward_graph import Arrays
     from bayou.prediction.graph.predictor import Predictor
     from bayou.prediction.new_rows import NewRows
 

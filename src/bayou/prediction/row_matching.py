@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
+    from bayou.prediction.graph.forward_graph import VariableArrays
     from bayou.prediction.graph.row_containers import RowContainers
 
 
@@ -124,10 +125,10 @@ def check_levels(model: pm.Model, rows: NewRows) -> None:
         container: np.moveaxis(array, 0, rows.axes.get(container, 0))
         for container, array in zip(rows.containers, next(rows.pieces(rows.num_rows)), strict=True)
     }
-    _check_rows(model.root, by_container | rows.other_values, 0)
+    _check_rows(model.root, {**by_container, **rows.other_values}, 0)
 
 
-def _check_rows(model: pm.Model, rows: Mapping[Variable, NDArray[Any]], start: int) -> None:
+def _check_rows(model: pm.Model, rows: VariableArrays, start: int) -> None:
     try:
         check_indices(model, rows, lambda _, row, __: f" in row {start + row}")
     except IndexError as error:
@@ -211,7 +212,7 @@ def _rows_by_container(
         num_rows=next(iter(lengths.values())),
         row_dims=rows.dims,
         labels=labels,
-        other_values=_split_values(other_values) | _dim_lengths(model, changed),
+        other_values={**_split_values(other_values), **_dim_lengths(model, changed)},
         arrays={
             part: np.moveaxis(array, axes.get(part, 0), 0)
             for part, array in _split_values(arrays).items()
@@ -226,7 +227,7 @@ def _rows_by_container(
     )
 
 
-def _dim_lengths(model: pm.Model, changed: Mapping[str, int]) -> dict[Variable, NDArray[Any]]:
+def _dim_lengths(model: pm.Model, changed: Mapping[str, int]) -> VariableArrays:
     """Return the new lengths of dims as values of the variables that hold them."""
     return {
         model.dim_lengths[dim]: np.asarray(length)
@@ -257,7 +258,7 @@ def _split_containers(containers: Sequence[Variable]) -> tuple[Variable, ...]:
     )
 
 
-def _split_values(arrays: Mapping[Variable, Any]) -> dict[Variable, NDArray[Any]]:
+def _split_values(arrays: Mapping[Variable, Any]) -> VariableArrays:
     """Return the values of containers, and in the place of a sparse one those of its parts."""
     split: dict[Variable, NDArray[Any]] = {}
     for container, array in arrays.items():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bayou.prediction.graph.engine import Arrays
+    from bayou.prediction.graph.forward_graph import Arrays
     from bayou.prediction.graph.predictor import Predictor
     from bayou.prediction.graph.row_dependence import RowShape
 
@@ -45,7 +45,7 @@ class RowPredictor:
     piece_rows: int
     seed: int
 
-    def predict(self, rows: Arrays, begin: int) -> list[NDArray[Any]]:
+    def predict(self, rows: Arrays, begin: int) -> Arrays:
         """Return the predictions of some rows, shapes (draws, ...).
 
         Parameters

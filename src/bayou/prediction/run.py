@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Executor(Protocol):
     """Predicts units of rows, wherever that is."""
 
-    def __call__(
-        self, predictor: RowPredictor, chunks: Iterable[list[Unit]], sink: Sink
+    def __call__[Reduced](
+        self, predictor: RowPredictor, chunks: Iterable[list[Unit]], sink: Sink[Reduced]
     ) -> Iterator[Unit]:
         """Yield each unit, in order, once its predictions are in the sink.
 
@@ -33,9 +33,9 @@ class Executor(Protocol):
         """
 
 
-def write_predictions(
+def write_predictions[Reduced](
     plan: PredictionPlan,
-    sink: Sink,
+    sink: Sink[Reduced],
     sizes: ChunkSizes,
     execute: Executor,
     *,
@@ -82,7 +82,9 @@ def write_predictions(
     sink.finish(plan.shared)
 
 
-def on_threads(predictor: RowPredictor, chunks: Iterable[list[Unit]], sink: Sink) -> Iterator[Unit]:
+def on_threads[Reduced](
+    predictor: RowPredictor, chunks: Iterable[list[Unit]], sink: Sink[Reduced]
+) -> Iterator[Unit]:
     """Predict units on the threads of this process, as :class:`Executor` has it."""
 
     def predict(unit: Unit) -> None:

@@ -9,19 +9,17 @@ a change of its size changes the predictions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
-    from bayou.prediction.graph.forward_graph import ForwardGraph
-
-type Arrays = Sequence[NDArray[Any]]
+    from bayou.prediction.graph.forward_graph import Arrays, ForwardGraph
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ class Engine(Protocol):
         rows: Arrays,
         piece: int,
         seed: int,
-    ) -> list[NDArray[Any]]:
+    ) -> Arrays:
         """Return predictions, shapes (draws, ...).
 
         Parameters

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
 
+type Arrays = Sequence[NDArray[Any]]
+"""Values of variables in the order of these."""
+type VariableArrays = Mapping[Variable, NDArray[Any]]
+"""Values by the variables that they are of."""
+
+
 @dataclass(frozen=True, eq=False)
 class ForwardGraph:
     """A copy of a part of a model, from parameters and data to outputs.
@@ -133,7 +139,7 @@ def forward_graph(
     names: Sequence[str],
     row_shapes: Mapping[Variable, tuple[int, ...]],
     row_dims: Collection[str],
-    other_values: Mapping[Variable, NDArray[Any]],
+    other_values: VariableArrays,
 ) -> ForwardGraph:
     """Copy the graphs of some variables, with inputs in the place of containers.
 

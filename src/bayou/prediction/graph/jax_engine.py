@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
     from bayou.models.random_variables import RandomNode
-    from bayou.prediction.graph.engine import Arrays, EngineGraph, EngineSizes
+    from bayou.prediction.graph.engine import EngineGraph, EngineSizes
+    from bayou.prediction.graph.forward_graph import Arrays
     from bayou.prediction.graph.row_dependence import RowShapes
 
 
@@ -129,7 +130,7 @@ class JaxEngine:
         rows: Arrays,
         piece: int,
         seed: int,
-    ) -> list[NDArray[Any]]:
+    ) -> Arrays:
         """Return predictions, shapes (draws, ...)."""
         num_rows = len(rows[0])
         # Padded with the last row and draw, so that another number of them compiles nothing.

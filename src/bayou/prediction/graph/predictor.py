@@ -34,14 +34,15 @@ from bayou.prediction.graph.pytensor_engine import PytensorEngine
 from bayou.prediction.graph.row_dependence import check_rows, free_variable_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     import pymc as pm
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
-    from bayou.prediction.graph.engine import Arrays, Engine, EngineSizes
-    from bayou.prediction.graph.forward_graph import ForwardGraph
+    from bayou.models.posterior_tree import NamedArrays
+    from bayou.prediction.graph.engine import Engine, EngineSizes
+    from bayou.prediction.graph.forward_graph import Arrays, ForwardGraph, VariableArrays
     from bayou.prediction.graph.row_dependence import RowShape, RowShapes
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class RowPieces:
 
     shapes: tuple[RowShape, ...]
     piece_rows: int
-    draw_shared: Callable[..., tuple[list[NDArray[Any]], list[NDArray[Any]]]]
+    draw_shared: Callable[..., tuple[Arrays, Arrays]]
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,12 @@ class Predictor:
     drawn_by_row: tuple[str, ...]
     dtypes: tuple[str, ...]
     fingerprint: str
-    predict_one: Callable[..., list[NDArray[Any]]]
+    predict_one: Callable[..., Arrays]
     engine: Engine
     rows: RowPieces | DependentRows
 
 
-_cache: weakref.WeakKeyDictionary[pm.Model, dict[Any, Predictor]] = weakref.WeakKeyDictionary()
+_cache: weakref.WeakKeyDictionary[pm.Model, dict[Hashable, Predictor]] = weakref.WeakKeyDictionary()
 
 
 def compiled_predictor(
@@ -130,11 +131,11 @@ def compiled_predictor(
     names: Sequence[str],
     containers: Sequence[Variable],
     row_dims: Sequence[str],
-    draws: Mapping[str, NDArray[Any]],
-    other_values: Mapping[Variable, NDArray[Any]],
+    draws: NamedArrays,
+    other_values: VariableArrays,
     samples: tuple[Arrays, Arrays],
     sizes: EngineSizes = DEFAULT_SIZES,
-) -> tuple[Predictor, list[NDArray[Any]]]:
+) -> tuple[Predictor, Arrays]:
     """Return the predictor of some variables, and the values of the containers without rows.
 
     It is built once, and returned again for other values of the same shapes.
@@ -188,7 +189,7 @@ def compiled_predictor(
 
 def _build_predictor(
     graph: ForwardGraph,
-    draws: Mapping[str, NDArray[Any]],
+    draws: NamedArrays,
     fixed: Arrays,
     samples: tuple[Arrays, Arrays],
     sizes: EngineSizes,
@@ -243,7 +244,7 @@ def _build_predictor(
 
 def _conditioned_variables(
     graph: ForwardGraph,
-    draws: Mapping[str, NDArray[Any]],
+    draws: NamedArrays,
     fixed: Arrays,
     samples: tuple[Arrays, Arrays],
 ) -> tuple[set[str], set[str]]:
@@ -272,12 +273,12 @@ def _conditioned_variables(
 
 def _one_prediction(
     graph: ForwardGraph, inputs: Sequence[Variable], outputs: Sequence[Variable]
-) -> Callable[..., list[NDArray[Any]]]:
+) -> Callable[..., Arrays]:
     """Return a function of one draw, as :attr:`Predictor.predict_one` is."""
     generators = generators_of(outputs)
     evaluate = compile_interpreter([*inputs, *graph.data_inputs, *generators], outputs)
 
-    def predict_one(parameters: Arrays, fixed: Arrays, rows: Arrays) -> list[NDArray[Any]]:
+    def predict_one(parameters: Arrays, fixed: Arrays, rows: Arrays) -> Arrays:
         try:
             values = evaluate(*parameters, *fixed, *rows, *generators_at(len(generators), 0))
         except (ValueError, IndexError, TypeError, AssertionError) as error:
@@ -321,7 +322,7 @@ def _shared_draws(
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     shapes: RowShapes,
-) -> Callable[..., tuple[list[NDArray[Any]], list[NDArray[Any]]]]:
+) -> Callable[..., tuple[Arrays, Arrays]]:
     """Return a function of what is the same for all rows, as :attr:`RowPieces.draw_shared` is."""
     random = [
         node.value
@@ -339,7 +340,7 @@ def _shared_draws(
 
     def draw_shared(
         parameters: Arrays, draws: NDArray[np.int64], fixed: Arrays, rows: Arrays, seed: int
-    ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    ) -> tuple[Arrays, Arrays]:
         results = []
         for index, draw in enumerate(draws.tolist() if computed else ()):
             values = (value[index] for value in parameters)

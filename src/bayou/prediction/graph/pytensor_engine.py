@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -15,7 +15,8 @@ from bayou.prediction.graph.forward_graph import prediction_dtype
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bayou.prediction.graph.engine import Arrays, EngineGraph
+    from bayou.prediction.graph.engine import EngineGraph
+    from bayou.prediction.graph.forward_graph import Arrays
 
 
 class PytensorEngine:
@@ -60,7 +61,7 @@ class PytensorEngine:
         rows: Arrays,
         piece: int,
         seed: int,
-    ) -> list[NDArray[Any]]:
+    ) -> Arrays:
         """Return predictions, shapes (draws, ...)."""
         results = []
         for index, draw in enumerate(draws.tolist()):

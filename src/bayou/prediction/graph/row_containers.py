@@ -125,6 +125,6 @@ def stored_values(container: Variable) -> NDArray[Any]:
     return values
 
 
-def stored_rows(container: Any, axis: int) -> NDArray[Any]:
+def stored_rows(container: Variable, axis: int) -> NDArray[Any]:
     """Return the values of a container with the axis of its rows as the first."""
     return np.moveaxis(stored_values(container), axis, 0)

@@ -9,7 +9,7 @@ rows get equal values, and their parameters are compared like outputs. Nothing i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pytensor.graph.replace import clone_replace
@@ -19,14 +19,13 @@ from bayou.models.interpret import compile_interpreter
 from bayou.models.random_variables import RandomNode, draws_in_loops, generators_of, random_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
-    from bayou.prediction.graph.forward_graph import ForwardGraph
+    from bayou.prediction.graph.forward_graph import Arrays, ForwardGraph, VariableArrays
 
-type Arrays = Sequence[NDArray[Any]]
 
 # The positions of the shared rows in the short and in the long sample.
 SHORT_ROWS, LONG_ROWS = range(1, 4), range(4, 7)
@@ -120,7 +119,7 @@ def free_variable_shapes(
 def check_rows(
     graph: ForwardGraph,
     outputs: Sequence[Variable],
-    parameters: Mapping[Variable, NDArray[Any]],
+    parameters: VariableArrays,
     fixed: Arrays,
     samples: tuple[Arrays, Arrays],
 ) -> RowShapes:
@@ -217,7 +216,7 @@ def _check_drawn_by_row(node: RandomNode, shape: RowShape, parameters: Sequence[
             raise RowsDependError(f"rows of {_name(node)} are drawn together")
 
 
-def _compare(name: str, short: NDArray[Any], long: NDArray[Any]) -> RowShape:
+def _compare(name: str, short: NDArray[np.number], long: NDArray[np.number]) -> RowShape:
     """Return the shape of a variable whose shared rows are equal; else raise."""
     shape = _row_shape(name, short.shape, long.shape)
     if shape.row_axis is not None:
@@ -237,7 +236,9 @@ def _row_shape(name: str, short: tuple[int, ...], long: tuple[int, ...]) -> RowS
     return RowShape(short, axes[0] if axes else None)
 
 
-def _with_shared_rows(shape: RowShape, short: NDArray[Any], long: NDArray[Any]) -> NDArray[Any]:
+def _with_shared_rows[Number: np.generic](
+    shape: RowShape, short: NDArray[Number], long: NDArray[Number]
+) -> NDArray[Number]:
     """Return the values of the long sample, with those of the short one in the shared rows."""
     if shape.row_axis is None:
         return short

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     import pymc as pm
+    from pytensor.graph.basic import Variable
 
     from bayou.containers.reading.labelled_array import LabelledArray
     from bayou.containers.variables.dims import Dims
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def choose_row_dim(
     model: pm.Model,
     names: Sequence[str],
-    passed: Mapping[Any, LabelledArray],
+    passed: Mapping[Variable, LabelledArray],
     fitted: Collection[str],
 ) -> str | None:
     """Return the dim that new rows are along; None for that of the first axis.
@@ -76,7 +77,7 @@ def choose_row_dim(
 def changed_lengths(
     model: pm.Model,
     names: Sequence[str],
-    passed: Mapping[Any, LabelledArray],
+    passed: Mapping[Variable, LabelledArray],
     row_dims: Collection[str],
 ) -> dict[str, int]:
     """Return the new lengths of dims of what is observed, other than that of the rows."""
@@ -95,7 +96,7 @@ def changed_lengths(
 
 
 def in_model_order(
-    model: pm.Model, container: Any, values: LabelledArray, row_dims: Collection[str]
+    model: pm.Model, container: Variable, values: LabelledArray, row_dims: Collection[str]
 ) -> Any:
     """Return new values with what is along other dims than the rows in the order of the model.
 
@@ -114,7 +115,7 @@ def in_model_order(
     return array
 
 
-def _labels_of(model: pm.Model, dim: str | None) -> pd.Index[Any] | None:
+def _labels_of(model: pm.Model, dim: str | None) -> pd.Index | None:
     labels = None if dim is None else model.coords.get(dim)
     return None if labels is None else pd.Index(storable_labels(labels))
 
@@ -127,7 +128,7 @@ def observed_dims(model: pm.Model, names: Sequence[str]) -> list[str]:
     return [dim for dim in next(iter(dims), ()) if all(dim in others for others in dims)]
 
 
-def _dims_with_data(model: pm.Model, variable: Any) -> list[str]:
+def _dims_with_data(model: pm.Model, variable: Variable) -> list[str]:
     """Return the dims of an observed variable, and of the containers that it observes."""
     containers = containers_of([model.rvs_to_values[variable]])
     dims = (dim for part in (variable, *containers) for dim in dims_of(model, part))
@@ -151,8 +152,8 @@ def _variables_of(
 def _has_changed(
     model: pm.Model,
     dim: str,
-    passed: Mapping[Any, LabelledArray],
-    by_container: Mapping[Any, Dims],
+    passed: Mapping[Variable, LabelledArray],
+    by_container: Mapping[Variable, Dims],
 ) -> bool | None:
     """Return whether a dim has another length or other labels; None where there are no labels."""
     known = _labels_of(model, dim)

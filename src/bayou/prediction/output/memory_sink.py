@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -10,10 +10,9 @@ import xarray as xr
 from bayou.prediction.output.template import GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from bayou.prediction.graph.forward_graph import Arrays
     from bayou.prediction.output.template import PredictionTemplate
 
 
@@ -34,11 +33,11 @@ class MemorySink:
         }
 
     @property
-    def reduction(self) -> Callable[[Sequence[NDArray[Any]]], Any]:
+    def reduction(self) -> Callable[[Arrays], Arrays]:
         """All draws, as they are."""
         return list
 
-    def put(self, start: int, count: int, values: Sequence[NDArray[Any]]) -> None:
+    def put(self, start: int, count: int, values: Arrays) -> None:
         """Keep the predictions of some rows, shapes (draws, ...)."""
         for variable, array in zip(self.template.row_variables, values, strict=True):
             self._arrays[variable.name][:, *variable.row_slices(start, count)] = array
@@ -46,7 +45,7 @@ class MemorySink:
     def flush(self, num_rows: int) -> None:
         """Do nothing: memory does not survive a crash."""
 
-    def finish(self, shared: Sequence[NDArray[Any]]) -> None:
+    def finish(self, shared: Arrays) -> None:
         """Keep the predictions that are the same for all rows."""
         names = [variable.name for variable in self.template.shared_variables]
         self._arrays |= dict(zip(names, shared, strict=True))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.models.posterior_tree import NamedArrays
+    from bayou.prediction.graph.forward_graph import Arrays
     from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
 
 # The median, and intervals of 50% and 95%.
@@ -52,7 +54,7 @@ class ParquetSink:
         folder.mkdir(exist_ok=True)
 
     @property
-    def reduction(self) -> Callable[[Sequence[NDArray[Any]]], Any]:
+    def reduction(self) -> Callable[[Arrays], Mapping[str, NDArray[np.float64]]]:
         """The summaries of the draws of each row, by column."""
         variables = self.template.row_variables
         dims = {variable.dims[axis] for variable in variables for axis in _other_axes(variable)}
@@ -79,7 +81,7 @@ class ParquetSink:
             pq.write_table(table, path, compression="zstd")
             flush_to_disk(path)
 
-    def finish(self, shared: Sequence[NDArray[Any]]) -> None:
+    def finish(self, shared: Arrays) -> None:
         """Join the files into one; there are no predictions that are the same for all rows."""
         parts = sorted(self._folder.glob("*.parquet"))
         metadata = {f"bayou.{name}": str(value) for name, value in self.template.attrs.items()}
@@ -91,8 +93,8 @@ class ParquetSink:
 
 def summaries(
     variables: Sequence[PredictedVariable],
-    coords: Mapping[str, NDArray[Any]],
-    values: Sequence[NDArray[Any]],
+    coords: NamedArrays,
+    values: Arrays,
 ) -> dict[str, NDArray[np.float64]]:
     """Return summaries of predictions of some rows, by column.
 
@@ -153,7 +155,7 @@ def _other_axes(variable: PredictedVariable) -> list[int]:
 
 
 def _elements(
-    variable: PredictedVariable, coords: Mapping[str, NDArray[Any]]
+    variable: PredictedVariable, coords: NamedArrays
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the name and the index of each element of one row, named as by ArviZ: "y[label]"."""
     axes = _other_axes(variable)

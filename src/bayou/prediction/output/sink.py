@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from bayou.prediction.graph.forward_graph import Arrays
     from bayou.prediction.output.template import PredictionTemplate
 
 
-class Sink(Protocol):
+class Sink[Reduced](Protocol):
     """Takes the predictions of all rows.
 
     Rows are put in any order, by several threads, each of them once. :meth:`flush` is called by one
@@ -24,17 +23,17 @@ class Sink(Protocol):
         """The dataset that is written."""
 
     @property
-    def reduction(self) -> Callable[[Sequence[NDArray[Any]]], Any]:
+    def reduction(self) -> Callable[[Arrays], Reduced]:
         """A function from predictions of rows, shapes (draws, ...), to what :meth:`put` takes.
 
         It runs where the rows are computed, and is pickled to get there.
         """
 
-    def put(self, start: int, count: int, values: Any) -> None:
+    def put(self, start: int, count: int, values: Reduced) -> None:
         """Take ``count`` rows from ``start`` on, as the reduction returned them."""
 
     def flush(self, num_rows: int) -> None:
         """Write the first ``num_rows`` rows, all of which were put, so that a crash keeps them."""
 
-    def finish(self, shared: Sequence[NDArray[Any]]) -> None:
+    def finish(self, shared: Arrays) -> None:
         """Write the predictions that are the same for all rows, shapes (draws, ...)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from bayou.models.posterior_tree import NamedArrays
 
 # The group of a DataTree of predictions, as ArviZ names it.
 GROUP = "predictions"
@@ -72,10 +74,10 @@ class PredictionTemplate:
     variables: tuple[PredictedVariable, ...]
     chains: NDArray[np.int64]
     draws: NDArray[np.int64]
-    coords: Mapping[str, NDArray[Any]]
+    coords: NamedArrays
     num_rows: int
     attrs: Mapping[str, object]
-    row_labels: Mapping[str, NDArray[Any]]
+    row_labels: NamedArrays
 
     @property
     def num_draws(self) -> int:
@@ -111,6 +113,6 @@ class PredictionTemplate:
         }
         return xr.Dataset(variables, coords, dict(self.attrs))
 
-    def by_chain(self, values: NDArray[Any]) -> NDArray[Any]:
+    def by_chain[Number: np.generic](self, values: NDArray[Number]) -> NDArray[Number]:
         """Return values of all draws, shape (draws, ...), as (chains, draws, ...)."""
         return values.reshape(len(self.chains), len(self.draws), *values.shape[1:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -10,13 +10,13 @@ from bayou.prediction.output.template import GROUP
 from bayou.sources.files.zarr import import_zarr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
     from types import ModuleType
 
-    from numpy.typing import NDArray
     from zarr import Group
 
+    from bayou.prediction.graph.forward_graph import Arrays
     from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
 
 # The least size of a chunk of a Zarr store before it is compressed. Each chunk is a file, so that
@@ -79,11 +79,11 @@ class ZarrSink:
         )
 
     @property
-    def reduction(self) -> Callable[[Sequence[NDArray[Any]]], Any]:
+    def reduction(self) -> Callable[[Arrays], Arrays]:
         """All draws, as they are."""
         return list
 
-    def put(self, start: int, count: int, values: Sequence[NDArray[Any]]) -> None:
+    def put(self, start: int, count: int, values: Arrays) -> None:
         """Write the predictions of some rows, shapes (draws, ...)."""
         for variable, array in zip(self.template.row_variables, values, strict=True):
             index = (slice(None), slice(None), *variable.row_slices(start, count))
@@ -92,7 +92,7 @@ class ZarrSink:
     def flush(self, num_rows: int) -> None:
         """Do nothing: each chunk is written when it is put."""
 
-    def finish(self, shared: Sequence[NDArray[Any]]) -> None:
+    def finish(self, shared: Arrays) -> None:
         """Write the predictions that are the same for all rows."""
         names = [variable.name for variable in self.template.shared_variables]
         values = dict(zip(names, map(self.template.by_chain, shared), strict=True))
