@@ -62,6 +62,8 @@ class EngineGraph:
         The graph that they are of, with the inputs for the data.
     parameters : tuple of Variable
         The inputs that differ from draw to draw.
+    names : tuple of str
+        The names of the outputs.
     outputs : tuple of Variable
         All outputs that are predicted.
     row_outputs : tuple of int
@@ -73,6 +75,7 @@ class EngineGraph:
 
     graph: ForwardGraph
     parameters: tuple[Variable, ...]
+    names: tuple[str, ...]
     outputs: tuple[Variable, ...]
     row_outputs: tuple[int, ...]
     shared_draws: Mapping[int, Variable]

@@ -24,6 +24,7 @@ from bayou.models.random_variables import (
 )
 from bayou.prediction.graph.forward_graph import input_like, prediction_dtype
 from bayou.prediction.graph.jax_random import SAMPLERS, draw_by_key
+from bayou.prediction.graph.parameter_ranges import is_out_of_range, range_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,16 +74,25 @@ class JaxEngine:
         graph = graphs.graph
         rows = [input_like(row, (piece_rows, *row.type.shape[1:])) for row in graph.rows]
         key = pt.lscalar("key")
+        tests: list[Variable] = []
+        self._tested: list[RandomNode] = []
+        self._names = [graphs.names[index] for index in graphs.row_outputs]
 
         def replacement(index: int, node: RandomNode) -> Variable:
             if index in graphs.shared_draws:
                 return graphs.shared_draws[index]
+            if (test := is_out_of_range(node)) is not None:
+                tests.append(test)
+                self._tested.append(node)
             return draw_by_key(node, key, index, shapes.random[index].with_rows(piece_rows))
 
         outputs = with_random_nodes_replaced(graphs.outputs, replacement)
         self._function = jax_function(
             [*graphs.parameters, key, *graph.fixed.values(), *rows],
-            [outputs[index] for index in graphs.row_outputs],
+            [
+                *(outputs[index] for index in graphs.row_outputs),
+                pt.stack(tests) if tests else pt.zeros(0, bool),
+            ],
             dict(zip(graph.rows, rows, strict=True)),
         )
         self._shapes = [shapes.outputs[index] for index in graphs.row_outputs]
@@ -143,9 +153,12 @@ class JaxEngine:
             values = [pad_rows(value[start : start + size], size) for value in parameters]
             numbers = pad_rows(draws[start : start + size], size)
             num_blocks = -(-count // self._draws_per_block)
-            parts = self._compiled(
+            *parts, are_out_of_range = self._compiled(
                 values, numbers, num_blocks, fixed, padded, piece, num_pieces, seed
             )
+            if np.any(are_out_of_range):
+                pairs = zip(self._tested, np.asarray(are_out_of_range), strict=True)
+                raise range_error([node for node, is_out in pairs if is_out], self._names)
             results.append(
                 [
                     np.asarray(part)[:count, *(slice(None),) * (axis - 1), :num_rows]
@@ -165,10 +178,11 @@ class JaxEngine:
         piece: jax.Array,
         seed: jax.Array,
     ) -> list[jax.Array]:
-        """Compute the outputs of one draw for one piece of rows."""
+        """Compute the outputs of one draw for one piece of rows, and which parameters are wrong."""
         key = jax.random.fold_in(jax.random.fold_in(noise_key(seed), draw), piece)
-        outputs = self._function(*values, key, *fixed, *rows)
-        return [part.astype(dtype) for part, dtype in zip(outputs, self._dtypes, strict=True)]
+        *outputs, are_out_of_range = self._function(*values, key, *fixed, *rows)
+        parts = [part.astype(dtype) for part, dtype in zip(outputs, self._dtypes, strict=True)]
+        return [*parts, are_out_of_range]
 
     def _blocks(
         self,
@@ -197,7 +211,7 @@ class JaxEngine:
                 (values, draws),
             )
             piece_of_rows = [jax.lax.dynamic_slice_in_dim(array, row, piece_rows) for array in rows]
-            parts = vectorized(
+            *parts, are_out_of_range = vectorized(
                 block_values, numbers, fixed, piece_of_rows, first_piece + piece, seed
             )
             return [
@@ -207,13 +221,13 @@ class JaxEngine:
                     # Draws are on the first axis.
                     [{0: start, row_axis: row}.get(axis, 0) for axis in range(part.ndim)],
                 )
-                for result, part, row_axis in zip(results, parts, self._row_axes, strict=True)
-            ]
+                for result, part, row_axis in zip(results[:-1], parts, self._row_axes, strict=True)
+            ] + [results[-1] | are_out_of_range.any(axis=0)]
 
         results = [
             jnp.empty((self._draws_per_call, *shape.with_rows(self.max_rows)), dtype)
             for shape, dtype in zip(self._shapes, self._dtypes, strict=True)
-        ]
+        ] + [jnp.zeros(len(self._tested), bool)]
         return jax.lax.fori_loop(0, num_blocks * num_pieces, compute_block, results)  # type: ignore[no-any-return]
 
 

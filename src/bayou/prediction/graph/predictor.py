@@ -30,6 +30,7 @@ from bayou.prediction.graph.forward_graph import (
     prediction_dtype,
 )
 from bayou.prediction.graph.jax_engine import JaxEngine, jax_covers
+from bayou.prediction.graph.parameter_ranges import draw_error, find_range_error
 from bayou.prediction.graph.pytensor_engine import PytensorEngine
 from bayou.prediction.graph.row_dependence import check_rows, free_variable_shapes
 
@@ -183,12 +184,13 @@ def compiled_predictor(
     )
     cached = _cache.setdefault(model, {})
     if key not in cached:
-        cached[key] = _build_predictor(graph, draws, fixed, samples, sizes)
+        cached[key] = _build_predictor(graph, names, draws, fixed, samples, sizes)
     return cached[key], fixed
 
 
 def _build_predictor(
     graph: ForwardGraph,
+    names: Sequence[str],
     draws: NamedArrays,
     fixed: Arrays,
     samples: tuple[Arrays, Arrays],
@@ -213,13 +215,22 @@ def _build_predictor(
         "drawn_by_row": tuple(name for name in needed if name in drawn_by_row),
         "dtypes": tuple(map(prediction_dtype, outputs)),
         "fingerprint": fingerprint(outputs),
-        "predict_one": _one_prediction(graph, inputs, outputs),
+        "predict_one": _one_prediction(graph, names, inputs, outputs),
     }
     first_draw = {parameter: draws[name][0] for name, parameter in parameters.items()}
     try:
         shapes = check_rows(graph, outputs, first_draw, fixed, samples)
     except RowsDependError as error:
-        graphs = EngineGraph(graph, tuple(inputs), tuple(outputs), tuple(range(len(outputs))), {})
+        generators = generators_of(outputs)
+        values = [*first_draw.values(), *fixed, *samples[0], *generators_at(len(generators), 0)]
+        out_of_range = find_range_error(
+            [*inputs, *graph.data_inputs, *generators], outputs, values, names
+        )
+        if out_of_range is not None:
+            raise out_of_range from error
+        graphs = EngineGraph(
+            graph, tuple(inputs), tuple(names), tuple(outputs), tuple(range(len(outputs))), {}
+        )
         return Predictor(**common, engine=PytensorEngine(graphs), rows=DependentRows(str(error)))
     shared_draws = {
         index: input_like(node.value, shape.lengths)
@@ -231,12 +242,13 @@ def _build_predictor(
     graphs = EngineGraph(
         graph,
         (*inputs, *shared_draws.values()),
+        tuple(names),
         tuple(outputs),
         tuple(i for i, shape in enumerate(shapes.outputs) if shape.row_axis is not None),
         shared_draws,
     )
     engine, piece_rows = _choose_engine(graphs, shapes, sizes)
-    draw_shared = _shared_draws(graph, inputs, outputs, shapes)
+    draw_shared = _shared_draws(graph, names, inputs, outputs, shapes)
     return Predictor(
         **common, engine=engine, rows=RowPieces(shapes.outputs, piece_rows, draw_shared)
     )
@@ -272,23 +284,32 @@ def _conditioned_variables(
 
 
 def _one_prediction(
-    graph: ForwardGraph, inputs: Sequence[Variable], outputs: Sequence[Variable]
+    graph: ForwardGraph,
+    names: Sequence[str],
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
 ) -> Callable[..., Arrays]:
     """Return a function of one draw, as :attr:`Predictor.predict_one` is."""
     generators = generators_of(outputs)
-    evaluate = compile_interpreter([*inputs, *graph.data_inputs, *generators], outputs)
+    all_inputs = [*inputs, *graph.data_inputs, *generators]
+    evaluate = compile_interpreter(all_inputs, outputs)
 
     def predict_one(parameters: Arrays, fixed: Arrays, rows: Arrays) -> Arrays:
+        arguments: list[Any] = [*parameters, *fixed, *rows]
         try:
-            values = evaluate(*parameters, *fixed, *rows, *generators_at(len(generators), 0))
+            values = evaluate(*arguments, *generators_at(len(generators), 0))
         except (ValueError, IndexError, TypeError, AssertionError) as error:
+            arguments += generators_at(len(generators), 0)
+            out_of_range = find_range_error(all_inputs, outputs, arguments, names)
+            if out_of_range is not None:
+                raise out_of_range from error
             message = str(error).partition("\n")[0]
             raise ValueError(
                 "`data` must fit the model, got rows that it cannot be computed for: "
                 f"{message}\n"
-                "Hint: integers that index a dim must be below its length. Values that the model "
-                "has as plain arrays, `observed=` included, keep their number of rows: put them "
-                "into a by.Data."
+                "Hint: integers that index a dim must be below its length, and parameters in the "
+                "range of their distribution. Values that the model has as plain arrays, "
+                "`observed=` included, keep their number of rows: put them into a by.Data."
             ) from error
         return [np.asarray(part) for part in values]
 
@@ -319,6 +340,7 @@ def _choose_engine(
 
 def _shared_draws(
     graph: ForwardGraph,
+    names: Sequence[str],
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     shapes: RowShapes,
@@ -336,16 +358,22 @@ def _shared_draws(
     ]
     computed = [*random, *predictions]
     generators = generators_of(computed)
-    evaluate = compile_interpreter([*inputs, *graph.data_inputs, *generators], computed)
+    all_inputs = [*inputs, *graph.data_inputs, *generators]
+    evaluate = compile_interpreter(all_inputs, computed)
 
     def draw_shared(
         parameters: Arrays, draws: NDArray[np.int64], fixed: Arrays, rows: Arrays, seed: int
     ) -> tuple[Arrays, Arrays]:
         results = []
         for index, draw in enumerate(draws.tolist() if computed else ()):
-            values = (value[index] for value in parameters)
-            numbers = generators_at(len(generators), seed, draw, FOR_ALL_ROWS)
-            results.append(evaluate(*values, *fixed, *rows, *numbers))
+            arguments: list[Any] = [value[index] for value in parameters] + [*fixed, *rows]
+            position = (len(generators), seed, draw, FOR_ALL_ROWS)
+            try:
+                results.append(evaluate(*arguments, *generators_at(*position)))
+            except ValueError as error:
+                arguments += generators_at(*position)
+                found = find_range_error(all_inputs, computed, arguments, names)
+                raise (found or draw_error(error, names)) from error
         stacked = [np.stack(parts) for parts in zip(*results, strict=True)]
         return stacked[: len(random)], stacked[len(random) :]
 

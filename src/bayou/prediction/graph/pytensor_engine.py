@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytensor
 
-from bayou.models.random_variables import generators_of, with_random_nodes_replaced
+from bayou.models.random_variables import (
+    generators_of,
+    random_nodes,
+    with_random_nodes_replaced,
+)
 from bayou.prediction.graph.engine import generators_at
 from bayou.prediction.graph.forward_graph import prediction_dtype
+from bayou.prediction.graph.parameter_ranges import (
+    draw_error,
+    find_range_error,
+    is_out_of_range,
+    range_error,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,8 +48,14 @@ class PytensorEngine:
             graphs.outputs, lambda index, node: graphs.shared_draws.get(index)
         )
         computed = [outputs[index] for index in graphs.row_outputs]
+        tests = [(node, is_out_of_range(node)) for node in random_nodes(computed)]
+        self._tested = [node for node, test in tests if test is not None]
+        computed += [test for _, test in tests if test is not None]
         generators = generators_of(computed)
         self._num_generators = len(generators)
+        self._inputs = [*graphs.parameters, *graphs.graph.data_inputs, *generators]
+        self._computed = computed
+        self._names = [graphs.names[index] for index in graphs.row_outputs]
         self._function = pytensor.function(
             [
                 *graphs.parameters,
@@ -68,8 +84,21 @@ class PytensorEngine:
             generators = generators_at(self._num_generators, seed, draw, piece)
             values = (value[index] for value in parameters)
             with self._lock:
-                outputs = self._function(*values, *fixed, *rows, *generators)
+                outputs = self._draw(*values, *fixed, *rows, *generators)
             results.append(
                 [np.array(part, dtype) for part, dtype in zip(outputs, self._dtypes, strict=True)]
             )
         return [np.stack(parts) for parts in zip(*results, strict=True)]
+
+    def _draw(self, *values: object) -> list[NDArray[Any]]:
+        """Return the outputs of one draw, all of whose parameters are in their ranges."""
+        try:
+            outputs = self._function(*values)
+        except ValueError as error:
+            found = find_range_error(self._inputs, self._computed, values, self._names)
+            raise (found or draw_error(error, self._names)) from error
+        count = len(outputs) - len(self._tested)
+        wrong = [node for node, is_out in zip(self._tested, outputs[count:], strict=True) if is_out]
+        if wrong:
+            raise range_error(wrong, self._names)
+        return outputs[:count]  # type: ignore[no-any-return]
