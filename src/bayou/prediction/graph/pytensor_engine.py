@@ -90,7 +90,7 @@ class PytensorEngine:
             )
         return [np.stack(parts) for parts in zip(*results, strict=True)]
 
-    def _draw(self, *values: object) -> list[NDArray[Any]]:
+    def _draw(self, *values: object) -> Arrays:
         """Return the outputs of one draw, all of whose parameters are in their ranges."""
         try:
             outputs = self._function(*values)
