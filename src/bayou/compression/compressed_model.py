@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
     from pytensor.compile.sharedvalue import SharedVariable
+    from pytensor.graph.basic import Variable
 
     from bayou.batching.row_dim import ModelRows
     from bayou.sources.base.field import Table
@@ -169,7 +170,7 @@ def _columns(model: pm.Model, rows: ModelRows) -> dict[int, NDArray[Any]]:
     return columns
 
 
-def _density_graphs(model: pm.Model) -> list[Any]:
+def _density_graphs(model: pm.Model) -> list[Variable]:
     graphs = model_graphs(model)
     return [graph for graph in graphs if graph not in set(model.deterministics)]
 
@@ -181,7 +182,7 @@ def _compress(model: pm.Model, rows: ModelRows) -> CompressedModel:
         None,
     )
     distinct, counts = group_rows(_pieces(columns), layout, NO_LIMIT, lambda _: None)
-    by_container: dict[int, Any] = {}
+    by_container: dict[int, SharedVariable] = {}
     for storage, axis in rows.storages.values():
         key = id(storage.container)
         if key in by_container:
@@ -203,7 +204,7 @@ def _compress(model: pm.Model, rows: ModelRows) -> CompressedModel:
     return CompressedModel(of_distinct, len(next(iter(columns.values()))), len(counts))
 
 
-def _like(storage: SharedVariable, values: NDArray[Any]) -> SharedVariable:
+def _like(storage: SharedVariable, values: NDArray[np.generic]) -> SharedVariable:
     """Return a container of other rows, with the name and the broadcasting of one."""
     shape = [1 if length == 1 else None for length in storage.type.shape]
     return pytensor.shared(np.ascontiguousarray(values), name=storage.name, shape=shape)

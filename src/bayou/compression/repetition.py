@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,7 @@ MOST_DISTINCT = 0.5
 LEAST_SAMPLE, MOST_SAMPLE = 2**10, 2**14
 
 
-def sample_repeats(columns: Sequence[NDArray[Any]]) -> bool:
+def sample_repeats(columns: Sequence[NDArray[np.generic]]) -> bool:
     """Return whether a sample of rows lets expect that at most half of all rows are distinct.
 
     Where a column alone has no value twice in the sample, nothing else is looked at.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
@@ -19,10 +19,12 @@ from bayou.text import listed
 if TYPE_CHECKING:
     import pymc as pm
     from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
 
     from bayou.batching.row_dim import ModelRows
+    from bayou.models.rewrite import Structure
 
-type _Known = dict[str, tuple[tuple[Any, ...], pm.Model]]
+type _Known = dict[str, tuple[Structure, pm.Model]]
 
 # By model and container of weights: what the model was made of, and the model with weights.
 _models: weakref.WeakKeyDictionary[pm.Model, _Known] = weakref.WeakKeyDictionary()
@@ -64,7 +66,7 @@ def weighted_model(model: pm.Model, weights: str) -> pm.Model:
 
 
 def with_row_weights(
-    model: pm.Model, rows: ModelRows, rebuilt: dict[Variable, Any], weights: Any
+    model: pm.Model, rows: ModelRows, rebuilt: dict[Variable, Variable], weights: TensorVariable
 ) -> pm.Model:
     """Return a model of variables that were built again, whose rows have weights.
 
@@ -95,7 +97,7 @@ def with_row_weights(
     return model_of_variables(model, variables, {})
 
 
-def _find_container(model: pm.Model, weights: Any) -> SharedVariable:
+def _find_container(model: pm.Model, weights: object) -> SharedVariable:
     containers = {
         variable.name: variable
         for variable in model.data_vars

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 type Storage = Container | Variable
 """What holds the values of a variable, the same for all clones of it."""
-type RowText = Callable[[str, int, Any], str]
+type RowText = Callable[[str, int, np.integer], str]
 """(name of a container, row of its array, value there) -> the number of the row if it is known."""
 
 # Entries of `idx_list` are the numbers of inputs, counted from the first index.

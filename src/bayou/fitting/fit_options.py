@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -147,7 +147,7 @@ class FitOptions:
         return self.method == "dadvi" or by_default
 
 
-def check_num_steps(n: Any) -> None:
+def check_num_steps(n: object) -> None:
     """Check the argument `n` of a fit.
 
     Raises
@@ -160,7 +160,7 @@ def check_num_steps(n: Any) -> None:
         whole_number("n", n, 1, hint)
 
 
-def check_method(method: Any) -> None:
+def check_method(method: object) -> None:
     """Check the argument `method` of a fit.
 
     Raises
@@ -179,10 +179,10 @@ def check_method(method: Any) -> None:
     )
 
 
-def _check_choice(name: str, value: Any, choices: tuple[Any, ...], hint: str) -> None:
+def _check_choice(name: str, value: object, choices: tuple[object, ...], hint: str) -> None:
     if value not in choices:
         raise ValueError(f"`{name}` must be one of {choices}, got {value!r}.\nHint: {hint}")
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, float | int) and not isinstance(value, bool)

@@ -6,14 +6,14 @@ E-BFMI of each chain (Betancourt 2016).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
+
+    from bayou.models.posterior_tree import NamedArrays
 
     type Array = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ CHOSEN_BY_A_SCORE = 25
 BLOCK_BYTES = 2**26
 
 
-def statistic_diagnostics(statistics: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+def statistic_diagnostics(statistics: NamedArrays) -> dict[str, float]:
     """Return what the statistics of draws, shape (chains, draws), say of all chains.
 
     Returns
@@ -48,7 +48,7 @@ def statistic_diagnostics(statistics: Mapping[str, NDArray[Any]]) -> dict[str, f
     }
 
 
-def element_diagnostics(draws: NDArray[Any]) -> dict[str, Array]:
+def element_diagnostics(draws: NDArray[np.number]) -> dict[str, Array]:
     """Return R-hat and effective sample sizes of numbers, shape (..., chains, draws).
 
     Returns
@@ -59,18 +59,17 @@ def element_diagnostics(draws: NDArray[Any]) -> dict[str, Array]:
     # ArviZ takes seconds to import.
     from arviz_stats.base.array import array_stats
 
-    statistics: Any = array_stats
-    axes: dict[str, Any] = {"chain_axis": -2, "draw_axis": -1}
+    axes: dict[str, int] = {"chain_axis": -2, "draw_axis": -1}
     # Chains that never moved divide by zero in ArviZ; the numbers say so, as nan or inf.
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
-            "rhat": statistics.rhat(draws, **axes),
-            "ess_bulk": statistics.ess(draws, method="bulk", **axes),
-            "ess_tail": statistics.ess(draws, method="tail", prob=TAIL_QUANTILES, **axes),
+            "rhat": array_stats.rhat(draws, **axes),
+            "ess_bulk": array_stats.ess(draws, method="bulk", **axes),
+            "ess_tail": array_stats.ess(draws, method="tail", prob=TAIL_QUANTILES, **axes),
         }
 
 
-def variable_diagnostics(draws: NDArray[Any]) -> dict[str, float]:
+def variable_diagnostics(draws: NDArray[np.number]) -> dict[str, float]:
     """Return the largest R-hat and the smallest effective sample sizes of a variable's elements.
 
     Of more than 200 elements, those are looked at that are the worst by split R-hat or by the
@@ -89,7 +88,7 @@ def variable_diagnostics(draws: NDArray[Any]) -> dict[str, float]:
     return {name: float(WORST[name](values)) for name, values in found.items()}
 
 
-def _worst_elements(elements: NDArray[Any]) -> NDArray[np.intp]:
+def _worst_elements(elements: NDArray[np.number]) -> NDArray[np.intp]:
     """Return the indices of elements that are the worst by one of the scores."""
     block = max(1, BLOCK_BYTES // (8 * elements[0].size))
     scores = np.concatenate(
@@ -101,7 +100,7 @@ def _worst_elements(elements: NDArray[Any]) -> NDArray[np.intp]:
     return np.unique(worst)
 
 
-def _scores(elements: NDArray[Any]) -> Array:
+def _scores(elements: NDArray[np.number]) -> Array:
     """Return scores, shape (4, elements), that are the larger the worse chains agree and mix."""
     values = np.array(elements, dtype=float)
     folded = np.abs(values - np.median(values, axis=(1, 2), keepdims=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +12,9 @@ from bayou.nuts.chain_diagnostics import statistic_diagnostics, variable_diagnos
 from bayou.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
+    from bayou.models.posterior_tree import NamedArrays
     from bayou.nuts.settings import NutsSettings
 
 # Chains of fewer draws are a trial: nothing can be said of them (PyMC has the same limit).
@@ -47,8 +46,8 @@ class Doubt:
 
 
 def warn_of_doubts(
-    statistics: Mapping[str, NDArray[Any]],
-    draws: Mapping[str, NDArray[Any]],
+    statistics: NamedArrays,
+    draws: NamedArrays,
     settings: NutsSettings,
 ) -> None:
     """Warn once of all that makes chains doubtful, and say what to do.
@@ -89,8 +88,8 @@ def warn_of_doubts(
 
 
 def _trajectory_doubts(
-    statistics: Mapping[str, NDArray[Any]],
-    draws: Mapping[str, NDArray[Any]],
+    statistics: NamedArrays,
+    draws: NamedArrays,
     settings: NutsSettings,
 ) -> list[Doubt]:
     """Return the doubts that the statistics of trajectories raise."""
@@ -127,7 +126,7 @@ def _trajectory_doubts(
     return doubts
 
 
-def _variable_doubts(draws: Mapping[str, NDArray[Any]], num_draws: int) -> list[Doubt]:
+def _variable_doubts(draws: NamedArrays, num_draws: int) -> list[Doubt]:
     """Return the doubts that R-hat and effective sample sizes raise."""
     numbers = {name: variable_diagnostics(values) for name, values in draws.items()}
     num_chains = next(iter(draws.values())).shape[0]
@@ -166,7 +165,7 @@ def _variable_doubts(draws: Mapping[str, NDArray[Any]], num_draws: int) -> list[
     return doubts
 
 
-def _place_of_divergences(diverging: NDArray[np.bool_], draws: Mapping[str, NDArray[Any]]) -> str:
+def _place_of_divergences(diverging: NDArray[np.bool_], draws: NamedArrays) -> str:
     """Return where most divergences are: the variable whose values there are the most unusual."""
     flags = diverging.ravel()
     shifts = {name: _shift(values.reshape(len(flags), -1), flags) for name, values in draws.items()}
@@ -174,7 +173,7 @@ def _place_of_divergences(diverging: NDArray[np.bool_], draws: Mapping[str, NDAr
     return f", most of them where {name!r} is {'small' if shifts[name] < 0 else 'large'}"
 
 
-def _shift(values: NDArray[Any], flags: NDArray[np.bool_]) -> float:
+def _shift(values: NDArray[np.generic], flags: NDArray[np.bool_]) -> float:
     """Return how far values at divergences are from all, by ranks, from -1/2 to 1/2."""
     ranks = values.argsort(axis=0).argsort(axis=0) / max(1, len(values) - 1)
     shifts = ranks[flags].mean(axis=0) - 0.5

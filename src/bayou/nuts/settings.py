@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 
@@ -90,7 +89,7 @@ class NutsSettings:
         """Cores to use: no more than this process may use."""
         return min(self.cores or usable_cores(), usable_cores())
 
-    def recorded(self) -> dict[str, Any]:
+    def recorded(self) -> dict[str, object]:
         """Return what draws depend on, as results in a folder record it.
 
         Defaults of what earlier versions did not have are left out, so that their folders go on.
@@ -103,9 +102,12 @@ class NutsSettings:
         return {"draws": self.draws, "tune": self.tune, "chains": self.chains, **newer}
 
 
-def _target_accept(value: Any) -> float:
-    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not (is_number and 0 < value < 1):
+def _target_accept(value: object) -> float:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float | np.floating | np.integer)
+        or not 0 < value < 1
+    ):
         raise ValueError(
             f"`target_accept` must be a number between 0 and 1, got {value!r}.\n"
             "Hint: 0.8 suits most models; 0.9 to 0.99 takes smaller steps where some diverge."
@@ -113,7 +115,7 @@ def _target_accept(value: Any) -> float:
     return float(value)
 
 
-def _max_treedepth(value: Any) -> int:
+def _max_treedepth(value: object) -> int:
     hint = "10 suits most models; each more doubles the longest trajectory."
     depth = whole_number("max_treedepth", value, 1, hint)
     if depth > MAX_TREEDEPTH:

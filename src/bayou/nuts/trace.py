@@ -47,7 +47,7 @@ STATISTICS = (
 class NutpieTrace(Protocol):
     """The trace of nutpie's chains, as it is before nutpie makes an ArviZ object of it."""
 
-    def get_arrow_trace(self) -> tuple[Sequence[Any], Sequence[Any]]:
+    def get_arrow_trace(self) -> tuple[Sequence[pa.RecordBatch], Sequence[pa.RecordBatch]]:
         """Return Arrow batches of draws, and of statistics, one each for a chain."""
 
 
@@ -81,8 +81,8 @@ class ChainBatches:
         Draws after these.
     """
 
-    draws: list[Any]
-    statistics: list[Any]
+    draws: list[pa.RecordBatch]
+    statistics: list[pa.RecordBatch]
     num_tuned: tuple[int, ...]
     num_draws: int
 
@@ -127,7 +127,7 @@ class ChainBatches:
     def _read(
         self, begins: Sequence[int], number: int, size: int, statistics: Iterable[str]
     ) -> ChainDraws:
-        def stack_chains(batches: list[Any], name: str, *shape: int) -> NDArray[Any]:
+        def stack_chains(batches: list[pa.RecordBatch], name: str, *shape: int) -> NDArray[Any]:
             columns = [
                 batch[name].slice(begin, number)
                 for batch, begin in zip(batches, begins, strict=True)
@@ -150,7 +150,7 @@ class ChainBatches:
         )
 
 
-def sampler_attrs(settings: NutsSettings, library: str = "nutpie") -> dict[str, Any]:
+def sampler_attrs(settings: NutsSettings, library: str = "nutpie") -> dict[str, object]:
     """Return the attributes of results: the sampler, its version and the tuning steps."""
     return {
         "inference_library": library,
@@ -159,5 +159,5 @@ def sampler_attrs(settings: NutsSettings, library: str = "nutpie") -> dict[str, 
     }
 
 
-def _to_numpy(column: Any) -> NDArray[Any]:
+def _to_numpy(column: pa.Array) -> NDArray[Any]:
     return column.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

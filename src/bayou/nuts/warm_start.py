@@ -9,7 +9,7 @@ and where it is seen to be poor, chains start and are tuned as they are without 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class WarmStart:
         return {"init": "none" if self.frame is None else "fit", "init_reason": self.reason}
 
 
-def check_init(init: Any) -> None:
+def check_init(init: object) -> None:
     """Check what is to give chains their coordinates.
 
     Raises

@@ -255,7 +255,7 @@ def _hessians(
         return -jnp.mean(jax.vmap(density)(jnp.asarray(position_noise), row_noise))
 
     def hessians(
-        position_params: jax.Array, row_params: jax.Array, *others: Any
+        position_params: jax.Array, row_params: jax.Array, *others: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         gradient = jax.grad(loss, argnums=(0, 1))
 

@@ -5,7 +5,7 @@ Each costs a log density of all rows for every draw.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytensor
@@ -150,6 +150,5 @@ def pareto_khat(model: Array, approximation: Array) -> float:
     if np.ptp(log_weights) <= ROUNDING * precision:
         return -np.inf
     # ArviZ's pareto_khat would fit the tail of the log weights; psislw fits that of the weights.
-    psislw: Any = array_stats.psislw
-    _, khat = psislw(-log_weights)
+    _, khat = array_stats.psislw(-log_weights)
     return float(khat)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -77,7 +77,7 @@ def element_names(values: xr.Dataset, elements: NDArray[np.int64]) -> list[str]:
     return names
 
 
-def _dims(model: pm.Model, value_name: str, part: NDArray[Any]) -> tuple[str, ...]:
+def _dims(model: pm.Model, value_name: str, part: NDArray[np.generic]) -> tuple[str, ...]:
     """Return the dims of a transformed variable: those of the model if the lengths are the same."""
     [variable] = [free for free, value in model.rvs_to_values.items() if value.name == value_name]
     dims = model.named_vars_to_dims.get(variable.name, ())

@@ -197,7 +197,7 @@ def all_rows_size(program: Program) -> int:
     return largest_input_size(program, _fed_arrays(program))
 
 
-def largest_input_size(program: Program, fed: Sequence[Any]) -> int:
+def largest_input_size(program: Program, fed: Sequence[NDArray[np.generic]]) -> int:
     """Return the number of values of the largest input: memory is in proportion to it."""
     values = [*fed, *program.data_values()]
     return max((value.size for value in values), default=1)

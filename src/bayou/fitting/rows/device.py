@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 
@@ -13,7 +13,7 @@ from bayou.fitting.rows.step_inputs import DeviceArray
 from bayou.models.inputs import storage_of
 
 if TYPE_CHECKING:
-    from bayou.density.program import Program
+    from bayou.density.program import AnyArray, Program
     from bayou.feeding.feed import Feed
     from bayou.fitting.rows.step_inputs import StepInputs
 
@@ -60,7 +60,9 @@ def gather_on_device(inputs: StepInputs, memory: int) -> StepInputs:
 
 def take_all_rows(program: Program, inputs: StepInputs) -> StepInputs:
     """Have each step take all rows, padded so that another number of rows compiles nothing."""
-    arrays: list[Any] = [storage_of(variable).get_value(borrow=True) for variable in program.fed]
+    arrays: list[AnyArray] = [
+        storage_of(variable).get_value(borrow=True) for variable in program.fed
+    ]
     weights = None
     block = all_rows_padded(program)
     if block is not None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pymc as pm
     from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
 
     from bayou.density.program import Inputs, Program
     from bayou.feeding.feed import Feed
@@ -94,7 +95,7 @@ def check_source_indices(
             columns.setdefault(str(variable.name), []).extend(window.column.names)
     by_column = dict(extremes)
 
-    def row_text(name: str, _: int, value: Any) -> str:
+    def row_text(name: str, _: int, value: np.integer) -> str:
         for column in columns.get(name, ()):
             if column in by_column and (at := by_column[column].values == value).any():
                 where = "" if column == name else f" of the column {column!r}"
@@ -105,7 +106,7 @@ def check_source_indices(
 
 
 def _checked_items(
-    model: pm.Model, variable: Any, take: Callable[[], NDArray[Any]]
+    model: pm.Model, variable: Variable, take: Callable[[], NDArray[Any]]
 ) -> Callable[[], NDArray[Any]]:
     def take_and_check() -> NDArray[Any]:
         item = take()

@@ -69,7 +69,7 @@ def first_inputs(program: Program, feeds: Sequence[Feed]) -> tuple[Inputs, Named
     extremes : list of (str, Extremes)
         The smallest and largest whole numbers of each container or column.
     """
-    fed: list[Any] = []
+    fed: list[NDArray[Any]] = []
     extremes: list[tuple[str, Extremes]] = []
     for feed in feeds:
         variables = program.fed[len(fed) :]

@@ -105,7 +105,7 @@ class DistributedRun:
 
     def _chunks(
         self,
-        recipe_reference: Any,
+        recipe_reference: Future,
         frame: Frame,
         state: StepState,
         rates: NDArray[np.float64],
@@ -151,7 +151,7 @@ class DistributedRun:
             self._pool.replace(index)
         self._have_joined = False
 
-    def _submit(self, function: Callable[..., Any], *arguments: Any) -> list[Future]:
+    def _submit(self, function: Callable[..., Any], *arguments: object) -> list[Future]:
         """Call a method of every worker."""
         return [self._pool.submit(index, function, *arguments) for index in range(len(self._pool))]
 

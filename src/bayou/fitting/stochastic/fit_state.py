@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -124,7 +124,7 @@ class FitState:
         counts = self.counts[since:until]
         total = sum(counts)
 
-        def weighted_mean(*leaves: Array) -> Any:
+        def weighted_mean(*leaves: Array) -> Array | int:
             return sum(leaf * (count / total) for leaf, count in zip(leaves, counts, strict=True))
 
         return jax.tree.map(weighted_mean, *self.means[since:until])

@@ -6,7 +6,7 @@ that a visit reads and writes one line of the cache.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,7 @@ class RowState(NamedTuple):
     """
 
     params: MeanFieldParams
-    optimizer: Any
+    optimizer: optax.OptState
     average: MeanFieldParams
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from bayou.fitting.rows.step_inputs import StepInputs
 
     type Array = NDArray[np.float64]
+    # The state after some steps, the average of their parameters, and the loss of each.
+    type Steps = tuple[StepState, Params, jax.Array]
 
 # Rows and noise of a chunk; more would not stay in a cache that the cores share (docs/engine.md,
 # "Where the time of a step goes").
@@ -65,7 +67,7 @@ class StepState(NamedTuple):
     """
 
     params: Params
-    optimizer: Any
+    optimizer: optax.OptState
     latent: jax.Array | None = None
 
     def copy(self) -> StepState:
@@ -88,7 +90,7 @@ class Chunk(NamedTuple):
 
     state: StepState
     mean: Params
-    losses: NDArray[Any]
+    losses: Array
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ def run_steps(
         rate = np.zeros(length)
         rate[:count] = rates[start : start + count]
 
-        def run_chunk(num_steps: int, state: StepState = state, begin: int = begin) -> Any:
+        def run_chunk(num_steps: int, state: StepState = state, begin: int = begin) -> Steps:
             of_process = (rows, inputs.row_weights)  # noqa: B023
             arguments = (device_arrays, inputs.data, inputs.key, begin, rate, num_steps)  # noqa: B023
             return function(
@@ -218,10 +220,10 @@ class StepsKey(FunctionKey):
     team: Team | None
 
 
-def _compile(program: Program, recipe: Recipe, inputs: StepInputs) -> Callable[..., Any]:
+def _compile(program: Program, recipe: Recipe, inputs: StepInputs) -> Callable[..., Steps]:
     axes, team = tuple(each.axes for each in inputs.device_arrays), inputs.team
 
-    def compile_steps() -> Callable[..., Any]:
+    def compile_steps() -> Callable[..., Steps]:
         steps = partial(_steps, program, recipe, axes, team)
         # The states of all rows are changed in place (donated), or each chunk would copy them.
         return jax.jit(steps, donate_argnums=3) if team is None else team.compile(steps)
@@ -254,7 +256,7 @@ def _steps(
     first: jax.Array,
     rates: jax.Array,
     count: jax.Array,
-) -> tuple[StepState, Params, jax.Array]:
+) -> Steps:
     """Run ``count`` steps; the arrays have room for more, so that any count is one program."""
     guide = recipe.guide
     rows, row_weights = of_process
@@ -267,7 +269,7 @@ def _steps(
     draws = jax.vmap(partial(_noise, program, recipe, key))(numbers)
     row_draws = jax.vmap(partial(_row_noise, program, recipe, key))(numbers)
 
-    def step(index: jax.Array, carry: tuple[StepState, Params, jax.Array]) -> Any:
+    def step(index: jax.Array, carry: Steps) -> Steps:
         (params, memory, packed), mean, losses = carry
         of_step = tuple(row[index] for row in rows)
         weights = of_step[-1] if is_weighted else None
@@ -284,7 +286,7 @@ def _steps(
             row_states = unpack_rows(recipe.optimizer, packed[visited], size)
 
         def loss_of(params: Params, row_params: MeanFieldParams | None) -> jax.Array:
-            if row_params is None or packed is None:
+            if row_params is None or packed is None or row_draws is None:
                 return negative_elbo(program, guide, frame, params, noise, inputs, weights)
             scale = len(packed) / len(row_params.location)
             normals = RowNormals(row_params, row_draws[index], scale)
@@ -307,13 +309,15 @@ def _steps(
         return StepState(params, memory, packed), mean, losses.at[index].set(loss)
 
     losses = jnp.zeros(len(rates), dtype=pytensor.config.floatX)
-    end: tuple[StepState, Params, jax.Array] = jax.lax.fori_loop(
+    end: Steps = jax.lax.fori_loop(
         0, count, step, (state._replace(latent=latent), state.params, losses)
     )
     return end
 
 
-def _row_noise(program: Program, recipe: Recipe, key: jax.Array, step: Any) -> Any:
+def _row_noise(
+    program: Program, recipe: Recipe, key: jax.Array, step: jax.Array
+) -> jax.Array | None:
     """Return the noise of the rows that a step visits, None if they have no variables."""
     if program.latent is None:
         return None

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from bayou.containers.variables.dims import ContainerArrays
     from bayou.models.interpret import ContainerValues
+    from bayou.models.rewrite import Structure
     from bayou.nuts.compiled.bound_density import BoundDensity
 
 # nutpie tries as many starting points for each chain before it gives up.
@@ -73,7 +74,7 @@ class CompiledDensity:
         Position -> log density and gradient; position -> flat draw.
     """
 
-    structure: tuple[Any, ...]
+    structure: Structure
     arguments: tuple[SharedVariable, ...]
     start: Callable[..., list[NDArray[Any]]]
     output_names: tuple[str, ...]
@@ -267,7 +268,7 @@ def _split_position(
     size = None if None in static else sum(math.prod(value.type.shape) for value in values)
     position = pt.tensor("position", dtype="float64", shape=(size,))
     parts: list[Variable] = []
-    begin: Any = 0
+    begin: int | Variable = 0
     axis = 0
     for value in values:
         shape = [

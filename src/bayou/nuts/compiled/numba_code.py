@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
+    from pytensor.tensor.type import TensorType
 
     from bayou.fitting.guides.coordinates import Frame
 
@@ -75,7 +76,7 @@ def _linear(dim: Any, vector: Any, table: Any, place: Any) -> Any:
     return result
 
 
-def loader(argument_types: Sequence[Any]) -> Callable[..., Any]:
+def loader(argument_types: Sequence[TensorType]) -> Callable[..., Any]:
     """Return a Numba function from nutpie's pointers to the position and the other arguments.
 
     It is written out as source, because a loop over arrays of different types is slow to compile.
