@@ -26,8 +26,10 @@ def test_data_are_bound_and_checked(model: pm.Model, density: CompiledDensity) -
     bound = bind_data(model, density, {model["y"]: np.zeros(5)})
     assert bound.draw_layout.names == ("mu",)
     assert bound.is_finite_at_start(0)
-    with pytest.raises(ValueError, match=r"where the chains start, got -inf from 'observed'\.\nH"):
-        bind_data(model, density, {model["y"]: np.array([np.inf])})
+    with pytest.raises(
+        ValueError, match=r"where the chains start, got -inf from 'observed', first in row 2\.\nH"
+    ):
+        bind_data(model, density, {model["y"]: np.array([0, 1, np.inf])})
 
 
 def test_failures_are_explained_by_the_density(model: pm.Model, density: CompiledDensity) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+import arviz_stats
 import cloudpickle
 import numpy as np
 import nutpie
@@ -233,6 +234,51 @@ def test_a_mass_matrix_of_low_rank_learns_correlations() -> None:
     assert steps["low_rank"] < 0.7 * steps["diag"]
 
 
+@pytest.fixture(scope="module")
+def two_modes() -> pm.Model:
+    with pm.Model() as model:
+        x = pm.Normal("x", 0, 100)
+        pm.Potential("modes", pm.math.logaddexp(-50 * (x - 30) ** 2, -50 * (x + 30) ** 2))
+    return model
+
+
+def test_chains_start_where_the_user_says(two_modes: pm.Model) -> None:
+    def means(initvals: Any) -> list[float]:
+        options: Any = {"draws": 50, "tune": 100, "initvals": initvals, "cores": 2}
+        return sample(two_modes, **options).posterior["x"].mean("draw").values.round().tolist()
+
+    assert means({"x": 29}) == [30, 30, 30, 30]
+    signs = [1, -1, -1, 1]
+    assert means([{"x": sign * 29} for sign in signs]) == [sign * 30 for sign in signs]
+    by_seed = [
+        sample(two_modes, draws=9, tune=9, initvals=[{"x": 29}] * 4, cores=cores).posterior["x"]
+        for cores in (1, 2)
+    ]
+    np.testing.assert_array_equal(*by_seed)
+
+
+def test_a_start_without_density_names_the_variable(two_modes: pm.Model) -> None:
+    with pytest.raises(ValueError, match=r"where the chains start, got .*-inf from 'modes'"):
+        sample(two_modes, initvals={"x": 1e200})
+
+
+def test_draws_until_they_are_good(case: Case) -> None:
+    traces = [sample(case.model, until="good", cores=cores) for cores in (1, None)]
+    xr.testing.assert_equal(*(trace.posterior.to_dataset() for trace in traces))
+    assert traces[0].posterior.sizes["draw"] in (250, 375, 562, 843)
+    summary = arviz_stats.summary(traces[0], var_names=["mu", "scale", "effect"], round_to="none")
+    assert summary["r_hat"].max() < 1.01
+    assert summary["ess_bulk"].min() > 400
+
+
+def test_draws_until_the_most(two_modes: pm.Model) -> None:
+    with pytest.warns(by.ConvergenceWarning, match=r"R-hat is .* for 'x' .*\nHint: tune longer"):
+        trace = sample(
+            two_modes, draws=300, until="good", initvals=[{"x": 29}, {"x": -29}], chains=2
+        )
+    assert trace.posterior["x"].shape == (2, 300)
+
+
 def test_seeds_are_those_of_pymc(case: Case) -> None:
     by_generator = [
         sample(case.model, draws=5, tune=5, random_seed=np.random.default_rng(seed)).posterior["mu"]
@@ -326,7 +372,7 @@ def test_draws_that_no_memory_holds(case: Case) -> None:
 @pytest.mark.parametrize(("offset", "found"), [(np.inf, "-inf"), (np.nan, "nan")])
 def test_start_without_a_density(case: Case, offset: float, found: str) -> None:
     case.offset.set_value(np.array(offset))
-    message = rf"finite where the chains start, got {found} from 'y'\.\nHint: check the observed"
+    message = rf"where the chains start, got {found} from 'y', first in row 0\.\nHint: check"
     with pytest.raises(ValueError, match=message):
         sample(case.model)
 
@@ -385,6 +431,8 @@ WRONG = [
         ValueError,
         "`compute_convergence_checks` must be True or False, got None",
     ),
+    ({"until": "best"}, ValueError, "`until` must be 'good' or None, got 'best'"),
+    ({"initvals": {"z": 1}}, ValueError, "`initvals` must name free variables, got 'z'"),
     ({"keep_warmup": 1}, ValueError, "`keep_warmup` must be True or False, got 1"),
     ({"var_names": ["z"]}, ValueError, "`var_names` must be names of free variables"),
     ({"random_seed": -1}, ValueError, "`random_seed` must be None, a whole number"),

@@ -116,14 +116,25 @@ def check_all_rows(
         terms = program.interpreted_terms(position, block.inputs)
         faults = _not_finite(terms)
         if faults:
-            of_rows = [
-                np.flatnonzero(~np.isfinite(terms[name].reshape(len(terms[name]), -1)).all(axis=1))
-                for name in program.terms_of_rows
-                if name in faults
-            ]
-            row = f", first in row {first_row + int(of_rows[0][0])}" if of_rows else ""
-            raise _start_error(f"{_described(faults)}{row}")
+            row = row_at_fault(terms[name] for name in program.terms_of_rows if name in faults)
+            of_all = "" if row is None else f", first in row {first_row + row}"
+            raise _start_error(f"{_described(faults)}{of_all}")
         first_row += block.num_rows
+
+
+def row_at_fault(terms: Iterable[NDArray[np.floating]]) -> int | None:
+    """Return the first row of the first term that is not finite; None without such a term.
+
+    Parameters
+    ----------
+    terms : iterable of ndarray, shape (num_rows, ...)
+        Log densities of rows.
+    """
+    for term in terms:
+        rows = np.flatnonzero(~np.isfinite(term.reshape(len(term), -1)).all(axis=1))
+        if len(rows):
+            return int(rows[0])
+    return None
 
 
 def _start_error(value: str) -> ValueError:

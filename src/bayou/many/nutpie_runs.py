@@ -11,9 +11,9 @@ from bayou.cluster.cores import usable_cores
 from bayou.cluster.threads import limited_threads
 from bayou.many.data_sets.pending import lengths_of
 from bayou.many.results.outcome import Outcome
-from bayou.nuts.chain_diagnostics import statistic_diagnostics
 from bayou.nuts.chains import bind_data, explain_failure, start_chains
 from bayou.nuts.compiled.compiled_density import compiled_density
+from bayou.nuts.convergence.chain_diagnostics import statistic_diagnostics
 from bayou.nuts.trace import STATISTICS, ChainBatches
 
 if TYPE_CHECKING:

@@ -15,10 +15,11 @@ from pymc.pytensorf import find_rng_nodes, replace_rng_nodes, reseed_rngs
 from bayou.models.interpret import SharedInterpreter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
     from pymc.distributions.transforms import Transform
+    from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
     from bayou.models.interpret import ContainerValues
@@ -45,6 +46,25 @@ def start_function(
         of arrays, in the order of ``model.free_RVs``.
     """
     return _start_function(_FreeVariables.of(model), jitter=jitter, prior=prior)
+
+
+def start_from_values(
+    model: pm.Model, values: Mapping[Variable, Any]
+) -> Callable[..., list[NDArray[Any]]]:
+    """Return a function like :func:`start_function`, with initial values in place of the model's.
+
+    They are moved at random as well, as PyMC does for its chains.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    values : mapping of free variables to Any
+        Initial values, as PyMC takes them.
+    """
+    free = _FreeVariables.of(model)
+    strategies = free.initial_values | dict(values)
+    return _start_function(free._replace(initial_values=strategies), jitter=True, prior=False)
 
 
 class _FreeVariables(NamedTuple):

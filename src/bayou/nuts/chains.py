@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from bayou.cluster.threads import limited_threads
+from bayou.density.non_finite import row_at_fault
 from bayou.nuts.compiled.compiled_density import STARTS, values_by_container
+from bayou.nuts.start_values import with_start
 from bayou.nuts.term_densities import term_densities
+from bayou.nuts.trace import TakenTrace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pymc as pm
     from numpy.typing import NDArray
@@ -20,11 +26,21 @@ if TYPE_CHECKING:
     from bayou.nuts.compiled.bound_density import BoundDensity
     from bayou.nuts.compiled.compiled_density import CompiledDensity
     from bayou.nuts.settings import NutsSettings
+    from bayou.nuts.start_values import Start
     from bayou.nuts.trace import NutpieTrace
+
+# When chains that may end early are looked at: after so many draws, then after half as many more.
+FIRST_LOOK = 250
+LOOK_GROWTH = 1.5
+# How long to wait before it is asked again whether they have these draws.
+LOOK_SECONDS = 0.05
 
 
 def bind_data(
-    model: pm.Model, density: CompiledDensity, arrays: ContainerArrays | None = None
+    model: pm.Model,
+    density: CompiledDensity,
+    arrays: ContainerArrays | None = None,
+    starts: Sequence[Start] | None = None,
 ) -> BoundDensity:
     """Bind a compiled density to data, and check that a chain can start there.
 
@@ -35,6 +51,9 @@ def bind_data(
     density : CompiledDensity
     arrays : mapping of SharedVariable to ndarray, optional
         Values to use instead of the present ones.
+    starts : sequence of callable, optional
+        Where chains start by the user's wish, as :func:`chain_starts` gives it. Of several, the
+        density has the first.
 
     Raises
     ------
@@ -45,15 +64,34 @@ def bind_data(
     bound = density.bind(arrays)
     # nutpie would find out too, but a process in which all chains of a sampler failed to start
     # crashes when it exits.
-    if not any(bound.is_finite_at_start(seed) for seed in range(STARTS)):
-        raise start_error(model, density.start, arrays)
+    for start in reversed(starts or [density.start]):
+        if starts is not None:
+            bound = with_start(bound, start)
+        if not any(bound.is_finite_at_start(seed) for seed in range(STARTS)):
+            raise start_error(model, start, arrays)
     return bound
 
 
 def run_chains(
-    bound: BoundDensity, settings: NutsSettings, seed: int | None, *, progressbar: bool
+    bound: BoundDensity,
+    settings: NutsSettings,
+    seed: int | None,
+    *,
+    progressbar: bool,
+    is_enough: Callable[[NutpieTrace, int], bool] | None = None,
 ) -> NutpieTrace:
     """Run all chains, and return their trace.
+
+    Parameters
+    ----------
+    bound : BoundDensity
+    settings : NutsSettings
+    seed : int or None
+    progressbar : bool
+    is_enough : callable, optional
+        (the trace so far, the draws that all chains have) -> whether the chains may end. It is
+        asked at numbers of draws that depend on nothing else, so that results do not depend on how
+        fast chains are.
 
     Raises
     ------
@@ -61,9 +99,71 @@ def run_chains(
         If nutpie fails; see :func:`explain_failure`.
     """
     with limited_threads(settings.num_parallel, settings.num_cores):
-        return _nutpie_sample(  # type: ignore[no-any-return]
-            bound, settings, seed, progressbar=progressbar, blocking=True
-        )
+        if is_enough is None:
+            return _nutpie_sample(  # type: ignore[no-any-return]
+                bound, settings, seed, progressbar=progressbar, blocking=True
+            )
+        return _run_until(is_enough, bound, settings, seed, progressbar=progressbar)
+
+
+def _run_until(
+    is_enough: Callable[[NutpieTrace, int], bool],
+    bound: BoundDensity,
+    settings: NutsSettings,
+    seed: int | None,
+    *,
+    progressbar: bool,
+) -> NutpieTrace:
+    done = [0] * settings.chains
+
+    def note(progress: list[Any]) -> None:
+        done[:] = [chain.finished_draws for chain in progress]
+
+    chains = _nutpie_sample(
+        bound, settings, seed, progressbar=progressbar, blocking=False, progress_callback=note
+    )
+    ended: NutpieTrace | None = None
+    number = FIRST_LOOK
+    try:
+        while number < settings.draws:
+            if ended is None:
+                with suppress(TimeoutError):
+                    ended = TakenTrace.of(chains.wait(timeout=LOOK_SECONDS))
+            if ended is None and min(done) < settings.num_tuning_steps + number:
+                continue
+            trace = ended or TakenTrace.of(chains.inspect())
+            if is_enough(trace, number):
+                if ended is None:
+                    chains.cancel()
+                return trace
+            number = int(number * LOOK_GROWTH)
+        return ended or chains.wait()
+    except KeyboardInterrupt:
+        return ended or chains.abort()
+    except BaseException:
+        chains.cancel()
+        raise
+
+
+def chain_seeds(bound: BoundDensity, settings: NutsSettings, seed: int) -> list[int]:
+    """Return the seeds that nutpie asks for the starting point of each chain with.
+
+    A run of trajectories without steps, whose draws are the starting points.
+    """
+    asked: dict[bytes, int] = {}
+
+    def candidate(chain_seed: int, attempt: int) -> NDArray[np.float64]:
+        position = bound.candidate(chain_seed, attempt)
+        asked[bound.frame.coordinates(position).tobytes()] = chain_seed
+        return position
+
+    trial = replace(bound, candidate=candidate, spread=None)
+    shortest = replace(settings, draws=1, tune=1)
+    options = {"maxdepth": 0, "store_unconstrained": True}
+    trace = _nutpie_sample(trial, shortest, seed, progressbar=False, blocking=True, **options)
+    statistics = [pa.record_batch(batch) for batch in trace.get_arrow_trace()[1]]
+    starts = [batch["unconstrained_draw"].flatten().to_numpy() for batch in statistics]
+    return [asked[start[: bound.size].tobytes()] for start in starts]
 
 
 class RunningChains(Protocol):
@@ -90,23 +190,27 @@ def _nutpie_sample(
     *,
     progressbar: bool,
     blocking: bool,
+    **options: Any,
 ) -> Any:
     # Importing nutpie imports ArviZ's plots, for which only those who sample should wait.
     import nutpie
 
+    of_run = {
+        "draws": settings.draws,
+        "tune": settings.num_tuning_steps,
+        "chains": settings.chains,
+        "cores": settings.num_parallel,
+        "target_accept": settings.target_accept,
+        "maxdepth": settings.max_treedepth,
+        "adaptation": settings.adaptation,
+        "progress_bar": progressbar,
+    }
     return nutpie.sample(
         bound.nutpie_model,
-        draws=settings.draws,
-        tune=settings.num_tuning_steps,
-        chains=settings.chains,
-        cores=settings.num_parallel,
         seed=seed,
-        target_accept=settings.target_accept,
-        maxdepth=settings.max_treedepth,
-        adaptation=settings.adaptation,
-        progress_bar=progressbar,
         return_raw_trace=True,
         blocking=blocking,
+        **of_run | options,
     )
 
 
@@ -148,12 +252,17 @@ def start_error(
         The seed of the starting point.
     """
     terms = term_densities(model, start(seed, values_by_container(arrays or {})), arrays)
+    sums = {name: term.sum() for name, term in terms.items()}
     not_finite = [
-        f"{value} from {name!r}" for name, value in terms.items() if not np.isfinite(value)
+        f"{total} from {name!r}" for name, total in sums.items() if not np.isfinite(total)
     ]
+    row = row_at_fault(
+        terms[variable.name] for variable in model.observed_RVs if terms[variable.name].ndim
+    )
+    first = "" if row is None else f", first in row {row}"
     return ValueError(
         "The log density must be finite where the chains start, got "
-        f"{', '.join(not_finite) or 'a gradient that is not finite'}.\n"
+        f"{', '.join(not_finite) or 'a gradient that is not finite'}{first}.\n"
         "Hint: check the observed values against the support of the likelihood, or give "
         "`initval=` to the variables that it depends on."
     )

@@ -17,12 +17,14 @@ from bayou.errors import ConvergenceWarning, warn
 from bayou.feeding.memory import check_draws
 from bayou.models.plain.plain_model import read_model
 from bayou.models.posterior_tree import posterior_tree
-from bayou.nuts.chain_doubts import warn_of_doubts
-from bayou.nuts.chains import bind_data, explain_failure, run_chains
+from bayou.nuts.chains import bind_data, chain_seeds, explain_failure, run_chains
 from bayou.nuts.chosen_variables import chosen_variables
 from bayou.nuts.compiled.compiled_density import compiled_density
+from bayou.nuts.convergence.chain_doubts import warn_of_doubts
+from bayou.nuts.enough_draws import EnoughDraws, check_until
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import DEFAULT_TUNE, NutsSettings, new_seed, nuts_seed
+from bayou.nuts.start_values import chain_starts, with_start_of_each
 from bayou.nuts.trace import ChainBatches, sampler_attrs
 from bayou.nuts.warm_start import SPREAD, WARM_TUNE, check_init, choose_warm_start
 from bayou.provenance.model_provenance import provenance_for_result
@@ -38,10 +40,11 @@ if TYPE_CHECKING:
     from bayou.containers.context import ModelLike
     from bayou.fitting.result.fit_result import Fit
     from bayou.nuts.compiled.bound_density import DrawLayout
+    from bayou.nuts.start_values import InitialValues
 
 
 def sample(
-    draws: int = 1000,
+    draws: int | None = None,
     *,
     tune: int | None = None,
     chains: int = 4,
@@ -50,6 +53,8 @@ def sample(
     target_accept: float = 0.8,
     max_treedepth: int = 10,
     adaptation: str = "diag",
+    initvals: InitialValues | None = None,
+    until: str | None = None,
     var_names: Sequence[str] | None = None,
     keep_warmup: bool = False,
     compute_convergence_checks: bool = True,
@@ -65,8 +70,8 @@ def sample(
 
     Parameters
     ----------
-    draws : int, default 1000
-        Draws of each chain.
+    draws : int, optional
+        Draws of each chain; by default 1000. With `until`, the most of them, by default 10,000.
     tune : int, optional
         Tuning steps of each chain. They adapt the step size and the mass matrix, and are discarded.
         By default 150 for chains that a fit gave their coordinates, else 1000. With 0, one step is
@@ -94,6 +99,19 @@ def sample(
     adaptation : {"diag", "low_rank"}, default "diag"
         The mass matrix that tuning finds: "diag" scales each variable; "low_rank" adds the
         directions in which variables are correlated the most.
+    initvals : dict, or sequence of dict, optional
+        Where chains start: values by the names of free variables (or of transformed ones,
+        ``sigma_log__``, still in the space of that name), or "prior" or "support_point"; in one
+        dict for all chains, or one for each. Chains start up to 1 off on the scale of the
+        transformed variables, as PyMC's do. Variables that are not named start as the model has it.
+
+    **When chains end**
+
+    until : {"good"}, optional
+        "good": chains end once R-hat is below 1.01 and the effective sample sizes, of the bulk and
+        of the tails, are above 400 (100 a chain, of more than four) in all elements of all free
+        variables. They are looked at after 250 draws of each chain, then after half as many more,
+        so that the number of draws is a function of the seed.
 
     **What the result has**
 
@@ -173,7 +191,7 @@ def sample(
     check_progressbar(progressbar)
     pymc_model = read_model(model)
     settings = NutsSettings(
-        draws,
+        check_until(until, draws, chains),
         DEFAULT_TUNE if tune is None else tune,
         chains,
         target_accept,
@@ -192,8 +210,11 @@ def sample(
     with reading_data(pymc_model):
         check_model(pymc_model)
         names = chosen_variables(pymc_model, var_names)
+        starts = chain_starts(pymc_model, initvals, settings.chains)
         density = compiled_density(pymc_model)
-        bound = bind_data(pymc_model, density)
+        bound = bind_data(pymc_model, density, starts=starts)
+        free = [variable.name for variable in pymc_model.free_RVs]
+        enough = EnoughDraws(free, bound.draw_layout, settings.chains) if until else None
         check_draws(settings.draws * settings.chains, bound.draw_layout.size)
         # Before the chains run: the data may be changed meanwhile.
         provenance = provenance_for_result(pymc_model)
@@ -201,19 +222,30 @@ def sample(
         seed = new_seed() if seed is None else seed
         warm_start = choose_warm_start(init, pymc_model, bound, settings, seed)
         if warm_start.frame is not None:
-            bound = bound.in_frame(warm_start.frame, SPREAD)
-            settings = settings if tune is not None else replace(settings, tune=WARM_TUNE)
+            # Chains that start where the user says may have a long way to go.
+            bound = bound.in_frame(warm_start.frame, SPREAD if starts is None else None)
+            if tune is None and starts is None:
+                settings = replace(settings, tune=WARM_TUNE)
         try:
-            trace = run_chains(bound, settings, seed, progressbar=progressbar)
+            if starts is not None and len(starts) > 1:
+                seeds = chain_seeds(bound, settings, seed)
+                bound = with_start_of_each(bound, starts, seeds)
+            trace = run_chains(bound, settings, seed, progressbar=progressbar, is_enough=enough)
         except RuntimeError as error:
             raise explain_failure(error, pymc_model, density, bound) from None
-        batches = ChainBatches.of(trace)
+        number = None if enough is None else enough.number
+        batches = ChainBatches.of(trace, number)
         draws_read = batches.read_draws(bound.draw_layout.size)
-        _warn_if_stopped(draws_read.flat.shape[:2], settings)
+        if number is None:
+            _warn_if_stopped(draws_read.flat.shape[:2], settings)
         draws_by_name = bound.draw_layout.split(draws_read.flat)
         if compute_convergence_checks:
-            free = {variable.name: draws_by_name[variable.name] for variable in pymc_model.free_RVs}
-            warn_of_doubts(draws_read.statistics, free, settings)
+            warn_of_doubts(
+                draws_read.statistics,
+                {name: draws_by_name[name] for name in free},
+                target_accept=settings.target_accept,
+                max_treedepth=settings.max_treedepth,
+            )
         return posterior_tree(
             pymc_model,
             {name: draws_by_name[name] for name in names},

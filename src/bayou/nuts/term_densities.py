@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 def term_densities(
     model: pm.Model, values: Sequence[NDArray[Any]], arrays: ContainerArrays | None = None
-) -> dict[str, float]:
-    """Return the log density of each variable and potential at values of the free variables.
+) -> dict[str, NDArray[Any]]:
+    """Return the log densities of each variable and potential at values of the free variables.
+
+    They are not summed: those of a variable have its leading axes.
 
     Parameters
     ----------
@@ -33,10 +35,6 @@ def term_densities(
     full_model = full_data_model(model)
     variables = [*full_model.basic_RVs, *full_model.potentials]
     terms = terms_without_sparse(full_model.logp(variables, sum=False))
-    terms = [term.sum() for term in terms]
     inputs = [full_model.rvs_to_values[variable] for variable in full_model.free_RVs]
     densities = SharedInterpreter(inputs, terms)(values, values_by_container(arrays or {}))
-    return {
-        variable.name: float(density)
-        for variable, density in zip(variables, densities, strict=True)
-    }
+    return {variable.name: density for variable, density in zip(variables, densities, strict=True)}

@@ -52,6 +52,28 @@ class NutpieTrace(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class TakenTrace:
+    """A trace that can be read several times: nutpie's gives its batches once.
+
+    Attributes
+    ----------
+    batches : tuple
+        What :meth:`NutpieTrace.get_arrow_trace` returned.
+    """
+
+    batches: tuple[Sequence[Any], Sequence[Any]]
+
+    @classmethod
+    def of(cls, trace: NutpieTrace) -> TakenTrace:
+        """Take the batches of a trace."""
+        return cls(trace.get_arrow_trace())
+
+    def get_arrow_trace(self) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Return the batches."""
+        return self.batches
+
+
+@dataclass(frozen=True, eq=False)
 class ChainDraws:
     """Draws of chains with their statistics.
 
@@ -87,8 +109,8 @@ class ChainBatches:
     num_draws: int
 
     @classmethod
-    def of(cls, trace: NutpieTrace) -> ChainBatches:
-        """Return the batches of nutpie's trace, which gives them once.
+    def of(cls, trace: NutpieTrace, most: int | None = None) -> ChainBatches:
+        """Return the batches of nutpie's trace, or the first draws of each chain, `most` of them.
 
         Of an interrupted run, the chains with at least so many draws, and so many of each, that the
         most draws are kept: chains that had just begun do not cost the draws of the others.
@@ -103,6 +125,8 @@ class ChainBatches:
         )
         num_tuned = [int(_to_numpy(batch["tuning"]).sum()) for batch in statistics]
         lengths = [len(batch) - tuned for batch, tuned in zip(statistics, num_tuned, strict=True)]
+        if most is not None:
+            lengths = [min(length, most) for length in lengths]
         num_draws = max(lengths, key=lambda length: length * sum(n >= length for n in lengths))
         if num_draws == 0:
             raise KeyboardInterrupt(

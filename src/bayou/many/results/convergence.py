@@ -9,8 +9,8 @@ import numpy as np
 
 from bayou.errors import ConvergenceWarning, warn, warning_of_failure
 from bayou.many.results.stacked import stack_padded
-from bayou.nuts.chain_diagnostics import WORST, element_diagnostics
-from bayou.nuts.chain_doubts import LEAST_BFMI, MAX_CUT, MAX_RHAT
+from bayou.nuts.convergence.chain_diagnostics import WORST, element_diagnostics
+from bayou.nuts.convergence.chain_doubts import LEAST_BFMI, MAX_CUT, MAX_RHAT
 from bayou.text import listed
 
 if TYPE_CHECKING:

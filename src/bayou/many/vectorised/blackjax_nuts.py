@@ -32,9 +32,9 @@ from bayou.many.vectorised.padding import (
 )
 from bayou.models.initial_point import start_function
 from bayou.models.rewrite import full_data_model
-from bayou.nuts.chain_diagnostics import statistic_diagnostics
 from bayou.nuts.chains import start_error
 from bayou.nuts.compiled.compiled_density import STARTS, values_by_container
+from bayou.nuts.convergence.chain_diagnostics import statistic_diagnostics
 from bayou.nuts.trace import STATISTICS
 
 if TYPE_CHECKING:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayou.errors import ConvergenceWarning, warn, warning_of_failure
-from bayou.nuts.chain_diagnostics import statistic_diagnostics, variable_diagnostics
+from bayou.nuts.convergence.chain_diagnostics import statistic_diagnostics, variable_diagnostics
 from bayou.text import listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.models.posterior_tree import NamedArrays
-    from bayou.nuts.settings import NutsSettings
 
 # Chains of fewer draws are a trial: nothing can be said of them (PyMC has the same limit).
 LEAST_DRAWS = 100
@@ -38,7 +37,7 @@ class Doubt:
     reason : str
         What is wrong, with numbers and the names of variables.
     hint : str
-        What to do.
+        What to do; empty if another hint says it.
     """
 
     reason: str
@@ -48,7 +47,9 @@ class Doubt:
 def warn_of_doubts(
     statistics: NamedArrays,
     draws: NamedArrays,
-    settings: NutsSettings,
+    *,
+    target_accept: float,
+    max_treedepth: int,
 ) -> None:
     """Warn once of all that makes chains doubtful, and say what to do.
 
@@ -60,8 +61,8 @@ def warn_of_doubts(
         Statistics of draws by their names in ArviZ.
     draws : mapping of str to ndarray, shape (num_chains, num_draws, ...)
         The draws of the free variables.
-    settings : NutsSettings
-        For the hints.
+    target_accept, max_treedepth : float and int
+        The settings of the run, for the hints.
 
     Warns
     -----
@@ -78,11 +79,11 @@ def warn_of_doubts(
         "The chains were not checked", "the draws are complete; look at arviz.summary."
     ):
         doubts = [
-            *_trajectory_doubts(statistics, draws, settings),
+            *_trajectory_doubts(statistics, draws, target_accept, max_treedepth),
             *_variable_doubts(draws, num_draws),
         ]
     if doubts:
-        hints = "; ".join(doubt.hint for doubt in doubts)
+        hints = "; ".join(doubt.hint for doubt in doubts if doubt.hint)
         reasons = "; ".join(doubt.reason for doubt in doubts)
         warn(f"The draws are doubtful: {reasons}.\nHint: {hints}.", ConvergenceWarning)
 
@@ -90,14 +91,15 @@ def warn_of_doubts(
 def _trajectory_doubts(
     statistics: NamedArrays,
     draws: NamedArrays,
-    settings: NutsSettings,
+    target_accept: float,
+    max_treedepth: int,
 ) -> list[Doubt]:
     """Return the doubts that the statistics of trajectories raise."""
     doubts = []
     diverging = statistics["diverging"]
     numbers = statistic_diagnostics(statistics)
     if numbers["divergences"]:
-        smaller = "" if settings.target_accept >= 0.95 else "pass target_accept=0.95, or "
+        smaller = "" if target_accept >= 0.95 else "pass target_accept=0.95, or "
         doubts.append(
             Doubt(
                 f"{int(numbers['divergences'])} of {diverging.size} trajectories diverged"
@@ -110,7 +112,7 @@ def _trajectory_doubts(
         doubts.append(
             Doubt(
                 f"up to {numbers['reached_max_treedepth']:.0%} of the trajectories of a chain were "
-                f"cut at max_treedepth={settings.max_treedepth}",
+                f"cut at max_treedepth={max_treedepth}",
                 "give variables similar scales, pass adaptation='low_rank', or raise max_treedepth",
             )
         )
@@ -141,7 +143,7 @@ def _variable_doubts(draws: NamedArrays, num_draws: int) -> list[Doubt]:
     doubts = []
     if rhats:
         worst = sorted(rhats, key=rhats.__getitem__, reverse=True)
-        text = listed([f"{name!r} ({rhats[name]:.3g})" for name in worst], NAMED, str)
+        text = listed([f"{name!r} ({rhats[name]:.3f})" for name in worst], NAMED, str)
         doubts.append(
             Doubt(
                 f"R-hat is above {MAX_RHAT} for {text}: the chains differ",
@@ -156,12 +158,9 @@ def _variable_doubts(draws: NamedArrays, num_draws: int) -> list[Doubt]:
         wanted = int(
             np.ceil(min(1000.0, least / max(1.0, sizes[worst[0]])) * num_draws / 100) * 100
         )
-        doubts.append(
-            Doubt(
-                f"the effective sample size is below {least} for {text}",
-                f"draw more, draws={wanted}" + (" once the rest is mended" if rhats else ""),
-            )
-        )
+        # Chains that differ need something else than more draws.
+        hint = "" if rhats else f"draw more, draws={wanted}"
+        doubts.append(Doubt(f"the effective sample size is below {least} for {text}", hint))
     return doubts
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from bayou.errors import ConvergenceWarning
-from bayou.nuts.chain_doubts import warn_of_doubts
-from bayou.nuts.settings import NutsSettings
+from bayou.nuts.convergence.chain_doubts import warn_of_doubts
 
 SHAPE = (4, 500)
+DEFAULTS: Any = {"target_accept": 0.8, "max_treedepth": 10}
 
 
 def independent(seed: int, *shape: int) -> np.ndarray:
@@ -33,9 +33,13 @@ def statistics(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def message_of(draws: Any, settings: NutsSettings | None = None, **changes: Any) -> str:
+def message_of(
+    draws: Any, target_accept: float = 0.8, max_treedepth: int = 10, **changes: Any
+) -> str:
     with pytest.warns(ConvergenceWarning) as warned:
-        warn_of_doubts(statistics(**changes), draws, settings or NutsSettings())
+        warn_of_doubts(
+            statistics(**changes), draws, target_accept=target_accept, max_treedepth=max_treedepth
+        )
     assert len(warned) == 1
     return str(warned[0].message)
 
@@ -43,13 +47,13 @@ def message_of(draws: Any, settings: NutsSettings | None = None, **changes: Any)
 def test_nothing_is_said_of_good_chains_or_of_few_draws() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_doubts(statistics(), {"x": independent(0), "y": independent(1, 5)}, NutsSettings())
+        warn_of_doubts(statistics(), {"x": independent(0), "y": independent(1, 5)}, **DEFAULTS)
         few = {
             name: values[:, :99]
             for name, values in statistics(diverging=~np.zeros(SHAPE, bool)).items()
         }
-        warn_of_doubts(few, {"x": independent(0)[:, :99]}, NutsSettings())
-        warn_of_doubts(statistics(), {"constant": np.ones((*SHAPE, 2))}, NutsSettings())
+        warn_of_doubts(few, {"x": independent(0)[:, :99]}, **DEFAULTS)
+        warn_of_doubts(statistics(), {"constant": np.ones((*SHAPE, 2))}, **DEFAULTS)
 
 
 def test_the_variable_where_trajectories_diverge_is_named() -> None:
@@ -61,7 +65,7 @@ def test_the_variable_where_trajectories_diverge_is_named() -> None:
         in message
     )
     assert "Hint: pass target_accept=0.95, or write a hierarchy" in message
-    careful = message_of(draws, NutsSettings(target_accept=0.99), diverging=scale < 0.05)
+    careful = message_of(draws, 0.99, diverging=scale < 0.05)
     assert "Hint: write a hierarchy" in careful
 
 
@@ -88,18 +92,21 @@ def test_variables_that_mix_slowly_are_named() -> None:
 
 
 def test_draws_that_would_do_are_named() -> None:
-    # An autocorrelation of 0.9 leaves 0.1 / 1.9 of the draws, and R-hat near 1.02 at most.
-    message = message_of({"slow": slow(3, 0.8)})
-    wanted = int(message.split("draws=")[1].split(".")[0].split(" ")[0])
-    assert 600 <= wanted <= 1500
+    # Each draw comes twice: half of 480 are effective, and 100 of each chain are wanted.
+    repeated = np.repeat(np.random.default_rng(2).normal(size=(4, 60)), 2, axis=1)
+    few = {name: values[:, :120] for name, values in statistics().items()}
+    with pytest.warns(
+        ConvergenceWarning, match=r"below 400 for 'x' \(\d+\)\.\nHint: draw more, dr"
+    ) as warned:
+        warn_of_doubts(few, {"x": repeated}, **DEFAULTS)
+    wanted = int(str(warned[0].message).split("draws=")[1].rstrip("."))
+    assert 200 <= wanted <= 400
 
 
 def test_cut_trajectories_and_energies() -> None:
     cut = np.zeros(SHAPE, bool)
     cut[1, :50] = True
-    message = message_of(
-        {"x": independent(0)}, NutsSettings(max_treedepth=7), reached_max_treedepth=cut
-    )
+    message = message_of({"x": independent(0)}, max_treedepth=7, reached_max_treedepth=cut)
     assert (
         "up to 10% of the trajectories of a chain were cut at max_treedepth=7.\nHint: give"
         in message
@@ -111,4 +118,4 @@ def test_what_cannot_be_checked_is_said() -> None:
     with pytest.warns(
         UserWarning, match=r"^The chains were not checked: KeyError: 'energy'\.\nHint"
     ):
-        warn_of_doubts({"diverging": np.zeros(SHAPE, bool)}, {"x": independent(0)}, NutsSettings())
+        warn_of_doubts({"diverging": np.zeros(SHAPE, bool)}, {"x": independent(0)}, **DEFAULTS)

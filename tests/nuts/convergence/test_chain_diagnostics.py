@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayou.nuts.chain_diagnostics import (
+from bayou.nuts.convergence.chain_diagnostics import (
     element_diagnostics,
     statistic_diagnostics,
     variable_diagnostics,

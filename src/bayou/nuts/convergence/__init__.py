@@ -1,0 +1,1 @@
+"""Diagnostics of chains, and the warning of those that are doubtful."""
