@@ -27,9 +27,10 @@ from bayou.models.rewrite import model_graphs
 from bayou.models.scaling.total_size import without_row_total_size
 from bayou.preparation.distinct_rows import Layout, group_rows
 from bayou.sources.base.field import Field
+from bayou.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import pymc as pm
     from numpy.typing import NDArray
@@ -58,11 +59,14 @@ class CompressedModel:
         The rows of the written model.
     num_distinct : int
         Those of this one.
+    names_of_rows : frozenset of str
+        The deterministics that depend on rows. Here they are of the distinct rows alone.
     """
 
     model: pm.Model
     num_rows: int
     num_distinct: int
+    names_of_rows: frozenset[str]
 
     def __str__(self) -> str:
         """Return the numbers of rows, for results."""
@@ -71,6 +75,50 @@ class CompressedModel:
 
 class CompressionError(ValueError):
     """A model whose rows cannot be replaced by the distinct ones; the message says why."""
+
+
+def choose_compression(
+    compress: bool | str, model: pm.Model, names: Collection[str]
+) -> CompressedModel | None:
+    """Return a model of distinct rows, as the argument `compress` asks for it.
+
+    Parameters
+    ----------
+    compress : bool or "auto"
+        True to have one or an error, "auto" to have one where the rows repeat enough.
+    model : pymc.Model
+        The model as it is written.
+    names : collection of str
+        The variables of the result, which must not be of rows.
+
+    Returns
+    -------
+    CompressedModel or None
+        None to take the model as it is written.
+
+    Raises
+    ------
+    ValueError
+        If `compress` is none of these, or it is True and the rows cannot be counted.
+    """
+    if not (isinstance(compress, bool) or compress == "auto"):
+        raise ValueError(
+            f'`compress` must be "auto", True or False, got {compress!r}.\n'
+            'Hint: "auto" counts equal rows where at most half of them are distinct.'
+        )
+    if compress is False:
+        return None
+    compressed = compressed_model(model) if compress is True else compressed_if_repeated(model)
+    if compressed is None or not compressed.names_of_rows.intersection(names):
+        return compressed
+    if compress == "auto":
+        return None
+    of_rows = sorted(compressed.names_of_rows.intersection(names))
+    raise CompressionError(
+        "`compress=True` must come with results that do not depend on rows, got "
+        f"{listed(of_rows)}.\n"
+        "Hint: leave them out of `var_names`; by.predict computes them for any rows."
+    )
 
 
 def compressed_model(model: pm.Model) -> CompressedModel:
@@ -201,7 +249,9 @@ def _compress(model: pm.Model, rows: ModelRows) -> CompressedModel:
             rebuilt[variable] = without_row_total_size(rebuilt.get(variable, variable))
     weights = pytensor.shared(counts.astype(pytensor.config.floatX), name=COUNTS)
     of_distinct = with_row_weights(model, rows, rebuilt, weights)
-    return CompressedModel(of_distinct, len(next(iter(columns.values()))), len(counts))
+    of_rows = (variable.name for variable in model.deterministics if variable in rebuilt)
+    num_rows = len(next(iter(columns.values())))
+    return CompressedModel(of_distinct, num_rows, len(counts), frozenset(of_rows))
 
 
 def _like(storage: SharedVariable, values: NDArray[np.generic]) -> SharedVariable:

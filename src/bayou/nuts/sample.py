@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bayou.arguments import check_flag, check_progressbar
+from bayou.compression.compressed_model import choose_compression
 from bayou.containers.data_access import reading_data
 from bayou.errors import ConvergenceWarning, warn
 from bayou.feeding.memory import check_draws
@@ -58,6 +59,7 @@ def sample(
     var_names: Sequence[str] | None = None,
     keep_warmup: bool = False,
     compute_convergence_checks: bool = True,
+    compress: bool | str = "auto",
     cores: int | None = None,
     random_seed: RandomSeed | None = None,
     progressbar: bool = True,
@@ -125,6 +127,11 @@ def sample(
 
     **The run**
 
+    compress : {"auto", True, False}, default "auto"
+        Evaluate the density on the distinct rows, each counted as often as it occurs, where the
+        likelihood is a product over rows. It is the density of all rows but for rounding. "auto"
+        does so where at most half of the rows are distinct and the result has no deterministic of
+        rows; the attribute ``compression`` of the result says it. True does so or raises.
     cores : int, optional
         The most cores to use; by default all that this process may use, and never more. Chains run
         side by side on them.
@@ -211,8 +218,10 @@ def sample(
         check_model(pymc_model)
         names = chosen_variables(pymc_model, var_names)
         starts = chain_starts(pymc_model, initvals, settings.chains)
-        density = compiled_density(pymc_model)
-        bound = bind_data(pymc_model, density, starts=starts)
+        compressed = choose_compression(compress, pymc_model, names)
+        density_model = pymc_model if compressed is None else compressed.model
+        density = compiled_density(density_model)
+        bound = bind_data(density_model, density, starts=starts)
         free = [variable.name for variable in pymc_model.free_RVs]
         enough = EnoughDraws(free, bound.draw_layout, settings.chains) if until else None
         check_draws(settings.draws * settings.chains, bound.draw_layout.size)
@@ -220,7 +229,7 @@ def sample(
         provenance = provenance_for_result(pymc_model)
         begin = time.perf_counter()
         seed = new_seed() if seed is None else seed
-        warm_start = choose_warm_start(init, pymc_model, bound, settings, seed)
+        warm_start = choose_warm_start(init, density_model, bound, settings, seed)
         if warm_start.frame is not None:
             # Chains that start where the user says may have a long way to go.
             bound = bound.in_frame(warm_start.frame, SPREAD if starts is None else None)
@@ -232,7 +241,7 @@ def sample(
                 bound = with_start_of_each(bound, starts, seeds)
             trace = run_chains(bound, settings, seed, progressbar=progressbar, is_enough=enough)
         except RuntimeError as error:
-            raise explain_failure(error, pymc_model, density, bound) from None
+            raise explain_failure(error, density_model, density, bound) from None
         number = None if enough is None else enough.number
         batches = ChainBatches.of(trace, number)
         draws_read = batches.read_draws(bound.draw_layout.size)
@@ -254,6 +263,7 @@ def sample(
             attrs={
                 **sampler_attrs(settings),
                 **warm_start.attrs(),
+                "compression": "none" if compressed is None else str(compressed),
                 "sampling_time": time.perf_counter() - begin,
             },
             posterior_attrs=provenance_attrs(provenance),
