@@ -1,7 +1,7 @@
 """Log densities of many positions on all rows: values, gradients and products with Hessians.
 
 Each is one compiled function over a group of positions and a block of rows, so that memory is that
-of one group on one block. The sums over blocks are done in NumPy.
+of one group on one block for each core. The sums over blocks are done in NumPy, in their order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
+from bayou.cluster.cores import usable_cores
 from bayou.density.compiled_functions import FunctionKey
+from bayou.feeding.map_ahead import map_ahead
 from bayou.feeding.row_padding import pad_rows
 
 if TYPE_CHECKING:
@@ -71,10 +73,11 @@ class Block:
 
 @dataclass(frozen=True)
 class EvaluatorKey(FunctionKey):
-    """A function over a group of positions, and the rows whose latent variables these end with."""
+    """A function over a group of positions, of which terms, and the rows that these end with."""
 
     function: Derivatives
     num_joint_rows: int | None
+    without_rows: bool
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,17 @@ class Evaluator:
     num_joint_rows : int, optional
         The number of rows whose latent variables are the end of the position. By default they are
         inputs, if there are any.
+    without_rows : bool, default False
+        Whether to leave out the terms that depend on rows, which leaves the priors.
+    max_positions : int, default 16
+        The most positions of a call. One group size for all calls compiles once.
     """
 
     program: Program
     blocks: Iterable[Block]
     num_joint_rows: int | None = None
+    without_rows: bool = False
+    max_positions: int = MAX_POSITIONS
 
     def densities(self, positions: Array) -> Array:
         """Return log densities.
@@ -110,7 +119,7 @@ class Evaluator:
         -------
         ndarray, shape (num_positions,)
         """
-        (values,) = self._sum_blocks(_densities, MAX_POSITIONS, positions)
+        (values,) = self._sum_blocks(_densities, self.max_positions, positions)
         return values
 
     def gradients(self, positions: Array) -> tuple[Array, Array]:
@@ -124,7 +133,7 @@ class Evaluator:
         -------
         ndarray, shape (num_positions,), and ndarray, shape (num_positions, size)
         """
-        values, gradients = self._sum_blocks(_gradients, MAX_POSITIONS, positions)
+        values, gradients = self._sum_blocks(_gradients, self.max_positions, positions)
         return values, gradients
 
     def hessian_products(self, position: Array, directions: Array) -> tuple[Array, Array]:
@@ -152,6 +161,8 @@ class Evaluator:
     @property
     def _density(self) -> Density:
         """(position, inputs, weights) -> log density of a block."""
+        if self.without_rows:
+            return partial(_density_without_rows, self.program)
         if self.num_joint_rows is None:
             return self.program.density
         return partial(self.program.joint_density, self.num_joint_rows)
@@ -179,9 +190,13 @@ class Evaluator:
         100,000 rows x 20 and 8 to 128 vectors (JAX 0.12, two busy cores) it took 0.6 to 1.1 times
         the time and as much memory, but it compiles again for each number of vectors, which took
         0.4 to 3 s. These groups have few lengths, and compile once for each.
+
+        Blocks go to as many threads as there are cores, beside the threads of XLA: gradients at 8
+        positions of 327,346 rows in blocks of 16,384 took 0.053 s where one block after another
+        took 0.066 s, products with 143 directions 0.20 s in the place of 0.26 s (two idle cores).
         """
-        sums: list[Array] = []
-        for block in self.blocks:
+
+        def sum_block(block: Block) -> list[Array]:
             most = max(1, min(max_group, GROUP_NUMBERS // block.num_rows))
             size = _group_size(len(vectors), most)
             compiled = self._compile(function, block, pad_rows(vectors[:size], size), *arguments)
@@ -191,10 +206,13 @@ class Evaluator:
                 values = compiled(block.inputs, block.weights, pad_rows(group, size), *arguments)
                 # Sums of many blocks are in float64, whatever the model computes in.
                 groups.append([np.asarray(value, np.float64)[: len(group)] for value in values])
-            of_block = [block.share * np.concatenate(parts) for parts in zip(*groups, strict=True)]
-            sums = (
-                [old + new for old, new in zip(sums, of_block, strict=True)] if sums else of_block
-            )
+            return [block.share * np.concatenate(parts) for parts in zip(*groups, strict=True)]
+
+        blocks = iter(self.blocks)
+        # The first one by itself, so that two threads do not compile the same.
+        sums = sum_block(next(blocks))
+        for of_block in map_ahead(sum_block, blocks, usable_cores()):
+            sums = [old + new for old, new in zip(sums, of_block, strict=True)]
         return sums
 
     def _compile(
@@ -213,7 +231,7 @@ class Evaluator:
                     compiled = jax.jit(partial(_hessian_differences, self._density))
             return compiled
 
-        key = EvaluatorKey(function, self.num_joint_rows)
+        key = EvaluatorKey(function, self.num_joint_rows, self.without_rows)
         return self.program.compiled.get_or_compile(key, compile_function)
 
 
@@ -221,6 +239,18 @@ def _group_size(count: int, most: int) -> int:
     """Return the length of groups: even ones, for little padding, and a multiple of a step."""
     even = math.ceil(count / math.ceil(count / most))
     return min(most, math.ceil(even / GROUP_STEP) * GROUP_STEP)
+
+
+def _density_without_rows(
+    program: Program, position: jax.Array, inputs: Inputs, _: jax.Array | None
+) -> jax.Array:
+    """Return the log density of the terms that do not depend on rows."""
+    terms = program.terms(position, inputs)
+    total = jax.numpy.zeros((), position.dtype)
+    for term in program.summands:
+        if not term.takes_rows:
+            total += terms[term.name].sum()
+    return total
 
 
 def _densities(

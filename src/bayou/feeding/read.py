@@ -9,6 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from bayou.feeding.feed import Arrays
     from bayou.feeding.layout import ColumnLayout
     from bayou.sources.base.field import Table
@@ -124,6 +126,48 @@ def read_pieces(layout: ColumnLayout, blocks: Sequence[int], size: int) -> Itera
                     arrays, num_done = layout.empty(min(size, left)), 0
     if left:
         raise _change_error(num_rows, "fewer")
+
+
+def take_numbered(
+    layout: ColumnLayout, blocks: Sequence[int], rows: NDArray[np.int64], size: int
+) -> Arrays:
+    """Return rows with given numbers, in one pass over the source unless it has random access.
+
+    Parameters
+    ----------
+    layout : ColumnLayout
+        The columns to read.
+    blocks : sequence of int
+        The number of rows of each block, from :func:`count_block_rows`.
+    rows : ndarray of int64, shape (num_rows,)
+        Their numbers in increasing order.
+    size : int
+        The most rows that are read at once.
+
+    Returns
+    -------
+    tuple of ndarray, shapes (num_rows, *row)
+
+    Raises
+    ------
+    ValueError
+        If the source has other numbers of rows than `blocks` says.
+    """
+    arrays = layout.empty(len(rows))
+    if layout.source.random_access:
+        for begin in range(0, len(rows), size):
+            part = slice(begin, begin + size)
+            table = layout.source.take(rows[part], layout.names)
+            layout.check(table)
+            layout.write(table, [array[part] for array in arrays])
+        return arrays
+    start = 0
+    for piece in read_pieces(layout, blocks, size):
+        begin, end = np.searchsorted(rows, [start, start + len(piece[0])])
+        for array, values in zip(arrays, piece, strict=True):
+            np.take(values, rows[begin:end] - start, axis=0, out=array[begin:end], mode="clip")
+        start += len(piece[0])
+    return arrays
 
 
 def _change_error(num_rows: int, received: str) -> ValueError:

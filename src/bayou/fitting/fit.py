@@ -27,18 +27,17 @@ from bayou.feeding.source_batches import windowed_feeds
 from bayou.fitting.convergence_hint import warn_unless_converged
 from bayou.fitting.fit_options import FitOptions
 from bayou.fitting.fixed_draws.correction import check_correctable, correct_stds
-from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, first_positions, fit_fixed_draws
+from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, first_positions
+from bayou.fitting.method_choice import fit_task, may_use_passes
 from bayou.fitting.option_fingerprint import optimizer_fingerprint, order_fingerprint
 from bayou.fitting.result.fit_result import Fit
 from bayou.fitting.rows.all_rows import all_rows_density, resident_rows_obstacle
 from bayou.fitting.rows.feeds import closing_feeds, compile_row_order
-from bayou.fitting.rows.gradient_choice import choose_gradients, program_with_graph_gradients
+from bayou.fitting.rows.gradient_choice import choose_gradients
 from bayou.fitting.rows.index_checks import check_source_indices, checked_feeds
 from bayou.fitting.rows.pilot_sample import first_inputs
 from bayou.fitting.rows.task import Task
-from bayou.fitting.stochastic.advi import fit_stochastic
 from bayou.fitting.stochastic.checkpoint import open_checkpoint
-from bayou.fitting.stochastic.distributed import distributed_run
 from bayou.models.plain.plain_model import read_model
 from bayou.progress import step_progress
 from bayou.provenance.fingerprint import data_fingerprint
@@ -58,7 +57,6 @@ if TYPE_CHECKING:
     from bayou.density.program import Program
     from bayou.feeding.source_batches import AnyOrder
     from bayou.fitting.guides import Guide
-    from bayou.fitting.guides.approximation import Approximation
     from bayou.fitting.stochastic.checkpoint import Checkpoint
 
     type Array = NDArray[np.float64]
@@ -265,7 +263,7 @@ def fit(
         # Before the fit, which may change the data that it is lent.
         provenance = provenance_for_result(model)
         feeds = checked_feeds(fitted_model, program, options.order, row_seed)
-        if not options.use_fixed_draws(program):
+        if not options.use_fixed_draws(program) and not may_use_passes(program, options):
             compile_row_order(feeds, options.order)
         with (
             closing_feeds(feeds),
@@ -279,15 +277,10 @@ def fit(
                 fitted_model, program, first_positions(start, noise_seed), start_seed
             )
             task = Task(program, start, noise_seed, row_seed, feeds, report)
-            approximation = _fit_task(task, options, fitted_model, kept_progress)
-            if _failed(approximation) and options.use_fixed_draws(program):
-                # The line search may have met a NaN gradient of JAX far from the start.
-                other = program_with_graph_gradients(fitted_model, program)
-                if other is not None:
-                    task = replace(task, program=other)
-                    approximation = _fit_task(task, options, fitted_model, None)
+            task, approximation = fit_task(task, options, fitted_model, kept_progress)
             if correction is not None:
                 approximation = correct_stds(task, approximation, correction == "linear_response")
+            approximation = replace(approximation, passes=task.counter.passes_or_none)
         warn_unless_converged(approximation, has_windows=bool(windowed_feeds(feeds)))
         return Fit(model, program, approximation, all_rows_density(program), provenance)
 
@@ -365,27 +358,3 @@ def _open_checkpoint(model: pm.Model, program: Program, options: FitOptions) -> 
         "random_seed": options.random_seed,
     }
     return open_checkpoint(options.checkpoint, options.checkpoint_seconds, options.resume, identity)
-
-
-def _failed(approximation: Approximation) -> bool:
-    return approximation.converged is False and not approximation.interrupted
-
-
-def _fit_task(
-    task: Task, options: FitOptions, model: pm.Model, checkpoint: Checkpoint | None
-) -> Approximation:
-    """Fit by the method that the options and the model call for, without a correction."""
-    if options.use_fixed_draws(task.program):
-        return fit_fixed_draws(task, options.num_steps)
-    with distributed_run(options.cluster, model, task, options.order) as distributed:
-        return fit_stochastic(
-            task,
-            options.guide,
-            options.num_steps,
-            options.num_particles,
-            options.optimizer,
-            options.tolerance,
-            rotated=options.rotated if checkpoint is None else checkpoint.identity["rotated"],
-            checkpoint=checkpoint,
-            distributed=distributed,
-        )

@@ -146,6 +146,19 @@ class FitOptions:
         by_default = self.method == "auto" and self.n == "auto" and has_all_rows
         return self.method == "dadvi" or by_default
 
+    @property
+    def may_use_passes(self) -> bool:
+        """Whether passes over all rows may fit the model, where nothing is set about the steps."""
+        return (
+            self.method == "auto"
+            and self.num_steps is None
+            and self.num_particles == 1
+            and self.optimizer is None
+            and self.checkpoint is None
+            and self.cluster is None
+            and self.order == "epoch"
+        )
+
 
 def check_num_steps(n: object) -> None:
     """Check the argument `n` of a fit.

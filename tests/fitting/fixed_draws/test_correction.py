@@ -1,13 +1,16 @@
 """Corrections: exact for normals, with the means of logs kept, and refused by their reason."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pymc as pm
 import pytest
 
+import bayou as by
 from bayou.density.flat_position import Layout
 from bayou.density.program import Program
 from bayou.fitting.fixed_draws import correction
@@ -69,7 +72,9 @@ def test_the_means_of_logs_stay_in_the_space_of_the_model(program: Program) -> N
 
 def test_a_fit_that_failed_is_corrected_only_if_asked_for(program: Program) -> None:
     failed = independent(converged=False)
-    assert correct_stds(task_of(program), failed, required=False) is failed
+    after = correct_stds(task_of(program), failed, required=False)
+    assert after.correction == "none: the fit did not converge"
+    assert after.frame is failed.frame
     assert correct_stds(task_of(program), failed, required=True).correction == "linear_response"
 
 
@@ -88,7 +93,7 @@ def test_a_correction_that_fails_is_said_and_costs_nothing(
     before = independent(reason="the gradient vanished")
     with pytest.warns(UserWarning, match=rf"not corrected by linear response: {reason}(.|\n)*Hint"):
         after = correct_stds(task_of(program_of(density, 2)), before, required)
-    assert after.correction is None
+    assert re.match(f"none: {reason}", str(after.correction))
     assert after.reason.startswith("the gradient vanished; the standard deviations are not corr")
     assert after.frame is before.frame
     assert after.params is before.params
@@ -106,12 +111,51 @@ def test_ctrl_c_ends_a_correction_alone(program: Program, monkeypatch: pytest.Mo
 
 def test_other_guides_have_none(program: Program) -> None:
     fit = independent(guide=FullRank())
-    assert correct_stds(task_of(program), fit, required=False) is fit
+    after = correct_stds(task_of(program), fit, required=False)
+    assert after.frame is fit.frame
+    assert after.params is fit.params
+    assert str(after.correction).startswith("none: the guide is FullRank(), and only independent")
     with pytest.raises(
         ValueError, match=r"the guide is FullRank\(\), and only independent .*\nHint: l"
     ):
         check_correctable(program, FullRank())
     check_correctable(program, MeanField())
+
+
+def test_a_correction_that_is_in_place_stays(program: Program) -> None:
+    fit = independent(correction="linear_response on 10 of 20 rows")
+    assert correct_stds(task_of(program), fit, required=True) is fit
+
+
+def test_a_correction_that_costs_too_much_is_a_warning(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(correction, "CORRECTION_WORK", 1.0)
+    with pytest.warns(UserWarning, match=r"since it would take 4 products, more than 1.\nHint: .*"):
+        after = correct_stds(task_of(program), independent(), required=False)
+    assert after.correction == "none: it would take 4 products, more than 1"
+    assert correct_stds(task_of(program), independent(), True).correction == "linear_response"
+
+
+def test_a_correction_that_lowers_the_elbo_is_not_kept(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(correction, "linear_response", lambda *_: 100 * COVARIANCE)
+    before = independent()
+    with pytest.warns(UserWarning, match=r"not corrected .*: the ELBO at fresh draws fell by \d"):
+        after = correct_stds(task_of(program), before, required=True)
+    assert after.frame is before.frame
+
+
+def test_many_rows_are_corrected_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correction, "CORRECTION_WORK", 4e4)
+    rows = np.random.default_rng(1).normal(2, 1, size=40_000)
+    with pm.Model() as model:
+        mu, spread = pm.Normal("mu", 0, 10), pm.HalfNormal("spread")
+        pm.Normal("y", mu, spread, observed=by.Minibatch(rows, 500), total_size=40_000)
+    fit = by.fit(600, "advi", model=model, random_seed=1, progressbar=False)
+    assert fit.correction == "linear_response on 10,000 of 40,000 rows"
+    assert float(fit.std["mu"]) == pytest.approx(1 / 200, rel=0.1)
 
 
 def test_a_large_model_has_none(program_of: Any) -> None:

@@ -21,7 +21,15 @@ from bayou.fitting.fixed_draws.optimize import MAX_DENSE, IndependentNormal
 from bayou.fitting.fixed_draws.row_variables import latent_response
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
-from bayou.fitting.rows.all_rows import all_row_blocks, all_rows_obstacle, all_rows_size
+from bayou.fitting.rows.all_rows import (
+    all_row_blocks,
+    all_rows_obstacle,
+    all_rows_size,
+    has_weighted_rows,
+    num_all_rows,
+    resident_rows_obstacle,
+    sampled_blocks,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +44,15 @@ if TYPE_CHECKING:
 # The most that a correction may cost unless it is asked for: draws x elements x values of the
 # largest input. It trades the time at the end of a fit against standard deviations.
 CORRECTION_WORK = 2e8
+# The most elements: ten times the size up to which dense matrices are used unasked.
+MAX_CORRECTED = 10 * MAX_DENSE
+# Rows of a sample that gives the covariance where all rows cost too much: the fewest, and those of
+# a block.
+MIN_SAMPLE = 10_000
+BLOCK_ROWS = 2**14
+# The ELBO may fall by so many nats for each element, and so many standard errors.
+FALL = 0.1
+ERRORS = 3.0
 
 
 def check_correctable(program: Program, guide: Guide) -> None:
@@ -79,30 +96,68 @@ def correct_stds(task: Task, approximation: Approximation, required: bool) -> Ap
     UserWarning
         If the correction fails. The fit is done, and nothing that follows may cost it.
     """
-    program, latent = task.program, approximation.latent
+    if approximation.correction is not None:
+        return approximation
+    latent = approximation.latent
     interrupted = approximation.interrupted
     if not required:
-        failed = approximation.converged is False
-        if failed or _obstacle(program, approximation.guide):
-            return approximation
-        if _work(program, latent) > CORRECTION_WORK:
-            return approximation
+        reason = _reason_to_skip(task, approximation)
+        if reason is not None:
+            return replace(approximation, correction=f"none: {reason}")
     try:
         with naming_failures():
             if latent is not None:
                 return _correct_row_variables(task, approximation, latent)
-            return _correct(task, approximation)
+            return _correct(task, approximation, required)
     except ResponseError as error:
         reason = str(error)
     except KeyboardInterrupt:
         reason, interrupted = "the keyboard stopped the correction", True
+    warn_uncorrected(reason)
+    ended = f"{approximation.reason}; the standard deviations are not corrected: {reason}"
+    return replace(
+        approximation, reason=ended, correction=f"none: {reason}", interrupted=interrupted
+    )
+
+
+def warn_uncorrected(reason: str) -> None:
+    """Warn that a correction failed, so that the fit has the standard deviations without it."""
     warn(
         f"The standard deviations are not corrected by linear response: {reason}.\n"
         'Hint: they are too small where variables are correlated; method="fullrank_advi" and '
         "by.sample have correlations of their own."
     )
-    reason = f"{approximation.reason}; the standard deviations are not corrected: {reason}"
-    return replace(approximation, reason=reason, interrupted=interrupted)
+
+
+def _reason_to_skip(task: Task, approximation: Approximation) -> str | None:
+    """Return why a fit is not corrected unless that is asked for; None if it is.
+
+    Warns
+    -----
+    UserWarning
+        If the reason is what a correction would cost.
+    """
+    program = task.program
+    if approximation.converged is False:
+        return "the fit did not converge"
+    if reason := _obstacle(program, approximation.guide):
+        if isinstance(approximation.guide, MeanField) and program.layout.size > MAX_CORRECTED:
+            _warn_of_cost(f"it takes matrices of {program.layout.size} x {program.layout.size}")
+        return reason
+    work = _work(program, approximation.latent)
+    if work <= CORRECTION_WORK or _sample_size(program, approximation.latent):
+        return None
+    cost = f"it would take {work:.2g} products, more than {CORRECTION_WORK:.2g}"
+    _warn_of_cost(cost)
+    return cost
+
+
+def _warn_of_cost(cost: str) -> None:
+    warn(
+        f"The standard deviations are not corrected by linear response, since {cost}.\n"
+        'Hint: they are too small where variables are correlated; correction="linear_response" '
+        "corrects them whatever it costs, and correction=None leaves it out without this warning."
+    )
 
 
 def _work(program: Program, latent: MeanFieldParams | None) -> float:
@@ -112,23 +167,76 @@ def _work(program: Program, latent: MeanFieldParams | None) -> float:
     return 2.0 * program.layout.size * all_rows_size(program)
 
 
-def _correct(task: Task, approximation: Approximation) -> Approximation:
+def _sample_size(program: Program, latent: MeanFieldParams | None) -> int | None:
+    """Return the number of rows of a sample that can be afforded, None if that is too small."""
+    if latent is not None or resident_rows_obstacle(program) or not has_weighted_rows(program):
+        return None
+    num_rows = num_all_rows(program)
+    affordable = int(num_rows * CORRECTION_WORK / _work(program, None))
+    return affordable if affordable >= MIN_SAMPLE else None
+
+
+def _correct(task: Task, approximation: Approximation, required: bool) -> Approximation:
     """Correct the normals of the position, with as many draws as are affordable."""
     program, params = task.program, approximation.params
     size = program.layout.size
-    affordable = 2 * CORRECTION_WORK // _work(program, None)
-    draws = int(min(FIXED_DRAWS, affordable // 2 * 2))
     normal = IndependentNormal(
         approximation.frame,
         np.asarray(params.location, dtype=np.float64),
         np.asarray(params.log_scale, dtype=np.float64),
     )
+    work, blocks, kind = _work(program, None), None, "linear_response"
+    if not required and work > CORRECTION_WORK:
+        num_rows, count = num_all_rows(program), _sample_size(program, None) or 0
+        blocks = task.counter.counted(
+            sampled_blocks(program, count, BLOCK_ROWS, task.row_seed), count / num_rows
+        )
+        work, kind = CORRECTION_WORK, f"linear_response on {count:,} of {num_rows:,} rows"
+    draws = int(min(FIXED_DRAWS, 2 * CORRECTION_WORK // work // 2 * 2))
     # Few normals have second moments far from one; a few corners of the cube have not.
     draw = antithetic_normals if draws == FIXED_DRAWS else antithetic_signs
     noise = draw(task.noise_seed, max(draws, 2), size)
-    evaluator = Evaluator(program, all_row_blocks(program))
+    evaluator = Evaluator(program, blocks or task.counter.counted(all_row_blocks(program)))
     covariance = linear_response(evaluator, normal, noise, program.layout.is_log)
-    return _with_covariance(program, approximation, normal, covariance)
+    corrected = with_covariance(program, approximation, normal, covariance)
+    after = IndependentNormal(corrected.frame, np.zeros(size), np.zeros(size))
+    check_elbo(evaluator, normal, after, task.noise_seed + 1)
+    return replace(corrected, correction=kind)
+
+
+def check_elbo(
+    evaluator: Evaluator, before: IndependentNormal, after: IndependentNormal, seed: int
+) -> None:
+    """Check that a corrected normal has not a lower ELBO, at fresh draws.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        The model, on all rows or on a sample of them.
+    before, after : IndependentNormal
+        The normals without and with the correction.
+    seed : int
+        Decides the draws, which are the same for both.
+
+    Raises
+    ------
+    ResponseError
+        If the ELBO fell, beyond its Monte Carlo error and what a small change of scales costs.
+    """
+    size = len(before.location)
+    # Their second moments are exact, so that few draws do.
+    noise = antithetic_signs(seed, FIRST_DRAWS, size)
+    elbos = []
+    for normal in (before, after):
+        steps = np.exp(normal.log_scale) * noise
+        densities, _ = evaluator.gradients(normal.frame.positions(normal.location + steps))
+        entropy = normal.frame.log_determinant + normal.log_scale.sum()
+        # Draws of opposite sign are not independent.
+        elbos.append(densities.reshape(2, -1).mean(axis=0) + entropy)
+    rise = elbos[1] - elbos[0]
+    error = float(rise.std(ddof=1) / np.sqrt(len(rise)))
+    if not rise.mean() >= -FALL * (size + 1) - ERRORS * error:
+        raise ResponseError(f"the ELBO at fresh draws fell by {-rise.mean():.3g} nats with it")
 
 
 def _correct_row_variables(
@@ -144,7 +252,7 @@ def _correct_row_variables(
     shift = _mean_shift(program.latent_layout.is_log, np.exp(2 * log_scale), variances)
     _check_finite(shift, np.log(variances))
     corrected_latent = MeanFieldParams(latent.location + shift, jnp.log(jnp.asarray(variances)) / 2)
-    corrected = _with_covariance(program, approximation, normal, covariance)
+    corrected = with_covariance(program, approximation, normal, covariance)
     return replace(corrected, latent=corrected_latent, latent_factor=factor)
 
 
@@ -156,15 +264,23 @@ def _obstacle(program: Program, guide: Guide) -> str | None:
     reason = None if program.latent is not None else all_rows_obstacle(program)
     if reason:
         return f"{reason}, and it needs the density of all rows"
-    # Ten times the size up to which dense matrices are used unasked.
-    if size > 10 * MAX_DENSE:
+    if size > MAX_CORRECTED:
         return f"the model has {size} elements, and it takes matrices of {size} x {size}"
     return None
 
 
-def _with_covariance(
+def with_covariance(
     program: Program, approximation: Approximation, normal: IndependentNormal, covariance: Array
 ) -> Approximation:
+    """Return a corrected approximation: the normal with another covariance.
+
+    The means of variables that are fitted as logs stay, in the space of the model.
+
+    Raises
+    ------
+    ResponseError
+        If the covariance or a mean is not finite.
+    """
     shift = _mean_shift(program.layout.is_log, normal.variances, np.diag(covariance))
     standard = MeanFieldParams(jnp.zeros(len(shift)), jnp.zeros(len(shift)))
     frame = Frame(normal.mean + shift, np.linalg.cholesky(covariance))

@@ -85,7 +85,8 @@ def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
 
 def _fit_twice(task: Task, max_iterations: int | None, losses: list[Array]) -> Optimum:
     """Return the optimum of both fits, and append the losses of each."""
-    evaluator = Evaluator(task.program, all_row_blocks(task.program))
+    blocks = all_row_blocks(task.program)
+    evaluator = Evaluator(task.program, task.counter.counted(blocks))
     size = task.program.layout.size
     noise = antithetic_normals(task.noise_seed, FIXED_DRAWS, size)
     first_noise = antithetic_normals(task.noise_seed, FIRST_DRAWS, size)

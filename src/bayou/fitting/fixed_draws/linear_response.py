@@ -11,18 +11,20 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bayou.cluster.cores import usable_cores
 from bayou.errors import failure_text
+from bayou.feeding.map_ahead import map_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from bayou.density.evaluator import Evaluator
+    from bayou.density.evaluator import Block, Evaluator
     from bayou.fitting.fixed_draws.optimize import IndependentNormal
 
     type Array = NDArray[np.float64]
@@ -32,6 +34,8 @@ _logger = logging.getLogger(__name__)
 # With fewer draws, the response of the scales is left to chance and is taken from a quadratic
 # density instead.
 MANY_DRAWS = 16
+# Numbers of second derivatives in memory at a time: 64 MB.
+DERIVATIVE_NUMBERS = 2**23
 
 
 class ResponseError(Exception):
@@ -99,26 +103,56 @@ def linear_response(
         If the loss has no minimum there, or its second derivatives cannot be computed.
     """
     with naming_failures():
-        location, cross, log_scale = _second_derivatives(evaluator, normal, noise)
-        try:
-            np.linalg.cholesky(log_scale)
-            solved = np.linalg.solve(log_scale, cross.T)
-            precision = np.linalg.cholesky(location - cross @ solved)
-        except np.linalg.LinAlgError:
-            raise ResponseError("the loss has no minimum where the fit ended") from None
-        by_location = normal.frame.directions(np.eye(noise.shape[1])).T
-        root = np.linalg.inv(precision).T
-        factor = by_location @ root
-        covariance: Array = factor @ factor.T
-        if is_log is None:
-            return covariance
-        by_log_scale = moment_slopes(by_location, np.exp(2 * normal.log_scale), is_log)
-        direct = (by_location - by_log_scale @ solved) @ root
-        rest = by_log_scale * np.linalg.solve(log_scale, by_log_scale.T).T
-        variances = log_normal_variances((direct**2 + rest).sum(axis=1), is_log)
-        # The correlations stay, so that the matrix is one of a normal.
-        scale = np.sqrt(variances / np.diag(covariance))
-        return scale[:, None] * covariance * scale
+        return response_covariance(normal, second_derivatives(evaluator, normal, noise), is_log)
+
+
+class SecondDerivatives(NamedTuple):
+    """The Hessian of the loss with respect to locations and log scales, in three blocks.
+
+    Attributes
+    ----------
+    location, cross, log_scale : ndarray, shapes (size, size)
+        The derivatives with respect to the locations, to these and the log scales, and to the log
+        scales.
+    """
+
+    location: Array
+    cross: Array
+    log_scale: Array
+
+
+def response_covariance(
+    normal: IndependentNormal,
+    derivatives: SecondDerivatives,
+    is_log: NDArray[np.bool_] | None = None,
+) -> Array:
+    """Return what :func:`linear_response` does, from the second derivatives of the loss.
+
+    Raises
+    ------
+    ResponseError
+        If the loss has no minimum there.
+    """
+    location, cross, log_scale = derivatives
+    try:
+        np.linalg.cholesky(log_scale)
+        solved = np.linalg.solve(log_scale, cross.T)
+        precision = np.linalg.cholesky(location - cross @ solved)
+    except np.linalg.LinAlgError:
+        raise ResponseError("the loss has no minimum where the fit ended") from None
+    by_location = normal.frame.directions(np.eye(len(location))).T
+    root = np.linalg.inv(precision).T
+    factor = by_location @ root
+    covariance: Array = factor @ factor.T
+    if is_log is None:
+        return covariance
+    by_log_scale = moment_slopes(by_location, np.exp(2 * normal.log_scale), is_log)
+    direct = (by_location - by_log_scale @ solved) @ root
+    rest = by_log_scale * np.linalg.solve(log_scale, by_log_scale.T).T
+    variances = log_normal_variances((direct**2 + rest).sum(axis=1), is_log)
+    # The correlations stay, so that the matrix is one of a normal.
+    scale = np.sqrt(variances / np.diag(covariance))
+    return scale[:, None] * covariance * scale
 
 
 def moment_slopes(by_location: Array, variances: Array, is_log: NDArray[np.bool_]) -> Array:
@@ -156,32 +190,77 @@ def log_normal_variances(relative: Array, is_log: NDArray[np.bool_]) -> Array:
     return np.where(is_log, np.log1p(relative), relative)
 
 
-def _second_derivatives(
+def second_derivatives(
     evaluator: Evaluator, normal: IndependentNormal, noise: Array
-) -> tuple[Array, Array, Array]:
-    """Return the Hessian of the loss in three blocks, each of shape (size, size).
+) -> SecondDerivatives:
+    """Return the Hessian of the loss; the arguments are those of :func:`linear_response`.
 
-    They are the derivatives with respect to the locations, to these and the log scales, and to the
-    log scales.
+    Raises
+    ------
+    ResponseError
+        If it is not finite.
+    """
+    derivatives = average_derivatives(evaluator, normal, noise)
+    if len(noise) < MANY_DRAWS:
+        # Few draws leave this block to chance; it is close to what a quadratic density has there.
+        quadratic = np.diag(2 * np.exp(2 * normal.log_scale) * np.diag(derivatives.location))
+        derivatives = derivatives._replace(log_scale=quadratic)
+    return derivatives
+
+
+def average_derivatives(
+    evaluator: Evaluator, normal: IndependentNormal, noise: Array
+) -> SecondDerivatives:
+    """Return the mean Hessian of the loss over the draws, as it is for any number of them.
+
+    Raises
+    ------
+    ResponseError
+        If it is not finite.
     """
     frame, size = normal.frame, noise.shape[1]
     steps = np.exp(normal.log_scale) * noise
     positions = frame.positions(normal.location + steps)
     axes = frame.directions(np.eye(size))
     location, cross, log_scale = (np.zeros((size, size)) for _ in range(3))
-    # Blocks outside, draws inside, so that rows that are not in memory are read once.
-    for block in evaluator.blocks:
-        block_evaluator = replace(evaluator, blocks=[block])
-        for position, step in zip(positions, steps, strict=True):
-            gradient, products = block_evaluator.hessian_products(position, axes)
-            slope = -frame.gradients(gradient)
-            hessian = -frame.gradients(products) / len(noise)
-            location += hessian
-            cross += hessian * step
-            log_scale += step[:, None] * hessian * step + np.diag(slope * step / len(noise))
-    if len(noise) < MANY_DRAWS:
-        # Few draws leave this block to chance; it is close to what a quadratic density has there.
-        log_scale = np.diag(2 * np.exp(2 * normal.log_scale) * np.diag(location))
+    most = max(1, DERIVATIVE_NUMBERS // size**2)
+    for start in range(0, len(noise), most):
+        part = slice(start, start + most)
+        gradients, hessians = _sum_derivatives(evaluator, positions[part], axes)
+        step = steps[part]
+        slopes = -frame.gradients(gradients) / len(noise)
+        # As one product of matrices: NumPy would take one after the other.
+        products = frame.gradients(hessians.reshape(-1, size)).reshape(hessians.shape)
+        products /= -len(noise)
+        location += products.sum(axis=0)
+        products *= step[:, None, :]
+        cross += products.sum(axis=0)
+        log_scale += np.einsum("ki,kij->ij", step, products) + np.diag((slopes * step).sum(axis=0))
     if not all(np.isfinite(block).all() for block in (location, cross, log_scale)):
         raise ResponseError("the second derivatives of the loss are not finite")
-    return location, cross, log_scale
+    return SecondDerivatives(location, cross, log_scale)
+
+
+def _sum_derivatives(evaluator: Evaluator, positions: Array, axes: Array) -> tuple[Array, Array]:
+    """Return the gradients at positions, and the products of the Hessians there with some axes.
+
+    Returns
+    -------
+    gradients : ndarray, shape (num_positions, size)
+    hessians : ndarray, shape (num_positions, num_axes, size)
+    """
+
+    def of_block(block: Block) -> tuple[Array, Array]:
+        block_evaluator = replace(evaluator, blocks=[block])
+        values = [block_evaluator.hessian_products(position, axes) for position in positions]
+        gradients, hessians = zip(*values, strict=True)
+        return np.stack(gradients), np.stack(hessians)
+
+    # Blocks outside, positions inside, so that rows that are not in memory are read once. The first
+    # block by itself, so that two threads do not compile the same.
+    blocks = iter(evaluator.blocks)
+    gradients, hessians = of_block(next(blocks))
+    for more_gradients, more_hessians in map_ahead(of_block, blocks, usable_cores()):
+        gradients += more_gradients
+        hessians += more_hessians
+    return gradients, hessians

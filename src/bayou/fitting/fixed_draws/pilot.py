@@ -69,7 +69,23 @@ def fit_pilot(task: Task, rotated: bool) -> Pilot:
     identity = Frame(np.zeros(size), np.ones(size))
     if task.program.latent is not None:
         return Pilot(identity, *latent_start(task.program, task.start, block, task.noise_seed))
-    evaluator = Evaluator(task.program, [block])
+    return fit_rows(task, Evaluator(task.program, [block]), rotated)
+
+
+def fit_rows(task: Task, evaluator: Evaluator, rotated: bool) -> Pilot:
+    """Fit some rows, without variables that have a value for each row, as :func:`fit_pilot` does.
+
+    Parameters
+    ----------
+    task : Task
+        The fit.
+    evaluator : Evaluator
+        The model on these rows, which count as all.
+    rotated : bool
+        As in :func:`fit_pilot`.
+    """
+    size = task.program.layout.size
+    identity = Frame(np.zeros(size), np.ones(size))
     noise = antithetic_normals(task.noise_seed, PILOT_DRAWS, size)
     start = choose_start(task, evaluator, noise)
     first_frame = Frame(start, np.full(size, START_SCALE))

@@ -50,6 +50,8 @@ class Approximation:
     latent_factor : ndarray, shape (num_rows, size, size), or None
         Cholesky factors of the covariances within rows, if a correction gave them; None where the
         elements of a row are independent.
+    passes : float or None
+        How often the fit went through all of its rows; None where that was not counted.
     interrupted : bool
         Whether Ctrl-C or a callback stopped the fit.
     """
@@ -67,4 +69,5 @@ class Approximation:
     path_elements: NDArray[np.int64] | None = None
     latent: MeanFieldParams | None = None
     latent_factor: Array | None = field(default=None, repr=False)
+    passes: float | None = field(default=None, repr=False)
     interrupted: bool = field(default=False, repr=False)

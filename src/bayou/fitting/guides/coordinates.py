@@ -56,4 +56,6 @@ class Frame(NamedTuple):
         """The log of the volume of the image of a unit cube of coordinates."""
         if self.factor.ndim == 1:
             return float(np.log(self.factor).sum())
+        if not np.triu(self.factor, 1).any():
+            return float(np.log(np.abs(np.diagonal(self.factor))).sum())
         return float(np.linalg.slogdet(self.factor)[1])

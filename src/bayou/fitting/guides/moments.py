@@ -55,6 +55,34 @@ def normal_frame(guide: Guide, params: Params, frame: Frame) -> Frame:
     return Frame(mean, stds)
 
 
+def position_covariance(
+    guide: Guide, params: Params, frame: Frame, elements: NDArray[np.int64]
+) -> Array:
+    """Return the covariance of some elements of the position, shape (num_elements, num_elements).
+
+    Parameters
+    ----------
+    guide : Guide
+        The family of distributions of the coordinates, as in :func:`position_moments`.
+    params : pytree of jax.Array
+        The member of the family.
+    frame : Frame
+        The coordinates.
+    elements : ndarray of int64, shape (num_elements,)
+        Their numbers.
+    """
+    if isinstance(guide, FullRank | LowRank):
+        columns = _displacements(guide, params, frame)[:, elements]
+        correlated: Array = columns.T @ columns
+        return correlated
+    stds = np.asarray(guide.std(params))
+    if frame.factor.ndim == 1:
+        return np.diag((frame.factor * stds)[elements] ** 2)
+    rows = np.asarray(frame.factor)[elements] * stds
+    covariance: Array = rows @ rows.T
+    return covariance
+
+
 def covariance_frame(guide: FullRank | LowRank, params: Params, frame: Frame) -> Frame | None:
     """Return the coordinates in which the normal over those of a frame is a standard normal.
 

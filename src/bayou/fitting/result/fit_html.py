@@ -28,6 +28,7 @@ def fit_html(fit: FittedModel) -> str:
         "reason": fit.reason,
         "correction": fit.correction or "none",
         "steps": f"{len(fit.elbo):,}",
+        "passes over the rows": "unknown" if fit.passes is None else f"{fit.passes:,.1f}",
     }
     if len(fit.elbo):
         facts["last ELBO"] = f"{fit.elbo[-1]:,.2f} nats"

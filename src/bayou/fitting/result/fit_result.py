@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bayou.arguments import whole_number
+from bayou.fitting.result.covariance import element_covariance
 from bayou.fitting.result.diagnostics import (
     Estimate,
     draw_densities,
@@ -169,7 +170,8 @@ class Fit(FittedModel):
         pandas.DataFrame
             A row for each element, such as "a[label]", with its mean, sd and interval, as
             :func:`arviz.summary` has them. There are no diagnostics of chains, since these draws
-            are independent.
+            are independent. ``attrs`` has the ``passes`` over the rows that the fit took, and the
+            ``correction`` of its standard deviations.
 
         Raises
         ------
@@ -199,7 +201,38 @@ class Fit(FittedModel):
                 "Hint: names are those of the model, before any transform."
             )
         table: pd.DataFrame = summary(posterior, var_names=names, kind="stats")
+        table.attrs |= {"passes": self.passes, "correction": self.correction}
         return table
+
+    def covariance(self, var_names: str | Sequence[str] | None = None) -> pd.DataFrame:
+        """Return the covariance of chosen variables, transformed to the real line as in `std`.
+
+        Parameters
+        ----------
+        var_names : str or sequence of str, optional
+            The variables, by their names in the model or as they are fitted; all by default.
+
+        Returns
+        -------
+        pandas.DataFrame, shape (num_elements, num_elements)
+            A row and a column for each element, such as "a[label]" or "s_log__".
+
+        Raises
+        ------
+        ValueError
+            If there is no variable of such a name, or it has a value for each row.
+
+        Examples
+        --------
+        >>> with pm.Model():
+        ...     mu = pm.Normal("mu", 0, 10)
+        ...     observed = pm.Normal("x", mu, 1, observed=[2.0, 3.0, 4.0])
+        ...     approximation = by.fit(random_seed=1, progressbar=False)
+        >>> approximation.covariance("mu").round(3)
+               mu
+        mu  0.332
+        """
+        return element_covariance(self, var_names)
 
     def khat(self, draws: int = 1000, *, random_seed: RandomSeed | None = None) -> float:
         """Return k-hat, which measures how far the approximation is from the posterior.

@@ -58,9 +58,10 @@ class FittedModel:
     provenance: Provenance | None = None
 
     def __repr__(self) -> str:
+        passes = "" if self.passes is None else f"passes={self.passes:.1f}, "
         return (
-            f"Fit({self.approximation.guide}, steps={len(self.elbo)}, converged={self.converged}, "
-            f"reason={self.reason!r}, correction={self.correction!r})"
+            f"Fit({self.approximation.guide}, steps={len(self.elbo)}, {passes}"
+            f"converged={self.converged}, reason={self.reason!r}, correction={self.correction!r})"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -97,6 +98,15 @@ class FittedModel:
     def correction(self) -> str | None:
         """The correction of the standard deviations: "linear_response", or None."""
         return self.approximation.correction
+
+    @property
+    def passes(self) -> float | None:
+        """How often the fit went through all of its rows, whatever the number of draws.
+
+        Rows of a sample count by their part of all rows. None in fits that were saved before this
+        was counted, and for generators, whose rows have no number.
+        """
+        return self.approximation.passes
 
     @property
     def mean(self) -> xr.Dataset:

@@ -104,6 +104,7 @@ def write_fit(
         "converged": approximation.converged,
         "reason": approximation.reason,
         "correction": approximation.correction,
+        "passes": approximation.passes,
         "provenance": None if provenance is None else provenance.to_json(),
     }
     write_arrays(path, arrays, description)
@@ -153,6 +154,7 @@ def _approximation(arrays: NamedArrays, description: Mapping[str, Any]) -> Appro
         converged=description["converged"],
         reason=description["reason"],
         correction=description["correction"],
+        passes=description.get("passes"),
         path=arrays.get("path"),
         path_steps=arrays.get("path_steps"),
         path_elements=arrays.get("path_elements"),

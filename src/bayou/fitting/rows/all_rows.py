@@ -15,7 +15,7 @@ from bayou.containers.variables.generator import GeneratorOp
 from bayou.containers.variables.source_variable import window_of
 from bayou.density.evaluator import Block, Evaluator
 from bayou.feeding.layout import ColumnLayout
-from bayou.feeding.read import read_pieces
+from bayou.feeding.read import read_pieces, take_numbered
 from bayou.feeding.row_padding import pad_rows
 from bayou.models.inputs import group_of, storage_of
 
@@ -91,8 +91,7 @@ def all_row_blocks(program: Program, max_rows: int = BLOCK_ROWS) -> Iterable[Blo
     if windows:
         layout = ColumnLayout(tuple(window.column for window in windows))
         counts = windows[0].blocks
-        max_size = max(1, min(max_rows, BLOCK_BYTES // max(1, layout.row_bytes)))
-        size = _block_size(program, sum(counts), max_size)
+        size = _block_size(program, sum(counts), _most_rows(layout, max_rows))
         return SourceBlocks(layout, counts, program.data_values(), size, program.takes_weights)
     data = program.data_values()
     arrays = _fed_arrays(program)
@@ -106,6 +105,45 @@ def all_row_blocks(program: Program, max_rows: int = BLOCK_ROWS) -> Iterable[Blo
             data, size, num_rows, padded=program.takes_weights,
         )
         for start in range(0, num_rows, size)
+    ]  # fmt: skip
+
+
+def sampled_blocks(program: Program, num_rows: int, block_rows: int, seed: int) -> list[Block]:
+    """Return a random sample of the rows, in blocks of the size that all rows come in.
+
+    Each block is a random sample too. Rows that are not in memory are read in one pass.
+
+    Parameters
+    ----------
+    program : Program
+        The model, whose rows are the leading ones of arrays and may be weighted.
+    num_rows : int
+        The number of rows of the sample. All rows, if there are no more.
+    block_rows : int
+        The most rows of a block.
+    seed : int
+        Decides the rows.
+    """
+    windows, length = _windows(program), num_all_rows(program)
+    layout = ColumnLayout(tuple(window.column for window in windows)) if windows else None
+    size = _block_size(program, length, _most_rows(layout, block_rows))
+    # Full blocks alone, so that none is mostly padding.
+    count = length if num_rows >= length else max(size, num_rows // size * size)
+    rows = np.random.default_rng(seed).choice(length, count, replace=False)
+    parts = [rows[start : start + size] for start in range(0, count, size)]
+    if layout is None:
+        arrays = _fed_arrays(program)
+    else:
+        arrays = list(take_numbered(layout, windows[0].blocks, np.sort(rows), size))
+        # The numbers of the rows among those that were taken.
+        parts = [np.searchsorted(np.sort(rows), part) for part in parts]
+    data = program.data_values()
+    return [
+        _block(
+            [np.take(array, np.sort(part), axis=0) for array in arrays],
+            data, size, count, padded=True,
+        )
+        for part in parts
     ]  # fmt: skip
 
 
@@ -188,6 +226,21 @@ def all_rows_density(program: Program) -> AllRowsDensity:
     return AllRowsDensity(program, all_rows_obstacle(program))
 
 
+def num_all_rows(program: Program) -> int:
+    """Return the number of rows; 1, if rows have no common axis."""
+    windows = _windows(program)
+    if windows:
+        return windows[0].num_rows
+    return len(_fed_arrays(program)[0]) if program.fed and _has_leading_rows(program) else 1
+
+
+def has_weighted_rows(program: Program) -> bool:
+    """Return whether all rows can be evaluated in padded blocks of any number of them."""
+    if not program.fed or not program.takes_weights or all_rows_obstacle(program):
+        return False
+    return bool(_windows(program)) or _has_leading_rows(program)
+
+
 def all_rows_size(program: Program) -> int:
     """Return the number of values that one evaluation on all rows reads, of its largest input."""
     windows = _windows(program)
@@ -201,6 +254,13 @@ def largest_input_size(program: Program, fed: Sequence[NDArray[np.generic]]) -> 
     """Return the number of values of the largest input: memory is in proportion to it."""
     values = [*fed, *program.data_values()]
     return max((value.size for value in values), default=1)
+
+
+def _most_rows(layout: ColumnLayout | None, max_rows: int) -> int:
+    """Return the most rows of a block, of fewer bytes if they are read again in each pass."""
+    if layout is None:
+        return max_rows
+    return max(1, min(max_rows, BLOCK_BYTES // max(1, layout.row_bytes)))
 
 
 def _block_size(program: Program, num_rows: int, max_size: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from bayou.fitting.rows.pass_counts import PassCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +34,8 @@ class Task:
     report : callable
         Called with the losses, in nats, of each chunk of steps that is done. It may raise
         StopIteration to end the fit.
+    counter : PassCounter
+        Counts how often the fit goes through the rows.
     """
 
     program: Program
@@ -40,3 +44,4 @@ class Task:
     row_seed: int
     feeds: Sequence[Feed]
     report: Callable[[NDArray[np.float64]], None]
+    counter: PassCounter = field(default_factory=PassCounter)

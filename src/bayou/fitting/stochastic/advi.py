@@ -28,8 +28,14 @@ from bayou.fitting.guides.full_rank import FullRank
 from bayou.fitting.guides.low_rank import LowRank
 from bayou.fitting.guides.mean_field import MeanField
 from bayou.fitting.guides.moments import covariance_frame, position_moments
-from bayou.fitting.rows.all_rows import all_row_blocks, all_rows_obstacle, resident_rows_obstacle
+from bayou.fitting.rows.all_rows import (
+    all_row_blocks,
+    all_rows_obstacle,
+    num_all_rows,
+    resident_rows_obstacle,
+)
 from bayou.fitting.rows.device import device_memory, gather_on_device, take_all_rows
+from bayou.fitting.rows.feeds import leading_batch_size
 from bayou.fitting.rows.step_inputs import StepInputs
 from bayou.fitting.stochastic.fit_state import FitState
 from bayou.fitting.stochastic.full_data_polish import polish
@@ -137,6 +143,7 @@ def fit_stochastic(
             checkpoint.write(progress)
     if not stop.interrupted and windowed_feeds(task.feeds):
         stop = _polish_windows(task, guide, progress.frame, stop, tolerance)
+    task.counter.passes += progress.num_steps * _part_of_step(task)
     stop = _check(stepper, progress, stop)
     path, elements = _path(guide, progress.frame, progress.path, stop.params)
     return Approximation(
@@ -153,6 +160,17 @@ def fit_stochastic(
         latent=average_row_normals(task.program, recipe, progress.state),
         interrupted=stop.interrupted,
     )
+
+
+def _part_of_step(task: Task) -> float:
+    """Return the part of all rows that a step takes; nan for rows without a number."""
+    if task.program.feeds_all_rows or not task.feeds:
+        return 1.0
+    sizes = [leading_batch_size(feed) for feed in task.feeds]
+    known_sizes = [size for size in sizes if size is not None]
+    if len(known_sizes) < len(sizes):
+        return np.nan
+    return max(known_sizes) / num_all_rows(task.program)
 
 
 def _ignore(_: FitState) -> None:
@@ -247,7 +265,8 @@ def _polish_windows(task: Task, guide: Guide, frame: Frame, stop: Stop, toleranc
         reason = f"rows came in windows, and no pass over all of them could settle it: {obstacle}"
         return replace(stop, converged=False, reason=reason)
     try:
-        evaluator = Evaluator(task.program, all_row_blocks(task.program))
+        blocks = task.counter.counted(all_row_blocks(task.program))
+        evaluator = Evaluator(task.program, blocks)
         params = polish(evaluator, frame, stop.params, task.noise_seed, tolerance)
     # The steps are done: whatever reads or computes all rows together must not cost them.
     except (KeyboardInterrupt, Exception) as error:
