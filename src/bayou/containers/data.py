@@ -7,7 +7,7 @@ the model before a variable (`variables`) joins it, so that an error leaves the 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pymc as pm
@@ -35,6 +35,7 @@ from bayou.text import type_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
     from pytensor.tensor.sharedvar import TensorSharedVariable
     from pytensor.tensor.variable import TensorVariable
@@ -338,7 +339,7 @@ def _plan_addition(model: pm.Model, axes: Axes, value: _Value) -> _Addition:
 def _variable(name: str, value: _Value, selection: RowSelection | None) -> TensorSharedVariable:
     """Return the variable of a new container, with the rows that the model is to see."""
 
-    def select(array: NDArray[Any]) -> NDArray[Any]:
+    def select[Number: np.generic](array: NDArray[Number]) -> NDArray[Number]:
         return array if selection is None else selection.select(array)
 
     array, new = select(value.table.array), value.columns

@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -37,9 +37,12 @@ if TYPE_CHECKING:
 
     import pymc as pm
     from numpy.typing import NDArray
+    from pytensor.compile.executor import Function
     from pytensor.graph.basic import Apply, Variable
     from pytensor.link.basic import Container
     from pytensor.tensor.variable import TensorVariable
+
+    from bayou.containers.variables.dims import Numbers
 
 type Storage = Container | Variable
 """What holds the values of a variable, the same for all clones of it."""
@@ -72,7 +75,7 @@ class Index:
     names: tuple[str, ...]
     indexed: str
     shared: tuple[SharedVariable, ...]
-    evaluate: Callable[..., list[NDArray[Any]]]
+    evaluate: Function
 
 
 _LOCK = Lock()
@@ -83,7 +86,7 @@ _indices: weakref.WeakKeyDictionary[pm.Model, tuple[list[Variable], list[Index]]
 
 def check_indices(
     model: pm.Model,
-    arrays: Mapping[TensorVariable, NDArray[Any]] | None = None,
+    arrays: Mapping[TensorVariable, Numbers] | None = None,
     row_text: RowText | None = None,
 ) -> None:
     """Check that whole numbers are levels of what they index.
@@ -145,8 +148,8 @@ def _storage(variable: Variable) -> Storage:
 
 def _error(
     index: Index,
-    values: Sequence[NDArray[Any]],
-    numbers: NDArray[Any],
+    values: Sequence[Numbers],
+    numbers: NDArray[np.integer],
     length: int,
     at: tuple[int, ...],
     row_text: RowText | None,

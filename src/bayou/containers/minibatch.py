@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -39,11 +39,12 @@ from bayou.sampling.axes import axis_samples, memory_slices
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from numpy.typing import ArrayLike, DTypeLike
     from pytensor.graph.basic import Variable
     from pytensor.tensor.sharedvar import TensorSharedVariable
 
     from bayou.arguments import RandomSeed
+    from bayou.containers.variables.dims import Numbers
     from bayou.sampling.axes import BatchSize, MemorySize
     from bayou.sources.base.source import Column, Source
 
@@ -239,7 +240,7 @@ class Minibatch(TensorVariable):
 
     def eval(
         self, inputs_to_values: dict[Variable, ArrayLike] | None = None, **kwargs: object
-    ) -> NDArray[Any]:
+    ) -> Numbers:
         """Draw the next batch, interpreted, which takes no time to compile.
 
         Parameters
@@ -255,7 +256,7 @@ class Minibatch(TensorVariable):
             The batch.
         """
         kwargs.setdefault("mode", _INTERPRETED)
-        batch: NDArray[Any] = super().eval(inputs_to_values, **kwargs)
+        batch: Numbers = super().eval(inputs_to_values, **kwargs)
         return batch
 
     def clone(self, **kwargs: object) -> TensorVariable:

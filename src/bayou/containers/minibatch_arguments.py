@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from bayou.sources.kinds import is_source
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import DTypeLike
 
     from bayou.arguments import RandomSeed
+    from bayou.containers.variables.dims import Numbers
     from bayou.sampling.axes import AxisSample, BatchSize
 
 
@@ -54,9 +55,9 @@ def _several_arrays(number: int, batch_size: object = 512) -> TypeError:
     )
 
 
-def read_numbers(data: object, dtype: DTypeLike | None, name: str) -> NDArray[Any]:
+def read_numbers(data: object, dtype: DTypeLike | None, name: str) -> Numbers:
     """Return data as an array: floats as floatX and others as they are, or all as ``dtype``."""
-    array: NDArray[Any] = to_array(data, f"`data` of minibatch {name!r}").array
+    array: Numbers = to_array(data, f"`data` of minibatch {name!r}").array
     return array if dtype is None else array.astype(number_dtype(dtype))
 
 

@@ -18,8 +18,8 @@ from bayou.text import listed
 
 if TYPE_CHECKING:
     import pymc as pm
-    from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.sources.base.field import Field
     from bayou.sources.base.source import Source
 
@@ -87,7 +87,7 @@ def _distinct_texts(source: Source, field: Field) -> tuple[str, ...]:
     return tuple(sorted(texts))
 
 
-def check_codes(argument: str, values: NDArray[np.number], categories: tuple[str, ...]) -> None:
+def check_codes(argument: str, values: Numbers, categories: tuple[str, ...]) -> None:
     """Check that codes which a user passes stand for categories.
 
     Parameters

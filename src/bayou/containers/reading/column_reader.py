@@ -7,7 +7,7 @@ table share that source, so that their rows are read in one pass.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.containers.reading.columns import Columns
+    from bayou.containers.variables.dims import Numbers
     from bayou.sources.base.field import Field
     from bayou.sources.base.source import Column, Source
     from bayou.sources.derived.recoded import Conversion
@@ -54,7 +55,7 @@ class ColumnReader:
     columns: Columns
     dtype: np.dtype
 
-    def values(self, array: NDArray[Any], first_row: int = 0) -> NDArray[Any]:
+    def values(self, array: Numbers, first_row: int = 0) -> Numbers:
         """Return the values of the container for rows that were read of the column.
 
         Parameters
@@ -77,7 +78,7 @@ class ColumnReader:
         self.check_none_missing(missing, first_row)
         return values
 
-    def split_missing(self, array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def split_missing(self, array: Numbers) -> tuple[Numbers, NDArray[np.bool_]]:
         """Return the values of the container for rows, and which of them are missing.
 
         Parameters
@@ -104,9 +105,7 @@ class ColumnReader:
         self._check_dates(array, values, missing)
         return values, missing
 
-    def _check_dates(
-        self, array: NDArray[Any], values: NDArray[Any], missing: NDArray[np.bool_]
-    ) -> None:
+    def _check_dates(self, array: Numbers, values: Numbers, missing: NDArray[np.bool_]) -> None:
         """Check that days keep their value in the container's floats, which others may lose."""
         for name in self.columns.dates:
             index = (..., self.columns.names.index(name)) if self.columns.is_matrix else ...

@@ -8,7 +8,7 @@ not of the order in which they came.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pymc.exceptions import ShapeError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.tensor.sharedvar import TensorSharedVariable
 
-    from bayou.containers.variables.dims import ContainerArrays, Labels
+    from bayou.containers.variables.dims import ContainerArrays, Labels, Numbers
 
 # The names of fields in older pickles, by their names now.
 _OLD_FIELDS = {"lacking": "incomplete", "kept": "selected"}
@@ -46,7 +46,7 @@ class AllRows:
         True for the rows that the model sees.
     """
 
-    values: NDArray[Any]
+    values: Numbers
     incomplete: NDArray[np.bool_]
     labels: Labels | None = None
     selected: NDArray[np.bool_] | None = None
@@ -56,12 +56,12 @@ class AllRows:
         self.__dict__.update({_OLD_FIELDS.get(name, name): value for name, value in state.items()})
 
     @classmethod
-    def complete(cls, values: NDArray[Any]) -> AllRows:
+    def complete(cls, values: Numbers) -> AllRows:
         """Return rows of which none are to be dropped."""
         return cls(values, np.zeros(values.shape[0], dtype=bool))
 
     @classmethod
-    def without_missing(cls, values: NDArray[Any], missing: NDArray[np.bool_]) -> AllRows:
+    def without_missing(cls, values: Numbers, missing: NDArray[np.bool_]) -> AllRows:
         """Return rows of which those with a missing value are to be dropped.
 
         Parameters
@@ -101,7 +101,7 @@ class RowSelection:
         """Return the selected rows of each container."""
         return {variable: self.select(rows.values) for variable, rows in self.containers.items()}
 
-    def select(self, values: NDArray[Any]) -> NDArray[Any]:
+    def select[Number: np.generic](self, values: NDArray[Number]) -> NDArray[Number]:
         """Return the selected rows of an array of all rows."""
         return values if self.mask.all() else values[self.mask]
 

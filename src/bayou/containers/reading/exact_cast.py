@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pytensor
 
+if TYPE_CHECKING:
+    from bayou.containers.variables.dims import Numbers
 
-def exact_cast(array: npt.NDArray[Any], dtype: npt.DTypeLike, argument: str) -> npt.NDArray[Any]:
+
+def exact_cast(array: Numbers, dtype: npt.DTypeLike, argument: str) -> Numbers:
     """Cast an array to a dtype, if every value survives.
 
     Booleans and integers must keep their value in every dtype, and floats theirs in integers and
@@ -119,7 +122,7 @@ def _is_exact(array: npt.NDArray[Any], cast: npt.NDArray[Any]) -> npt.NDArray[np
     return exact
 
 
-def _within(array: npt.NDArray[np.floating], dtype: np.dtype) -> npt.NDArray[np.bool_]:
+def _within(array: Numbers, dtype: np.dtype) -> npt.NDArray[np.bool_]:
     """Return elementwise whether floats are in the range of an integer dtype."""
     limits = np.iinfo(dtype)
     # A float16 cannot hold the limits of an integer dtype; a float64 can.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from bayou.containers.variables.dims import Numbers
+
 
 class LabelledArray(NamedTuple):
     """Numbers or booleans, with the index of each axis.
@@ -34,7 +36,7 @@ class LabelledArray(NamedTuple):
         The index of each axis, None for an axis without one.
     """
 
-    array: Any
+    array: Numbers | scipy.sparse.csr_matrix
     labels: tuple[pd.Index | None, ...]
 
 
@@ -69,7 +71,7 @@ def to_array(values: object, argument: str, dtype: npt.DTypeLike | None = None) 
     _check_none_missing(missing, argument)
     if isinstance(values, list | tuple) and array.dtype.kind == "f":
         _check_not_rounded(values, array, argument)
-    labels: tuple[pd.Index[Any] | None, ...] = (None,) * array.ndim
+    labels: tuple[pd.Index | None, ...] = (None,) * array.ndim
     if isinstance(values, pd.Series):
         labels = (values.index,)
     elif isinstance(values, xr.DataArray):
@@ -86,7 +88,7 @@ def in_dim_order(values: Any, dims: Sequence[str | None]) -> Any:
 
 
 def _read_frame(values: pd.DataFrame, argument: str, dtype: npt.DTypeLike | None) -> LabelledArray:
-    arrays: list[npt.NDArray[Any]] = []
+    arrays: list[Numbers] = []
     missing = np.empty(values.shape, dtype=bool)
     for position, name in enumerate(values.columns):
         array, missing[:, position] = _numbers(
@@ -101,7 +103,7 @@ def _read_frame(values: pd.DataFrame, argument: str, dtype: npt.DTypeLike | None
     return LabelledArray(matrix, (values.index, values.columns))
 
 
-def _numbers(values: object, argument: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+def _numbers(values: object, argument: str) -> tuple[Numbers, npt.NDArray[np.bool_]]:
     """Return values as an array, and which of them are missing.
 
     Raises
@@ -164,7 +166,7 @@ def _check_none_missing(
     )
 
 
-def _check_not_rounded(values: object, array: npt.NDArray[Any], argument: str) -> None:
+def _check_not_rounded(values: object, array: Numbers, argument: str) -> None:
     """Check that NumPy rounded no large integer of a list to a float, as it does beside floats."""
     large = np.abs(array) >= 2.0**53
     if not large.any():
@@ -192,7 +194,7 @@ def is_sparse(values: object) -> bool:
 
 
 def read_sparse(
-    values: pd.DataFrame | scipy.sparse.spmatrix | npt.NDArray[Any],
+    values: pd.DataFrame | scipy.sparse.spmatrix | Numbers,
     argument: str,
     dtype: npt.DTypeLike | None = None,
 ) -> LabelledArray:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from bayou.containers.reading.column_options import ColumnOptions
     from bayou.containers.reading.column_reader import ColumnReader
+    from bayou.containers.variables.dims import Numbers
     from bayou.sources.base.source import Column
 
 
@@ -54,7 +55,7 @@ class NewColumns:
     """
 
     columns: Columns
-    values: NDArray[Any]
+    values: Numbers
     missing: NDArray[np.bool_]
     labels: pd.Index | None
     resident: Resident | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -38,13 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
     import pymc as pm
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
     from pytensor.tensor.sharedvar import TensorSharedVariable
 
     from bayou.containers.reading.column_reader import ColumnReader
     from bayou.containers.reading.columns import Columns
-    from bayou.containers.variables.dims import Labels
+    from bayou.containers.variables.dims import Labels, Numbers
     from bayou.sources.base.named_columns import NamedColumns
 
 # The groups of variables of a model, by the attribute that lists them.
@@ -207,7 +206,7 @@ def _read_columns(
 
 
 def _read_rows(
-    variable: TensorSharedVariable, table: NamedColumns, reader: ColumnReader, array: NDArray[Any]
+    variable: TensorSharedVariable, table: NamedColumns, reader: ColumnReader, array: Numbers
 ) -> NewValues:
     """Turn rows of columns into the new values of a container."""
     values, missing = reader.split_missing(array)

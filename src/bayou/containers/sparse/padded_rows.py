@@ -7,13 +7,15 @@ repeats the last column of the row, with a value of 0.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.sparse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from bayou.containers.variables.dims import Numbers
 
 # Padding may take so many times the memory of the non-zeros. A matrix of fewer entries than these,
 # 120 MB with their columns, is padded in any case.
@@ -38,7 +40,7 @@ class PaddedRows(NamedTuple):
         The number of columns of the matrix.
     """
 
-    values: NDArray[Any]
+    values: Numbers
     columns: NDArray[np.int32]
     num_columns: NDArray[np.int64]
 

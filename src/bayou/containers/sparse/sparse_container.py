@@ -7,7 +7,7 @@ What bayou computes with is its parts: the padded rows, which follow the value o
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytensor.sparse
 import pytensor.tensor as pt
@@ -21,9 +21,11 @@ from bayou.containers.variables.random_rows import NumRows
 
 if TYPE_CHECKING:
     import scipy.sparse
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
+
+    from bayou.containers.variables.dims import Numbers
 
 
 class SparseContainer(SparseTensorSharedVariable):
@@ -62,10 +64,10 @@ class PartVariable(TensorSharedVariable):
     parts: RowParts
     field: str
 
-    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> NDArray[Any]:
+    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Numbers:
         """Return the part of what the container of the matrix holds now."""
         self.container.storage[0] = getattr(self.parts.arrays(), self.field)
-        value: NDArray[Any] = super().get_value(borrow, return_internal_type)
+        value: Numbers = super().get_value(borrow, return_internal_type)
         return value
 
     def clone(self, **kwargs: object) -> PartVariable:
@@ -106,7 +108,7 @@ class RowParts:
             known = self._padded = value, pad_rows_of(value, self.matrix.name)
         return known[1]
 
-    def split(self, value: scipy.sparse.spmatrix) -> dict[Variable, NDArray[Any]]:
+    def split(self, value: scipy.sparse.spmatrix) -> dict[Variable, Numbers]:
         """Return the parts of another value of the matrix, by their variables."""
         padded = pad_rows_of(value, self.matrix.name)
         return {getattr(self, field): getattr(padded, field) for field in PaddedRows._fields}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,9 @@ type Dims = tuple[str | None, ...]
 """The dim of each axis, None for an axis without one."""
 type Labels = tuple[Hashable, ...]
 """The labels of a dim, as a model keeps them."""
-type ContainerArrays = dict[SharedVariable, NDArray[Any]]
+type Numbers = NDArray[np.number | np.bool_]
+"""Numbers or booleans, as containers hold them."""
+type ContainerArrays = dict[SharedVariable, Numbers]
 """Values by the shared variables that hold them."""
 
 

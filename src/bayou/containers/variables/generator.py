@@ -6,7 +6,7 @@ first item is kept, since it gives the dtype and rank of the variable.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from pymc.data import MinibatchOp
@@ -20,10 +20,12 @@ from pytensor.tensor.variable import TensorVariable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
     from pytensor.graph.basic import Variable
     from pytensor.graph.fg import FunctionGraph
     from pytensor.graph.op import OutputStorageType
+
+    from bayou.containers.variables.dims import Numbers
 
 
 class GeneratorAdapter:
@@ -95,17 +97,17 @@ class GeneratorAdapter:
         # The dtype before the cast to floatX: later items must have it too.
         self.item_dtype = first.dtype
         self.tensortype = TensorType(_tensor_dtype(first.dtype), shape=(None,) * first.ndim)
-        self.first: NDArray[Any] = first.astype(self.tensortype.dtype)
+        self.first: Numbers = first.astype(self.tensortype.dtype)
 
     def __iter__(self) -> GeneratorAdapter:
         return self
 
-    def __next__(self) -> NDArray[Any]:
+    def __next__(self) -> Numbers:
         item = self.first if self.num_items == 0 else self._check(next(self.generator))
         self.num_items += 1
         return item.astype(self.tensortype.dtype)
 
-    def _check(self, item: ArrayLike) -> NDArray[Any]:
+    def _check(self, item: ArrayLike) -> Numbers:
         array = _as_array(item, self.item_dtype)
         if (array.dtype, array.ndim) != (self.item_dtype, self.first.ndim):
             raise TypeError(
@@ -124,7 +126,7 @@ class NextItem(Op):
         # Without `__props__`, an operation equals itself alone: PyTensor merges the uses of one
         # variable, and never two generators.
         self.adapter = adapter
-        self.default: NDArray[Any] | None = None
+        self.default: Numbers | None = None
         self.itypes: list[TensorType] = []
         self.otypes = [adapter.tensortype]
 
@@ -134,7 +136,7 @@ class NextItem(Op):
         """Evaluate the operation."""
         output_storage[0][0] = self.take()
 
-    def take(self) -> NDArray[Any]:
+    def take(self) -> Numbers:
         """Return the next item, or the default after the last.
 
         Raises
@@ -329,7 +331,7 @@ def _tensor_dtype(dtype: np.dtype) -> str:
     return config.floatX if dtype.kind == "f" else dtype.name
 
 
-def _as_array(item: ArrayLike, expected: np.dtype | None = None) -> NDArray[Any]:
+def _as_array(item: ArrayLike, expected: np.dtype | None = None) -> Numbers:
     """Return an item as an array.
 
     A list or a number has no dtype of its own: it becomes ``expected`` if that is exact, so that

@@ -23,8 +23,9 @@ from bayou.containers.variables.random_rows import NumRows, UniformRows
 from bayou.sampling import uniform
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Apply
+
+    from bayou.containers.variables.dims import Numbers
 
 
 @register_funcify_default_op_cache_key(UniformRows)
@@ -120,7 +121,7 @@ class _Taker:
     def __init__(self, op: NextItem) -> None:
         self.op = op
 
-    def __call__(self) -> NDArray[Any]:
+    def __call__(self) -> Numbers:
         return self.op.take()
 
     def __reduce__(self) -> NoReturn:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -24,8 +24,10 @@ from bayou.sources.kinds import is_source
 from bayou.sources.open import source
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import DTypeLike
     from pytensor.link.basic import Container
+
+    from bayou.containers.variables.dims import Numbers
 
 # The window of a source that does not fit in memory, where `in_memory_size` is not given: small,
 # since it serves evaluations outside of fits alone: a fit chooses its windows by the memory that is
@@ -61,7 +63,7 @@ class Resident:
     size: int
     requested_size: int | None
     start: int
-    array: NDArray[Any]
+    array: Numbers
     is_lent: bool = False
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -109,7 +111,7 @@ def registered_of(source: Source) -> list[tuple[Container, Resident]]:
     ]
 
 
-def replace_rows(container: Container, resident: Resident, start: int, array: NDArray[Any]) -> None:
+def replace_rows(container: Container, resident: Resident, start: int, array: Numbers) -> None:
     """Set the rows that are in memory, and the value of all shared variables of a container.
 
     Parameters
@@ -210,7 +212,7 @@ def _check_numbers(column: Column, argument: str) -> None:
         )
 
 
-def check_no_nan(array: NDArray[Any], column: Column, argument: str) -> None:
+def check_no_nan(array: Numbers, column: Column, argument: str) -> None:
     """Raise ValueError for a missing value among rows that were just read."""
     # The minimum is NaN if any value is: one pass, and no array of booleans as large as the rows.
     if array.dtype.kind == "f" and np.isnan(array.min()):
