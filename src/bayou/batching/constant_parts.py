@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.graph.basic import Constant
@@ -17,8 +17,9 @@ from bayou.models.interpret import compile_interpreter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Apply, Variable
+
+    from bayou.containers.variables.dims import Numbers
 
 
 def constant_parts(variables: Sequence[Variable]) -> list[Variable]:
@@ -56,7 +57,7 @@ def nodes_of(variables: Sequence[Variable]) -> list[Apply]:
     return list(dict.fromkeys(v.owner for v in variables if v.owner is not None))
 
 
-def values_of(parts: Sequence[Variable]) -> list[NDArray[Any]]:
+def values_of(parts: Sequence[Variable]) -> list[Numbers]:
     """Return the values of parts of a graph that are computed of constants alone."""
     computed = [part for part in parts if not isinstance(part, Constant)]
     if not computed:

@@ -8,7 +8,7 @@ same but for rounding, and costs what the distinct rows cost.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
     from bayou.batching.row_dim import ModelRows
+    from bayou.containers.variables.dims import Numbers
     from bayou.sources.base.field import Table
 
 # Rows that are grouped at once.
@@ -207,10 +208,10 @@ def _rows_obstacle(rows: ModelRows) -> str | None:
     return None
 
 
-def _columns(model: pm.Model, rows: ModelRows) -> dict[int, NDArray[Any]]:
+def _columns(model: pm.Model, rows: ModelRows) -> dict[int, Numbers]:
     """Return the rows that the density takes, by the identities of the values' containers."""
     used = set(ancestors(_density_graphs(model)))
-    columns: dict[int, NDArray[Any]] = {}
+    columns: dict[int, Numbers] = {}
     for variable, (storage, axis) in rows.storages.items():
         if variable in used or storage in used:
             values = storage.get_value(borrow=True)
@@ -260,7 +261,7 @@ def _like(storage: SharedVariable, values: NDArray[np.generic]) -> SharedVariabl
     return pytensor.shared(np.ascontiguousarray(values), name=storage.name, shape=shape)
 
 
-def _pieces(columns: dict[int, NDArray[Any]]) -> Iterator[Table]:
+def _pieces(columns: dict[int, Numbers]) -> Iterator[Table]:
     num_rows = len(next(iter(columns.values())))
     for start in range(0, num_rows, PIECE_ROWS):
         part = slice(start, start + PIECE_ROWS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from pytensor.compile.sharedvalue import SharedVariable
     from pytensor.tensor.variable import TensorVariable
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.density.flat_position import Layout
     from bayou.models.inputs import GraphInputs
 
-# Arrays of NumPy or JAX, in the order of a program's inputs.
-type AnyArray = jax.Array | NDArray[Any]
-type Inputs = tuple[AnyArray, ...]
+type AnyArray = jax.Array | Numbers
+type Inputs = tuple[AnyArray, ...]  # In the order of a program's inputs.
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pymc as pm
 from pytensor.compile.mode import Mode
@@ -13,9 +13,10 @@ from bayou.text import type_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
+
+    from bayou.containers.variables.dims import Numbers
 
 
 def observed_containers(model: pm.Model) -> dict[str, str]:
@@ -61,7 +62,7 @@ def _is_cast(value: Variable, container: TensorVariable) -> bool:
 
 def simulate(
     model: pm.Model, simulator: pm.Model | None, number: int, seed: int
-) -> Mapping[str, NDArray[Any]]:
+) -> Mapping[str, Numbers]:
     """Draw the free and the observed variables of a model together.
 
     Parameters
@@ -122,10 +123,10 @@ def simulate(
     return dict(zip(names, values, strict=True))
 
 
-def _draw(variables: Sequence[TensorVariable], number: int, seed: int) -> Sequence[NDArray[Any]]:
+def _draw(variables: Sequence[TensorVariable], number: int, seed: int) -> Sequence[Numbers]:
     # Without a compiler, which takes longer than some thousands of draws.
     mode = Mode("py", "fast_compile")
-    values: Sequence[NDArray[Any]] = pm.draw(variables, draws=number, mode=mode, random_seed=seed)
+    values: Sequence[Numbers] = pm.draw(variables, draws=number, mode=mode, random_seed=seed)
     return values
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pymc as pm
 import pytensor.tensor as pt
@@ -17,6 +17,7 @@ from bayou.models.interpret import SharedInterpreter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
     from pymc.distributions.transforms import Transform
     from pytensor.graph.basic import Variable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def start_function(
     model: pm.Model, *, jitter: bool, prior: bool = False
-) -> Callable[..., list[NDArray[Any]]]:
+) -> Callable[..., list[NDArray[np.float64]]]:
     """Return a function of a seed to starting values of the free variables, transformed.
 
     Parameters
@@ -87,7 +88,7 @@ class _FreeVariables(NamedTuple):
 
 def _start_function(
     free: _FreeVariables, *, jitter: bool, prior: bool
-) -> Callable[..., list[NDArray[Any]]]:
+) -> Callable[..., list[NDArray[np.float64]]]:
     strategies, transforms = dict(free.initial_values), free.transforms
     if prior:
         transforms = {
@@ -114,7 +115,7 @@ def _start_function(
     # nutpie asks for starting points from its threads, and the generators are shared.
     lock = threading.Lock()
 
-    def start(seed: int, shared_values: ContainerValues | None = None) -> list[NDArray[Any]]:
+    def start(seed: int, shared_values: ContainerValues | None = None) -> list[NDArray[np.float64]]:
         with lock:
             reseed_rngs(generators, seed)
             return evaluate([], shared_values or {})
@@ -173,11 +174,11 @@ class StartCandidates:
         self._free = _FreeVariables.of(model)
         self._first = _start_function(self._free, jitter=jitter, prior=False)
         # Built where they are needed, since each takes tens of milliseconds.
-        self._others: dict[bool, Callable[..., list[NDArray[Any]]]] = {}
+        self._others: dict[bool, Callable[..., list[NDArray[np.float64]]]] = {}
 
     def __call__(
         self, seed: int, shared_values: ContainerValues | None = None, attempt: int = 0
-    ) -> list[NDArray[Any]]:
+    ) -> list[NDArray[np.float64]]:
         """Return the values of the free variables at an attempt, from 0 to ``COUNT - 1``."""
         if attempt == 0:
             return self._first(seed, shared_values)
@@ -188,7 +189,7 @@ class StartCandidates:
         first = self._first(seed, shared_values)
         return [near + self.CLOSE * (far - near) for near, far in zip(first, other, strict=True)]
 
-    def _other(self, *, from_prior: bool) -> Callable[..., list[NDArray[Any]]]:
+    def _other(self, *, from_prior: bool) -> Callable[..., list[NDArray[np.float64]]]:
         if from_prior not in self._others:
             self._others[from_prior] = _start_function(
                 self._free, jitter=not from_prior, prior=from_prior

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
     from pytensor.link.basic import Container
 
+    from bayou.containers.variables.dims import Numbers
 
-type ContainerValues = Mapping[Container, NDArray[Any]]
+
+type ContainerValues = Mapping[Container, Numbers]
 """Values by PyTensor's containers of shared variables, which clones of one variable share."""
 
 
@@ -104,7 +106,7 @@ class SharedInterpreter:
         return self._function.graphs
 
     def __call__(
-        self, values: Sequence[NDArray[Any]], shared_values: ContainerValues
+        self, values: Sequence[Numbers], shared_values: ContainerValues
     ) -> list[NDArray[Any]]:
         """Return the outputs for values of the inputs.
 

@@ -234,7 +234,7 @@ def explain_failure(
 
 def start_error(
     model: pm.Model,
-    start: Callable[..., list[NDArray[Any]]],
+    start: Callable[..., list[NDArray[np.float64]]],
     arrays: ContainerArrays | None,
     seed: int = 0,
 ) -> ValueError:

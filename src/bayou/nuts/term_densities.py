@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.models.interpret import SharedInterpreter
 from bayou.models.rewrite import full_data_model, terms_without_sparse
@@ -11,6 +11,7 @@ from bayou.nuts.compiled.compiled_density import values_by_container
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import pymc as pm
     from numpy.typing import NDArray
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def term_densities(
-    model: pm.Model, values: Sequence[NDArray[Any]], arrays: ContainerArrays | None = None
-) -> dict[str, NDArray[Any]]:
+    model: pm.Model, values: Sequence[NDArray[np.float64]], arrays: ContainerArrays | None = None
+) -> dict[str, NDArray[np.float64]]:
     """Return the log densities of each variable and potential at values of the free variables.
 
     They are not summed: those of a variable have its leading axes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.containers.context import ModelLike
-    from bayou.containers.variables.dims import Dims
+    from bayou.containers.variables.dims import Dims, Numbers
     from bayou.prediction.labels import AxisLabels
 
 # Draws taken from a fit by default: quantiles of 2.5% then have 25 draws beyond them.
@@ -71,7 +71,7 @@ class ParameterDraws:
     """
 
     model: pm.Model
-    values: dict[str, NDArray[Any]]
+    values: dict[str, Numbers]
     labels: dict[str, AxisLabels]
     chains: NDArray[np.int64]
     draws: NDArray[np.int64]
@@ -82,7 +82,7 @@ class ParameterDraws:
     lacks_labels: bool = False
 
     @property
-    def first(self) -> dict[str, NDArray[Any]]:
+    def first(self) -> dict[str, Numbers]:
         """The first draw of each variable, shapes (1, ...)."""
         return {name: values[:1] for name, values in self.values.items()}
 
@@ -289,7 +289,7 @@ def _posterior_draws(posterior: xr.Dataset, draws: int | None, model: pm.Model) 
     )
 
 
-def _joined_chains(model: pm.Model, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _joined_chains(model: pm.Model, arrays: dict[str, Numbers]) -> dict[str, Numbers]:
     """Return arrays as the dtypes of the model, shapes (chains * draws, ...)."""
     return {
         name: np.ascontiguousarray(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +14,10 @@ from bayou.prediction.graph.row_containers import stored_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
     from bayou.containers.reading.column_reader import ColumnReader
-    from bayou.containers.variables.dims import Labels
+    from bayou.containers.variables.dims import Labels, Numbers
     from bayou.prediction.graph.forward_graph import Arrays, VariableArrays
 
 
@@ -127,7 +126,7 @@ class NewRows:
             for container in self.containers
         ]
 
-    def _zeros(self, container: Variable, count: int) -> NDArray[Any]:
+    def _zeros(self, container: Variable, count: int) -> Numbers:
         if container in self.arrays:
             row_shape = self.arrays[container].shape[1:]
         elif container in self.readers:
@@ -136,5 +135,5 @@ class NewRows:
             row_shape = self.row_shapes.get(container, self._stored(container).shape[1:])
         return np.zeros((count, *row_shape), container.type.dtype)
 
-    def _stored(self, container: Variable) -> NDArray[Any]:
+    def _stored(self, container: Variable) -> Numbers:
         return stored_rows(container, self.axes.get(container, 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     import pymc as pm
-    from numpy.typing import NDArray
+    import scipy.sparse
     from pytensor.graph.basic import Variable
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.prediction.graph.forward_graph import VariableArrays
     from bayou.prediction.graph.row_containers import RowContainers
 
@@ -258,9 +259,9 @@ def _split_containers(containers: Sequence[Variable]) -> tuple[Variable, ...]:
     )
 
 
-def _split_values(arrays: Mapping[Variable, Any]) -> VariableArrays:
+def _split_values(arrays: Mapping[Variable, Numbers | scipy.sparse.csr_matrix]) -> VariableArrays:
     """Return the values of containers, and in the place of a sparse one those of its parts."""
-    split: dict[Variable, NDArray[Any]] = {}
+    split: dict[Variable, Numbers] = {}
     for container, array in arrays.items():
         if is_sparse_variable(container):
             split |= parts_of(container).split(array)

@@ -8,7 +8,7 @@ is larger than that of the position.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.density.program import Inputs, Program
 
     type Array = NDArray[np.float64]
@@ -216,7 +217,7 @@ def _row_hessians(
     return position_hessian, cross_hessians, row_hessians
 
 
-def _with_counts(program: Program, fed: Sequence[NDArray[Any]]) -> Inputs:
+def _with_counts(program: Program, fed: Sequence[Numbers]) -> Inputs:
     """Return the inputs of some rows, as if these were all: the density is not scaled up."""
     data = program.data_values()[: len(program.data)]
     return (*fed, *data, *(np.array(len(fed[0])) for _ in program.counted))

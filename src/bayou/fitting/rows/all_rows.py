@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.containers.variables.resident_rows import Resident
     from bayou.density.program import Inputs, Program
 
@@ -280,7 +281,7 @@ def _block_size(program: Program, num_rows: int, max_size: int) -> int:
 
 
 def _block(
-    parts: Sequence[NDArray[Any]], data: Inputs, size: int, num_rows: int, *, padded: bool
+    parts: Sequence[Numbers], data: Inputs, size: int, num_rows: int, *, padded: bool
 ) -> Block:
     """Return a block of rows, padded with copies of the last one, which have weight 0."""
     count = len(parts[0])
@@ -298,7 +299,7 @@ def _rounded_up(num_rows: int) -> int:
     return math.ceil(num_rows / step) * step
 
 
-def _fed_arrays(program: Program) -> list[NDArray[Any]]:
+def _fed_arrays(program: Program) -> list[Numbers]:
     return [storage_of(variable).get_value(borrow=True) for variable in program.fed]
 
 

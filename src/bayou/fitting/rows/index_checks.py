@@ -7,7 +7,7 @@ numbers are checked at the start. The items of a generator are checked as they a
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pymc as pm
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.density.program import Inputs, Program
     from bayou.feeding.feed import Feed
     from bayou.feeding.source_batches import AnyOrder
@@ -106,9 +106,9 @@ def check_source_indices(
 
 
 def _checked_items(
-    model: pm.Model, variable: Variable, take: Callable[[], NDArray[Any]]
-) -> Callable[[], NDArray[Any]]:
-    def take_and_check() -> NDArray[Any]:
+    model: pm.Model, variable: Variable, take: Callable[[], Numbers]
+) -> Callable[[], Numbers]:
+    def take_and_check() -> Numbers:
         item = take()
         check_indices(model, {variable: item})
         return item

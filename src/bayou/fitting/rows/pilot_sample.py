@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.tensor.variable import TensorVariable
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.density.program import Inputs, Program
     from bayou.feeding.feed import Arrays
     from bayou.feeding.integer_ranges import Extremes
@@ -69,7 +70,7 @@ def first_inputs(program: Program, feeds: Sequence[Feed]) -> tuple[Inputs, Named
     extremes : list of (str, Extremes)
         The smallest and largest whole numbers of each container or column.
     """
-    fed: list[NDArray[Any]] = []
+    fed: list[Numbers] = []
     extremes: list[tuple[str, Extremes]] = []
     for feed in feeds:
         variables = program.fed[len(fed) :]

@@ -148,7 +148,7 @@ class _Batches:
     model: pm.Model
     rows: RowProgram
     functions: LaneFunctions
-    start: Callable[..., list[NDArray[Any]]]
+    start: Callable[..., list[NDArray[np.float64]]]
     settings: NutsSettings
     num_lanes: int
 

@@ -7,7 +7,7 @@ its number of rows. Few lengths are in use, so that few shapes are compiled.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.compile.sharedvalue import SharedVariable
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.density.program import Inputs, Program
     from bayou.models.interpret import ContainerValues
 
@@ -229,6 +230,6 @@ def fill_up[Item](items: Sequence[Item], number: int) -> list[Item]:
     return [*items, *[items[0]] * (number - len(items))]
 
 
-def _value(variable: SharedVariable, values: ContainerValues) -> NDArray[Any]:
+def _value(variable: SharedVariable, values: ContainerValues) -> Numbers:
     value = values.get(variable.container)
     return np.asarray(variable.get_value(borrow=True) if value is None else value)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
-    from bayou.containers.variables.dims import ContainerArrays
+    from bayou.containers.variables.dims import ContainerArrays, Numbers
     from bayou.models.interpret import ContainerValues
     from bayou.models.rewrite import Structure
     from bayou.nuts.compiled.bound_density import BoundDensity
@@ -76,10 +76,10 @@ class CompiledDensity:
 
     structure: Structure
     arguments: tuple[SharedVariable, ...]
-    start: Callable[..., list[NDArray[Any]]]
+    start: Callable[..., list[NDArray[np.float64]]]
     output_names: tuple[str, ...]
     output_dtypes: tuple[str, ...]
-    output_shapes: Callable[[Sequence[NDArray[Any]], ContainerValues], list[NDArray[np.int64]]]
+    output_shapes: Callable[[Sequence[Numbers], ContainerValues], list[NDArray[np.int64]]]
     logp: Any
     expand: Any
 

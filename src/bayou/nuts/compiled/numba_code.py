@@ -16,10 +16,10 @@ from numba import types
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
     from pytensor.tensor.type import TensorType
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.fitting.guides.coordinates import Frame
 
 _POINTERS = types.CPointer(types.voidptr)
@@ -43,7 +43,7 @@ def numba_function(
 _SHAPES, _ORIGIN, _FACTOR, _TRANSPOSED, _NUM_OWN = range(5)
 
 
-def table_arrays(frame: Frame, arguments: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+def table_arrays(frame: Frame, arguments: Sequence[Numbers]) -> list[Numbers]:
     """Return the arrays whose pointers the functions of this module are called with.
 
     Parameters

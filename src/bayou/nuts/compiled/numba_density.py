@@ -13,6 +13,8 @@ from bayou.nuts.compiled.bound_density import BoundDensity
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
+
     type Array = NDArray[np.float64]
 
 
@@ -30,10 +32,10 @@ class NumbaDensity(BoundDensity):
 
     logp: Any
     expand: Any
-    arguments: tuple[NDArray[Any], ...]
+    arguments: tuple[Numbers, ...]
 
     @cached_property
-    def _arrays(self) -> list[NDArray[Any]]:
+    def _arrays(self) -> list[Numbers]:
         from bayou.nuts.compiled.numba_code import table_arrays
 
         return table_arrays(self.frame, self.arguments)

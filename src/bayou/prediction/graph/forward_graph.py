@@ -7,7 +7,7 @@ gone, and composed distributions are inlined, so that it can be compiled once fo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
     import pymc as pm
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
+    from bayou.containers.variables.dims import Numbers
 
-type Arrays = Sequence[NDArray[Any]]
+
+type Arrays = Sequence[Numbers]
 """Values of variables in the order of these."""
-type VariableArrays = Mapping[Variable, NDArray[Any]]
+type VariableArrays = Mapping[Variable, Numbers]
 """Values by the variables that they are of."""
 
 

@@ -7,7 +7,7 @@ blocks and the pieces, so that one compilation serves any number of draws and ro
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.models.random_variables import RandomNode
     from bayou.prediction.graph.engine import EngineGraph, EngineSizes
     from bayou.prediction.graph.forward_graph import Arrays
@@ -147,7 +148,7 @@ class JaxEngine:
         padded = [pad_rows(array, self.max_rows) for array in rows]
         num_pieces = -(-num_rows // self._piece_rows)
         size = self._draws_per_call
-        results: list[list[NDArray[Any]]] = []
+        results: list[list[Numbers]] = []
         for start in range(0, len(draws), size):
             count = min(size, len(draws) - start)
             values = [pad_rows(value[start : start + size], size) for value in parameters]

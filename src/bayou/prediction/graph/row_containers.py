@@ -8,7 +8,7 @@ rows if it is as long now as the observed values are. Minibatches always have ro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     import pymc as pm
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
+
+    from bayou.containers.variables.dims import Numbers
 
 
 @dataclass(frozen=True)
@@ -119,12 +120,12 @@ def _first_dim(model: pm.Model, name: str) -> str | None:
     return next(iter(model.root.named_vars_to_dims.get(name, ())), None)
 
 
-def stored_values(container: Variable) -> NDArray[Any]:
+def stored_values(container: Variable) -> Numbers:
     """Return the values of a container; of a minibatch, the rows in memory that it draws from."""
-    values: NDArray[Any] = storage_of(container).get_value(borrow=True)
+    values: Numbers = storage_of(container).get_value(borrow=True)
     return values
 
 
-def stored_rows(container: Variable, axis: int) -> NDArray[Any]:
+def stored_rows(container: Variable, axis: int) -> Numbers:
     """Return the values of a container with the axis of its rows as the first."""
     return np.moveaxis(stored_values(container), axis, 0)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.models.posterior_tree import NamedArrays
     from bayou.prediction.graph.forward_graph import Arrays
     from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
@@ -125,7 +126,7 @@ def summaries(
     return columns
 
 
-def _summary(name: str, draws: NDArray[np.number]) -> dict[str, NDArray[np.float64]]:
+def _summary(name: str, draws: Numbers) -> dict[str, NDArray[np.float64]]:
     """Return the columns of one element, of sorted draws, shape (rows, draws).
 
     Quantiles are interpolated linearly, as :func:`numpy.quantile` does by default.
