@@ -50,8 +50,8 @@ def start_function(
 
 
 def start_from_values(
-    model: pm.Model, values: Mapping[Variable, Any]
-) -> Callable[..., list[NDArray[Any]]]:
+    model: pm.Model, values: Mapping[Variable, object]
+) -> Callable[..., list[NDArray[np.float64]]]:
     """Return a function like :func:`start_function`, with initial values in place of the model's.
 
     They are moved at random as well, as PyMC does for its chains.
@@ -60,7 +60,7 @@ def start_from_values(
     ----------
     model : pymc.Model
         The model.
-    values : mapping of free variables to Any
+    values : mapping of free variables to values
         Initial values, as PyMC takes them.
     """
     free = _FreeVariables.of(model)
