@@ -73,7 +73,9 @@ def empty_slots(feed: Feed, count: int) -> Arrays:
     )
 
 
-def take_rows(array: NDArray[Any], rows: NDArray[np.int64], slot: NDArray[Any]) -> None:
+def take_rows[Number: np.generic](
+    array: NDArray[Number], rows: NDArray[np.int64], slot: NDArray[Number]
+) -> None:
     """Write rows of an array, whose numbers must be valid, into a slot of their shape and dtype."""
     # "clip" changes no valid number. With "raise", NumPy writes to a buffer first, and copies it to
     # the slot once all numbers are checked.
@@ -180,7 +182,9 @@ class SliceFeed:
     def _has_leading_rows(self) -> bool:
         return [sample.axis for sample in self.samples] == [0]
 
-    def _slice(self, array: NDArray[Any], rows: list[NDArray[np.int64]]) -> NDArray[Any]:
+    def _slice[Number: np.generic](
+        self, array: NDArray[Number], rows: list[NDArray[np.int64]]
+    ) -> NDArray[Number]:
         for sample, numbers in zip(self.samples, rows, strict=True):
             array = np.take(array, numbers, axis=sample.axis)
         return array

@@ -7,7 +7,7 @@ the statistics of Parquet, are skipped unless their bounds reach farthest.
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Extremes(NamedTuple):
         The first row of each of these values.
     """
 
-    values: NDArray[Any]
+    values: NDArray[np.integer]
     rows: NDArray[np.int64]
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Extremes(NamedTuple):
         return " to ".join(f"{self.values[end]} (row {self.rows[end]})" for end in ends)
 
 
-def array_extremes(values: NDArray[Any], start: int = 0) -> Extremes:
+def array_extremes(values: NDArray[np.integer], start: int = 0) -> Extremes:
     """Return the extremes of an array, shape (num_rows, ...), whose first row is row `start`."""
     # Of a row of several numbers, each is an index of its own, and may have bounds of its own.
     table = values.reshape(len(values), -1)

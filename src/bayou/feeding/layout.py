@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayou.sources.base.field import check_no_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from bayou.feeding.feed import Arrays
+    from bayou.feeding.feed import Arrays, Slots
     from bayou.sources.base.field import Field, Table
     from bayou.sources.base.source import Column, Source
 
@@ -104,7 +100,7 @@ class ColumnLayout:
                 )
         return num_rows
 
-    def write(self, table: Table, arrays: Sequence[NDArray[Any]]) -> None:
+    def write(self, table: Table, arrays: Slots) -> None:
         """Write all rows of a table into arrays of the same number of rows."""
         num_rows = len(arrays[0])
         length = max(1, TILE_BYTES // max(1, self.row_bytes))

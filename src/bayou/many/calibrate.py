@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from bayou.containers.context import ModelLike
     from bayou.many.data_sets.pending import Pending
     from bayou.many.dispatch import Run
+    from bayou.models.posterior_tree import NamedArrays
 
-    type Posterior = Mapping[str, NDArray[Any]]
-    type Posteriors = Generator[tuple[int, Posterior | Failure]]
+    type Posteriors = Generator[tuple[int, NamedArrays | Failure]]
 
 # Fewer data sets show no error of a posterior.
 LEAST_NUMBER = 20

@@ -72,7 +72,7 @@ def choose_sampler(
     model : pymc.Model
     number : int or None
         The number of data sets, None if it is not known.
-    first : Any
+    first : object
         The new data of one of them, which stand for those of all.
     limits : BlackjaxLimits, optional
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     import pymc as pm
     import xarray as xr
-    from numpy.typing import NDArray
 
     from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
     from bayou.containers.context import ModelLike
+    from bayou.containers.variables.dims import Numbers
     from bayou.many.data_sets.pending import Pending
 
 # The columns of the table, after the lengths.
@@ -180,7 +180,7 @@ def fit_outcomes(
 
 def _fit_and_draw(
     model: pm.Model, n: int | str, method: str, draws: int, seed: int
-) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
+) -> tuple[dict[str, Numbers], dict[str, float]]:
     """Fit the model to the data that it holds now, and return draws and diagnostics of the fit."""
     with warnings.catch_warnings():
         # One warning for all data sets counts those that did not converge.

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
+    from bayou.containers.variables.dims import Numbers
 
-type NamedArrays = Mapping[str, NDArray[Any]]
+
+type NamedArrays = Mapping[str, Numbers]
 """Arrays by the names of variables, such as their draws."""
 
 
@@ -109,7 +111,7 @@ def posterior_tree(
     return to_tree(filled)
 
 
-def _observed_data(model: pm.Model) -> dict[str, NDArray[Any]]:
+def _observed_data(model: pm.Model) -> dict[str, Numbers]:
     return {
         variable.name: extract_obs_data(model.rvs_to_values[variable])
         for variable in model.observed_RVs
@@ -117,7 +119,7 @@ def _observed_data(model: pm.Model) -> dict[str, NDArray[Any]]:
     }
 
 
-def _constant_data(model: pm.Model) -> dict[str, NDArray[Any]]:
+def _constant_data(model: pm.Model) -> dict[str, Numbers]:
     return {
         name: values
         for name, values in find_constants(model).items()
@@ -126,7 +128,7 @@ def _constant_data(model: pm.Model) -> dict[str, NDArray[Any]]:
 
 
 def _matching_coords(
-    coords: NamedArrays,
+    coords: Mapping[str, NDArray[Any]],
     dims: Mapping[str, Sequence[str | None]],
     groups: Iterable[NamedArrays],
 ) -> dict[str, NDArray[Any]]:

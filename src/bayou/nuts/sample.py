@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.arguments import check_flag, check_progressbar
 from bayou.compression.compressed_model import choose_compression
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import xarray as xr
-    from numpy.typing import NDArray
 
     from bayou.arguments import RandomSeed
     from bayou.containers.context import ModelLike
+    from bayou.containers.variables.dims import Numbers
     from bayou.fitting.result.fit_result import Fit
     from bayou.nuts.compiled.bound_density import DrawLayout
     from bayou.nuts.start_values import InitialValues
@@ -272,7 +272,7 @@ def sample(
 
 def _warmup(
     batches: ChainBatches, layout: DrawLayout, names: Sequence[str]
-) -> dict[str, dict[str, NDArray[Any]]]:
+) -> dict[str, dict[str, Numbers]]:
     """Return the groups of the tuning steps."""
     steps = batches.read_tuning(layout.size)
     values = layout.split(steps.flat)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.nuts.settings import NutsSettings
 
 # nutpie's statistics of a draw -> their names in ArviZ.
@@ -86,7 +87,7 @@ class ChainDraws:
     """
 
     flat: NDArray[np.float64]
-    statistics: dict[str, NDArray[Any]]
+    statistics: dict[str, Numbers]
 
 
 @dataclass(frozen=True, eq=False)

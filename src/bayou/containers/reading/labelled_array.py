@@ -80,7 +80,7 @@ def to_array(values: object, argument: str, dtype: npt.DTypeLike | None = None) 
     return LabelledArray(array, labels)
 
 
-def in_dim_order(values: Any, dims: Sequence[str | None]) -> Any:
+def in_dim_order(values: object, dims: Sequence[str | None]) -> object:
     """Return an xarray.DataArray with its axes in the order of some dims, if it has all of them."""
     if isinstance(values, xr.DataArray) and set(values.dims) == set(dims):
         return values.transpose(*dims)

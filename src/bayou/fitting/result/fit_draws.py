@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +15,8 @@ from bayou.density.compiled_functions import FunctionKey
 from bayou.feeding.memory import check_draws
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from bayou.arguments import RandomSeed
+    from bayou.containers.variables.dims import Numbers
     from bayou.density.program import Inputs, Program
     from bayou.fitting.guides import Guide, Noise, Params
     from bayou.fitting.guides.approximation import Approximation
@@ -60,7 +59,7 @@ def constrained_draws(
     num_draws: int,
     seed: int,
     names: frozenset[str] | None,
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, Numbers]:
     """Return draws in the space of the model, with the deterministics of the data as they are now.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.arguments import whole_number
 from bayou.fitting.result.covariance import element_covariance
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
     from bayou.arguments import RandomSeed
+    from bayou.containers.variables.dims import Numbers
     from bayou.provenance.record import Provenance
 
 
@@ -119,7 +119,7 @@ class Fit(FittedModel):
         *,
         random_seed: RandomSeed | None = None,
         names: Collection[str] | None = None,
-    ) -> dict[str, NDArray[Any]]:
+    ) -> dict[str, Numbers]:
         """Draw from the approximation as :meth:`sample` does, into arrays.
 
         Parameters

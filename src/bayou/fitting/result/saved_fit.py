@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from bayou.density.program import Program
-    from bayou.models.posterior_tree import NamedArrays
 
 # The arrays of an approximation that not every fit has.
 OPTIONAL_ARRAYS = ("path", "path_steps", "path_elements", "latent_factor")
@@ -135,7 +136,9 @@ def read_fit(path: str | Path) -> SavedFit:
     )
 
 
-def _approximation(arrays: NamedArrays, description: Mapping[str, Any]) -> Approximation:
+def _approximation(
+    arrays: Mapping[str, NDArray[Any]], description: Mapping[str, Any]
+) -> Approximation:
     guide = GUIDE_CLASSES[description["guide"]](**description["guide options"])
     # Any parameters of the guide have the structure of those in the file.
     size = jnp.zeros(arrays["origin"].size)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.many.results.outcome import Key
-    from bayou.sources.base.field import Field
+    from bayou.sources.base.field import Field, Table
     from bayou.sources.base.named_columns import NamedColumns
 
 
@@ -44,7 +44,7 @@ class GroupedTable:
 
     keys: list[Key]
     row_numbers: list[NDArray[np.intp]]
-    columns: dict[str, NDArray[Any]]
+    columns: Table
     index: pd.Index | None
     kind: str
 
@@ -103,7 +103,7 @@ def group_rows(model: pm.Model, table: NamedColumns, by: str) -> GroupedTable:
     return GroupedTable(keys, row_numbers, used_values, table.row_labels(names), table.description)
 
 
-def _read_columns(table: NamedColumns, names: list[str]) -> dict[str, NDArray[Any]]:
+def _read_columns(table: NamedColumns, names: list[str]) -> Table:
     """Read columns of a table into memory, text as objects."""
     source = table.collect(names).open(names)
     tables = list(read_tables(source, names))

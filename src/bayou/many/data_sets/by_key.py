@@ -35,7 +35,7 @@ class DataSets:
         is read while it is iterated over.
     number : int or None
         The number of data sets, None if it is not known before they are read.
-    first : Any
+    first : object
         The new data of the smallest key, None if their number is not known.
     in_memory : collection
         The new data of all data sets, if they are in memory; else empty.

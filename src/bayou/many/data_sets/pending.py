@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import pymc as pm
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
     from bayou.containers.variables.dims import ContainerArrays, Labels
     from bayou.many.data_sets.by_key import DataSets
     from bayou.many.results.outcome import Key, Results
+    from bayou.models.posterior_tree import NamedArrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class PendingDataSet:
 
     def succeeded(
         self,
-        groups: Mapping[str, Mapping[str, NDArray[Any]]],
+        groups: Mapping[str, NamedArrays],
         diagnostics: Mapping[str, float],
     ) -> Outcome:
         """Return the outcome with results."""

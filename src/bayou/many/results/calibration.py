@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
+
 # The probability that a calibration fails although inference is right.
 LEVEL = 0.01
 
@@ -170,7 +172,7 @@ def _max_distance(pit: xr.Dataset) -> float:
 
 
 def pit_values(
-    value: NDArray[np.number], draws: NDArray[np.number], generator: np.random.Generator
+    value: Numbers, draws: Numbers, generator: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return the ranks of values among draws, from 0 to 1.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.many.results.outcome import Outcome
 
 
@@ -90,7 +91,7 @@ def with_convergence(outcomes: Sequence[Outcome], variables: Sequence[str]) -> l
     ]
 
 
-def worst_convergence(arrays: Iterable[NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
+def worst_convergence(arrays: Iterable[Numbers]) -> dict[str, NDArray[np.float64]]:
     """Return the largest R-hat and the smallest effective sample sizes of each data set.
 
     Parameters

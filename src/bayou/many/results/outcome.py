@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bayou.errors import WorkerDiedError
 from bayou.storage.storable_labels import check_dim_names
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     import pymc as pm
     import xarray as xr
-    from numpy.typing import NDArray
 
     from bayou.containers.variables.dims import Labels
+    from bayou.models.posterior_tree import NamedArrays
 
     type Key = str | int
 
@@ -87,7 +87,7 @@ class Outcome:
 
     key: Key
     fingerprint: str
-    groups: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    groups: Mapping[str, NamedArrays] = field(default_factory=dict)
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     labels: Mapping[str, Labels] = field(default_factory=dict)
     failure: Failure | None = None
@@ -112,7 +112,7 @@ class ResultAxes:
         The free variables, of which convergence is computed.
     columns : tuple of str
         The columns of the table that are numbers.
-    attrs : mapping of str to Any
+    attrs : mapping of str to object
         Attributes of each group.
     """
 

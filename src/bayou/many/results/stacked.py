@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.containers.variables.dims import Labels
+    from bayou.containers.variables.dims import Labels, Numbers
     from bayou.many.results.outcome import Outcome, ResultAxes
 
     type Groups = dict[str, dict[str, xr.Variable]]
@@ -48,7 +48,7 @@ def stack_outcomes(axes: ResultAxes, outcomes: Sequence[Outcome]) -> Groups:
     return groups
 
 
-def stack_padded(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def stack_padded(arrays: Sequence[Numbers]) -> Numbers:
     """Stack arrays along a new first axis, with NaN beyond the ends of the shorter ones.
 
     See :func:`join_padded` for dtypes.
@@ -62,7 +62,7 @@ def stack_padded(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return join_padded([array[None] for array in arrays])
 
 
-def join_padded(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def join_padded(arrays: Sequence[Numbers]) -> Numbers:
     """Join arrays along their first axis, with NaN beyond the ends of the shorter ones.
 
     Integers and booleans with axes of their own, after those of draws, become floats, even if all

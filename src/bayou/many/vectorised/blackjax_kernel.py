@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.density.program import Inputs, Program
     from bayou.nuts.settings import NutsSettings
 
@@ -55,7 +56,7 @@ class LaneFunctions:
         points: NDArray[np.float64],
         inputs: Inputs,
         weights: NDArray[np.float64],
-    ) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
+    ) -> tuple[NDArray[np.float64], dict[str, Numbers]]:
         """Run NUTS in all lanes.
 
         Parameters
@@ -81,7 +82,7 @@ class LaneFunctions:
         """Return whether the density and its gradient are finite at points, (lanes, chains)."""
         return np.asarray(self._call(_finite, points, inputs, weights))
 
-    def constrain(self, positions: NDArray[np.float64], inputs: Inputs) -> dict[str, NDArray[Any]]:
+    def constrain(self, positions: NDArray[np.float64], inputs: Inputs) -> dict[str, Numbers]:
         """Return the model's variables at positions of one lane, shape (chains, draws, ...)."""
         values = self._call(_constrained, positions, inputs)
         return {name: np.asarray(array) for name, array in values.items()}

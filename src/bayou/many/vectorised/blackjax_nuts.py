@@ -14,7 +14,7 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.density.program import Inputs
     from bayou.many.data_sets.pending import Pending, PendingDataSet
     from bayou.many.vectorised.padding import Lane
@@ -137,7 +138,7 @@ class _Drawn:
     batch: list[_Ready]
     can_start: NDArray[np.bool_]
     positions: NDArray[np.float64]
-    statistics: dict[str, NDArray[Any]]
+    statistics: dict[str, Numbers]
     seconds: float
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymc.logprob.abstract import MeasurableOp, _logprob
 from pymc.logprob.basic import logp
@@ -14,7 +14,10 @@ from bayou.models.scaling.total_size import has_total_size, without_total_size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
+    from pytensor.graph.op import OutputStorageType
     from pytensor.tensor.variable import TensorVariable
 
 
@@ -27,16 +30,21 @@ class WeightedRows(MeasurableOp, Op):
     __props__ = ()
     view_map = {0: [0]}  # noqa: RUF012 - as PyTensor declares it
 
-    def make_node(self, variable: TensorVariable, weights: TensorVariable) -> Apply[Any]:
+    def make_node(self, variable: TensorVariable, weights: TensorVariable) -> Apply[WeightedRows]:
         """Return the node of a variable, shape (rows, ...), with weights, shape (rows,)."""
         return Apply(self, [variable, weights], [variable.type()])
 
-    def infer_shape(self, node: Apply[Any], shapes: Sequence[Any]) -> Sequence[Any]:
+    def infer_shape(
+        self, node: Apply[WeightedRows], shapes: Sequence[tuple[Variable, ...]]
+    ) -> Sequence[tuple[Variable, ...]]:
         """Return the shape of the variable."""
         return [shapes[0]]
 
     def perform(
-        self, node: Apply[Any], inputs: Sequence[Any], output_storage: list[list[Any]]
+        self,
+        node: Apply[WeightedRows],
+        inputs: Sequence[NDArray[np.generic]],
+        output_storage: OutputStorageType,
     ) -> None:
         """Pass the values of the variable on."""
         output_storage[0][0] = inputs[0]
@@ -48,18 +56,18 @@ def _weighted_log_density(
     values: Sequence[Variable],
     variable: Variable,
     weights: TensorVariable,
-    **kwargs: Any,
+    **kwargs: object,
 ) -> Variable:
     [value] = values
     return times_weights(logp(variable, value, **kwargs), weights)
 
 
-def times_weights(density: Any, weights: TensorVariable) -> Any:
+def times_weights(density: TensorVariable, weights: TensorVariable) -> TensorVariable:
     """Return a log density of rows, shape (rows, ...), times the weights, shape (rows,)."""
     return density * weights.astype(density.dtype).dimshuffle(0, *["x"] * (density.ndim - 1))
 
 
-def with_weights(variable: Any, weights: TensorVariable) -> Any:
+def with_weights(variable: TensorVariable, weights: TensorVariable) -> TensorVariable:
     """Return an observed variable whose rows have weights. Its total_size stays.
 
     Parameters
@@ -75,7 +83,7 @@ def with_weights(variable: Any, weights: TensorVariable) -> Any:
     return WeightedRows()(variable, weights)
 
 
-def without_scaling(variable: Any) -> Any:
+def without_scaling(variable: TensorVariable) -> TensorVariable:
     """Return the random variable that a total_size and weights were put on; itself without any."""
     variable = without_total_size(variable)
     is_weighted = variable.owner is not None and isinstance(variable.owner.op, WeightedRows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pymc.variational.minibatch_rv import (
     MinibatchRandomVariable,
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import pymc as pm
     from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
 
 
 def has_total_size(variable: Variable) -> bool:
@@ -44,7 +45,7 @@ def with_total_size(variable: Variable, total_size: Variable | int) -> Variable:
     return create_minibatch_rv(variable, [total_size, *other_axes])
 
 
-def without_row_total_size(variable: Any) -> Any:
+def without_row_total_size(variable: TensorVariable) -> TensorVariable:
     """Return an observed variable whose density is not scaled along its first axis.
 
     The total_size of its other axes stays.
@@ -58,7 +59,7 @@ def without_row_total_size(variable: Any) -> Any:
     )
 
 
-def scale_for_shape(variable: Variable, shape: Any) -> float:
+def scale_for_shape(variable: Variable, shape: Variable | tuple[Variable, ...]) -> float:
     """Return the factor of the density of a variable with a total_size, for values of a shape."""
     factor = get_scaling(variable.owner.inputs[1:], shape)
     return float(compile_interpreter([], [factor])()[0])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.fitting.guides.coordinates import Frame
 
     type Array = NDArray[np.float64]
@@ -44,7 +45,7 @@ class DrawLayout:
         """The length of a flat draw."""
         return sum(math.prod(shape) for shape in self.shapes)
 
-    def split(self, draws: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    def split(self, draws: NDArray[np.float64]) -> dict[str, Numbers]:
         """Cut flat draws, shape (..., size), into arrays of shape (..., *shape) in their dtypes."""
         values, end = {}, 0
         for name, dtype, shape in zip(self.names, self.dtypes, self.shapes, strict=True):

@@ -6,14 +6,16 @@ E-BFMI of each chain (Betancourt 2016).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-    from bayou.models.posterior_tree import NamedArrays
+    from bayou.containers.variables.dims import Numbers
 
     type Array = NDArray[np.float64]
 
@@ -29,7 +31,7 @@ CHOSEN_BY_A_SCORE = 25
 BLOCK_BYTES = 2**26
 
 
-def statistic_diagnostics(statistics: NamedArrays) -> dict[str, float]:
+def statistic_diagnostics(statistics: Mapping[str, NDArray[Any]]) -> dict[str, float]:
     """Return what the statistics of draws, shape (chains, draws), say of all chains.
 
     Returns
@@ -48,7 +50,7 @@ def statistic_diagnostics(statistics: NamedArrays) -> dict[str, float]:
     }
 
 
-def element_diagnostics(draws: NDArray[np.number]) -> dict[str, Array]:
+def element_diagnostics(draws: Numbers) -> dict[str, Array]:
     """Return R-hat and effective sample sizes of numbers, shape (..., chains, draws).
 
     Returns
@@ -69,7 +71,7 @@ def element_diagnostics(draws: NDArray[np.number]) -> dict[str, Array]:
         }
 
 
-def variable_diagnostics(draws: NDArray[np.number]) -> dict[str, float]:
+def variable_diagnostics(draws: Numbers) -> dict[str, float]:
     """Return the largest R-hat and the smallest effective sample sizes of a variable's elements.
 
     Of more than 200 elements, those are looked at that are the worst by split R-hat or by the
@@ -88,7 +90,7 @@ def variable_diagnostics(draws: NDArray[np.number]) -> dict[str, float]:
     return {name: float(WORST[name](values)) for name, values in found.items()}
 
 
-def _worst_elements(elements: NDArray[np.number]) -> NDArray[np.intp]:
+def _worst_elements(elements: Numbers) -> NDArray[np.intp]:
     """Return the indices of elements that are the worst by one of the scores."""
     block = max(1, BLOCK_BYTES // (8 * elements[0].size))
     scores = np.concatenate(
@@ -100,7 +102,7 @@ def _worst_elements(elements: NDArray[np.number]) -> NDArray[np.intp]:
     return np.unique(worst)
 
 
-def _scores(elements: NDArray[np.number]) -> Array:
+def _scores(elements: Numbers) -> Array:
     """Return scores, shape (4, elements), that are the larger the worse chains agree and mix."""
     values = np.array(elements, dtype=float)
     folded = np.abs(values - np.median(values, axis=(1, 2), keepdims=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from bayou.nuts.convergence.chain_diagnostics import statistic_diagnostics, vari
 from bayou.text import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from bayou.models.posterior_tree import NamedArrays
@@ -45,7 +47,7 @@ class Doubt:
 
 
 def warn_of_doubts(
-    statistics: NamedArrays,
+    statistics: Mapping[str, NDArray[Any]],
     draws: NamedArrays,
     *,
     target_accept: float,
@@ -89,7 +91,7 @@ def warn_of_doubts(
 
 
 def _trajectory_doubts(
-    statistics: NamedArrays,
+    statistics: Mapping[str, NDArray[Any]],
     draws: NamedArrays,
     target_accept: float,
     max_treedepth: int,

@@ -5,7 +5,7 @@ NumPy refuses a probability of 1.2, with words of its own. JAX and Numba draw fr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytensor.tensor as pt
 import pytensor.tensor.random.basic as basic
@@ -136,7 +136,7 @@ def _error(got: str, names: Sequence[str]) -> ValueError:
 def find_range_error(
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
-    values: Sequence[Any],
+    values: Sequence[object],
     names: Sequence[str],
 ) -> ValueError | None:
     """Return the error for the first random variable with a parameter out of range; None for none.

@@ -295,7 +295,7 @@ def _one_prediction(
     evaluate = compile_interpreter(all_inputs, outputs)
 
     def predict_one(parameters: Arrays, fixed: Arrays, rows: Arrays) -> Arrays:
-        arguments: list[Any] = [*parameters, *fixed, *rows]
+        arguments: list[object] = [*parameters, *fixed, *rows]
         try:
             values = evaluate(*arguments, *generators_at(len(generators), 0))
         except (ValueError, IndexError, TypeError, AssertionError) as error:
@@ -366,7 +366,7 @@ def _shared_draws(
     ) -> tuple[Arrays, Arrays]:
         results = []
         for index, draw in enumerate(draws.tolist() if computed else ()):
-            arguments: list[Any] = [value[index] for value in parameters] + [*fixed, *rows]
+            arguments: list[object] = [value[index] for value in parameters] + [*fixed, *rows]
             position = (len(generators), seed, draw, FOR_ALL_ROWS)
             try:
                 results.append(evaluate(*arguments, *generators_at(*position)))

@@ -6,7 +6,7 @@ labels, or else the variables that were fitted: those of a dim that did not chan
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from pytensor.graph.traversal import walk
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     import pymc as pm
+    import scipy.sparse
     from pytensor.graph.basic import Variable
 
     from bayou.containers.reading.labelled_array import LabelledArray
-    from bayou.containers.variables.dims import Dims
+    from bayou.containers.variables.dims import Dims, Numbers
 
 
 def choose_row_dim(
@@ -97,7 +98,7 @@ def changed_lengths(
 
 def in_model_order(
     model: pm.Model, container: Variable, values: LabelledArray, row_dims: Collection[str]
-) -> Any:
+) -> Numbers | scipy.sparse.csr_matrix:
     """Return new values with what is along other dims than the rows in the order of the model.
 
     Only where the labels are those of the model.

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bayou.containers.variables.dims import Numbers
-    from bayou.models.posterior_tree import NamedArrays
     from bayou.prediction.graph.forward_graph import Arrays
-    from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
+    from bayou.prediction.output.template import Coords, PredictedVariable, PredictionTemplate
 
 # The median, and intervals of 50% and 95%.
 QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
@@ -94,7 +93,7 @@ class ParquetSink:
 
 def summaries(
     variables: Sequence[PredictedVariable],
-    coords: NamedArrays,
+    coords: Coords,
     values: Arrays,
 ) -> dict[str, NDArray[np.float64]]:
     """Return summaries of predictions of some rows, by column.
@@ -155,9 +154,7 @@ def _other_axes(variable: PredictedVariable) -> list[int]:
     return [axis for axis in range(len(variable.shape)) if axis != variable.row_axis]
 
 
-def _elements(
-    variable: PredictedVariable, coords: NamedArrays
-) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _elements(variable: PredictedVariable, coords: Coords) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the name and the index of each element of one row, named as by ArviZ: "y[label]"."""
     axes = _other_axes(variable)
     for element in np.ndindex(*(variable.shape[axis] for axis in axes)):

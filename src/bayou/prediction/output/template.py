@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bayou.models.posterior_tree import NamedArrays
 
 # The group of a DataTree of predictions, as ArviZ names it.
 GROUP = "predictions"
+
+
+type Coords = Mapping[str, NDArray[Any]]
+"""The labels of each dim, in an array that files can hold."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,10 @@ class PredictionTemplate:
     variables: tuple[PredictedVariable, ...]
     chains: NDArray[np.int64]
     draws: NDArray[np.int64]
-    coords: NamedArrays
+    coords: Coords
     num_rows: int
     attrs: Mapping[str, object]
-    row_labels: NamedArrays
+    row_labels: Coords
 
     @property
     def num_draws(self) -> int:

@@ -17,9 +17,11 @@ from bayou.sources.base.field import choose_fields
 from bayou.sources.in_memory.array import ArraySource, array_column, from_columns, named_arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from bayou.sources.base.field import Table
 
 # The header of a member of a zip file ends in the lengths of its name and of its extra field, which
 # follow, and then come the bytes of the member.
@@ -70,7 +72,7 @@ class NpySource(ArraySource):
         return str(self._path)
 
 
-def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
+def _arrays(path: Path) -> Table:
     with path.open("rb") as file:
         is_zip = file.read(2) == b"PK"
     if not is_zip:

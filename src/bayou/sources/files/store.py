@@ -84,7 +84,7 @@ class Store(Source):
     (True, 10)
     """
 
-    def __init__(self, path: Path, manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, path: Path, manifest: Manifest, arrays: Table) -> None:
         self.path = path
         self.manifest = manifest
         self._fields = {entry["name"]: _field(entry) for entry in manifest["fields"]}

@@ -165,7 +165,7 @@ def from_columns(columns: Mapping[str, tuple[Field, Masked]], nulls: Nulls) -> A
     return ArraySource(fields, values, num_complete, num_rows - num_complete)
 
 
-def named_arrays(array: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+def named_arrays(array: NDArray[Any]) -> Table:
     """Return the fields of a structured array by name, any other array as "value".
 
     Examples
