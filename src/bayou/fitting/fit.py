@@ -96,12 +96,13 @@ def fit(
     >>> round(float(fit.mean["slope"]))
     3
 
-    By default, a model is fitted on all of its rows by deterministic ADVI (DADVI): the Monte Carlo
-    draws stay the same during the fit. With a `batch_size`, or if the model itself contains
-    minibatches or generators, it is fitted by stochastic ADVI until the approximation is stable.
-    Stochastic fits start from a short fit on fixed draws. Where it is affordable, the standard
-    deviations are corrected at the end by linear response: from how the means respond to a change
-    of the log density.
+    By default, a model of more than 16,384 independent rows is fitted by a few passes over all of
+    them, with or without a `batch_size`: a covariance from a sample gives coordinates in which few
+    passes lead to the mean. Models that are not nearly normal, and those of fewer rows, are fitted
+    on all rows by deterministic ADVI (DADVI): the Monte Carlo draws stay the same during the fit.
+    With a `batch_size`, or if the model itself contains minibatches or generators, they are fitted
+    by stochastic ADVI until the approximation is stable. The standard deviations are corrected at
+    the end by linear response: from how the means respond to a change of the log density.
 
     Parameters
     ----------
@@ -117,8 +118,10 @@ def fit(
         - "dadvi": independent normals on 128 fixed draws, with all rows in each iteration; `n` is
           then the largest number of iterations.
         - a :class:`bayou.Guide`: that family, by gradient steps.
-        - "auto": "dadvi" if `n` is "auto" and there are no minibatches; else "advi", after a linear
-          change of the variables that a short first fit finds.
+        - "auto": passes over all rows where `n`, `num_particles`, `optimizer`, `order`,
+          `checkpoint` and `cluster` are left as they are and the model allows it; else "dadvi" if
+          there are no minibatches; else "advi", after a linear change of the variables that a short
+          first fit finds.
 
     **The model and its rows**
 
@@ -152,7 +155,8 @@ def fit(
     correction : {"auto", "linear_response", None}, default "auto"
         "linear_response" corrects the standard deviations of independent normals, which are too
         small where variables are correlated, or raises before the fit if that is impossible. "auto"
-        corrects them where that is possible and affordable. None does not.
+        corrects them where that is possible and affordable, and warns where it costs too much. None
+        does not. ``fit.correction`` says what was done.
 
     **The run**
 

@@ -57,8 +57,10 @@ if TYPE_CHECKING:
     type Array = NDArray[np.float64]
 
 # Rows of a block: an array of 8 draws is 1 MB, which stays in the caches of a core. The pilot takes
-# one block, so that it compiles the code of the passes.
+# one block, so that it compiles the code of the passes. Of few rows it takes an eighth, but not
+# fewer than LEAST_ROWS.
 BLOCK_ROWS = 2**14
+LEAST_ROWS = 2**11
 # Rows of the sample. Where there are more than ALL_ROWS it gives the covariance, else all rows do.
 # Its standard deviations were at most 0.6% off in a logistic regression with 20 columns.
 SAMPLE_ROWS = 2**17
@@ -202,10 +204,11 @@ def _open_rows(task: Task) -> PassRows:
     program = task.program
     size, num_rows = program.layout.size, num_all_rows(program)
     num_sampled = min(SAMPLE_ROWS, num_rows)
-    sample = sampled_blocks(program, num_sampled, BLOCK_ROWS, task.row_seed)
+    block_rows = min(BLOCK_ROWS, max(LEAST_ROWS, num_rows // 8))
+    sample = sampled_blocks(program, num_sampled, block_rows, task.row_seed)
     part = num_sampled / num_rows
     # Blocks of wide rows that are not in memory are smaller.
-    first = sample[: math.ceil(BLOCK_ROWS / sample[0].num_rows)]
+    first = sample[: math.ceil(block_rows / sample[0].num_rows)]
     of_pilot = sum(block.share for block in first)
     first = [replace(block, share=block.share / of_pilot) for block in first]
     prior_noise = antithetic_normals(task.noise_seed, PRIOR_DRAWS, size)
@@ -214,7 +217,7 @@ def _open_rows(task: Task) -> PassRows:
         return Evaluator(program, task.counter.counted(blocks, part), max_positions=PILOT_DRAWS)
 
     priors = Evaluator(program, [replace(first[0], share=1.0)], without_rows=True)
-    in_blocks = sample if num_sampled == num_rows else all_row_blocks(program, BLOCK_ROWS)
+    in_blocks = sample if num_sampled == num_rows else all_row_blocks(program, block_rows)
     return PassRows(
         pilot=evaluator(first, part * of_pilot),
         sample=PassDensity(evaluator(sample, part), priors, prior_noise),

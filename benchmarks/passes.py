@@ -1,0 +1,159 @@
+"""Fits in a handful of passes over the rows: how right they are, and how long they take.
+
+A logistic regression with 20 columns, whose posterior six iterations of Newton's method in NumPy
+give. In turns in one run: NumPy, `by.fit()` and `by.fit(batch_size=512)`, each fit in a process of
+its own with cold caches; its seconds are those of the call, with what it compiles, without imports.
+Errors of means are in standard deviations of the posterior, errors of standard deviations are
+relative; they are the largest over the elements. The exit code is 1 where a fit misses a target.
+
+    python benchmarks/passes.py            10^5, 10^6 and 10^7 rows, five seeds: 10 minutes, 6 GiB
+    python benchmarks/passes.py --small    10^5 rows, one seed: under a minute
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+from first_step import cold_caches
+
+import bayou as by
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NUM_COLUMNS = 20
+ITERATIONS = 6
+MOST_MEAN = 0.03
+MOST_STD = 0.02
+# The most seconds of a fit of 10^5 rows, and of larger ones, in times of those of NumPy.
+MOST_SECONDS = 2.5
+MOST_RATIO = {10**6: 3.0, 10**7: 0.7}
+BATCH_SIZES = (None, 512)
+LINE = "{:>9} {:>4} {:>10} {:>8} {:>8} {:>7} {:>8} {:>7} {:>7}  {}"
+
+
+def logistic_rows(num_rows: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return predictors and outcomes."""
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((num_rows, NUM_COLUMNS))
+    slopes = 0.3 * generator.standard_normal(NUM_COLUMNS)
+    return x, generator.random(num_rows) < 1 / (1 + np.exp(-x @ slopes))
+
+
+def newton(x: NDArray[np.float64], y: NDArray[np.bool_]) -> tuple[float, Any, Any]:
+    """Return the seconds of Newton's method, the mode, and the standard deviations there."""
+    begin = time.perf_counter()
+    slopes = np.zeros(x.shape[1])
+    for _ in range(ITERATIONS):
+        p = 1 / (1 + np.exp(-x @ slopes))
+        precision = x.T @ (x * (p * (1 - p))[:, None]) + np.eye(len(slopes))
+        slopes = slopes + np.linalg.solve(precision, x.T @ (y - p) - slopes)
+    seconds = time.perf_counter() - begin
+    return seconds, slopes, np.sqrt(np.diag(np.linalg.inv(precision)))
+
+
+def fit_once(num_rows: int, batch_size: int | None, seed: int) -> None:
+    """Fit in this process, and print what came out as JSON."""
+    x, y = logistic_rows(num_rows)
+    with pm.Model():
+        columns = by.Data("x", x, dims=("row", "column"))
+        outcome = by.Data("y", y.astype(float), dims="row")
+        slopes = pm.Normal("slopes", dims="column")
+        pm.Bernoulli("observed", logit_p=columns @ slopes, observed=outcome, dims="row")
+        begin, cpu = time.perf_counter(), time.process_time()
+        fit = by.fit(batch_size=batch_size, random_seed=seed, progressbar=False)
+    found = {
+        "seconds": time.perf_counter() - begin,
+        "cpu": time.process_time() - cpu,
+        "passes": fit.passes,
+        "correction": fit.correction,
+        "mean": fit.mean["slopes"].values.tolist(),
+        "std": fit.std["slopes"].values.tolist(),
+    }
+    print(json.dumps(found))
+
+
+def run_cold(num_rows: int, batch_size: int | None, seed: int) -> dict[str, Any]:
+    """Return what :func:`fit_once` prints in a new process with cold caches."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [str(num_rows), str(batch_size or 0), str(seed)]
+        result = subprocess.run(
+            [sys.executable, __file__, "--fit", *arguments],
+            env=os.environ | cold_caches(Path(folder)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if result.returncode:
+        raise RuntimeError(result.stderr)
+    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
+def compare(num_rows: int, seeds: range) -> bool:
+    """Print a line for each fit, and return whether all reach their targets."""
+    x, y = logistic_rows(num_rows)
+    reached = True
+    for seed in seeds:
+        seconds, mode, std = newton(x, y)
+        for batch_size in BATCH_SIZES:
+            found = run_cold(num_rows, batch_size, seed)
+            mean_error = float(np.abs((np.array(found["mean"]) - mode) / std).max())
+            std_error = float(np.abs(np.array(found["std"]) / std - 1).max())
+            ratio = found["seconds"] / seconds
+            in_time = ratio <= MOST_RATIO.get(num_rows, np.inf) and (
+                num_rows in MOST_RATIO or found["seconds"] <= MOST_SECONDS
+            )
+            good = in_time and mean_error <= MOST_MEAN and std_error <= MOST_STD
+            reached &= good
+            print(
+                LINE.format(
+                    num_rows,
+                    seed,
+                    batch_size or "all rows",
+                    f"{seconds:.2f} s",
+                    f"{found['seconds']:.2f} s",
+                    f"{ratio:.2f}",
+                    f"{mean_error:.4f}",
+                    f"{100 * std_error:.2f}%",
+                    f"{found['passes']:.1f}",
+                    "" if good else "MISSED",
+                ),
+                flush=True,
+            )
+    return reached
+
+
+def main() -> int:
+    """Run the benchmark, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--small", action="store_true", help="10^5 rows, one seed")
+    parser.add_argument("--rows", type=float, nargs="+", default=[1e5, 1e6, 1e7])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--fit", type=int, nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.fit:
+        num_rows, batch_size, seed = options.fit
+        fit_once(num_rows, batch_size or None, seed)
+        return 0
+    sizes = [10**5] if options.small else [int(size) for size in options.rows]
+    seeds = range(1, 2 if options.small else options.seeds + 1)
+    print(f"load {os.getloadavg()[0]:.1f}")
+    print(LINE.format("rows", "seed", "batch", "NumPy", "fit", "ratio", "mean", "sd", "passes", ""))
+    reached = [compare(size, seeds) for size in sizes]
+    print(f"load {os.getloadavg()[0]:.1f}")
+    return 0 if all(reached) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
