@@ -149,3 +149,47 @@ def test_logpt_is_the_density():
     np.testing.assert_allclose(
         theano.function([x], model.logpt)(2.0), model.compile_logp()({"x": 2.0})
     )
+
+
+def test_densities_at_points():
+    scale = theano.shared(2.0)
+    with pm.Model() as model:
+        x = pm.Normal("x", 0, scale, shape=1)
+        pm.HalfNormal("s", 1)
+        pm.Normal("y", x, 1, observed=[1.0])
+    assert set(model.test_point) == {"x", "s_log__"}
+    point = {"x": [3.0], "s_log__": 0.0}
+    expected = stats.norm.logpdf(3, 0, 2)
+    np.testing.assert_allclose(x.logp(point), expected)
+    rest = stats.norm.logpdf(1, 3, 1) + stats.halfnorm.logpdf(1)
+    np.testing.assert_allclose(model.logp(point), expected + rest)
+    scale.set_value(4.0)
+    np.testing.assert_allclose(x.logp(point), stats.norm.logpdf(3, 0, 4))
+    assert np.isfinite(model.logp(model.test_point))
+    assert model.logp([x]).ndim == 0
+    with pytest.raises(KeyError, match="must have a value for each free variable, got none for"):
+        model.logp({"x": [3.0]})
+
+
+def test_names_and_dims():
+    with pm.Model("outer", coords={"row": ["a", "b"]}) as model:
+        pm.Data("data", [1.0, 2.0], dims="row")
+        pm.Normal("x")
+        with pm.Model("inner"):
+            y = pm.Normal("y", dims="row")
+    assert set(model.named_vars) == {"outer_data", "outer_x", "outer_inner_y"}
+    assert model["x"].name == "outer_x"
+    assert model.RV_dims == {"outer_data": ("row",), "outer_inner_y": ("row",)}
+    assert model.coords["row"] == ["a", "b"]
+    assert model.coords["row"] == ("a", "b")
+    assert y.name == "outer_inner_y"
+    assert model.name_of("outer_x") == "x"
+
+
+def test_errors_of_the_data_module():
+    with pytest.raises(TypeError, match=r"No model on context stack, .*\nHint: write the call"):
+        pm.Data("x", [1.0])
+    with pm.Model() as model:
+        pm.Normal("beta")
+    with pytest.raises(TypeError, match=r"must be defined as `pymc3\.Data` inside the model"):
+        pm.set_data({"beta": 1.0}, model=model)

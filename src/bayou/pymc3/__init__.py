@@ -11,19 +11,24 @@ from typing import Any
 import pymc as pm
 
 from bayou import (
-    Data,
     GeneratorAdapter,
     Minibatch,
     align_minibatches,
     fit,
     generator,
     get_data,
-    sample,
-    set_data,
 )
 from bayou.pymc3 import theano
+from bayou.pymc3.data_module import Data, set_data
 from bayou.pymc3.distributions import BASES, Distribution
 from bayou.pymc3.model import Model
+from bayou.pymc3.multi_trace import MultiTrace
+from bayou.pymc3.sampling import (
+    fast_sample_posterior_predictive,
+    sample,
+    sample_posterior_predictive,
+    sample_prior_predictive,
+)
 from bayou.pymc3.theanof import floatX, set_tt_rng, tt_rng
 
 __all__ = [
@@ -31,12 +36,16 @@ __all__ = [
     "GeneratorAdapter",
     "Minibatch",
     "Model",
+    "MultiTrace",
     "align_minibatches",
+    "fast_sample_posterior_predictive",
     "fit",
     "floatX",
     "generator",
     "get_data",
     "sample",
+    "sample_posterior_predictive",
+    "sample_prior_predictive",
     "set_data",
     "set_tt_rng",
     "theano",

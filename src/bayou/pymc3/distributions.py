@@ -8,6 +8,7 @@ import numpy as np
 from pytensor.compile.sharedvalue import shared
 
 from bayou import generator
+from bayou.models.interpret import SharedInterpreter
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -37,6 +38,11 @@ HAD_SD = frozenset(
         "TruncatedNormal",
     }
 )
+
+
+# Arguments that say the shape of a variable, and those of a variable that are no parameters.
+_SIZES = {"shape", "dims", "size", "total_size"}
+_OF_VARIABLES = {"initval", "transform", "default_transform", "rng"}
 
 
 class Distribution:
@@ -83,11 +89,29 @@ class Distribution:
             # PyMC takes a length that is a shared variable for one that may change.
             axes = zip(kwargs["shape"], kwargs.pop("broadcastable"), strict=True)
             kwargs["shape"] = [1 if one else shared(np.int64(length)) for length, one in axes]
-        return self.kind(name, *args, observed=observed, **self._with_sigma(kwargs))
+        kwargs = self._with_sigma(kwargs)
+        if isinstance(observed, np.ndarray | list) and not kwargs.keys() & _SIZES:
+            kwargs |= self._shape_of_parameters(args, kwargs, np.shape(observed))
+        return self.kind(name, *args, observed=observed, **kwargs)
 
     def dist(self, *args: Any, **kwargs: Any) -> TensorVariable:
         """Return a variable of this distribution that belongs to no model."""
         return self.kind.dist(*args, **self._with_sigma(kwargs))
+
+    def _shape_of_parameters(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], shape: tuple[int, ...]
+    ) -> dict[str, Any]:
+        """Return the shape of the parameters, if it is that of the data now.
+
+        PyMC3's predictions followed the parameters, whose containers may get other lengths; PyMC
+        fixes the shape of the data.
+        """
+        parameters = {name: value for name, value in kwargs.items() if name not in _OF_VARIABLES}
+        variable = self.kind.dist(*args, **parameters)
+        if variable.ndim != len(shape) or all(length is not None for length in variable.type.shape):
+            return {}
+        [found] = SharedInterpreter([], [variable.shape])([], {})
+        return {"shape": tuple(variable.shape)} if tuple(found) == shape else {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.kind, name)
