@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bayou.cluster.workers import Future, Workers
 
     # From the state of a worker and a group of tasks to the results of these tasks.
-    type GroupFunction[Task] = Callable[[Any, list[Task]], Sequence[Any]]
+    type GroupFunction[Task] = Callable[[Any, list[Task]], Sequence[object]]
 
 # The calls that a worker has at a time: one that runs, and one that waits, so that the worker does
 # not idle while the result of the first travels.
@@ -40,7 +40,7 @@ class TaskResult[Task]:
     ----------
     task : object
         The task, as it was read.
-    value : Any
+    value : object
         The result; None if there is an error.
     error : Exception or None
         The error that the task raised; :class:`WorkerDiedError` if workers died of it.
@@ -203,7 +203,7 @@ class _TaskRun[Task]:
             else:
                 self._handle_values(index, call.tasks, values)
 
-    def _handle_values(self, index: int, tasks: list[int], values: Sequence[Any]) -> None:
+    def _handle_values(self, index: int, tasks: list[int], values: Sequence[object]) -> None:
         if not tasks:
             self.has_started[index] = True
             self.deaths_at_start = 0

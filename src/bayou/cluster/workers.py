@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     # An ObjectRef of Ray.
     type Future = Any
     # From the index of a worker to its state.
-    type Start = Callable[[int], Any]
+    type Start = Callable[[int], object]
     type LibrarySettings = dict[str, dict[str, object]]
 
 # How long to wait for cores that other work holds. Work that is ending frees them within seconds;
@@ -91,7 +91,7 @@ class Workers:
         """Return the number of workers."""
         return len(self._actors)
 
-    def submit(self, index: int, function: Callable[..., Any], *arguments: Any) -> Future:
+    def submit(self, index: int, function: Callable[..., object], *arguments: object) -> Future:
         """Call ``function(state, *arguments)`` in a worker.
 
         The calls of one worker run one after the other, in the order in which they are submitted.
@@ -246,7 +246,7 @@ class _Worker:
         if self._error is not None:
             raise self._error
 
-    def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def run(self, function: Callable[..., object], *arguments: object) -> object:
         self.started()
         return function(self._state, *arguments)
 

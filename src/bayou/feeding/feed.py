@@ -82,7 +82,9 @@ def take_rows[Number: np.generic](
     np.take(array, rows, axis=0, out=slot, mode="clip")
 
 
-def page_array(shape: tuple[int, ...], dtype: np.dtype) -> NDArray[Any]:
+def page_array[Number: np.generic](
+    shape: tuple[int, ...], dtype: np.dtype[Number]
+) -> NDArray[Number]:
     """Return an array of zeros in memory pages of its own.
 
     Its alignment lets XLA read it without a copy. When it is freed, its memory goes back to the

@@ -31,7 +31,7 @@ REGISTRIES: dict[str, Any] = {
     "change_size": _change_dist_size,
 }
 
-type Implementations = dict[str, Callable[..., Any]]
+type Implementations = dict[str, Callable[..., object]]
 """Functions registered for a class, by the keys of ``REGISTRIES``."""
 
 
@@ -84,7 +84,9 @@ def _reduce(operation: Op) -> tuple[Any, ...]:
     return _made, (_registered(type(operation)), make, arguments), *state
 
 
-def _made(registered: Implementations, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def _made(
+    registered: Implementations, make: Callable[..., Op], arguments: tuple[object, ...]
+) -> Op:
     """Restore an operation, and register what is not registered for its class yet."""
     operation = make(*arguments)
     kind = type(operation)

@@ -6,7 +6,7 @@ difference between stretches that is larger than chance; `row_order` has the sta
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -181,7 +181,7 @@ def _stretch_rows(num_rows: int, number: int) -> Iterator[NDArray[np.int64]]:
 
 
 def _field_summary(
-    field: Field, stretches: Sequence[NDArray[Any]], nulls: Mapping[str, int | None]
+    field: Field, stretches: Sequence[NDArray[np.generic]], nulls: Mapping[str, int | None]
 ) -> FieldSummary:
     nans, order = 0, RowOrder("", 0.0)
     if stretches:

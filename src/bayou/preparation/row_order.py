@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ class RowOrder(NamedTuple):
     strength: float
 
 
-def measure_order(stretches: Sequence[NDArray[Any]]) -> RowOrder:
+def measure_order(stretches: Sequence[NDArray[np.generic]]) -> RowOrder:
     """Return how values depend on the row number.
 
     Parameters

@@ -206,7 +206,7 @@ def _pieces(
 
 def _stages(
     source: Source, plan: Plan, progress: Progress
-) -> Iterator[tuple[NDArray[Any], int, int]]:
+) -> Iterator[tuple[NDArray[np.void], int, int]]:
     """Yield the next rows as records, `stage_rows` at a time.
 
     Yields

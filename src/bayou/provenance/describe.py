@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
     from bayou.containers.context import ModelLike
+    from bayou.containers.variables.dims import Numbers
     from bayou.containers.variables.resident_rows import Resident
     from bayou.provenance.named_inputs import ModelInput
 
@@ -130,7 +131,7 @@ def _summary(model: pm.Model, data: ModelInput, feeds: tuple[str, ...]) -> Conta
     )
 
 
-def current_values(storage: Variable) -> Any:
+def current_values(storage: Variable) -> Numbers | scipy.sparse.spmatrix:
     """Return the values in memory of a data container; of a generator, its first item.
 
     They are an array, or a sparse matrix.

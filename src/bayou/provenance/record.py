@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from bayou.errors import warn
 
@@ -18,6 +18,15 @@ ATTRIBUTE = "bayou_provenance"
 def provenance_attrs(provenance: Provenance | None) -> dict[str, str]:
     """Return the attributes of a group of draws that hold a record; none for None."""
     return {} if provenance is None else {ATTRIBUTE: provenance.to_json()}
+
+
+class RecordDict(TypedDict):
+    """A record as JSON can hold it, see :class:`Provenance`."""
+
+    versions: dict[str, str]
+    dims: dict[str, str]
+    variables: dict[str, str]
+    containers: dict[str, dict[str, object]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +65,7 @@ class Provenance:
         }
         return replace(self, containers=containers, unread=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> RecordDict:
         """Return the record as JSON can hold it. Reads the sources that are not in memory.
 
         Raises
@@ -91,7 +100,7 @@ class Provenance:
         """Pickle the record as it is saved: what is unread is read now."""
         return Provenance.from_json, (self.to_json(),)
 
-    def _with_fingerprints(self, fingerprints: Mapping[str, str]) -> dict[str, Any]:
+    def _with_fingerprints(self, fingerprints: Mapping[str, str]) -> RecordDict:
         containers = {name: dict(container) for name, container in self.containers.items()}
         for name, fingerprint in fingerprints.items():
             containers[name]["fingerprint"] = fingerprint

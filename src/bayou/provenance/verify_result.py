@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from bayou.provenance.record import Provenance
+    from bayou.provenance.record import Provenance, RecordDict
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,26 +71,31 @@ def compare(result: Provenance, model: Provenance) -> Verification:
         The differences: containers first, then dims, variables and versions.
     """
     recorded, current = result.to_dict(), model.to_dict()
-
-    def differences(group: str, explain: Callable[[Any, Any], str]) -> Iterator[str]:
-        return _group_differences(group.removesuffix("s"), recorded[group], current[group], explain)
-
     return Verification(
         (
-            *differences("containers", _container_difference),
-            *differences("dims", lambda recorded, current: "has different labels"),
-            *differences("variables", lambda recorded, current: "is defined differently"),
+            *_group_differences(
+                "container", recorded["containers"], current["containers"], _container_difference
+            ),
+            *_group_differences(
+                "dim", recorded["dims"], current["dims"], lambda *_: "has different labels"
+            ),
+            *_group_differences(
+                "variable",
+                recorded["variables"],
+                current["variables"],
+                lambda *_: "is defined differently",
+            ),
             *_version_differences(recorded, current),
         ),
         has_rows=all("rows" in container for container in recorded["containers"].values()),
     )
 
 
-def _group_differences(
+def _group_differences[Entry](
     noun: str,
-    recorded: Mapping[str, Any],
-    current: Mapping[str, Any],
-    explain: Callable[[Any, Any], str],
+    recorded: Mapping[str, Entry],
+    current: Mapping[str, Entry],
+    explain: Callable[[Entry, Entry], str],
 ) -> Iterator[str]:
     """Yield a sentence for each name that is in one record alone, or differs between the two."""
     for name in recorded:
@@ -117,7 +122,7 @@ _ENTRY_WORDS = {
 }
 
 
-def _container_difference(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> str:
+def _container_difference(recorded: Mapping[str, object], current: Mapping[str, object]) -> str:
     """Return the first difference between two records of a container; "" if none counts.
 
     Only the first one, since the others follow from it: other columns have other values too.
@@ -140,7 +145,7 @@ def _container_difference(recorded: Mapping[str, Any], current: Mapping[str, Any
     return ""
 
 
-def _version_differences(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> Iterator[str]:
+def _version_differences(recorded: RecordDict, current: RecordDict) -> Iterator[str]:
     """Yield changes of versions, which may be why the fingerprints of variables differ."""
     if recorded["variables"] == current["variables"]:
         return

@@ -20,6 +20,8 @@ from bayou.fitting.rows.all_rows import all_rows_density
 from bayou.models.pickling import carry_densities
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pymc as pm
     import xarray as xr
     from numpy.typing import NDArray
@@ -64,7 +66,7 @@ class FittedModel:
             f"converged={self.converged}, reason={self.reason!r}, correction={self.correction!r})"
         )
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         """Pickle the fit with its model and the data that this holds now."""
         return restored_fit, (type(self), pickled_fit(self))
 
@@ -176,7 +178,9 @@ def restored_fit(kind: type[FittedModel], pickled: bytes) -> FittedModel:
     return fit
 
 
-def compiled_parts(model: pm.Model, batching: tuple[int, str] | None) -> dict[str, Any]:
+def compiled_parts(
+    model: pm.Model, batching: tuple[int, str] | None
+) -> dict[str, Program | AllRowsDensity]:
     """Return the program of a fit and its density on all rows, by the fields that they are in."""
     program = rebuild_program(model, batching)
     return {"program": program, "density": all_rows_density(program)}

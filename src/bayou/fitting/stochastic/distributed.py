@@ -151,7 +151,7 @@ class DistributedRun:
             self._pool.replace(index)
         self._have_joined = False
 
-    def _submit(self, function: Callable[..., Any], *arguments: object) -> list[Future]:
+    def _submit(self, function: Callable[..., object], *arguments: object) -> list[Future]:
         """Call a method of every worker."""
         return [self._pool.submit(index, function, *arguments) for index in range(len(self._pool))]
 

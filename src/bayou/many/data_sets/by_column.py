@@ -120,7 +120,7 @@ def _decode(field: Field, values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _unique_keys(by: str, values: NDArray[Any]) -> tuple[list[Key], NDArray[np.intp]]:
+def _unique_keys(by: str, values: NDArray[np.generic]) -> tuple[list[Key], NDArray[np.intp]]:
     """Return the sorted keys, and for each row the number of its key."""
     if values.dtype.kind not in "iuO":
         raise TypeError(

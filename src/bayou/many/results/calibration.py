@@ -12,6 +12,7 @@ import xarray as xr
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from arviz import PlotCollection
     from numpy.typing import NDArray
 
     from bayou.containers.variables.dims import Numbers
@@ -96,7 +97,7 @@ class Calibration:
             return ""
         return f": posteriors are too {'narrow' if ratio > 1 else 'wide'}"
 
-    def plot(self, **options: Any) -> Any:
+    def plot(self, **options: Any) -> PlotCollection:
         """Plot how `pit` departs from uniform, for each element of each variable, by ArviZ.
 
         Parameters

@@ -11,7 +11,8 @@ import logging
 import warnings
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -209,14 +210,15 @@ def _build_predictor(
         rebuild_strict=False,
     )
     inputs = list(parameters.values())
-    common: dict[str, Any] = {
-        "parameter_names": tuple(parameters),
-        "drawn_once": tuple(name for name in needed if name not in conditioned | drawn_by_row),
-        "drawn_by_row": tuple(name for name in needed if name in drawn_by_row),
-        "dtypes": tuple(map(prediction_dtype, outputs)),
-        "fingerprint": fingerprint(outputs),
-        "predict_one": _one_prediction(graph, names, inputs, outputs),
-    }
+    predictor = partial(
+        Predictor,
+        parameter_names=tuple(parameters),
+        drawn_once=tuple(name for name in needed if name not in conditioned | drawn_by_row),
+        drawn_by_row=tuple(name for name in needed if name in drawn_by_row),
+        dtypes=tuple(map(prediction_dtype, outputs)),
+        fingerprint=fingerprint(outputs),
+        predict_one=_one_prediction(graph, names, inputs, outputs),
+    )
     first_draw = {parameter: draws[name][0] for name, parameter in parameters.items()}
     try:
         shapes = check_rows(graph, outputs, first_draw, fixed, samples)
@@ -231,7 +233,7 @@ def _build_predictor(
         graphs = EngineGraph(
             graph, tuple(inputs), tuple(names), tuple(outputs), tuple(range(len(outputs))), {}
         )
-        return Predictor(**common, engine=PytensorEngine(graphs), rows=DependentRows(str(error)))
+        return predictor(engine=PytensorEngine(graphs), rows=DependentRows(str(error)))
     shared_draws = {
         index: input_like(node.value, shape.lengths)
         for index, (node, shape) in enumerate(
@@ -249,9 +251,7 @@ def _build_predictor(
     )
     engine, piece_rows = _choose_engine(graphs, shapes, sizes)
     draw_shared = _shared_draws(graph, names, inputs, outputs, shapes)
-    return Predictor(
-        **common, engine=engine, rows=RowPieces(shapes.outputs, piece_rows, draw_shared)
-    )
+    return predictor(engine=engine, rows=RowPieces(shapes.outputs, piece_rows, draw_shared))
 
 
 def _conditioned_variables(

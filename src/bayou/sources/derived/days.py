@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Days:
             )
         return Field(name, np.dtype(np.float64), field.shape)
 
-    def convert(self, field: Field, values: NDArray[Any]) -> NDArray[np.float64]:
+    def convert(self, field: Field, values: NDArray[np.datetime64]) -> NDArray[np.float64]:
         """Return the days of dates.
 
         Parameters
@@ -90,7 +90,7 @@ class DurationDays:
             )
         return Field(name, np.dtype(np.float64), field.shape)
 
-    def convert(self, field: Field, values: NDArray[Any]) -> NDArray[np.float64]:
+    def convert(self, field: Field, values: NDArray[np.timedelta64]) -> NDArray[np.float64]:
         """Return the days of durations.
 
         Parameters
