@@ -1,13 +1,21 @@
 """The benchmark of passes: what it compares with is the posterior, and a fit prints its result."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
-import passes
 import pytest
 
 
-def test_newtons_method_ends_at_the_mode() -> None:
+@pytest.fixture
+def passes(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("passes")
+
+
+def test_newtons_method_ends_at_the_mode(passes: ModuleType) -> None:
     x, y = passes.logistic_rows(2000)
     _, mode, std = passes.newton(x, y)
     p = 1 / (1 + np.exp(-x @ mode))
@@ -16,7 +24,7 @@ def test_newtons_method_ends_at_the_mode() -> None:
     np.testing.assert_allclose(std, np.sqrt(np.diag(np.linalg.inv(precision))))
 
 
-def test_a_fit_prints_its_moments(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fit_prints_its_moments(passes: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     passes.fit_once(20_000, None, 1)
     found = json.loads(capsys.readouterr().out)
     _, mode, std = passes.newton(*passes.logistic_rows(20_000))
