@@ -13,7 +13,7 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import graph_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from pytensor.compile.executor import Function
@@ -69,9 +69,7 @@ class Interpreter:
             return self._function(*arguments)  # type: ignore[no-any-return]
 
 
-def compile_interpreter(
-    inputs: Sequence[Variable], outputs: Sequence[Variable]
-) -> Callable[..., list[NDArray[Any]]]:
+def compile_interpreter(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Interpreter:
     """Return a function of one array for each input to one array for each output."""
     return Interpreter(inputs, outputs)
 

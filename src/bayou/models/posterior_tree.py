@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse
@@ -128,10 +128,10 @@ def _constant_data(model: pm.Model) -> dict[str, Numbers]:
 
 
 def _matching_coords(
-    coords: Mapping[str, NDArray[Any]],
+    coords: Mapping[str, NDArray[np.generic]],
     dims: Mapping[str, Sequence[str | None]],
     groups: Iterable[NamedArrays],
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, NDArray[np.generic]]:
     """Return the coords without labels that do not fit the values.
 
     An error here would cost the user the draws.

@@ -190,7 +190,7 @@ def _nutpie_sample(
     *,
     progressbar: bool,
     blocking: bool,
-    **options: Any,
+    **options: object,
 ) -> Any:
     # Importing nutpie imports ArviZ's plots, for which only those who sample should wait.
     import nutpie

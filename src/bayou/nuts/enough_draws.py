@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayou.nuts.convergence.chain_diagnostics import variable_diagnostics
 from bayou.nuts.convergence.chain_doubts import LEAST_ESS_OF_A_CHAIN, MAX_RHAT
@@ -55,7 +55,7 @@ class EnoughDraws:
         return True
 
 
-def check_until(until: Any, draws: int | None, num_chains: Any) -> int:
+def check_until(until: object, draws: int | None, num_chains: object) -> int:
     """Check the argument `until`, and return the draws of each chain, or the most of them.
 
     Raises

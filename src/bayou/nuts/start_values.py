@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bayou.nuts.compiled.bound_density import BoundDensity
 
-    type Start = Callable[..., list[NDArray[Any]]]
+    type Start = Callable[..., list[NDArray[np.float64]]]
     type InitialValues = Mapping[Any, Any] | Sequence[Mapping[Any, Any] | None]
     """Values by variables or their names, for all chains or for each of them."""
 

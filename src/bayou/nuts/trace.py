@@ -62,14 +62,14 @@ class TakenTrace:
         What :meth:`NutpieTrace.get_arrow_trace` returned.
     """
 
-    batches: tuple[Sequence[Any], Sequence[Any]]
+    batches: tuple[Sequence[pa.RecordBatch], Sequence[pa.RecordBatch]]
 
     @classmethod
     def of(cls, trace: NutpieTrace) -> TakenTrace:
         """Take the batches of a trace."""
         return cls(trace.get_arrow_trace())
 
-    def get_arrow_trace(self) -> tuple[Sequence[Any], Sequence[Any]]:
+    def get_arrow_trace(self) -> tuple[Sequence[pa.RecordBatch], Sequence[pa.RecordBatch]]:
         """Return the batches."""
         return self.batches
 

@@ -156,7 +156,7 @@ def _column(name: str, values: object) -> tuple[Field, Masked]:
     return array_column(name, values)
 
 
-def _open_series(data: Any, nulls: Nulls) -> Source:
+def _open_series(data: object, nulls: Nulls) -> Source:
     return _open_mapping({_wrapped(data).name or VALUE: data}, nulls)
 
 

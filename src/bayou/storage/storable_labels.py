@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STORABLE_KINDS = "biufcmMU"
 
 
-def storable_labels(labels: Iterable[object]) -> NDArray[Any]:
+def storable_labels(labels: Iterable[object]) -> NDArray[np.generic]:
     """Return labels as an array with one axis that files can hold.
 
     Numbers, booleans, text, dates and durations stay what they are. Tuples (of a MultiIndex),

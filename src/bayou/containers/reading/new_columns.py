@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bayou.containers.reading.column_options import ColumnOptions
     from bayou.containers.reading.column_reader import ColumnReader
     from bayou.containers.variables.dims import Numbers
+    from bayou.feeding.feed import Arrays
     from bayou.sources.base.source import Column
 
 
@@ -145,7 +146,7 @@ def _read_table(reader: ColumnReader, labels: pd.Index | None) -> NewColumns:
     return NewColumns(reader.columns, values, missing, labels)
 
 
-def read_all_rows(columns: Sequence[Column]) -> Sequence[NDArray[Any]]:
+def read_all_rows(columns: Sequence[Column]) -> Arrays:
     """Return all rows of some columns of one source, one array for each column."""
     blocks = count_block_rows(columns[0].source, columns[0].names[0])
     return read_rows(ColumnLayout(tuple(columns)), blocks, 0, sum(blocks))

@@ -66,7 +66,7 @@ class UniformRows(Op):
         return Apply(self, inputs, [pt.TensorType("int64", shape=(None,))()])
 
     def perform(
-        self, node: Apply, inputs: Sequence[NDArray[Any]], output_storage: OutputStorageType
+        self, node: Apply, inputs: Sequence[NDArray[np.integer]], output_storage: OutputStorageType
     ) -> None:
         """Evaluate the operation with NumPy."""
         step, length = inputs
@@ -110,7 +110,7 @@ class NumRows(Op):
         return Apply(self, [storage], [pt.TensorType("int64", shape=())()])
 
     def perform(
-        self, node: Apply, inputs: Sequence[NDArray[Any]], output_storage: OutputStorageType
+        self, node: Apply, inputs: Sequence[NDArray[np.integer]], output_storage: OutputStorageType
     ) -> None:
         """Evaluate the operation with NumPy."""
         output_storage[0][0] = np.array(inputs[0].shape[self.axis])

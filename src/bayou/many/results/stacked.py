@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -35,7 +35,7 @@ def stack_outcomes(axes: ResultAxes, outcomes: Sequence[Outcome]) -> Groups:
             array = stack_padded([outcome.groups[group][name] for outcome in successful])
             groups[group][name] = xr.Variable(axes.names(name, array.ndim), array)
     failures = [str(outcome.failure or "") for outcome in outcomes]
-    table: dict[str, NDArray[Any]] = {
+    table: dict[str, NDArray[np.generic]] = {
         DATASET: _text_or_numbers([outcome.key for outcome in outcomes]),
         **{
             column: np.array([outcome.diagnostics.get(column, np.nan) for outcome in outcomes])
@@ -90,7 +90,7 @@ def join_padded(arrays: Sequence[Numbers]) -> Numbers:
 
 def fitting_labels(
     coords: Mapping[str, Labels], variables: Mapping[str, xr.Variable]
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, NDArray[np.generic]]:
     """Return the labels of the dims of variables: those of `coords` that are as many as values.
 
     Chains and draws are counted from 0.
@@ -107,6 +107,6 @@ def fitting_labels(
     return counted | labelled
 
 
-def _text_or_numbers(values: Sequence[str | float]) -> NDArray[Any]:
+def _text_or_numbers(values: Sequence[str | float]) -> NDArray[np.generic]:
     """Return strings as objects, which have no longest length, and numbers in their own dtype."""
     return np.array(values, dtype=object if isinstance(next(iter(values), ""), str) else None)

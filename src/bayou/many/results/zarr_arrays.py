@@ -81,7 +81,7 @@ def array_shapes(group: Any) -> dict[str, xr.Variable]:
     }
 
 
-def write_labels(group: Any, coords: Mapping[str, NDArray[Any]]) -> None:
+def write_labels(group: Any, coords: Mapping[str, NDArray[np.generic]]) -> None:
     """Write the labels of dims, and delete those of the dims that have none any more."""
     for name, array in list(group.arrays()):
         if array.metadata.dimension_names == (name,) and name not in {DATASET, *coords}:

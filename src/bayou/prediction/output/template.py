@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 GROUP = "predictions"
 
 
-type Coords = Mapping[str, NDArray[Any]]
+type Coords = Mapping[str, NDArray[np.generic]]
 """The labels of each dim, in an array that files can hold."""
 
 

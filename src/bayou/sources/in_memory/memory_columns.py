@@ -141,7 +141,7 @@ def _mark_missing(field: Field, masked: Masked) -> tuple[Field, NDArray[Any]]:
     return Field(field.name, dtype, field.shape, field.categories, unmarked), marked
 
 
-def _check_exact(field: Field, values: NDArray[Any]) -> None:
+def _check_exact(field: Field, values: NDArray[np.integer]) -> None:
     """Check that float64, with its significand of 53 bits, holds the integers of a field."""
     if field.dtype.kind not in "iu" or field.dtype.itemsize < 8:
         return
