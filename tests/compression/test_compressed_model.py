@@ -134,6 +134,62 @@ def _pairs(num_distinct: int, num_rows: int) -> dict[str, Any]:
     return {"x": (rows % 300).astype(float), "real": (rows // 300).astype(float)}
 
 
+def outcome_rows(seed: int, num_rows: int, num_distinct: int) -> dict[str, Any]:
+    """Rows of few covariates, with outcomes that are all different."""
+    generator = np.random.default_rng(seed)
+    table = make_rows(seed, num_rows, num_distinct)
+    return table | {
+        "real": 100 + generator.normal(size=num_rows),
+        "pair": generator.normal(size=(num_rows, 2)),
+    }
+
+
+@pytest.mark.parametrize("name", ["normal", "several_columns", "hierarchy", "two_dims", "scaled"])
+def test_continuous_outcomes_of_few_covariates_are_grouped(name: str) -> None:
+    model = model_of(MODELS[name], outcome_rows(1, NUM_ROWS, NUM_DISTINCT))
+    compressed = compressed_if_repeated(model)
+    assert compressed is not None
+    assert compressed.num_distinct <= NUM_DISTINCT
+    groups = f"{compressed.num_distinct} groups, each with its count, mean and squares"
+    assert str(compressed) == f"300 rows as {groups}"
+    assert_same_density(model, compressed.model)
+
+
+def test_scales_that_differ_between_rows_are_grouped() -> None:
+    table = outcome_rows(1, NUM_ROWS, NUM_DISTINCT)
+    with pm.Model() as model:
+        x = by.Data("x", table["x"], dims="row")
+        y = by.Data("y", table["real"], dims="row")
+        noise = pm.math.exp(pm.Normal("noise") * x)
+        pm.Normal("observed", pm.Normal("slope") * x, noise, observed=y, dims="row")
+    compressed = compressed_model(model)
+    assert compressed.outcomes == ("observed",)
+    assert_same_density(model, compressed.model)
+
+
+def test_all_of_a_sample_are_one_group() -> None:
+    values = np.random.default_rng(0).normal(3, 2, size=NUM_ROWS)
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mean"), pm.HalfNormal("sigma"), observed=by.Data("data", values))
+    compressed = compressed_if_repeated(model)
+    assert compressed is not None
+    assert compressed.num_distinct == 1
+    assert_same_density(model, compressed.model)
+
+
+def test_outcomes_that_something_else_takes_are_not_grouped() -> None:
+    table = outcome_rows(1, NUM_ROWS, NUM_DISTINCT)
+    with pm.Model() as model:
+        y = by.Data("y", table["real"], dims="row")
+        slope = pm.Normal("slope")
+        pm.Normal("observed", slope, 1, observed=y, dims="row")
+        pm.Normal("again", slope * y, 1, observed=by.Data("z", table["x"], dims="row"), dims="row")
+    compressed = compressed_model(model)
+    assert compressed.outcomes == ("again",)
+    assert compressed.num_distinct == NUM_ROWS
+    assert_same_density(model, compressed.model)
+
+
 def _autoregression(table: dict[str, Any]) -> pm.Model:
     with pm.Model() as model:
         y = by.Data("y", table["real"], dims="row")

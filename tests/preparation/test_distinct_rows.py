@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bayou.preparation import distinct_rows
-from bayou.preparation.distinct_rows import Layout, RepetitionError, group_rows
+from bayou.preparation.distinct_rows import (
+    Layout,
+    RepetitionError,
+    group_outcomes,
+    group_rows,
+)
 from bayou.sources import Field
 
 if TYPE_CHECKING:
@@ -94,3 +99,23 @@ def test_too_many_distinct_rows_are_told_with_the_rows_so_far(
         group_rows(pieces, layout, 20_000, seen.append)
     # It stops there, and does not read the rest.
     assert sum(seen) == 200
+
+
+@given(
+    groups=hnp.arrays(np.int64, st.integers(1, 40), elements=st.integers(0, 4)),
+    seed=st.integers(0, 2**32),
+)
+@settings(deadline=None, max_examples=30)
+def test_outcomes_have_the_moments_of_their_group(groups: NDArray[Any], seed: int) -> None:
+    outcomes = 1e6 + np.random.default_rng(seed).normal(size=(len(groups), 2))
+    table = {"group": groups, "outcome": outcomes}
+    layout = Layout((field_of("group", groups),), None)
+    found = group_outcomes(table, layout, [field_of("outcome", outcomes)])
+    assert found.values["group"].tolist() == sorted(set(groups.tolist()))
+    for row, group in enumerate(found.values["group"]):
+        own = outcomes[groups == group]
+        assert found.counts[row] == len(own)
+        np.testing.assert_allclose(found.means["outcome"][row], own.mean(axis=0), rtol=1e-15)
+        np.testing.assert_allclose(
+            found.squares["outcome"][row], own.var(axis=0) * len(own), rtol=1e-8, atol=1e-15
+        )

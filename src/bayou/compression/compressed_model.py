@@ -3,16 +3,19 @@
 A likelihood that is a product over rows has equal factors for equal rows. The containers of rows
 are replaced by the distinct rows among them, with their counts as weights: the log density is the
 same but for rounding, and costs what the distinct rows cost.
+
+Of a normal variable, rows that share all but its value need their number, mean and squares alone,
+so that continuous outcomes with few different covariates are compressed too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytensor
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.traversal import walk
 
 from bayou.batching.batched import independent_rows
 from bayou.batching.replaced_rows import replace_rows
@@ -23,14 +26,16 @@ from bayou.compression.repetition import MOST_DISTINCT, sample_repeats
 from bayou.compression.weighted_model import with_row_weights
 from bayou.containers.sparse.sparse_container import is_sparse_variable
 from bayou.containers.variables.source_variable import window_of
+from bayou.models.inputs import uncast, value_inputs
 from bayou.models.rewrite import model_graphs
+from bayou.models.scaling.row_weights import is_normal
 from bayou.models.scaling.total_size import without_row_total_size
-from bayou.preparation.distinct_rows import Layout, group_rows
+from bayou.preparation.distinct_rows import Layout, group_outcomes, group_rows
 from bayou.sources.base.field import Field
 from bayou.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     import pymc as pm
     from numpy.typing import NDArray
@@ -62,15 +67,21 @@ class CompressedModel:
         Those of this one.
     names_of_rows : frozenset of str
         The deterministics that depend on rows. Here they are of the distinct rows alone.
+    outcomes : tuple of str
+        The normal variables that are observed at means of rows.
     """
 
     model: pm.Model
     num_rows: int
     num_distinct: int
     names_of_rows: frozenset[str]
+    outcomes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the numbers of rows, for results."""
+        if self.outcomes:
+            groups = f"{self.num_distinct:,} groups, each with its count, mean and squares"
+            return f"{self.num_rows:,} rows as {groups}"
         return f"{self.num_rows:,} rows as {self.num_distinct:,} distinct, each counted"
 
 
@@ -174,7 +185,11 @@ def compressed_if_repeated(model: pm.Model) -> CompressedModel | None:
         rows = guessed
     if _rows_obstacle(rows) or rows.num_rows < 2:
         return None
-    if not sample_repeats(list(_columns(model, rows).values())):
+    columns = _columns(model, rows)
+    outcomes = _outcomes(model, rows)
+    covariates = [values for key, values in columns.items() if key not in outcomes.values()]
+    repeats = sample_repeats(list(columns.values()))
+    if not repeats and not (outcomes and (not covariates or sample_repeats(covariates))):
         return None
     try:
         compressed = compressed_model(model)
@@ -210,7 +225,7 @@ def _rows_obstacle(rows: ModelRows) -> str | None:
 
 def _columns(model: pm.Model, rows: ModelRows) -> dict[int, Numbers]:
     """Return the rows that the density takes, by the identities of the values' containers."""
-    used = set(ancestors(_density_graphs(model)))
+    used = set(_values_used(_density_graphs(model)))
     columns: dict[int, Numbers] = {}
     for variable, (storage, axis) in rows.storages.items():
         if variable in used or storage in used:
@@ -219,18 +234,65 @@ def _columns(model: pm.Model, rows: ModelRows) -> dict[int, Numbers]:
     return columns
 
 
+def _values_used(graphs: Sequence[Variable]) -> Iterable[Variable]:
+    """Return what graphs depend on by its values, and not only by its shape."""
+    used: Iterable[Variable] = walk(list(graphs), value_inputs, bfs=False)
+    return used
+
+
 def _density_graphs(model: pm.Model) -> list[Variable]:
     graphs = model_graphs(model)
     return [graph for graph in graphs if graph not in set(model.deterministics)]
 
 
+def _outcomes(model: pm.Model, rows: ModelRows) -> dict[str, int]:
+    """Return the normal variables whose values nothing else takes.
+
+    Returns
+    -------
+    dict of str to int
+        By the name of the variable, the identity of the container of its values.
+    """
+    outcomes: dict[str, int] = {}
+    for variable in model.observed_RVs:
+        value = uncast(model.rvs_to_values[variable])
+        if variable.name not in rows.observed or value not in rows.storages:
+            continue
+        storage, axis = rows.storages[value]
+        others = [
+            graph
+            for graph in (*model.basic_RVs, *model.potentials, *model.rvs_to_values.values())
+            if graph is not model.rvs_to_values[variable]
+        ]
+        is_used = any(
+            getattr(each, "container", None) is storage.container or each is value
+            for each in _values_used(others)
+        )
+        if is_normal(variable) and axis == 0 and not is_used:
+            outcomes[variable.name] = id(storage.container)
+    return outcomes
+
+
 def _compress(model: pm.Model, rows: ModelRows) -> CompressedModel:
     columns = _columns(model, rows)
-    layout = Layout(
-        tuple(Field(str(key), values.dtype, values.shape[1:]) for key, values in columns.items()),
-        None,
-    )
-    distinct, counts = group_rows(_pieces(columns), layout, NO_LIMIT, lambda _: None)
+    num_rows = len(next(iter(columns.values())))
+    # Where all columns repeat, outcomes are told apart as well.
+    outcomes = {} if sample_repeats(list(columns.values())) else _outcomes(model, rows)
+    fields = {
+        key: Field(str(key), values.dtype, values.shape[1:]) for key, values in columns.items()
+    }
+    of_outcomes = [fields[key] for key in outcomes.values()]
+    layout = Layout(tuple(each for each in fields.values() if each not in of_outcomes), None)
+    distinct: Table
+    counts: NDArray[np.int64] | NDArray[np.float64]
+    squares: dict[str, NDArray[np.float64]] = {}
+    if outcomes:
+        table = {str(key): values for key, values in columns.items()}
+        groups = group_outcomes(table, layout, of_outcomes)
+        distinct, counts = groups.values | groups.means, groups.counts
+        squares = {name: groups.squares[str(key)] for name, key in outcomes.items()}
+    else:
+        distinct, counts = group_rows(_pieces(columns), layout, NO_LIMIT, lambda _: None)
     by_container: dict[int, SharedVariable] = {}
     for storage, axis in rows.storages.values():
         key = id(storage.container)
@@ -248,11 +310,19 @@ def _compress(model: pm.Model, rows: ModelRows) -> CompressedModel:
     for variable in model.observed_RVs:
         if variable.name in rows.observed:
             rebuilt[variable] = without_row_total_size(rebuilt.get(variable, variable))
-    weights = pytensor.shared(counts.astype(pytensor.config.floatX), name=COUNTS)
-    of_distinct = with_row_weights(model, rows, rebuilt, weights)
+    of_distinct = with_row_weights(
+        model,
+        rows,
+        rebuilt,
+        _shared(counts, COUNTS),
+        {name: _shared(values, f"{name}_squares") for name, values in squares.items()},
+    )
     of_rows = (variable.name for variable in model.deterministics if variable in rebuilt)
-    num_rows = len(next(iter(columns.values())))
-    return CompressedModel(of_distinct, num_rows, len(counts), frozenset(of_rows))
+    return CompressedModel(of_distinct, num_rows, len(counts), frozenset(of_rows), tuple(outcomes))
+
+
+def _shared(values: NDArray[Any], name: str) -> SharedVariable:
+    return pytensor.shared(values.astype(pytensor.config.floatX), name=name)
 
 
 def _like(storage: SharedVariable, values: NDArray[np.generic]) -> SharedVariable:

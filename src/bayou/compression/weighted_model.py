@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.traversal import ancestors
 
+from bayou.batching.batched import independent_rows
 from bayou.batching.row_dim import find_rows
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.source_variable import window_of
 from bayou.models.plain.plain_model import model_of_variables
 from bayou.models.rewrite import model_graphs, rebuild_variables, same_structure, structure_of
-from bayou.models.scaling.row_weights import times_weights, with_weights
+from bayou.models.scaling.row_weights import as_groups, times_weights, with_weights
 from bayou.text import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pymc as pm
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
@@ -52,7 +56,7 @@ def weighted_model(model: pm.Model, weights: str) -> pm.Model:
         If ``weights`` is no name, or the container holds no numbers.
     ValueError
         If there is no such container, nothing observed has its dim, it has another number of axes
-        than one, or a weight is below 0 or not finite.
+        than one, a weight is below 0 or not finite, or the likelihood is no product over rows.
     """
     container = _find_container(model, weights)
     dim, *_ = dims_of(model, container)
@@ -61,32 +65,47 @@ def weighted_model(model: pm.Model, weights: str) -> pm.Model:
     structure = structure_of(model)
     known = _models.setdefault(model, {})
     if weights not in known or not same_structure(known[weights][0], structure):
+        rows = independent_rows(model, rows)
         known[weights] = (structure, with_row_weights(model, rows, {}, container))
     return known[weights][1]
 
 
 def with_row_weights(
-    model: pm.Model, rows: ModelRows, rebuilt: dict[Variable, Variable], weights: TensorVariable
+    model: pm.Model,
+    rows: ModelRows,
+    rebuilt: Mapping[Variable, Variable],
+    weights: TensorVariable,
+    squares: Mapping[str, TensorVariable] | None = None,
 ) -> pm.Model:
     """Return a model of variables that were built again, whose rows have weights.
 
     Parameters
     ----------
     model : pymc.Model
-        The model as it is written.
+        The model as it is written, whose likelihood is a product over rows.
     rows : ModelRows
         Its parts with an entry for each row.
-    rebuilt : dict of Variable to Variable
+    rebuilt : mapping of Variable to Variable
         What takes the place of its variables.
     weights : TensorVariable
         How often each row counts, shape (rows,).
+    squares : mapping of str to TensorVariable, optional
+        For normal variables whose rows are means of observations, by their names: the squares of
+        these around the means, in the shape of the variable.
     """
     variables = dict(rebuilt)
     for variable in model.observed_RVs:
         if variable.name in rows.observed:
-            variables[variable] = with_weights(variables.get(variable, variable), weights)
+            new = variables.get(variable, variable)
+            of_groups = (squares or {}).get(variable.name)
+            variables[variable] = (
+                with_weights(new, weights)
+                if of_groups is None
+                else as_groups(new, weights, of_groups)
+            )
+    of_rows = {*rows.storages, *(storage for storage, _ in rows.storages.values())}
     for potential in model.potentials:
-        if potential.ndim and dims_of(model, potential)[:1] == (rows.dim,):
+        if potential.ndim and not of_rows.isdisjoint(ancestors([potential])):
             variables[potential] = times_weights(variables.get(potential, potential), weights)
     changed = {variable: new for variable, new in variables.items() if new is not variable}
     # What depends on an observed variable depends on its draws, which have no weights.

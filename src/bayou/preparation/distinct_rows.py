@@ -28,6 +28,7 @@ PIECE_ROWS = 2**20
 # in the hash table and the copy that is sorted.
 GROUP_BYTES = 64
 COUNT = "count"
+MOMENTS = ("mean", "variance")
 
 
 class RepetitionError(ValueError):
@@ -145,6 +146,80 @@ def group_rows(
     values = layout.values(words)
     order = _order(values, layout)
     return {name: column[order] for name, column in values.items()}, counts[order]
+
+
+@dataclass(frozen=True)
+class OutcomeGroups:
+    """Rows of one table that are told apart by some fields, and what others are in each group.
+
+    Attributes
+    ----------
+    values : dict of str to ndarray, shapes (groups, *field.shape)
+        The distinct rows of the fields that tell them apart, in their order.
+    counts : ndarray of int64, shape (groups,)
+        The number of rows of each.
+    means, squares : dict of str to ndarray of float64, shapes (groups, *field.shape)
+        The means of the outcomes, and the sums of their squared distances from these.
+    """
+
+    values: Table
+    counts: NDArray[np.int64]
+    means: dict[str, NDArray[np.float64]]
+    squares: dict[str, NDArray[np.float64]]
+
+
+def group_outcomes(table: Table, layout: Layout, outcomes: Sequence[Field]) -> OutcomeGroups:
+    """Return the distinct rows of a table in memory, with the means and squares of outcomes.
+
+    Parameters
+    ----------
+    table : dict of str to ndarray, shapes (rows, *field.shape)
+        The rows.
+    layout : Layout
+        The fields that tell them apart; without any, all rows are one group.
+    outcomes : sequence of Field
+        Fields of numbers.
+    """
+    num_rows = len(next(iter(table.values())))
+    keys = {str(number): word for number, word in enumerate(layout.words(table))}
+    if not keys:
+        keys = {"0": np.zeros(num_rows, dtype=np.uint8)}
+    columns = {
+        f"{field.name}.{number}": np.ascontiguousarray(column)
+        for field in outcomes
+        for number, column in enumerate(
+            table[field.name].reshape(num_rows, -1).astype(np.float64, copy=False).T
+        )
+    }
+    # The order of threads would decide the last digits. Arrow's variance does not cancel.
+    grouped = (
+        pa.table(keys | columns)
+        .group_by(list(keys), use_threads=False)
+        .aggregate([([], "count_all"), *((name, each) for name in columns for each in MOMENTS)])
+    )
+    found = {name: grouped[name].to_numpy() for name in grouped.column_names}
+    values = layout.values([found[name] for name in keys])
+    order = _order(values, layout) if layout.fields else np.zeros(1, dtype=np.int64)
+    counts = found["count_all"].astype(np.int64)
+
+    def moments(field: Field, which: str) -> NDArray[np.float64]:
+        size = int(np.prod(field.shape, dtype=np.int64))
+        parts = [found[f"{field.name}.{number}_{which}"] for number in range(size)]
+        return np.stack(parts, axis=1).reshape(len(counts), *field.shape)
+
+    return OutcomeGroups(
+        {name: column[order] for name, column in values.items()},
+        counts[order],
+        {field.name: moments(field, "mean")[order] for field in outcomes},
+        {
+            field.name: (moments(field, "variance") * _by_row(counts, field))[order]
+            for field in outcomes
+        },
+    )
+
+
+def _by_row(counts: NDArray[np.int64], field: Field) -> NDArray[np.int64]:
+    return counts.reshape(-1, *[1] * len(field.shape))
 
 
 def _pieces(tables: Iterator[Table], layout: Layout) -> Iterator[pa.Table]:

@@ -1,4 +1,8 @@
-"""Weights of rows: how often each row of an observed variable counts in the log density."""
+"""Weights of rows: how often each row of an observed variable counts in the log density.
+
+A row may also stand for observations with other values, of which only their mean and the squares
+around it matter: those of a normal distribution with the same parameters.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from pymc.logprob.abstract import MeasurableOp, _logprob
 from pymc.logprob.basic import logp
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
+from pytensor.tensor.random.basic import NormalRV
 
 from bayou.models.scaling.total_size import has_total_size, without_total_size
 
@@ -62,6 +67,34 @@ def _weighted_log_density(
     return times_weights(logp(variable, value, **kwargs), weights)
 
 
+class NormalGroups(WeightedRows):
+    """A normal variable each of whose rows is the mean of several observations of one distribution.
+
+    With n observations of mean m, and squares S around it, the log density is that of m, n times,
+    less S / (2 sigma**2). Its inputs are the variable, the numbers of observations, shape (rows,),
+    and the squares, in the shape of the variable.
+    """
+
+    def make_node(self, *inputs: TensorVariable) -> Apply:
+        """Return the node of a variable, its weights and its squares."""
+        return Apply(self, list(inputs), [inputs[0].type()])
+
+
+@_logprob.register(NormalGroups)
+def _grouped_log_density(
+    op: NormalGroups,
+    values: Sequence[Variable],
+    variable: Variable,
+    weights: TensorVariable,
+    squares: TensorVariable,
+    **kwargs: object,
+) -> Variable:
+    density = _weighted_log_density(op, values, variable, weights, **kwargs)
+    assert variable.owner is not None
+    _, sigma = variable.owner.op.dist_params(variable.owner)
+    return density - squares / (2 * sigma**2)
+
+
 def times_weights(density: TensorVariable, weights: TensorVariable) -> TensorVariable:
     """Return a log density of rows, shape (rows, ...), times the weights, shape (rows,)."""
     return density * weights.astype(density.dtype).dimshuffle(0, *["x"] * (density.ndim - 1))
@@ -81,6 +114,28 @@ def with_weights(variable: TensorVariable, weights: TensorVariable) -> TensorVar
         inner, *sizes = variable.owner.inputs
         return variable.owner.op(with_weights(inner, weights), *sizes)
     return WeightedRows()(variable, weights)
+
+
+def is_normal(variable: TensorVariable) -> bool:
+    """Return whether an observed variable is normal, scaled or not."""
+    return isinstance(without_scaling(variable).owner.op, NormalRV)
+
+
+def as_groups(
+    variable: TensorVariable, weights: TensorVariable, squares: TensorVariable
+) -> TensorVariable:
+    """Return an observed normal variable whose rows are means of observations.
+
+    Parameters
+    ----------
+    variable : TensorVariable
+        Shape (rows, ...).
+    weights : TensorVariable
+        The number of observations of each row, shape (rows,).
+    squares : TensorVariable
+        The sum of their squared distances from the mean, shape (rows, ...).
+    """
+    return NormalGroups()(variable, weights, squares)
 
 
 def without_scaling(variable: TensorVariable) -> TensorVariable:
