@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import jax
+    from numpy.typing import NDArray
 
 
 class Frame(NamedTuple):
@@ -23,27 +27,35 @@ class Frame(NamedTuple):
     origin: Any
     factor: Any
 
-    def positions(self, coordinates: Any) -> Any:
+    def positions[Array: (jax.Array, NDArray[np.float64])](self, coordinates: Array) -> Array:
         """Return the positions of coordinates, shapes (..., size)."""
-        return self.origin + self.directions(coordinates)
+        positions: Array = self.origin + self.directions(coordinates)
+        return positions
 
-    def coordinates(self, position: Any) -> Any:
+    def coordinates(self, position: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the coordinates of a position, shape (size,)."""
-        if self.factor.ndim == 1:
-            return (position - self.origin) / self.factor
-        return np.linalg.solve(self.factor, position - self.origin)
+        offset: NDArray[np.float64] = position - self.origin
+        return (
+            offset / self.factor if self.factor.ndim == 1 else np.linalg.solve(self.factor, offset)
+        )
 
-    def directions(self, steps: Any) -> Any:
+    def directions[Array: (jax.Array, NDArray[np.float64])](self, steps: Array) -> Array:
         """Return the displacements of the position that steps make, shapes (..., size)."""
+        displacements: Array
         if self.factor.ndim == 1:
-            return steps * self.factor
+            displacements = steps * self.factor
+            return displacements
         # Written as steps @ factor.T, XLA transposes the factor in each step of a fit, which
         # took two thirds of the time of a step with 143 elements (docs/engine.md).
-        return self.factor @ steps if steps.ndim == 1 else steps @ self.factor.T
+        displacements = self.factor @ steps if steps.ndim == 1 else steps @ self.factor.T
+        return displacements
 
-    def gradients(self, gradients: Any) -> Any:
+    def gradients[Array: (jax.Array, NDArray[np.float64])](self, gradients: Array) -> Array:
         """Return gradients with respect to the coordinates, shapes (..., size)."""
-        return gradients * self.factor if self.factor.ndim == 1 else gradients @ self.factor
+        product: Array = (
+            gradients * self.factor if self.factor.ndim == 1 else gradients @ self.factor
+        )
+        return product
 
     def stds(self, stds: Any) -> Any:
         """Return the standard deviations of a position with independent coordinates, (size,)."""
