@@ -117,3 +117,26 @@ def test_it_predicts_from_fits_of_models_that_are_not_centred() -> None:
     predicted = model.predict(trace, data=new, inplace=False)
     means = predicted["posterior"]["mu"].mean(("chain", "draw"))
     np.testing.assert_allclose(means, OWN_PREDICTIONS, atol=0.1)
+
+
+def test_the_model_may_be_the_first_argument() -> None:
+    model = bambi.Model("y ~ x", grouped_rows().iloc[:40])
+    with pytest.raises(ValueError, match=r"`model` must be built, .*\nHint: call its `build\(\)`"):
+        by.fit(model)
+    model.build()
+    with pytest.raises(TypeError, match=r"`model` must be passed once, .*\nHint: leave one"):
+        by.fit(model, model=model)
+    fit = by.fit(model, n=20, tolerance=1e3, correction=None, **QUIET)
+    assert by.verify(fit, model).matches
+    assert "Intercept" in str(by.describe(model))
+    assert by.sample(model, 10, tune=10, chains=1, **QUIET).posterior.sizes["draw"] == 10
+    assert by.batched(model, batch_size=10).observed_RVs
+
+
+@pytest.mark.slow
+def test_calibrate() -> None:
+    priors = {"x": bambi.Prior("Normal", mu=0, sigma=1)}
+    model = bambi.Model("y ~ x", grouped_rows().iloc[:20], priors=priors)
+    model.build()
+    result = by.calibrate(model, 40, draws=100, tune=100, chains=2, **QUIET)
+    assert bool(result)

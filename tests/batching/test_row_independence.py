@@ -431,3 +431,26 @@ def test_one_density_for_each_row_is_needed() -> None:
     check_one_density_each([plain])
     with pytest.raises(ValueError, match=r"but 'y' has one distribution over all rows, Multi"):
         check_one_density_each([plain, joint])
+
+
+def test_a_row_without_a_density_is_named() -> None:
+    scale = np.ones(40)
+    scale[17] = 0
+    with pm.Model() as model:
+        y = by.Data("y", np.arange(40.0), dims="row")
+        pm.Normal("o", pm.Normal("mu"), by.Data("scale", scale, dims="row"), observed=y, dims="row")
+    message = (
+        r"^The log density must be finite in each row, got none for 'o' in row 17, where the model "
+        r"starts\.\nHint: look at that row for a parameter out of its range, such as a standard"
+    )
+    with pytest.raises(ValueError, match=message):
+        by.batched(model, batch_size=8)
+
+
+def test_positions_without_a_density_for_some_rows_are_no_dependence() -> None:
+    with pm.Model() as model:
+        x = by.Data("x", np.linspace(-1, 1, 40), dims="row")
+        y = by.Data("y", np.arange(40) % 2, dims="row")
+        # Draws of the prior give probabilities outside of 0 to 1, for the last rows.
+        pm.Bernoulli("o", p=0.5 + x * pm.Normal("slope", 0, 3, initval=0), observed=y, dims="row")
+    assert by.batched(model, batch_size=8).observed_RVs

@@ -7,7 +7,7 @@ import pymc as pm
 import pytest
 
 import bayou as by
-from bayou.many.simulation import observed_containers, simulate
+from bayou.many.simulation import observed_containers, simulate, with_observed_containers
 
 
 def normal(scale: float = 1.0) -> pm.Model:
@@ -53,6 +53,22 @@ def observed_at(value: Any) -> pm.Model:
         y = by.Data("y", [0.0, 1.0])
         pm.Normal("observed", pm.Normal("b"), observed=value(y))
     return model
+
+
+def test_observed_arrays_are_put_into_containers() -> None:
+    with pm.Model(coords={"row": range(3)}) as model:
+        mu = pm.Normal("mu")
+        pm.Poisson("y", pm.math.exp(mu), observed=np.array([1, 2, 3]), dims="row")
+        pm.Normal("z", mu, observed=by.Data("z_data", [0.5]))
+    copied = with_observed_containers(model)
+    assert observed_containers(copied) == {"y": "y data", "z": "z_data"}
+    assert copied.named_vars_to_dims["y data"] == ("row",)
+    np.testing.assert_allclose(
+        copied.compile_logp()({"mu": 0.3}), model.compile_logp()({"mu": 0.3}), rtol=1e-12
+    )
+    by.set_data({"y data": [4, 5, 6]}, model=copied)
+    assert model.rvs_to_values[model["y"]].data.tolist() == [1, 2, 3]
+    assert with_observed_containers(copied) is copied
 
 
 def twice() -> pm.Model:

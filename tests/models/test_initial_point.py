@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import numpy as np
 import pymc as pm
 import pytest
 from pymc.distributions.transforms import Chain, ordered
 
+import bayou as by
 from bayou.models.initial_point import StartCandidates, start_function
 
 
@@ -100,3 +102,32 @@ def test_draws_from_the_prior_of_ordered_values_are_sorted(chained: bool) -> Non
     values = np.cumsum(np.column_stack([draws[:, :1], np.exp(draws[:, 1:])]), axis=1)
     assert values.mean() == pytest.approx(0, abs=2)
     assert values.std() == pytest.approx(10, rel=0.2)
+
+
+def test_a_prior_that_cannot_be_drawn_costs_no_start() -> None:
+    def fail(*parameters: object, rng: object = None, size: object = None) -> NoReturn:
+        raise RuntimeError("no draws")
+
+    with pm.Model() as model:
+        pm.CustomDist("x", 0.5, logp=lambda value, mu: -((value - mu) ** 2), random=fail)
+        pm.Normal("y")
+    candidates = StartCandidates(model, jitter=False)
+    first = candidates(1)
+    # Those from the prior, and near it.
+    for attempt in (11, 21):
+        assert [value.tolist() for value in candidates(1, attempt=attempt)] == [
+            value.tolist() for value in first
+        ]
+    assert candidates(1, attempt=1)[1] != first[1]
+
+
+def test_a_variable_without_a_start_is_named() -> None:
+    with pm.Model() as model:
+        pm.Normal("fine")
+        pm.HalfStudentT("scale", 4, np.nan, initval="prior")
+    message = (
+        r"(?s)^`model` must have a value to start from for each free variable, got none for "
+        r"'scale': Domain error.*\nHint: look for a parameter of its prior that is NaN"
+    )
+    with pytest.raises(ValueError, match=message):
+        by.fit(model, progressbar=False)

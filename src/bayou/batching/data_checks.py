@@ -71,7 +71,7 @@ def check_minibatches(model: pm.Model, program: Program, order: AnyOrder) -> Non
             if order == "epoch" and sample.size > rows.num_rows:
                 raise ValueError(
                     '`batch_size` must be at most the number of rows with order="epoch", got '
-                    f"{sample.size} for {rows.num_rows} rows ({variable.name!r}).\n"
+                    f"{sample.size} for {rows.num_rows} rows{_of(variable)}.\n"
                     "Hint: in this order no batch has a row twice; pass a smaller batch_size, or "
                     'order="uniform", which draws with replacement.'
                 )
@@ -201,18 +201,23 @@ def _check_one_sampling(fed: tuple[TensorVariable, ...]) -> None:
             )
 
 
+def _of(variable: TensorVariable) -> str:
+    """Return the name of a minibatch in brackets; nothing for one without a name."""
+    return f" ({variable.name!r})" if variable.name else ""
+
+
 def _check_aligned(variable: TensorVariable, rows: _Rows, first: _Rows) -> None:
     """Check that a minibatch is of the same rows as the first one with its size and seed."""
     if first.num_rows != rows.num_rows:
         raise ValueError(
             "Minibatches of one size and seed must be of data of one length, got "
-            f"{first.num_rows} and {rows.num_rows} rows ({variable.name!r}).\n"
+            f"{first.num_rows} and {rows.num_rows} rows{_of(variable)}.\n"
             "Hint: set the values of all of them, or give them different seeds."
         )
     if first.windowed_source != rows.windowed_source:
         raise ValueError(
             "Minibatches of one size and seed must be fed the same rows, got an array or another "
-            f"source beside one that is read in windows ({variable.name!r}).\n"
+            f"source beside one that is read in windows{_of(variable)}.\n"
             "Hint: bring them into one source, or give one of them another seed if its rows need "
             "not be those of the other. A window is the part of a source that is in memory at a "
             "time."

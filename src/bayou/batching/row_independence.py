@@ -219,15 +219,51 @@ def _compare_batches(model: pm.Model, program: Program) -> Dependence | None:
     half = max(1, min(HALF_ROWS, len(rows) // 2))
     sizes = [1, 1, 1, half, *(min(sample.size, len(rows)),) * NUM_BATCHES]
     row_terms = RowTerms(model, program, rows, generator)
+    nowhere_finite = set(program.terms_of_rows)
+    first: NDArray[np.floating] | None = None
     for position, all_terms in row_terms.positions():
+        first = position if first is None else first
+        # PyMC gives no row a density where a parameter of one row is out of its range.
+        void = {name for name in program.terms_of_rows if not np.isfinite(all_terms[name]).any()}
+        nowhere_finite &= void
         for size in sizes:
             batch = generator.choice(len(rows), size, replace=False)
             batch_terms = row_terms.of_batch(position, batch)
             for name, term in all_terms.items():
+                if name in void:
+                    continue
                 dependence = _compare_term(model, program, name, term, batch_terms[name], batch)
                 if dependence is not None:
                     return dependence
+    if first is not None:
+        for name in sorted(nowhere_finite):
+            _check_each_row(row_terms, name, first, rows)
     return None
+
+
+def _check_each_row(
+    row_terms: RowTerms, name: str, position: NDArray[np.floating], rows: RowNumbers
+) -> None:
+    """Check that no row by itself takes the density of all rows away.
+
+    Raises
+    ------
+    ValueError
+        Names the variable and the row.
+    """
+    at_fault = np.arange(len(rows))
+    while len(at_fault) > 1:
+        half = at_fault[: len(at_fault) // 2]
+        is_in_half = not np.isfinite(row_terms.of_batch(position, half)[name]).any()
+        at_fault = half if is_in_half else at_fault[len(half) :]
+    others = np.delete(np.arange(len(rows)), at_fault)
+    if len(others) and np.isfinite(row_terms.of_batch(position, others[:1])[name]).any():
+        raise ValueError(
+            f"The log density must be finite in each row, got none for {name!r} in row "
+            f"{rows[at_fault[0]]}, where the model starts.\n"
+            "Hint: look at that row for a parameter out of its range, such as a standard deviation "
+            "of 0, and for a value outside of the support of the likelihood."
+        )
 
 
 def _compare_term(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Protocol, cast, overload
 
 import pymc as pm
+
+from bayou.text import type_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class _OfBambi(Protocol):
@@ -21,6 +27,47 @@ class _OfLibrary(Protocol):
 
 type ModelLike = pm.Model | pm.FrozenModel | _OfBambi | _OfLibrary
 """A model of PyMC, or of a library that builds one."""
+
+
+class _ModelFirst[**P, R](Protocol):
+    """A function whose model may also stand before its other arguments."""
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    def __call__(self, model: ModelLike, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+
+def takes_model_first[**P, R](function: Callable[P, R]) -> _ModelFirst[P, R]:
+    """Have a function with a keyword `model` take the model as its first argument too.
+
+    Raises
+    ------
+    TypeError
+        From the function, if the model is passed twice.
+    """
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> R:
+        if not args or not _is_model(args[0]):
+            return function(*args, **kwargs)
+        if kwargs.get("model") is not None:
+            raise TypeError(
+                f"`model` must be passed once, got {type_text(args[0])} as the first argument and "
+                f"{type_text(kwargs['model'])} by name.\nHint: leave one of them out."
+            )
+        return function(*args[1:], **kwargs | {"model": args[0]})
+
+    return cast("_ModelFirst[P, R]", call)
+
+
+def _is_model(value: object) -> bool:
+    """Return whether a value is a model, also one of a library that has not built it yet."""
+    try:
+        return _pymc_model(value) is not None
+    except ValueError:
+        return True
 
 
 def model_of(model: ModelLike | None) -> pm.Model:

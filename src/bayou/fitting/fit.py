@@ -18,6 +18,7 @@ from bayou.batching.data_checks import check_imputed_values, check_integers, che
 from bayou.batching.row_dim import holds_minibatches
 from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import resolve_cluster
+from bayou.containers.context import takes_model_first
 from bayou.containers.data_access import reading_data
 from bayou.containers.index_bounds import check_indices
 from bayou.density.build import compile_program
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     type Array = NDArray[np.float64]
 
 
+@takes_model_first
 def fit(
     n: int | str = "auto",
     method: str | Guide = "auto",
@@ -95,6 +97,8 @@ def fit(
     ...     fit = by.fit(batch_size=50, random_seed=1, progressbar=False)
     >>> round(float(fit.mean["slope"]))
     3
+
+    The model may also be the first argument: ``by.fit(model, batch_size=50)``.
 
     By default, a model of more than 16,384 independent rows is fitted by a few passes over all of
     them, with or without a `batch_size`: a covariance from a sample gives coordinates in which few

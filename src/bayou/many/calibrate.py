@@ -23,7 +23,7 @@ from bayou.many.results.calibration import Calibration, pit_values
 from bayou.many.results.outcome import Failure
 from bayou.many.results.zarr_folder import recorded_setting
 from bayou.many.sample_many import sample_many
-from bayou.many.simulation import observed_containers, simulate
+from bayou.many.simulation import observed_containers, simulate, with_observed_containers
 from bayou.models.plain.plain_model import read_model
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import NutsSettings, nuts_seed
@@ -77,8 +77,9 @@ def calibrate(
     Parameters
     ----------
     model : pymc.Model or model of a library, optional
-        The model; by default the model of the context. Each of its observed variables must have a
-        data container of its own as ``observed=``. The data of the model do not change.
+        The model; by default the model of the context. Each of its observed variables must have an
+        array, or a data container of its own, as ``observed=``. The data of the model do not
+        change.
     num_datasets : int, default 1000
         Number of simulated data sets, at least 20. 200 show large errors, 1000 show small ones.
     method : str, default "nuts"
@@ -153,7 +154,7 @@ def calibrate(
     True
     """
     check_progressbar(progressbar)
-    pymc_model = read_model(model)
+    pymc_model = with_observed_containers(read_model(model))
     simulating_model = None if simulator is None else read_model(simulator)
     num_datasets = _number_of(num_datasets, n)
     settings = _check_method(method, draws, tune, chains)

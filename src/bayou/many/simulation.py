@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pymc as pm
+import pytensor
 from pytensor.compile.mode import Mode
-from pytensor.graph.basic import equal_computations
+from pytensor.graph.basic import Constant, equal_computations
 
+from bayou.models.missing_values import imputed_names
+from bayou.models.plain.plain_model import model_of_variables
 from bayou.text import type_text
 
 if TYPE_CHECKING:
@@ -17,6 +20,32 @@ if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
     from bayou.containers.variables.dims import Numbers
+
+
+def with_observed_containers(model: pm.Model) -> pm.Model:
+    """Return a model whose observed arrays are in containers, so that others can replace them.
+
+    Libraries that build models leave what is observed in the graph.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        It stays as it is, and is returned if it observes no arrays.
+    """
+    arrays = {
+        variable: value
+        for variable in model.observed_RVs
+        if isinstance(value := model.rvs_to_values[variable], Constant)
+    }
+    if not arrays or imputed_names(model):
+        return model
+    new_model = model_of_variables(model, {}, {})
+    for variable, value in arrays.items():
+        container = pytensor.shared(value.data, name=f"{variable.name} data")
+        new_model.register_data_var(container, model.named_vars_to_dims.get(variable.name))
+        new_model.rvs_to_values[variable] = container
+        new_model.values_to_rvs[container] = variable
+    return new_model
 
 
 def observed_containers(model: pm.Model) -> dict[str, str]:

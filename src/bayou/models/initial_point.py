@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
     from bayou.models.interpret import ContainerValues
+
+logger = logging.getLogger(__name__)
 
 
 def start_function(
@@ -172,22 +175,59 @@ class StartCandidates:
 
     def __init__(self, model: pm.Model, *, jitter: bool) -> None:
         self._free = _FreeVariables.of(model)
-        self._first = _start_function(self._free, jitter=jitter, prior=False)
+        self._jitter = jitter
+        self._own = _start_function(self._free, jitter=jitter, prior=False)
         # Built where they are needed, since each takes tens of milliseconds.
         self._others: dict[bool, Callable[..., list[NDArray[np.float64]]]] = {}
 
     def __call__(
         self, seed: int, shared_values: ContainerValues | None = None, attempt: int = 0
     ) -> list[NDArray[np.float64]]:
-        """Return the values of the free variables at an attempt, from 0 to ``COUNT - 1``."""
+        """Return the values of the free variables at an attempt, from 0 to ``COUNT - 1``.
+
+        Raises
+        ------
+        ValueError
+            If a variable has no value to start from, as with a parameter that is NaN: names it.
+        """
         if attempt == 0:
             return self._first(seed, shared_values)
         kind, number = divmod(attempt - 1, self.EACH)
-        other = self._other(from_prior=kind > 0)(seed + number, shared_values)
+        try:
+            other = self._other(from_prior=kind > 0)(seed + number, shared_values)
+        # A function of the user, such as the `random` of a CustomDist, may raise anything.
+        except Exception as error:
+            logger.info("A start could not be drawn, and the model's own is taken: %s", error)
+            return self._first(seed, shared_values)
         if kind < 2:
             return other
         first = self._first(seed, shared_values)
         return [near + self.CLOSE * (far - near) for near, far in zip(first, other, strict=True)]
+
+    def _first(self, seed: int, shared_values: ContainerValues | None) -> list[NDArray[np.float64]]:
+        try:
+            return self._own(seed, shared_values)
+        except ValueError as error:
+            raise self._no_start_error(seed, shared_values, error) from error
+
+    def _no_start_error(
+        self, seed: int, shared_values: ContainerValues | None, error: ValueError
+    ) -> ValueError:
+        """Return the error for the first variable that has no value to start from."""
+        variables, name = self._free.variables, ""
+        for number, variable in enumerate(variables, 1):
+            name = str(variable.name)
+            some = self._free._replace(variables=variables[:number])
+            try:
+                _start_function(some, jitter=self._jitter, prior=False)(seed, shared_values)
+            except ValueError:
+                break
+        return ValueError(
+            f"`model` must have a value to start from for each free variable, got none for {name!r}"
+            f": {str(error).partition('. ')[0]}.\n"
+            "Hint: look for a parameter of its prior that is NaN or out of its range, such as a "
+            "default of a library that has no scale to go by; or pass `initval=`."
+        )
 
     def _other(self, *, from_prior: bool) -> Callable[..., list[NDArray[np.float64]]]:
         if from_prior not in self._others:

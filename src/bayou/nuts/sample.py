@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bayou.arguments import check_flag, check_progressbar
 from bayou.compression.compressed_model import choose_compression
+from bayou.containers.context import takes_model_first
 from bayou.containers.data_access import reading_data
 from bayou.errors import ConvergenceWarning, warn
 from bayou.feeding.memory import check_draws
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from bayou.nuts.start_values import InitialValues
 
 
+@takes_model_first
 def sample(
     draws: int | None = None,
     *,
@@ -65,6 +67,8 @@ def sample(
     progressbar: bool = True,
 ) -> xr.DataTree:
     """Draw from the posterior of a model with NUTS, given all of its data.
+
+    The model may also be the first argument: ``by.sample(model, draws=500)``.
 
     The first call on a model compiles it. Later calls use the compiled code again, also with data
     of other values and lengths, unless variables were added to the model. Minibatches are replaced

@@ -19,7 +19,7 @@ from pytensor.graph.traversal import ancestors, walk_toposort
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomType
 
-from bayou.errors import warning_of_failure
+from bayou.errors import failure_text, warn, warning_of_failure
 from bayou.provenance.fingerprint import array_fingerprint
 from bayou.provenance.named_inputs import is_length, key_of, model_inputs, names_of, variables_of
 from bayou.text import digest
@@ -195,7 +195,14 @@ def _density_text(variable: Variable) -> str:
     alone = variable.owner.clone_with_new_inputs(inputs).outputs[variable.index]
     try:
         density = pm.logp(alone, value, warn_rvs=False)
+    except NotImplementedError:
+        # It has random draws alone.
+        return "no density"
     # The density is code of the user, who may have meant it for one shape of inputs alone.
-    except Exception:
+    except Exception as error:
+        warn(
+            f"The density of {variable.name!r} has no fingerprint: {failure_text(error)}.\n"
+            "Hint: by.verify compares all else of the model; results are as good as ever."
+        )
         return "no density"
     return _graph_digests([density], {value: "value"}.get)[0]

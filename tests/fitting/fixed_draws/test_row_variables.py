@@ -12,6 +12,7 @@ import pytest
 
 import bayou as by
 from bayou.batching.batched import batched_program
+from bayou.fitting.fixed_draws import correction
 from bayou.fitting.fixed_draws.row_variables import latent_response
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
@@ -224,3 +225,21 @@ def test_draws_of_a_row_have_its_correlations(tmp_path: Path) -> None:
         draws = each.sample(4000, random_seed=1).posterior["x"].to_numpy()[0]
         np.testing.assert_allclose(np.cov(draws[:, 1].T), expected[4:6, 4:6], atol=0.03)
     np.testing.assert_allclose(found.std["x"][1], np.sqrt(np.diag(expected)[4:6]), rtol=0.05)
+
+
+@pytest.mark.slow
+def test_wide_rows_count_the_cost_and_the_memory_of_their_matrices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pm.Model(coords={"element": range(6)}) as model:
+        y = by.Data("y", np.zeros((8, 6)), dims=("row", "element"))
+        effect = pm.Normal("effect", 0, pm.HalfNormal("spread"), dims=("row", "element"))
+        pm.Normal("o", effect, 1, observed=y, dims=("row", "element"))
+    options: dict[str, Any] = {"n": 5, "batch_size": 4, "random_seed": 1, "progressbar": False}
+    # Two sides of the draws, 7 elements of a row and the position, 48 of all rows.
+    monkeypatch.setattr(correction, "CORRECTION_WORK", 2 * correction.FIRST_DRAWS * 7 * 48 - 1)
+    assert by.fit(model, **options).correction is None
+    monkeypatch.setattr(correction, "free_memory", lambda: 2 * 8 * 8 * 12 * 14 - 2)
+    with pytest.warns(UserWarning, match=r"matrices of rows of 6 elements take 0 GB, and half of"):
+        fit = by.fit(model, correction="linear_response", **options)
+    assert fit.correction is None

@@ -10,6 +10,7 @@ import numpy as np
 
 from bayou.density.evaluator import Evaluator
 from bayou.errors import warn
+from bayou.feeding.memory import free_memory
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals, antithetic_signs
 from bayou.fitting.fixed_draws.dadvi import FIRST_DRAWS, FIXED_DRAWS
 from bayou.fitting.fixed_draws.linear_response import (
@@ -18,7 +19,7 @@ from bayou.fitting.fixed_draws.linear_response import (
     naming_failures,
 )
 from bayou.fitting.fixed_draws.optimize import MAX_DENSE, IndependentNormal
-from bayou.fitting.fixed_draws.row_variables import latent_response
+from bayou.fitting.fixed_draws.row_variables import RESPONSE_ROWS, latent_response
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.rows.all_rows import (
@@ -163,7 +164,9 @@ def _warn_of_cost(cost: str) -> None:
 def _work(program: Program, latent: MeanFieldParams | None) -> float:
     """Return what a correction costs at least: draws x elements x values of the largest input."""
     if latent is not None:
-        return 2.0 * FIRST_DRAWS * program.layout.size * latent.location.size
+        # A row has a matrix of its own elements, and one of these and the position.
+        size = program.layout.size + program.latent_layout.size
+        return 2.0 * FIRST_DRAWS * size * latent.location.size
     return 2.0 * program.layout.size * all_rows_size(program)
 
 
@@ -244,6 +247,7 @@ def _correct_row_variables(
 ) -> Approximation:
     """Correct the normals of the position and of the variables with a value for each row."""
     program, frame, params = task.program, approximation.frame, approximation.params
+    _check_row_memory(program, len(latent.location))
     covariance, row_covariances = latent_response(program, frame, params, latent, task.noise_seed)
     variances = np.diagonal(row_covariances, axis1=1, axis2=2)
     factor = np.linalg.cholesky(row_covariances) if variances.shape[1] > 1 else None
@@ -254,6 +258,17 @@ def _correct_row_variables(
     corrected_latent = MeanFieldParams(latent.location + shift, jnp.log(jnp.asarray(variances)) / 2)
     corrected = with_covariance(program, approximation, normal, covariance)
     return replace(corrected, latent=corrected_latent, latent_factor=factor)
+
+
+def _check_row_memory(program: Program, num_rows: int) -> None:
+    """Check that there is memory for the matrices of the rows that are computed at once."""
+    width, size = 2 * program.latent_layout.size, 2 * program.layout.size
+    num_bytes = 8 * min(num_rows, RESPONSE_ROWS) * width * (width + size)
+    if num_bytes > free_memory() / 2:
+        raise ResponseError(
+            f"the matrices of rows of {program.latent_layout.size} elements take "
+            f"{num_bytes / 1e9:.0f} GB, and half of the free memory is {free_memory() / 2e9:.0f} GB"
+        )
 
 
 def _obstacle(program: Program, guide: Guide) -> str | None:
