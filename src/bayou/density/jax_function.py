@@ -55,7 +55,7 @@ def jax_function(
     """
     outputs = replaced(outputs, replacements)
     graph = _optimized(inputs, outputs)
-    return _FunctionOfLengths(inputs, outputs) if needs_lengths(graph) else _compiled(graph)
+    return _FunctionOfLengths(inputs, outputs) if needs_lengths(graph) else funcify(graph)
 
 
 def gradients_may_be_lost(
@@ -137,7 +137,8 @@ def replaced(
     return clone_replace(list(outputs), dict(replacements), rebuild_strict=False)  # type: ignore[no-any-return]
 
 
-def _compiled(graph: FunctionGraph) -> JaxFunction:
+def funcify(graph: FunctionGraph) -> JaxFunction:
+    """Return a graph that is rewritten already as a JAX function."""
     with warnings.catch_warnings():
         # JAX cannot raise for lengths that do not fit. The interpreter does, which runs before.
         warnings.filterwarnings("ignore", "Skipping Assert")
@@ -170,4 +171,4 @@ class _FunctionOfLengths:
         outputs = replaced(self._outputs, dict(zip(self._inputs, inputs, strict=True)))
         # Constants of the graph must be arrays, and not be of the trace that is under way.
         with jax.ensure_compile_time_eval():
-            return _compiled(_optimized(inputs, outputs))
+            return funcify(_optimized(inputs, outputs))

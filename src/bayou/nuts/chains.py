@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from bayou.cluster.cores import usable_cores
 from bayou.cluster.threads import limited_threads
 from bayou.density.non_finite import row_at_fault
 from bayou.nuts.compiled.compiled_density import STARTS, values_by_container
@@ -41,6 +42,8 @@ def bind_data(
     density: CompiledDensity,
     arrays: ContainerArrays | None = None,
     starts: Sequence[Start] | None = None,
+    backend: str = "numba",
+    num_lanes: int = 1,
 ) -> BoundDensity:
     """Bind a compiled density to data, and check that a chain can start there.
 
@@ -54,6 +57,8 @@ def bind_data(
     starts : sequence of callable, optional
         Where chains start by the user's wish, as :func:`chain_starts` gives it. Of several, the
         density has the first.
+    backend, num_lanes
+        As for :meth:`bayou.nuts.compiled.compiled_density.CompiledDensity.bind`.
 
     Raises
     ------
@@ -61,7 +66,7 @@ def bind_data(
         If the density is not finite at any of the starting points that are tried: names the
         variables whose log density is not.
     """
-    bound = density.bind(arrays)
+    bound = density.bind(arrays, backend, num_lanes)
     # nutpie would find out too, but a process in which all chains of a sampler failed to start
     # crashes when it exits.
     for start in reversed(starts or [density.start]):
@@ -70,6 +75,14 @@ def bind_data(
         if not any(bound.is_finite_at_start(seed) for seed in range(STARTS)):
             raise start_error(model, start, arrays)
     return bound
+
+
+def lanes_of(num_chains: int) -> int:
+    """Return how many chains JAX computes for in one call: the calls are as many as the cores.
+
+    It depends on the machine and on nothing else, since the rounding of a call depends on it.
+    """
+    return -(-num_chains // usable_cores())
 
 
 def run_chains(
@@ -199,7 +212,7 @@ def _nutpie_sample(
         "draws": settings.draws,
         "tune": settings.num_tuning_steps,
         "chains": settings.chains,
-        "cores": settings.num_parallel,
+        "cores": bound.num_threads(settings.chains, settings.num_parallel),
         "target_accept": settings.target_accept,
         "maxdepth": settings.max_treedepth,
         "adaptation": settings.adaptation,

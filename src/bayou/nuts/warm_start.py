@@ -18,6 +18,7 @@ from bayou.fitting.fixed_draws.optimize import START_SCALE, Optimum, minimize
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.moments import normal_frame
 from bayou.fitting.result.fit_result import Fit
+from bayou.nuts.compiled.bound_density import MAX_DENSE
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -36,8 +37,6 @@ LEAST_STEPS = 2000
 # Fixed draws of the fit: it seeks coordinates, and the chains do the rest.
 NUM_DRAWS = 8
 MAX_ITERATIONS = 150
-# With more elements than this, the coordinates are scales alone.
-MAX_DENSE = 256
 # Gradients that the second derivatives may cost, and the length of their differences in standard
 # deviations.
 HESSIAN_GRADIENTS = 1500
@@ -212,6 +211,8 @@ def frame_of_fit(fit: Fit, model: pm.Model) -> Frame:
             f"`init` must be a fit of the free variables {sorted(wanted)}, got one of "
             f"{sorted(places)}.\nHint: fit this model with by.fit, or leave `init` out."
         )
+    if factor.ndim == 2 and len(origin) > MAX_DENSE:
+        factor = np.sqrt((factor**2).sum(axis=1))
     order = np.concatenate([np.ravel(places[name]) for name in wanted])
     return Frame(origin[order], factor[order])
 

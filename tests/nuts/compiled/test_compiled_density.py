@@ -108,7 +108,7 @@ def test_nothing_is_read_from_a_cache_that_rounds_otherwise(tmp_path: Path) -> N
         "from bayou.nuts.compiled.compiled_density import compiled_density\n"
         "with pm.Model() as model:\n"
         "    pm.Normal('y', pm.Normal('mu'), 1, observed=by.Data('data', [1.0, 2.0]))\n"
-        "compiled_density(model)\n"
+        "compiled_density(model).bind()\n"
     )
     flags = {"PYTENSOR_FLAGS": f"base_compiledir={tmp_path}"}
     subprocess.run([sys.executable, "-c", command], check=True, env=os.environ | flags)

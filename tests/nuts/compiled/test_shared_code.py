@@ -8,7 +8,7 @@ import pytensor.tensor as pt
 import pytest
 
 import bayou as by
-from bayou.nuts.compiled import compiled_density as compiled
+from bayou.nuts.compiled import density_graphs as graphs
 from bayou.nuts.compiled.shared_code import SharedCode, graph_key
 
 
@@ -68,15 +68,15 @@ def test_models_that_are_written_alike_share_their_code(monkeypatch: pytest.Monk
         return model
 
     count = 0
-    compile_code = compiled._compile_code
+    compile_code = graphs.compile_numba
 
     def counted(*arguments: Any) -> Any:
         nonlocal count
         count += 1
         return compile_code(*arguments)
 
-    monkeypatch.setattr(compiled, "_compile_code", counted)
-    monkeypatch.setattr(compiled, "_shared_code", SharedCode())
+    monkeypatch.setattr(graphs, "compile_numba", counted)
+    monkeypatch.setattr(graphs, "numba_codes", SharedCode())
     quiet: dict[str, Any] = {"random_seed": 1, "progressbar": False}
     for seed in (1, 4):
         trace = by.sample(draws=500, tune=300, chains=2, model=model_of(seed, 10), **quiet)

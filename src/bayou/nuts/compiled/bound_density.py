@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from bayou.fitting.guides.coordinates import Frame
 
     type Array = NDArray[np.float64]
+
+
+# With more elements than this, coordinates are scales alone, without a matrix.
+MAX_DENSE = 256
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,9 @@ class BoundDensity(ABC):
         candidates.
     """
 
+    # What compiled it: "numba" or "jax".
+    backend: ClassVar[str]
+
     size: int
     draw_layout: DrawLayout
     candidate: Callable[[int, int], Array]
@@ -98,6 +105,10 @@ class BoundDensity(ABC):
         -------
         ndarray, shape (num_points,), and ndarray, shape (num_points, size)
         """
+
+    def num_threads(self, num_chains: int, num_parallel: int) -> int:
+        """Return the number of chains that run at a time, of those that the cores allow."""
+        return num_parallel
 
     def in_frame(self, frame: Frame, spread: float | None = None) -> Self:
         """Return the density in coordinates, whose draws are those of the model all the same.

@@ -1,13 +1,13 @@
-"""The log density of a PyMC model as machine code for nutpie, compiled once for data of any length.
+"""The log density of a PyMC model for nutpie, built once for data of any length.
 
-Containers, other shared variables and the lengths of the free variables are arguments of the
-machine code, so new values of the same rank compile nothing. A small model compiles in about two
-seconds with cold caches; the values are read in place, not copied. Private parts of nutpie, and for
-`by.sample` of PyMC and PyTensor, are used in this file only; of Numba in ``numba_code``.
+Containers, other shared variables and the lengths of the free variables are arguments of its
+graphs, which ``numba_density`` and ``jax_density`` compile. Private parts of PyMC and PyTensor are
+used in this file and in ``jax_code`` only; of Numba in ``numba_code``.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import weakref
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
 
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
+from bayou.errors import failure_text
 from bayou.fitting.guides.coordinates import Frame
 from bayou.models.initial_point import StartCandidates
 from bayou.models.interpret import SharedInterpreter
@@ -33,8 +34,9 @@ from bayou.models.rewrite import (
     terms_without_sparse,
 )
 from bayou.nuts.compiled.bound_density import DrawLayout
+from bayou.nuts.compiled.density_graphs import DensityGraphs
 from bayou.nuts.compiled.numba_density import NumbaDensity
-from bayou.nuts.compiled.shared_code import SharedCode, graph_key
+from bayou.nuts.compiled.shared_code import graph_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,13 +50,15 @@ if TYPE_CHECKING:
     from bayou.models.rewrite import Structure
     from bayou.nuts.compiled.bound_density import BoundDensity
 
+_logger = logging.getLogger(__name__)
+
 # nutpie tries as many starting points for each chain before it gives up.
 STARTS = 10
 
 
 @dataclass(frozen=True, eq=False)
 class CompiledDensity:
-    """The log density of a model as machine code, which takes data of any length.
+    """The log density of a model, compiled when it is given data.
 
     Attributes
     ----------
@@ -70,8 +74,8 @@ class CompiledDensity:
     output_shapes : callable
         (values of the free variables, values of shared variables by their containers) -> the shape
         of each output.
-    logp, expand : numba CFunc
-        Position -> log density and gradient; position -> flat draw.
+    graphs : DensityGraphs
+        Position and data -> log density and gradient, or flat draw.
     """
 
     structure: Structure
@@ -80,20 +84,30 @@ class CompiledDensity:
     output_names: tuple[str, ...]
     output_dtypes: tuple[str, ...]
     output_shapes: Callable[[Sequence[Numbers], ContainerValues], list[NDArray[np.int64]]]
-    logp: Any
-    expand: Any
+    graphs: DensityGraphs
 
     def is_of(self, model: pm.Model) -> bool:
         """Return whether the model has the structure that was compiled."""
         return same_structure(self.structure, structure_of(model))
 
-    def bind(self, arrays: ContainerArrays | None = None) -> BoundDensity:
-        """Return the density at data, which it reads in place.
+    def bind(
+        self, arrays: ContainerArrays | None = None, backend: str = "numba", num_lanes: int = 1
+    ) -> BoundDensity:
+        """Return the density at data, compiled unless its code is there.
 
         Parameters
         ----------
         arrays : mapping of SharedVariable to ndarray, optional
             Values to use instead of the present ones.
+        backend : {"auto", "numba", "jax"}, default "numba"
+            What compiles it. Numba's code takes data of any length, which it reads in place.
+        num_lanes : int, default 1
+            The number of chains that JAX computes for at once.
+
+        Raises
+        ------
+        ValueError
+            If `backend` is "jax", and JAX cannot compile the density.
         """
         values_of = values_by_container(arrays or {})
         point = self.start(0, values_of)
@@ -112,15 +126,27 @@ class CompiledDensity:
             for variable in self.arguments
         )
         size = sum(value.size for value in point)
-        return NumbaDensity(
-            size=size,
-            draw_layout=draw_layout,
-            candidate=partial(self._start_position, values_of),
-            frame=Frame(np.zeros(size), np.ones(size)),
-            logp=self.logp,
-            expand=self.expand,
-            arguments=(lengths, *values),
-        )
+        common: dict[str, Any] = {
+            "size": size,
+            "draw_layout": draw_layout,
+            "candidate": partial(self._start_position, values_of),
+            "frame": Frame(np.zeros(size), np.ones(size)),
+        }
+        chosen = self.graphs.choose_backend(values) if backend == "auto" else backend
+        if chosen == "jax":
+            from bayou.nuts.compiled.jax_density import bind_jax
+
+            try:
+                return bind_jax(self.graphs, lengths, values, num_lanes, common)
+            except NotImplementedError as error:
+                if backend == "jax":
+                    raise ValueError(
+                        f'`backend="jax"` is not possible for `model`: {failure_text(error)}.\n'
+                        'Hint: leave `backend` out, or pass "numba".'
+                    ) from error
+                _logger.info("Numba compiles the density, since JAX cannot: %s", error)
+        logp, expand = self.graphs.numba_code()
+        return NumbaDensity(**common, logp=logp, expand=expand, arguments=(lengths, *values))
 
     def _start_position(
         self, shared_values: ContainerValues, seed: int, attempt: int
@@ -129,8 +155,6 @@ class CompiledDensity:
         return np.concatenate([value.ravel() for value in values], dtype=np.float64)
 
 
-# Machine code by graph, and what it was compiled from by model.
-_shared_code = SharedCode()
 _densities: weakref.WeakKeyDictionary[pm.Model, CompiledDensity] = weakref.WeakKeyDictionary()
 
 
@@ -159,7 +183,7 @@ def compiled_density(model: pm.Model) -> CompiledDensity:
 
 
 def compile_density(model: pm.Model) -> CompiledDensity:
-    """Compile the density of a model, unless one of the same graph is compiled already."""
+    """Build the graphs of the density of a model."""
     full_model = full_data_model(model)
     values = [full_model.rvs_to_values[variable] for variable in full_model.free_RVs]
     by_name = {variable.name: variable for variable in full_model.unobserved_value_vars}
@@ -184,9 +208,6 @@ def compile_density(model: pm.Model) -> CompiledDensity:
         pytensor.config.floatX,
         graph_key(inputs, [logp, gradient, draw]),
     )
-    compiled_logp, compiled_expand = _shared_code.get_or_compile(
-        key, lambda: _compile_code(full_model, inputs, [logp, gradient], [draw])
-    )
     return CompiledDensity(
         structure=structure_of(model),
         arguments=tuple(arguments.values()),
@@ -194,24 +215,9 @@ def compile_density(model: pm.Model) -> CompiledDensity:
         output_names=tuple(variable.name for variable in outputs),
         output_dtypes=tuple(variable.dtype for variable in outputs),
         output_shapes=SharedInterpreter(values, shapes),
-        logp=compiled_logp,
-        expand=compiled_expand,
-    )
-
-
-def _compile_code(
-    model: pm.Model,
-    inputs: Sequence[Variable],
-    density: Sequence[Variable],
-    draw: Sequence[Variable],
-) -> tuple[Any, Any]:
-    """Compile the functions that nutpie calls: of the density with its gradient, and of a draw."""
-    from bayou.nuts.compiled.numba_code import expand_code, loader, logp_code, numba_function
-
-    load = loader([variable.type for variable in inputs[1:]])
-    return (
-        logp_code(numba_function(model, inputs, density), load),
-        expand_code(numba_function(model, inputs, draw), load),
+        graphs=DensityGraphs(
+            full_model.check_bounds, tuple(inputs), (logp, gradient), (draw,), key
+        ),
     )
 
 

@@ -29,12 +29,12 @@ _EXPAND_SIGNATURE = types.int64(types.uint64, types.uint64, _NUMBERS, _NUMBERS, 
 
 
 def numba_function(
-    model: pm.Model, inputs: Sequence[Variable], outputs: Sequence[Variable]
+    check_bounds: bool, inputs: Sequence[Variable], outputs: Sequence[Variable]
 ) -> Callable[..., Any]:
     """Compile a graph by Numba, and return the compiled function of its inputs."""
     # What Numba reads from PyTensor's cache on the disk rounds otherwise than what it has compiled:
     # the second run of a script would draw other numbers than the first.
-    with model, pytensor.config.change_flags(numba__cache=False):
+    with pm.Model(check_bounds=check_bounds), pytensor.config.change_flags(numba__cache=False):
         function = pm.compile(inputs, outputs, mode="NUMBA", on_unused_input="ignore")
     return function.vm.jit_fn  # type: ignore[no-any-return]
 

@@ -30,6 +30,8 @@ class NumbaDensity(BoundDensity):
         What the density is computed from, besides the position.
     """
 
+    backend = "numba"
+
     logp: Any
     expand: Any
     arguments: tuple[Numbers, ...]

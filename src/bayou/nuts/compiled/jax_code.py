@@ -1,0 +1,133 @@
+"""JAX functions of a density: of all chains at once, compiled for one set of shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.compile.mode import JAX as JAX_MODE
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
+
+from bayou.density.jax_function import funcify
+from bayou.fitting.guides.coordinates import Frame
+from bayou.nuts.compiled.bound_density import MAX_DENSE
+from bayou.nuts.compiled.density_graphs import jax_codes
+from bayou.nuts.compiled.jax_rewrites import rewrite_for_speed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from pytensor.graph.basic import Variable
+
+    from bayou.nuts.compiled.density_graphs import DensityGraphs
+
+
+@dataclass(frozen=True, eq=False)
+class JaxCode:
+    """Compiled functions of one set of shapes.
+
+    Attributes
+    ----------
+    evaluate : callable
+        (coordinates, shape (num_lanes, size), the origin and factor of their frame, data) -> log
+        densities, each followed by its gradient, shape (num_lanes, 1 + size).
+    expand : callable
+        (coordinates, shape (size,), origin, factor, data) -> flat draw.
+    """
+
+    evaluate: Callable[..., jax.Array]
+    expand: Callable[..., jax.Array]
+
+
+def is_dense(size: int) -> bool:
+    """Return whether the factor of coordinates is a matrix, also where it is a diagonal one."""
+    return size <= MAX_DENSE
+
+
+def jax_code(
+    graphs: DensityGraphs,
+    lengths: NDArray[np.int64],
+    arguments: Sequence[NDArray[Any]],
+    size: int,
+    num_lanes: int,
+) -> JaxCode:
+    """Return the code of graphs for shapes, compiled once for all graphs that are equal.
+
+    Parameters
+    ----------
+    graphs : DensityGraphs
+    lengths : ndarray of int64
+        The lengths of the free variables, which are constants of the code.
+    arguments : sequence of ndarray
+        Data of these shapes.
+    size : int
+        The length of a position.
+    num_lanes : int
+        The number of positions of a call.
+
+    Raises
+    ------
+    NotImplementedError
+        If JAX cannot compile the graphs.
+    """
+    shapes = tuple(value.shape for value in arguments)
+    key = (graphs.key, tuple(lengths.tolist()), shapes, size, num_lanes)
+
+    def compile_code() -> JaxCode:
+        constants = graphs.inputs[1], pt.constant(lengths)
+        density = _function(graphs, graphs.density, constants, (size,), shapes)
+        draw = _function(graphs, graphs.draw, constants, (size,), shapes)
+
+        def lane(coordinates: Any, origin: Any, factor: Any, *data: Any) -> jax.Array:
+            frame = Frame(origin, factor)
+            value, gradient = density(frame.positions(coordinates), *data)
+            rows = [jnp.reshape(value, (1,)), frame.gradients(gradient)]
+            return jnp.concatenate(rows).astype(jnp.float64)
+
+        def expand(coordinates: Any, origin: Any, factor: Any, *data: Any) -> jax.Array:
+            return draw(Frame(origin, factor).positions(coordinates), *data)[0]
+
+        factor = (size, size) if is_dense(size) else (size,)
+        rest = [jax.ShapeDtypeStruct(shape, np.float64) for shape in ((size,), factor)]
+        rest += [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in arguments]
+        lanes = jax.vmap(lane, (0, *(None for _ in rest)))
+        coordinates = jax.ShapeDtypeStruct((num_lanes, size), np.float64)
+        return JaxCode(
+            jax.jit(lanes).lower(coordinates, *rest).compile(),
+            jax.jit(expand).lower(jax.ShapeDtypeStruct((size,), np.float64), *rest).compile(),
+        )
+
+    try:
+        return jax_codes.get_or_compile(key, compile_code)
+    # JAX has no type of error for what it cannot trace: lengths that depend on values, for one.
+    except (TypeError, ValueError, IndexError) as error:
+        raise NotImplementedError(str(error)) from error
+
+
+def _function(
+    graphs: DensityGraphs,
+    outputs: Sequence[Variable],
+    constants: tuple[Variable, Variable],
+    position_shape: tuple[int, ...],
+    shapes: Sequence[tuple[int, ...]],
+) -> Callable[..., Sequence[jax.Array]]:
+    """Return a JAX function of the position and the data, rewritten for their shapes."""
+    variables = [graphs.inputs[0], *graphs.inputs[2:]]
+    inputs = [
+        variable.type.clone(shape=shape)(name=variable.name)
+        for variable, shape in zip(variables, [position_shape, *shapes], strict=True)
+    ]
+    replacements = dict(zip(variables, inputs, strict=True)) | dict([constants])
+    replaced = clone_replace(list(outputs), replacements, rebuild_strict=False)
+    graph = FunctionGraph(inputs, replaced, clone=True)
+    checks = "ninf_switch" if graphs.check_bounds else None
+    rewrite = "local_check_parameter_to_ninf_switch" if checks else "local_remove_check_parameter"
+    JAX_MODE.including(rewrite).optimizer.rewrite(graph)
+    rewrite_for_speed(graph)
+    return funcify(graph)
