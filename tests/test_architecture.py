@@ -53,7 +53,7 @@ ROOMS = (
 # The folders in a room, in order too; the files of the room itself come after them.
 INNER_ROOMS = {
     "containers": ("products", "variables", "sparse", "reading"),
-    "fitting": ("guides", "rows", "fixed_draws", "passes", "stochastic", "result"),
+    "fitting": ("guides", "rows", "fixed_draws", "passes", "stochastic", "checks", "result"),
     "many": ("results", "data_sets", "vectorised"),
     "nuts": ("compiled", "convergence"),
     "prediction": ("graph", "output"),

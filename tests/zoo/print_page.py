@@ -35,9 +35,9 @@ MODELS = """
 
 Small models of the kinds that PyMC's gallery has. "fit": how far, at most, the means of
 `by.fit()` may lie from those of long NUTS runs (`tests/zoo/posteriors/`), in posterior standard
-deviations, and how far its standard deviations, of all variables. A dash: not compared. Furthest
-off, without a warning, are scales of hierarchies, walks and processes, which a normal approximation
-takes for more certain than they are; `fit.khat()` is above 0.7 for these. Use by.sample there.
+deviations, and how far its standard deviations, of all variables. A dash: not compared. Scales of
+hierarchies, walks and processes, which a normal approximation takes for more certain than they are,
+come from short chains that start at its draws; `fit.verdict` says so.
 
 """
 

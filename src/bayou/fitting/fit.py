@@ -25,6 +25,7 @@ from bayou.density.build import compile_program
 from bayou.density.non_finite import find_start
 from bayou.density.unsupported import check_trace
 from bayou.feeding.source_batches import windowed_feeds
+from bayou.fitting.checks.check import check_fit
 from bayou.fitting.convergence_hint import warn_unless_converged
 from bayou.fitting.fit_options import FitOptions
 from bayou.fitting.fixed_draws.correction import check_correctable, correct_stds
@@ -32,6 +33,7 @@ from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, first_positions
 from bayou.fitting.method_choice import fit_task, may_use_passes
 from bayou.fitting.option_fingerprint import optimizer_fingerprint, order_fingerprint
 from bayou.fitting.result.fit_result import Fit
+from bayou.fitting.result.verdict import warn_unless_good
 from bayou.fitting.rows.all_rows import all_rows_density, resident_rows_obstacle
 from bayou.fitting.rows.feeds import closing_feeds, compile_row_order
 from bayou.fitting.rows.gradient_choice import choose_gradients
@@ -289,8 +291,13 @@ def fit(
             if correction is not None:
                 approximation = correct_stds(task, approximation, correction == "linear_response")
             approximation = replace(approximation, passes=task.counter.passes_or_none)
+            # The check has passes of its own, which are none of the fit.
+            if approximation.converged:
+                approximation = check_fit(task.program, approximation, noise_seed)
         warn_unless_converged(approximation, has_windows=bool(windowed_feeds(feeds)))
-        return Fit(model, program, approximation, all_rows_density(program), provenance)
+        fitted = Fit(model, program, approximation, all_rows_density(program), provenance)
+        warn_unless_good(fitted)
+        return fitted
 
 
 def _compile_model(model: pm.Model, options: FitOptions) -> tuple[pm.Model, Program]:

@@ -12,7 +12,12 @@ from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.full_rank import FullRank
 from bayou.fitting.guides.low_rank import LowRank
 from bayou.fitting.guides.mean_field import MeanField
-from bayou.fitting.result.diagnostics import evidence_lower_bound, log_densities, pareto_khat
+from bayou.fitting.result.diagnostics import (
+    evidence_lower_bound,
+    khat_of_ratios,
+    log_densities,
+    pareto_khat,
+)
 
 GUIDES = (MeanField(), FullRank(), LowRank(2))
 
@@ -61,6 +66,19 @@ def test_khat_ignores_the_evidence(constant: float) -> None:
 def test_ratios_that_differ_by_rounding_have_no_tail() -> None:
     densities = -1e4 + 1e-12 * np.random.default_rng(0).normal(size=1000)
     assert pareto_khat(densities, np.zeros(1000)) == -np.inf
+
+
+def test_nearly_equal_ratios_have_no_tail_that_matters() -> None:
+    # The tail of Cauchy noise has the shape 1, whatever its size.
+    noise = np.random.default_rng(0).standard_cauchy(size=1000).clip(-50, 50)
+    assert khat_of_ratios(0.03 * noise) > 0.7
+    assert khat_of_ratios(1e-4 * noise) == 0.0
+
+
+def test_few_draws_with_all_weight_have_no_finite_khat() -> None:
+    assert khat_of_ratios(np.array([0.0, -0.1] + [-1e3] * 998)) == np.inf
+    assert khat_of_ratios(np.full(1000, -np.inf)) == np.inf
+    assert np.isnan(khat_of_ratios(np.empty(0)))
 
 
 def test_draws_without_density() -> None:

@@ -75,6 +75,7 @@ def test_the_names_in_the_file_stay(tmp_path: Path) -> None:
         "converged": None,
         "reason": "no reason",
         "correction": None,
+        "passes": None,
         "provenance": None,
     }
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from bayou.fitting.guides import Guide, Params
     from bayou.fitting.guides.coordinates import Frame
+    from bayou.fitting.guides.evidence import Evidence
     from bayou.fitting.guides.mean_field import MeanFieldParams
 
     type Array = NDArray[np.float64]
@@ -54,6 +55,11 @@ class Approximation:
         How often the fit went through all of its rows; None where that was not counted.
     interrupted : bool
         Whether Ctrl-C or a callback stopped the fit.
+    evidence : Evidence or None
+        What a check of the fit found. None, if there was none.
+    resampled : ndarray, shape (num_draws, size), or None
+        Positions that importance weights have drawn from the posterior, which take the place of
+        draws from the guide. None where the guide's own are as good, or no better ones are known.
     """
 
     guide: Guide
@@ -71,3 +77,5 @@ class Approximation:
     latent_factor: Array | None = field(default=None, repr=False)
     passes: float | None = field(default=None, repr=False)
     interrupted: bool = field(default=False, repr=False)
+    evidence: Evidence | None = field(default=None, repr=False)
+    resampled: Array | None = field(default=None, repr=False)

@@ -47,6 +47,9 @@ def element_covariance(fit: FittedModel, var_names: str | Sequence[str] | None) 
             "others; take that of their draws, fit.sample()."
         )
     elements = np.concatenate([numbers[name] for name in names])
-    covariance = position_covariance(fitted.guide, fitted.params, fitted.frame, elements)
+    if fitted.resampled is not None:
+        covariance = np.atleast_2d(np.cov(fitted.resampled[:, elements], rowvar=False, ddof=0))
+    else:
+        covariance = position_covariance(fitted.guide, fitted.params, fitted.frame, elements)
     labels = element_names(fit.mean, elements)
     return pd.DataFrame(covariance, index=labels, columns=labels)

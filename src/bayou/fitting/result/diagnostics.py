@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pytensor
 
+from bayou.fitting.checks.importance import effective_share, importance_weights
 from bayou.fitting.result.fit_draws import coordinate_draws, key_seed
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 # Sums over rows round by about this many times the relative precision of a number. Log ratios that
 # differ by no more count as equal.
 ROUNDING = 10
+# The share of draws that count at which weights are even, whatever the shape of their tail.
+EVEN_SHARE = 0.99
+# The draws that must count, for a tail to be fitted to more than one weight.
+LEAST_EFFECTIVE = 3.0
 
 
 class Estimate(NamedTuple):
@@ -132,7 +137,8 @@ def evidence_lower_bound(model: Array, approximation: Array) -> Estimate:
 def pareto_khat(model: Array, approximation: Array) -> float:
     """Return the shape of the generalized Pareto tail of the ratios of the densities.
 
-    It is -inf if the ratios are equal apart from rounding, and so have no tail.
+    It is -inf if the ratios are equal apart from rounding, and so have no tail, as
+    :func:`khat_of_ratios` says of nearly equal ones.
 
     Examples
     --------
@@ -142,13 +148,39 @@ def pareto_khat(model: Array, approximation: Array) -> float:
     >>> pareto_khat(4 * random.normal(size=1000), np.zeros(1000)) > 0.7
     True
     """
-    # ArviZ takes seconds to import.
-    from arviz_stats.base.array import array_stats
-
     log_weights = model - approximation
     precision = np.finfo(pytensor.config.floatX).eps * np.abs(model).max()
     if np.ptp(log_weights) <= ROUNDING * precision:
         return -np.inf
+    return khat_of_ratios(log_weights)
+
+
+def khat_of_ratios(log_ratios: Array) -> float:
+    """Return k-hat from logs of ratios, 0 if these are nearly equal, inf if few have all weight.
+
+    k-hat is the shape of a tail and not its size: of ratios that differ by a tenth of a percent, it
+    may be 2, though no weight is far from any other. Where 99% of the draws count, and the largest
+    weight is below ten times the mean, the tail does not matter. Where fewer draws have weight than
+    a tail is fitted to, no number is too large.
+
+    Examples
+    --------
+    >>> khat_of_ratios(0.01 * np.random.default_rng(0).standard_cauchy(size=1000).clip(-9, 9))
+    0.0
+    >>> khat_of_ratios(np.array([0.0] + [-1e4] * 999))
+    inf
+    """
+    # ArviZ takes seconds to import.
+    from arviz_stats.base.array import array_stats
+
+    if not len(log_ratios):
+        return np.nan
+    weights = importance_weights(log_ratios)
+    share = effective_share(weights)
+    if share * len(weights) < LEAST_EFFECTIVE:
+        return np.inf
+    if share > EVEN_SHARE:
+        return 0.0
     # ArviZ's pareto_khat would fit the tail of the log weights; psislw fits that of the weights.
-    _, khat = array_stats.psislw(-log_weights)
-    return float(khat)
+    _, khat = array_stats.psislw(-np.where(np.isnan(log_ratios), -np.inf, log_ratios))
+    return float(khat) if np.isfinite(khat) else np.inf

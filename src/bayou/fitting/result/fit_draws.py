@@ -15,6 +15,8 @@ from bayou.density.compiled_functions import FunctionKey
 from bayou.feeding.memory import check_draws
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bayou.arguments import RandomSeed
     from bayou.containers.variables.dims import Numbers
     from bayou.density.program import Inputs, Program
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from bayou.fitting.guides.coordinates import Frame
     from bayou.fitting.guides.mean_field import MeanFieldParams
 
+    type Array = NDArray[np.float64]
     # Locations of the variables with a value for each row, shape (num_rows, size), and their
     # standard deviations or, with one more axis, the factors of the covariances of rows.
     type RowMoments = tuple[jax.Array, jax.Array]
@@ -34,11 +37,12 @@ DRAWS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class DrawsKey(FunctionKey):
-    """Draws in the space of the model: the family, the variables, and whether rows have any."""
+    """Draws in the space of the model: the family, the variables, and where they come from."""
 
     guide: Guide
     names: frozenset[str] | None
     has_latent: bool
+    resampled: bool
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,9 @@ def constrained_draws(
     ) -> dict[str, jax.Array]:
         def constrain(noise_and_key: tuple[Noise, jax.Array]) -> dict[str, jax.Array]:
             draw, key = noise_and_key
-            position = frame.positions(guide.transport(params, draw))
+            position = draw
+            if approximation.resampled is None:
+                position = frame.positions(guide.transport(params, draw))
             values = program.constrain(position, (*data, *_draw_rows(rows, key)))
             return {name: values[name] for name in values if names is None or name in names}
 
@@ -103,11 +109,16 @@ def constrained_draws(
         return draws
 
     compiled = program.compiled.get_or_compile(
-        DrawsKey(guide, names, latent is not None), lambda: jax.jit(compute)
+        DrawsKey(guide, names, latent is not None, approximation.resampled is not None),
+        lambda: jax.jit(compute),
     )
     # The draws of rows have keys of their own, by the seed that follows.
     row_keys = jax.random.split(jax.random.key(seed + 1), num_draws)
-    noise = guide.noise(jax.random.key(seed), num_draws, program.layout.size, None), row_keys
+    if approximation.resampled is not None:
+        drawn = jnp.asarray(_choose(approximation.resampled, num_draws, seed))
+    else:
+        drawn = guide.noise(jax.random.key(seed), num_draws, program.layout.size, None)
+    noise = drawn, row_keys
     rows = None if latent is None else (latent.location, _row_factors(approximation, latent))
     data = program.constraining_inputs()
     draws = compiled(approximation.params, approximation.frame, rows, noise, data)
@@ -142,6 +153,15 @@ def _with_log_densities(guide: Guide, params: Params, noise: Noise) -> tuple[jax
 
     coordinates, log_densities = jax.vmap(draw)(noise)
     return coordinates, log_densities
+
+
+def _choose(resampled: Array, num_draws: int, seed: int) -> Array:
+    """Choose draws in random order: each once, before any comes again."""
+    random = np.random.default_rng(seed)
+    rounds = -(-num_draws // len(resampled))
+    orders = [random.permutation(len(resampled)) for _ in range(rounds)]
+    chosen: Array = resampled[np.concatenate(orders)[:num_draws]]
+    return chosen
 
 
 def _draw_rows(rows: RowMoments | None, key: jax.Array) -> tuple[jax.Array, ...]:

@@ -18,6 +18,7 @@ from bayou.fitting.result.fitted_model import FittedModel
 from bayou.fitting.result.named_values import element_names
 from bayou.fitting.result.plot import plot_fit
 from bayou.fitting.result.saved_fit import write_fit
+from bayou.fitting.result.verdict import Verdict, verdict_of
 from bayou.models.posterior_tree import posterior_tree
 from bayou.provenance.record import provenance_attrs
 
@@ -313,6 +314,14 @@ class Fit(FittedModel):
         whole_number("draws", draws, 2, "the error falls with the root of the number of draws.")
         densities = draw_densities(self, "elbo_estimate", draws, random_seed)
         return evidence_lower_bound(*densities)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the fit can be relied on: a word, the error of each variable, and the evidence.
+
+        See :class:`bayou.fitting.result.verdict.Verdict`.
+        """
+        return verdict_of(self)
 
     def plot(self) -> Figure:
         """Plot the ELBO by step, and the paths of the means, with matplotlib.

@@ -120,7 +120,7 @@ class FittedModel:
         return named_values(
             self.model,
             self.program,
-            position_moments(fitted.guide, fitted.params, fitted.frame)[0],
+            _position_moments(fitted)[0],
             None if latent is None else np.asarray(latent.location),
         )
 
@@ -131,9 +131,16 @@ class FittedModel:
         return named_values(
             self.model,
             self.program,
-            position_moments(fitted.guide, fitted.params, fitted.frame)[1],
+            _position_moments(fitted)[1],
             None if latent is None else np.exp(np.asarray(latent.log_scale)),
         )
+
+
+def _position_moments(fitted: Approximation) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the means and standard deviations of the position, of resampled draws if there are."""
+    if fitted.resampled is not None:
+        return fitted.resampled.mean(axis=0), fitted.resampled.std(axis=0)
+    return position_moments(fitted.guide, fitted.params, fitted.frame)
 
 
 def pickled_fit(fit: FittedModel) -> bytes:

@@ -1,14 +1,15 @@
 """The file of a saved fit: arrays and JSON in safetensors, which cannot run code.
 
 The arrays are the parameters (``params 0``, ...), the coordinates (``origin``, ``factor``), the
-record of the steps (``elbo``, ``rates``, ``path``, ...) and the normals of variables with a value
-for each row (``latent 0``, ``latent 1``, ``latent_factor``). The JSON has the fingerprint of the
-model, the guide and how the fit ended.
+record of the steps (``elbo``, ``rates``, ``path``, ...), the normals of variables with a value
+for each row (``latent 0``, ``latent 1``, ``latent_factor``), draws that take the place of the
+guide's (``resampled``) and the evidence of the verdict (``errors``, ``noise``, ``log_ratios``). The
+JSON has the fingerprint of the model, the guide and how the fit ended.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -18,6 +19,7 @@ import numpy as np
 from bayou.arguments import path_of
 from bayou.fitting.guides.approximation import Approximation
 from bayou.fitting.guides.coordinates import Frame
+from bayou.fitting.guides.evidence import Evidence
 from bayou.fitting.guides.mean_field import MeanFieldParams
 from bayou.fitting.guides.named_guides import GUIDE_CLASSES
 from bayou.provenance.record import Provenance
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from bayou.density.program import Program
 
 # The arrays of an approximation that not every fit has.
-OPTIONAL_ARRAYS = ("path", "path_steps", "path_elements", "latent_factor")
+OPTIONAL_ARRAYS = ("path", "path_steps", "path_elements", "latent_factor", "resampled")
+# Parts of the evidence that are arrays by variable.
+EVIDENCE_ARRAYS = ("errors", "noise")
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ def write_fit(
         arrays["latent 1"] = np.asarray(latent.log_scale)
     optional = {name: getattr(approximation, name) for name in OPTIONAL_ARRAYS}
     arrays |= {name: array for name, array in optional.items() if array is not None}
+    arrays |= _evidence_arrays(approximation.evidence)
     description = {
         "kind": "fit",
         "model": program.fingerprint,
@@ -108,6 +113,8 @@ def write_fit(
         "passes": approximation.passes,
         "provenance": None if provenance is None else provenance.to_json(),
     }
+    if approximation.evidence is not None:
+        description["evidence"] = _evidence_description(approximation.evidence)
     write_arrays(path, arrays, description)
 
 
@@ -163,4 +170,43 @@ def _approximation(
         path_elements=arrays.get("path_elements"),
         latent=latent,
         latent_factor=arrays.get("latent_factor"),
+        evidence=_evidence(arrays, description.get("evidence")),
+        resampled=arrays.get("resampled"),
+    )
+
+
+def _evidence_arrays(evidence: Evidence | None) -> dict[str, NDArray[Any]]:
+    if evidence is None:
+        return {}
+    return {"log_ratios": evidence.log_ratios} | {
+        f"{kind} {name}": array
+        for kind in EVIDENCE_ARRAYS
+        for name, array in getattr(evidence, kind).items()
+    }
+
+
+def _evidence_description(evidence: Evidence) -> dict[str, Any]:
+    arrays = (*EVIDENCE_ARRAYS, "log_ratios")
+    return {name: value for name, value in vars(evidence).items() if name not in arrays}
+
+
+def _evidence(
+    arrays: Mapping[str, NDArray[Any]], description: Mapping[str, Any] | None
+) -> Evidence | None:
+    if description is None:
+        return None
+    by_variable = {
+        kind: {
+            name.removeprefix(f"{kind} "): array
+            for name, array in arrays.items()
+            if name.startswith(f"{kind} ")
+        }
+        for kind in EVIDENCE_ARRAYS
+    }
+    evidence = Evidence(**description)
+    return replace(
+        evidence,
+        errors=by_variable["errors"],
+        noise=by_variable["noise"],
+        log_ratios=arrays["log_ratios"],
     )

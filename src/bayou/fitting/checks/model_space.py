@@ -1,0 +1,94 @@
+"""The free variables in the space of the model, as columns of draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+
+from bayou.density.compiled_functions import FunctionKey
+from bayou.feeding.row_padding import pad_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bayou.density.program import Program
+
+    type Array = NDArray[np.float64]
+
+# The most columns: those whose means move most.
+MAX_COLUMNS = 256
+# Draws that are brought into the space of the model at once.
+GROUP = 500
+
+
+@dataclass(frozen=True)
+class ConstrainKey(FunctionKey):
+    """Free variables in the space of the model, of given positions."""
+
+
+class ModelSpace:
+    """The free variables in the space of the model, as columns: all, or those that move most."""
+
+    def __init__(self, program: Program, positions: Array, weights: Array) -> None:
+        self._program = program
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._columns = np.empty(0, dtype=np.int64)
+        values = self._values(positions)
+        self._size = values.shape[1]
+        even = np.full(len(values), 1 / len(values))
+        shift = np.abs((weights - even) @ values) / np.maximum(values.std(axis=0), 1e-300)
+        self._columns = np.sort(np.argsort(-shift)[:MAX_COLUMNS])
+
+    def draws(self, positions: Array) -> Array:
+        """Return the columns of positions, shape (num_positions, num_columns)."""
+        return self._values(positions)[:, self._columns]
+
+    def named(self, values: Array) -> dict[str, Array]:
+        """Return values of columns, shape (num_columns, 4), by variable, nan where not chosen."""
+        every = np.full((self._size, values.shape[1]), np.nan)
+        every[self._columns] = values
+        named, start = {}, 0
+        for name, shape in self._shapes.items():
+            count = int(np.prod(shape))
+            named[name] = every[start : start + count].reshape(*shape, -1)
+            start += count
+        return named
+
+    def _values(self, positions: Array) -> Array:
+        program = self._program
+        free = set(_free_names(program))
+
+        def constrain(position: jax.Array, inputs: tuple[jax.Array, ...]) -> dict[str, jax.Array]:
+            values = program.constrain(position, inputs)
+            return {name: value for name, value in values.items() if name in free}
+
+        compiled = program.compiled.get_or_compile(
+            ConstrainKey(),
+            lambda: jax.jit(jax.vmap(constrain, in_axes=(0, None))),
+        )
+        inputs = program.constraining_inputs()
+        # Groups of one size, so that other numbers of draws compile nothing.
+        groups = [
+            compiled(pad_rows(positions[start : start + GROUP], GROUP), inputs)
+            for start in range(0, len(positions), GROUP)
+        ]
+        self._shapes = {name: value.shape[1:] for name, value in groups[0].items()}
+        parts = [
+            np.concatenate([np.asarray(group[name], np.float64) for group in groups]).reshape(
+                len(groups) * GROUP, -1
+            )[: len(positions)]
+            for name in self._shapes
+        ]
+        # An overflow is as far off as a number can be.
+        columns = np.concatenate(parts, axis=1)
+        return np.asarray(np.nan_to_num(columns, nan=0.0, posinf=1e150, neginf=-1e150))
+
+
+def _free_names(program: Program) -> list[str]:
+    """Return the names of the free variables whose values are in the position."""
+    model = program.options.written()
+    assert model is not None
+    return [variable.name for variable in model.free_RVs]

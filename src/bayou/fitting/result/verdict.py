@@ -1,0 +1,212 @@
+"""Whether a fit can be relied on, in a word, with the error of each variable and the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from bayou.errors import ConvergenceWarning, warn
+from bayou.fitting.checks.moment_errors import COLUMNS, DOUBTFUL, WRONG, Estimates
+from bayou.fitting.result.diagnostics import khat_of_ratios
+from bayou.storage.storable_labels import storable_labels
+
+if TYPE_CHECKING:
+    import pymc as pm
+    from numpy.typing import NDArray
+
+    from bayou.fitting.guides.approximation import Approximation
+    from bayou.fitting.guides.evidence import DrawsFrom, Evidence
+    from bayou.fitting.result.fitted_model import FittedModel
+
+    type Array = NDArray[np.float64]
+
+type Word = Literal["good", "doubtful", "wrong", "not checked"]
+
+HINT = (
+    "fit.verdict.errors has the error of each variable. by.sample draws from the posterior itself; "
+    "a hierarchy may fit better written as `offset * scale` with a standard normal offset, or the "
+    "other way round."
+)
+# Elements that a warning names.
+MAX_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check of a fit says.
+
+    Attributes
+    ----------
+    word : {"good", "doubtful", "wrong", "not checked"}
+        Whether what the fit returns can be relied on.
+    reason : str
+        Why, in a sentence.
+    errors : pandas.DataFrame
+        A row for each element of each free variable, such as "a[label]". The columns "mean", "sd",
+        "q5" and "q95" are the estimated errors of the mean, the sd, and the 5% and 95% quantiles of
+        what the fit returns, in posterior standard deviations; of an sd, relative to it. The
+        columns "mean_se", ... are standard errors of these estimates. NaN where an element was not
+        looked at; empty if nothing was checked.
+    draws_from : {"approximation", "importance weights", "short chains"}
+        Where the draws of the fit come from: from the approximation itself or, if these are better,
+        from importance sampling around it, or from short chains of Hamiltonian Monte Carlo that
+        start at draws of it.
+    draws : int
+        The draws from the approximation that were weighted.
+    ess : float
+        How many of them count.
+    khat : float
+        The k-hat of their weights; nan without draws.
+    rhat : float
+        The largest R-hat of the short chains; nan if none were run.
+    skewness : float
+        The most that a quantile moves, in standard deviations, if the approximation is made skewed
+        by mirroring each draw at the mean with the probability that its density tells.
+    sampled_rows : int or None
+        The rows that the density was computed on, if these are a sample.
+    """
+
+    word: Word
+    reason: str
+    errors: pd.DataFrame
+    draws_from: DrawsFrom
+    draws: int
+    ess: float
+    khat: float
+    rhat: float
+    skewness: float
+    sampled_rows: int | None
+
+    def __str__(self) -> str:
+        lines = [f"{self.word}: {self.reason}"]
+        if self.draws:
+            lines.append(
+                f"evidence: {self.draws:,} draws, of which {self.ess:,.0f} count if weighted, "
+                f"k-hat {self.khat:.2f}, skewness {self.skewness:.2f} sd"
+            )
+            lines.append(f"draws: from {self.draws_from}")
+            if np.isfinite(self.rhat):
+                lines[-1] += f"; R-hat of short chains {self.rhat:.2f}"
+            if self.sampled_rows is not None:
+                lines.append(f"on a sample of {self.sampled_rows:,} rows")
+        return "\n".join(lines)
+
+
+def verdict_of(fit: FittedModel) -> Verdict:
+    """Return the verdict of a fit, from the evidence that it was given.
+
+    A fit that did not converge is doubtful. One of a given number of steps was not checked.
+    """
+    fitted = fit.approximation
+    evidence = fitted.evidence
+    if evidence is None or evidence.obstacle is not None:
+        return _unchecked(fitted)
+    table = _table(fit.model, evidence)
+    word, reason = _judge(table, evidence)
+    return Verdict(
+        word=word,
+        reason=reason,
+        errors=table,
+        draws_from=evidence.draws_from,
+        draws=len(evidence.log_ratios),
+        ess=evidence.share * len(evidence.log_ratios),
+        khat=khat_of_ratios(evidence.log_ratios),
+        rhat=evidence.rhat,
+        skewness=evidence.skewness,
+        sampled_rows=evidence.sampled_rows,
+    )
+
+
+def warn_unless_good(fit: FittedModel) -> None:
+    """Warn of a fit that is not good, with the variables, how far they are off, and what to do.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the check of the fit found errors.
+    """
+    evidence = fit.approximation.evidence
+    if evidence is None or evidence.obstacle is not None:
+        return
+    table = _table(fit.model, evidence)
+    word, reason = _judge(table, evidence)
+    if word != "good":
+        warn(f"The fit is {word}: {reason}.\nHint: {HINT}", ConvergenceWarning)
+
+
+def _unchecked(fitted: Approximation) -> Verdict:
+    word: Word = "not checked"
+    if fitted.converged is False:
+        word, reason = "doubtful", f"it did not converge: {fitted.reason}"
+    elif fitted.evidence is not None:
+        reason = str(fitted.evidence.obstacle)
+    else:
+        reason = "a fit of a given number of steps has no stopping rule"
+    table = pd.DataFrame(columns=_columns(), dtype=float)
+    nothing = np.nan
+    return Verdict(
+        word, reason, table, "approximation", 0, nothing, nothing, nothing, nothing, None
+    )
+
+
+def _judge(table: pd.DataFrame, evidence: Evidence) -> tuple[Word, str]:
+    """Return the word for errors of elements, and the elements that are off most."""
+    errors = Estimates(table[list(COLUMNS)].to_numpy(), table[_columns()[4:]].to_numpy())
+    clear = errors.clear
+    worst = np.nanmax(clear / DOUBTFUL, axis=1, initial=0.0)
+    if not (worst >= 1).any():
+        if evidence.agree:
+            return "good", "no moment is off by much"
+        return "doubtful", (
+            f"short chains from its draws do not agree with each other (R-hat {evidence.rhat:.2f})"
+        )
+    word: Word = "wrong" if (np.nan_to_num(clear) >= WRONG).any() else "doubtful"
+    order = [number for number in np.argsort(-worst) if worst[number] >= 1]
+    texts = [_error_text(table, number, clear[number]) for number in order[:MAX_NAMED]]
+    rest = len(order) - len(texts)
+    return word, "; ".join(texts) + (f"; and {rest} more elements" if rest else "")
+
+
+def _error_text(table: pd.DataFrame, number: int, clear: Array) -> str:
+    """Return what is off most of an element, such as "the mean of 'a' by 0.40 sd"."""
+    column = COLUMNS[int(np.nanargmax(clear / DOUBTFUL))]
+    name, value = table.index[number], table[column].iloc[number]
+    if column == "sd":
+        return f"the sd of {name!r} is {abs(value):.0%} too {'large' if value > 0 else 'small'}"
+    what = {"mean": "mean", "q5": "5% quantile", "q95": "95% quantile"}[column]
+    return f"the {what} of {name!r} is {abs(value):.2f} sd too {'high' if value > 0 else 'low'}"
+
+
+def _columns() -> list[str]:
+    return [*COLUMNS, *(f"{column}_se" for column in COLUMNS)]
+
+
+def _table(model: pm.Model, evidence: Evidence) -> pd.DataFrame:
+    """Return the errors of the elements of each variable, by their names."""
+    names: list[str] = []
+    rows: list[Array] = []
+    for name, errors in evidence.errors.items():
+        names += _element_names(model, name, errors.shape[:-1])
+        both = np.concatenate([errors, evidence.noise[name]], axis=-1)
+        rows.append(both.reshape(-1, both.shape[-1]))
+    values = np.concatenate(rows) if rows else np.empty((0, 2 * len(COLUMNS)))
+    return pd.DataFrame(values, index=names, columns=_columns())
+
+
+def _element_names(model: pm.Model, name: str, shape: tuple[int, ...]) -> list[str]:
+    """Return the names of the elements of a variable, as ArviZ writes them: "a[label]"."""
+    dims = model.named_vars_to_dims.get(name, (None,) * len(shape))
+    labels = []
+    for dim, length in zip(dims, shape, strict=True):
+        known = model.coords.get(dim) if dim is not None else None
+        if known is None or len(known) != length:
+            known = range(length)
+        labels.append(list(storable_labels(known)))
+    texts = [
+        ", ".join(str(axis[index]) for axis, index in zip(labels, indices, strict=True))
+        for indices in np.ndindex(*shape)
+    ]
+    return [f"{name}[{text}]" if shape else name for text in texts]
