@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import ModuleType
 
+    from zarr import Array, Group
+
     from bayou.sources.base.field import Field, Table
+
+    type ZarrArray = Array[Any]
 
 
 NAN_BYTES = struct.pack("<d", float("nan"))
@@ -102,7 +106,8 @@ class ZarrSource(Source):
         for field in choose_fields(self._fields, names):
             array = self._arrays[field.name]
             with _reading(array.store_path, f"rows {first} to {last - 1}"):
-                table[field.name] = array[first:last].astype(field.dtype, copy=False)
+                rows = np.asarray(array[first:last])
+                table[field.name] = rows.astype(field.dtype, copy=False)
         yield table
 
 
@@ -136,19 +141,21 @@ def import_zarr() -> ModuleType:
     return zarr
 
 
-def _open(where: Any, filesystem: Any) -> Any:
+def _open(where: Any, filesystem: Any) -> ZarrArray | Group:
     if is_zarr_object(where):
-        return where
+        given: ZarrArray | Group = where
+        return given
     zarr = import_zarr()
     path = str(where) if isinstance(where, Path) else where
 
-    def open_store() -> Any:
+    def open_store() -> ZarrArray | Group:
         store = path
         if filesystem is not None:
             mapper = filesystem.get_mapper(path)
             store = zarr.storage.FsspecStore.from_mapper(mapper, read_only=True)
         with _reading(path, "metadata"):
-            return zarr.open(store, mode="r")
+            opened: ZarrArray | Group = zarr.open(store, mode="r")
+        return opened
 
     if filesystem is None and "://" not in path:
         return open_store()
@@ -177,19 +184,23 @@ def _reading(where: object, part: str) -> Iterator[None]:
         raise damage_error(where, part, error, hint) from error
 
 
-def _field(name: str, array: Any) -> Field:
+def _field(name: str, array: ZarrArray) -> Field:
     field, _ = array_column(name, np.empty((0, *array.shape[1:]), dtype=array.dtype))
     return field
 
 
-def _check_plain(name: str, array: Any) -> None:
+def _check_plain(name: str, array: ZarrArray) -> None:
     """Check that numbers stand for themselves: xarray packs floats, dates and missing values."""
     attributes = dict(array.attrs)
-    coded = {key: attributes[key] for key in ("scale_factor", "add_offset") if key in attributes}
+    coded: dict[str, object] = {
+        key: attributes[key] for key in ("scale_factor", "add_offset") if key in attributes
+    }
     units = str(attributes.get("units", ""))
     if " since " in units or str(attributes.get("dtype", "")).startswith("timedelta"):
         coded["units"] = units
-    marks = {key: attributes[key] for key in ("_FillValue", "missing_value") if key in attributes}
+    marks: dict[str, object] = {
+        key: attributes[key] for key in ("_FillValue", "missing_value") if key in attributes
+    }
     # In version 2 of the format, xarray writes the mark as the fill value of the array itself.
     if "_ARRAY_DIMENSIONS" in attributes and array.fill_value is not None:
         marks["_FillValue"] = array.fill_value
@@ -213,7 +224,7 @@ def _is_nan(mark: Any) -> bool:
     return bool(np.issubdtype(np.asarray(mark).dtype, np.floating) and np.isnan(mark))
 
 
-def _arrays(opened: Any) -> dict[str, Any]:
+def _arrays(opened: ZarrArray | Group) -> dict[str, ZarrArray]:
     if not hasattr(opened, "arrays"):
         return {VALUE: opened}
     # A group lists its arrays in the order of the storage, which may be any.
