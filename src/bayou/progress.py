@@ -89,6 +89,43 @@ def step_progress(
 
 
 @contextmanager
+def chain_progress(
+    num_draws: int, num_done: int, shown: bool
+) -> Iterator[Callable[[int, int, str], None]]:
+    """Show a bar of the draws of all chains, with the number of divergences.
+
+    Parameters
+    ----------
+    num_draws : int
+        The number of draws of all chains together.
+    num_done : int
+        Those that an earlier call has drawn.
+    shown : bool
+        Whether to show it.
+
+    Yields
+    ------
+    callable
+        Takes the numbers of draws and of divergences so far, and what chains do.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(",.0f"),
+        TextColumn("draws/s  {task.fields[divergences]} divergences"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, disable=not shown) as bar:
+        task = bar.add_task("chains", total=num_draws, completed=num_done, divergences=0)
+
+        def show(done: int, divergences: int, doing: str) -> None:
+            bar.update(task, completed=done, divergences=divergences, description=doing)
+
+        yield show
+
+
+@contextmanager
 def row_progress(
     label: str, num_rows: int | None, shown: bool, num_done: int = 0
 ) -> Iterator[Callable[[int], None]]:

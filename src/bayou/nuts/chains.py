@@ -35,6 +35,8 @@ FIRST_LOOK = 250
 LOOK_GROWTH = 1.5
 # How long to wait before it is asked again whether they have these draws.
 LOOK_SECONDS = 0.05
+# How often draws go to disk.
+TAKE_SECONDS = 2.0
 
 
 def bind_data(
@@ -156,6 +158,56 @@ def _run_until(
     except BaseException:
         chains.cancel()
         raise
+
+
+def follow_chains(
+    bound: BoundDensity,
+    settings: NutsSettings,
+    seed: int,
+    take: Callable[[NutpieTrace], None],
+    show: Callable[[list[Any]], None],
+) -> bool:
+    """Run all chains, and hand on what they have drawn from time to time, and at the end.
+
+    Parameters
+    ----------
+    bound : BoundDensity
+    settings : NutsSettings
+    seed : int
+    take : callable
+        Takes the trace so far, which has coordinates too.
+    show : callable
+        Takes nutpie's progress of each chain.
+
+    Returns
+    -------
+    bool
+        Whether the chains came to their end; False after Ctrl-C.
+    """
+    done = [0] * settings.chains
+
+    def note(progress: list[Any]) -> None:
+        done[:] = [chain.finished_draws for chain in progress]
+        show(progress)
+
+    options = {"progress_callback": note, "store_unconstrained": True}
+    with limited_threads(settings.num_parallel, settings.num_cores):
+        chains = _nutpie_sample(bound, settings, seed, progressbar=False, blocking=False, **options)
+        try:
+            while True:
+                try:
+                    take(chains.wait(timeout=TAKE_SECONDS))
+                except TimeoutError:
+                    if min(done) > settings.num_tuning_steps:
+                        take(chains.inspect())
+                else:
+                    return True
+        except KeyboardInterrupt:
+            take(chains.abort())
+            return False
+        except BaseException:
+            chains.cancel()
+            raise
 
 
 def chain_seeds(bound: BoundDensity, settings: NutsSettings, seed: int) -> list[int]:

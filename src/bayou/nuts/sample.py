@@ -8,6 +8,7 @@ it, and ``trace`` reads the draws.
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,15 @@ from bayou.nuts.chosen_variables import chosen_variables
 from bayou.nuts.compiled.compiled_density import compiled_density
 from bayou.nuts.compiled.density_graphs import check_backend
 from bayou.nuts.convergence.chain_doubts import warn_of_doubts
+from bayou.nuts.disk.draw_store import DrawStore, open_draw_store, recorded_seed
+from bayou.nuts.disk_run import (
+    DiskRun,
+    check_disk_options,
+    check_same_model,
+    draw_template,
+    recorded_settings,
+    warn_of_stored_doubts,
+)
 from bayou.nuts.enough_draws import EnoughDraws, check_until
 from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import DEFAULT_TUNE, NutsSettings, new_seed, nuts_seed
@@ -34,8 +44,10 @@ from bayou.provenance.model_provenance import provenance_for_result
 from bayou.provenance.record import provenance_attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    import pymc as pm
     import xarray as xr
 
     from bayou.arguments import RandomSeed
@@ -67,6 +79,8 @@ def sample(
     cores: int | None = None,
     random_seed: RandomSeed | None = None,
     progressbar: bool = True,
+    out: str | Path | None = None,
+    resume: bool = False,
 ) -> xr.DataTree:
     """Draw from the posterior of a model with NUTS, given all of its data.
 
@@ -154,6 +168,20 @@ def sample(
     progressbar : bool, default True
         Show the progress of the chains.
 
+    **Draws on disk**
+
+    out : path, optional
+        A folder for the draws, in Zarr format, which must be new or empty. They are written every
+        two seconds, and memory does not grow with their number. The folder can be read at any time,
+        ``xarray.open_datatree(out, engine="zarr")``, also after the process was killed. Its chains
+        are run in segments of up to 20,000 draws. After each, their step size is tuned anew in 150
+        steps that are not kept, so that the draws are not those of a run without `out`.
+    resume : bool, default False
+        Go on with the draws that `out` has, if any, up to `draws`. The model, its data and the
+        settings must be the same. Draws that are there stay. Those that follow begin at the last of
+        them, in the same coordinates; they have the bits of an unbroken run where that was stopped
+        at the end of a segment, and other bits, of the same posterior, elsewhere.
+
     Returns
     -------
     xarray.DataTree
@@ -161,10 +189,14 @@ def sample(
         variables and the deterministics, with dims chain and draw and then their own;
         ``sample_stats`` has the statistics of each draw (``diverging``, ``energy``, ``lp``,
         ``tree_depth``, ...); ``observed_data`` and ``constant_data`` have the data. After Ctrl-C,
-        it has the draws so far: chains of one length, those that had just begun left out.
+        it has the draws so far: chains of one length, those that had just begun left out. With
+        `out`, values are read from the folder when they are used.
 
     Raises
     ------
+    FileExistsError, FileNotFoundError, ImportError
+        If `out` exists, without `resume`, or is something else, or another process writes to it; if
+        its parent folder does not exist; if zarr is not installed.
     KeyboardInterrupt
         If the call is interrupted before any chain has a draw after tuning.
     RuntimeError
@@ -176,7 +208,8 @@ def sample(
         If an argument is out of range, `init` is a fit of other variables, the model has no free
         variable, the model computes with missing values, its data come from a generator, only a
         part of its rows is in memory, or the log density is not finite where the chains start
-        (names the variables at fault).
+        (names the variables at fault, and the first row); or `out` has draws of another model, of
+        other data or settings.
 
     Warns
     -----
@@ -226,8 +259,10 @@ def sample(
         compute_convergence_checks,
         "compute_convergence_checks=False looks at no diagnostics, and warns of nothing.",
     )
-    seed = nuts_seed(random_seed)
-    with reading_data(pymc_model):
+    check_disk_options(out, resume=resume, until=until, keep_warmup=keep_warmup)
+    seed = _seed(random_seed, out)
+    with ExitStack() as opened:
+        opened.enter_context(reading_data(pymc_model))
         check_model(pymc_model)
         names = chosen_variables(pymc_model, var_names)
         starts = chain_starts(pymc_model, initvals, settings.chains)
@@ -237,21 +272,42 @@ def sample(
         bound = bind_data(density_model, density, None, starts, backend, lanes_of(settings.chains))
         free = [variable.name for variable in pymc_model.free_RVs]
         enough = EnoughDraws(free, bound.draw_layout, settings.chains) if until else None
-        check_draws(settings.draws * settings.chains, bound.draw_layout.size)
+        if out is None:
+            check_draws(settings.draws * settings.chains, bound.draw_layout.size)
         # Before the chains run: the data may be changed meanwhile.
         provenance = provenance_for_result(pymc_model)
         begin = time.perf_counter()
-        seed = new_seed() if seed is None else seed
-        warm_start = choose_warm_start(init, density_model, bound, settings, seed)
+        store: DrawStore | None = None
+        if out is not None:
+            recorded = recorded_settings(settings, tune, names, seed)
+            store = opened.enter_context(open_draw_store(out, recorded, resume=resume))
+        goes_on = store is not None and store.num_draws > 0
+        chosen_init = None if goes_on else init
+        warm_start = choose_warm_start(chosen_init, density_model, bound, settings, seed)
         if warm_start.frame is not None:
             # Chains that start where the user says may have a long way to go.
             bound = bound.in_frame(warm_start.frame, SPREAD if starts is None else None)
             if tune is None and starts is None:
                 settings = replace(settings, tune=WARM_TUNE)
+        attrs = {
+            **sampler_attrs(settings),
+            **warm_start.attrs(),
+            "compression": "none" if compressed is None else str(compressed),
+            "backend": bound.backend,
+        }
         try:
             if starts is not None and len(starts) > 1:
                 seeds = chain_seeds(bound, settings, seed)
                 bound = with_start_of_each(bound, starts, seeds)
+            if store is not None:
+                return _draw_to_disk(
+                    DiskRun(bound, settings, seed, names, store, warm_start.frame is not None),
+                    pymc_model,
+                    attrs,
+                    provenance_attrs(provenance),
+                    is_checked=compute_convergence_checks,
+                    progressbar=progressbar,
+                )
             trace = run_chains(bound, settings, seed, progressbar=progressbar, is_enough=enough)
         except RuntimeError as error:
             raise explain_failure(error, density_model, density, bound) from None
@@ -273,15 +329,40 @@ def sample(
             {name: draws_by_name[name] for name in names},
             sample_stats=draws_read.statistics,
             more_groups=_warmup(batches, bound.draw_layout, names) if keep_warmup else None,
-            attrs={
-                **sampler_attrs(settings),
-                **warm_start.attrs(),
-                "compression": "none" if compressed is None else str(compressed),
-                "backend": bound.backend,
-                "sampling_time": time.perf_counter() - begin,
-            },
+            attrs=attrs | {"sampling_time": time.perf_counter() - begin},
             posterior_attrs=provenance_attrs(provenance),
         )
+
+
+def _seed(random_seed: RandomSeed | None, out: str | Path | None) -> int:
+    """Return the seed of a run: by default that of the draws in a folder, or a new one."""
+    seed = nuts_seed(random_seed)
+    if seed is None and out is not None:
+        seed = recorded_seed(out)
+    return new_seed() if seed is None else seed
+
+
+def _draw_to_disk(
+    run: DiskRun,
+    model: pm.Model,
+    attrs: Mapping[str, object],
+    posterior_attrs: Mapping[str, object],
+    *,
+    is_checked: bool,
+    progressbar: bool,
+) -> xr.DataTree:
+    """Draw into the store of a run, and return the tree that reads it."""
+    store, settings = run.store, run.settings
+    if store.is_new:
+        layout, chains = run.bound.draw_layout, settings.chains
+        store.begin(draw_template(model, layout, run.names, chains, attrs, posterior_attrs))
+    else:
+        check_same_model(store, model)
+    run.draw(progressbar=progressbar)
+    if is_checked:
+        free = [variable.name for variable in model.free_RVs if variable.name in run.names]
+        warn_of_stored_doubts(store, free, settings)
+    return store.tree()
 
 
 def _warmup(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -140,6 +140,35 @@ class ChainBatches:
             tuple(num_tuned[chain] for chain in chains),
             num_draws,
         )
+
+    @classmethod
+    def of_all_chains(cls, trace: NutpieTrace, tune: int) -> ChainBatches:
+        """Return the batches of all chains of a run that goes on: the draws that all of them have.
+
+        Parameters
+        ----------
+        trace : NutpieTrace
+        tune : int
+            The tuning steps of each chain.
+        """
+        draws, statistics = (
+            [pa.record_batch(batch) for batch in batches] for batches in trace.get_arrow_trace()
+        )
+        number = min(len(batch) for batch in statistics) - tune
+        return cls(draws, statistics, (tune,) * len(draws), max(0, number))
+
+    def after(self, number: int) -> ChainBatches:
+        """Return the draws after the first ones."""
+        begins = tuple(tuned + number for tuned in self.num_tuned)
+        return replace(self, num_tuned=begins, num_draws=self.num_draws - number)
+
+    def read_coordinates(self, size: int) -> NDArray[np.float64]:
+        """Read the coordinates of draws, shape (chains, draws, size), if nutpie stored them."""
+        columns = [
+            batch["unconstrained_draw"].slice(begin, self.num_draws)
+            for batch, begin in zip(self.statistics, self.num_tuned, strict=True)
+        ]
+        return np.stack([_to_numpy(column.flatten()).reshape(-1, size) for column in columns])
 
     def read_draws(self, size: int, statistics: Iterable[str] = ALL_STATISTICS) -> ChainDraws:
         """Read the draws after tuning, of which each has `size` numbers, and some statistics."""

@@ -52,6 +52,7 @@ def warn_of_doubts(
     *,
     target_accept: float,
     max_treedepth: int,
+    step: int = 1,
 ) -> None:
     """Warn once of all that makes chains doubtful, and say what to do.
 
@@ -65,6 +66,8 @@ def warn_of_doubts(
         The draws of the free variables.
     target_accept, max_treedepth : float and int
         The settings of the run, for the hints.
+    step : int, default 1
+        The draws are every so many of a run.
 
     Warns
     -----
@@ -87,7 +90,8 @@ def warn_of_doubts(
     if doubts:
         hints = "; ".join(doubt.hint for doubt in doubts if doubt.hint)
         reasons = "; ".join(doubt.reason for doubt in doubts)
-        warn(f"The draws are doubtful: {reasons}.\nHint: {hints}.", ConvergenceWarning)
+        some = "" if step == 1 else f", by every {step}th of them"
+        warn(f"The draws are doubtful{some}: {reasons}.\nHint: {hints}.", ConvergenceWarning)
 
 
 def _trajectory_doubts(

@@ -1,0 +1,1 @@
+"""Draws of long runs on disk, which grow as chains draw."""
