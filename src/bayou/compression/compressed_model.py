@@ -11,7 +11,7 @@ so that continuous outcomes with few different covariates are compressed too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -321,7 +321,7 @@ def _compress(model: pm.Model, rows: ModelRows) -> CompressedModel:
     return CompressedModel(of_distinct, num_rows, len(counts), frozenset(of_rows), tuple(outcomes))
 
 
-def _shared(values: NDArray[Any], name: str) -> SharedVariable:
+def _shared(values: NDArray[np.generic], name: str) -> SharedVariable:
     return pytensor.shared(values.astype(pytensor.config.floatX), name=name)
 
 

@@ -59,7 +59,7 @@ def chain_starts(
     full_model = full_data_model(model)
     if isinstance(initvals, Mapping):
         return [_start(full_model, initvals)]
-    given: Any = initvals
+    given: object = initvals
     if not isinstance(given, list | tuple) or not all(
         each is None or isinstance(each, Mapping) for each in given
     ):
@@ -105,7 +105,7 @@ def _position(start: Start, seed: int, attempt: int) -> NDArray[np.float64]:
 
 def _start(model: pm.Model, initvals: Mapping[Any, Any]) -> Start:
     free = {variable.name: variable for variable in model.free_RVs}
-    values: dict[Variable, Any] = {}
+    values: dict[Variable, object] = {}
     unknown = []
     for key, value in initvals.items():
         name = getattr(key, "name", key)
@@ -139,7 +139,7 @@ def _strategy(name: str, value: str) -> str:
     return value
 
 
-def _number(name: str, value: Any, dtype: str) -> Any:
+def _number(name: str, value: object, dtype: str) -> NDArray[np.generic]:
     try:
         array = np.asarray(value, dtype)
     except (TypeError, ValueError):
@@ -155,7 +155,7 @@ def _number(name: str, value: Any, dtype: str) -> Any:
     return array
 
 
-def _check_shapes(model: pm.Model, values: Mapping[Variable, Any]) -> None:
+def _check_shapes(model: pm.Model, values: Mapping[Variable, object]) -> None:
     """Check that numbers have the shapes of their variables."""
     shapes = {
         name: tuple(map(int, shape))

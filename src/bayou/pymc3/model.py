@@ -5,7 +5,7 @@ The only file of this folder that uses private names of PyMC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +18,13 @@ from bayou.models.interpret import SharedInterpreter
 if TYPE_CHECKING:
     from types import EllipsisType
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike
     from pytensor.tensor.variable import TensorVariable
 
+    from bayou.containers.variables.dims import Numbers
 
-class Labels(tuple[Any, ...]):
+
+class Labels(tuple[Hashable, ...]):
     """The labels of a dim, which also equal a list of them, as PyMC3 had it."""
 
     __slots__ = ()
@@ -48,12 +50,12 @@ class VariableDensity:
         self._model = model
         self._name = name
 
-    def __call__(self, point: Mapping[str, Any]) -> float:
+    def __call__(self, point: Mapping[str, ArrayLike]) -> float:
         """Return the density at values by the names of free variables, transformed."""
         return density_at(self._model, point, [self._model[self._name]])
 
 
-def density_at(model: Model, point: Mapping[str, Any], variables: Any = None) -> float:
+def density_at(model: Model, point: Mapping[str, ArrayLike], variables: Any = None) -> float:
     """Return the log density of variables, by default of the model, at a point.
 
     Parameters
@@ -79,9 +81,9 @@ class Model(pm.Model):
     """A model of PyMC for code that was written for PyMC3."""
 
     @property
-    def test_point(self) -> dict[str, NDArray[Any]]:
+    def test_point(self) -> dict[str, Numbers]:
         """A point at which the model has a density: where chains start."""
-        point: dict[str, NDArray[Any]] = self.initial_point()
+        point: dict[str, Numbers] = self.initial_point()
         return point
 
     @property
@@ -90,7 +92,7 @@ class Model(pm.Model):
         return dict(self.named_vars_to_dims)
 
     @property
-    def coords(self) -> dict[str, Any]:
+    def coords(self) -> dict[str, Labels | None]:
         """The labels of dims."""
         return {
             dim: None if labels is None else Labels(labels)

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import xarray as xr
-    from numpy.typing import NDArray
+
+    from bayou.containers.variables.dims import Numbers
 
 
 class MultiTrace:
@@ -60,13 +61,13 @@ class MultiTrace:
 
     def get_values(
         self,
-        varname: Any,
+        varname: object,
         burn: int = 0,
         thin: int = 1,
         combine: bool = True,
         chains: int | Sequence[int] | None = None,
         squeeze: bool = True,
-    ) -> Any:
+    ) -> Numbers | list[Numbers]:
         """Return the draws of a variable.
 
         Parameters
@@ -91,16 +92,16 @@ class MultiTrace:
         combine: bool = True,
         chains: int | Sequence[int] | None = None,
         squeeze: bool = True,
-    ) -> Any:
+    ) -> Numbers | list[Numbers]:
         """Return a statistic of draws; the arguments are those of :meth:`get_values`."""
         return self._values("sample_stats", stat_name, burn, thin, combine, chains, squeeze)
 
-    def point(self, idx: int, chain: int = -1) -> dict[str, NDArray[Any]]:
+    def point(self, idx: int, chain: int = -1) -> dict[str, Numbers]:
         """Return a draw of a chain, by default of the last one, by the names of the variables."""
         dataset = self.tree["posterior"].to_dataset()
         return {str(name): dataset[name].values[chain, idx] for name in dataset.data_vars}
 
-    def points(self) -> Iterator[dict[str, NDArray[Any]]]:
+    def points(self) -> Iterator[dict[str, Numbers]]:
         """Yield all draws, those of the first chain first."""
         for chain in self.chains:
             for draw in range(len(self)):
@@ -143,13 +144,13 @@ class MultiTrace:
     def _values(
         self,
         group: str,
-        name: Any,
+        name: object,
         burn: int,
         thin: int,
         combine: bool,
         chains: int | Sequence[int] | None,
         squeeze: bool,
-    ) -> Any:
+    ) -> Numbers | list[Numbers]:
         values = (
             self.tree[group].to_dataset()[str(getattr(name, "name", name))].values[:, burn::thin]
         )

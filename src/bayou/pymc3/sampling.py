@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import xarray as xr
-    from numpy.typing import NDArray
 
     from bayou.arguments import RandomSeed
+    from bayou.containers.variables.dims import Numbers
 
-    type Draws = dict[str, NDArray[Any]]
+    type Draws = dict[str, Numbers]
 
 # PyMC3's ways to start a chain -> those of bayou. None leaves out the fit.
 _INITS: dict[str | None, str | None] = {
@@ -35,10 +35,10 @@ _INITS: dict[str | None, str | None] = {
 
 def sample(
     draws: int = 1000,
-    step: Any = None,
+    step: object = None,
     init: str | None = "auto",
     *,
-    start: Any = None,
+    start: object = None,
     chains: int | None = None,
     cores: int | None = None,
     tune: int = 1000,
@@ -215,7 +215,7 @@ def sample_prior_predictive(
     }
 
 
-def _take(values: NDArray[Any], samples: int | None) -> NDArray[Any]:
+def _take(values: Numbers, samples: int | None) -> Numbers:
     """Return values of chains and draws, shape (chains, draws, ...), along one axis."""
     joined = values.reshape(-1, *values.shape[2:])
     return joined if samples is None else joined[np.arange(samples) % len(joined)]

@@ -19,8 +19,9 @@ from bayou.nuts.compiled.shared_code import SharedCode
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
+
+    from bayou.containers.variables.dims import Numbers
 
 # Code by graph; that of JAX by shapes too.
 numba_codes = SharedCode()
@@ -65,7 +66,7 @@ class DensityGraphs:
         nodes = (variable.owner for variable in ancestors([*self.density, *self.draw]))
         return any(node is not None and isinstance(node.op, Dot | Blockwise) for node in nodes)
 
-    def choose_backend(self, arguments: Sequence[NDArray[Any]]) -> str:
+    def choose_backend(self, arguments: Sequence[Numbers]) -> str:
         """Return "jax" for much data and where Numba compiles slowly, else "numba"."""
         is_heavy = sum(value.size for value in arguments) > HEAVY_NUMBERS
         return "jax" if is_heavy or self.compiles_slowly() else "numba"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.nuts.compiled.density_graphs import DensityGraphs
 
 
@@ -53,7 +54,7 @@ def is_dense(size: int) -> bool:
 def jax_code(
     graphs: DensityGraphs,
     lengths: NDArray[np.int64],
-    arguments: Sequence[NDArray[Any]],
+    arguments: Sequence[Numbers],
     size: int,
     num_lanes: int,
 ) -> JaxCode:
@@ -84,13 +85,17 @@ def jax_code(
         density = _function(graphs, graphs.density, constants, (size,), shapes)
         draw = _function(graphs, graphs.draw, constants, (size,), shapes)
 
-        def lane(coordinates: Any, origin: Any, factor: Any, *data: Any) -> jax.Array:
+        def lane(
+            coordinates: jax.Array, origin: jax.Array, factor: jax.Array, *data: jax.Array
+        ) -> jax.Array:
             frame = Frame(origin, factor)
             value, gradient = density(frame.positions(coordinates), *data)
             rows = [jnp.reshape(value, (1,)), frame.gradients(gradient)]
             return jnp.concatenate(rows).astype(jnp.float64)
 
-        def expand(coordinates: Any, origin: Any, factor: Any, *data: Any) -> jax.Array:
+        def expand(
+            coordinates: jax.Array, origin: jax.Array, factor: jax.Array, *data: jax.Array
+        ) -> jax.Array:
             return draw(Frame(origin, factor).positions(coordinates), *data)[0]
 
         factor = (size, size) if is_dense(size) else (size,)

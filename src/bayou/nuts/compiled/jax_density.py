@@ -16,6 +16,7 @@ from bayou.nuts.compiled.lanes import Lane, LaneGroups, Lanes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.nuts.compiled.density_graphs import DensityGraphs
     from bayou.nuts.compiled.jax_code import JaxCode
 
@@ -93,7 +94,7 @@ class JaxDensity(BoundDensity):
 def bind_jax(
     graphs: DensityGraphs,
     lengths: NDArray[np.int64],
-    arguments: tuple[NDArray[Any], ...],
+    arguments: tuple[Numbers, ...],
     num_lanes: int,
     common: dict[str, Any],
 ) -> JaxDensity:

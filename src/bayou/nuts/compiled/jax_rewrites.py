@@ -6,7 +6,7 @@ a logistic regression, two softplus of which one is selected, was logarithms for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ class SeriesSoftplus(Softplus):
 
 
 @jax_funcify.register(SeriesSoftplus)
-def _jax_series_softplus(op: SeriesSoftplus, **kwargs: Any) -> Callable[[jax.Array], jax.Array]:
+def _jax_series_softplus(op: SeriesSoftplus, **kwargs: object) -> Callable[[jax.Array], jax.Array]:
     def softplus(x: jax.Array) -> jax.Array:
         # log(1 + t) = 2 atanh(t / (2 + t)), for t in [0, 1].
         small = jnp.exp(-jnp.abs(x))
