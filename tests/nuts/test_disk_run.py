@@ -98,6 +98,7 @@ WRONG = [
         {"out": "x.zarr", "until": "good"},
         r"`until` must be left out with `out`, got 'good'",
     ),
+    ({"out": "x.zarr", "log_likelihood": True}, "`log_likelihood` must be left out with `out`"),
     ({"out": "x.zarr", "keep_warmup": True}, "`keep_warmup` must be left out with `out`, got True"),
 ]
 

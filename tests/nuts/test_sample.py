@@ -15,6 +15,7 @@ import pyarrow as pa
 import pymc as pm
 import pytensor
 import pytest
+import scipy.stats
 import xarray as xr
 from numba.core.event import RecordingListener, install_listener
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -190,6 +191,23 @@ def test_variables_and_tuning_steps_to_keep(case: Case) -> None:
     assert trace.warmup_posterior["residual"].dims == ("chain", "draw", "row")
     assert trace.warmup_sample_stats["step_size"].shape == (4, 30)
     assert "warmup_posterior" not in whole.children
+
+
+def test_log_likelihood_is_a_group(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = sample(case.model, draws=100, tune=100, log_likelihood=True)
+    values = trace.log_likelihood["y"]
+    assert values.dims == ("chain", "draw", "row")
+    expected = scipy.stats.norm.logpdf([1, 2, 3], trace.posterior["mu"].values[..., None], 1)
+    np.testing.assert_allclose(values, expected, rtol=1e-10)
+    assert arviz_stats.loo(trace).elpd < 0
+
+    def fail(*_: object) -> None:
+        raise NotImplementedError("no rule")
+
+    monkeypatch.setattr(nuts, "pointwise_log_likelihood", fail)
+    with pytest.warns(UserWarning, match=r"^The log likelihood is not in the tree: .*no rule\.\nH"):
+        trace = sample(case.model, draws=5, tune=5, log_likelihood=True)
+    assert "log_likelihood" not in trace.children
 
 
 def test_options_reach_the_sampler(case: Case) -> None:
@@ -433,6 +451,7 @@ WRONG = [
     ),
     ({"until": "best"}, ValueError, "`until` must be 'good' or None, got 'best'"),
     ({"initvals": {"z": 1}}, ValueError, "`initvals` must name free variables, got 'z'"),
+    ({"log_likelihood": 1}, ValueError, "`log_likelihood` must be True or False, got 1"),
     ({"keep_warmup": 1}, ValueError, "`keep_warmup` must be True or False, got 1"),
     ({"var_names": ["z"]}, ValueError, "`var_names` must be names of free variables"),
     ({"random_seed": -1}, ValueError, "`random_seed` must be None, a whole number"),

@@ -50,7 +50,7 @@ SCALE_DRAWS = 100
 JUDGED_DRAWS = 5000
 
 
-def check_disk_options(out: object, *, resume: object, until: object, keep_warmup: bool) -> None:
+def check_disk_options(out: object, *, resume: object, refused: Mapping[str, object]) -> None:
     """Check the options that go with draws on disk.
 
     Raises
@@ -66,11 +66,11 @@ def check_disk_options(out: object, *, resume: object, until: object, keep_warmu
                 "Hint: pass the folder of the draws to go on with."
             )
         return
-    for name, value in (("until", until), ("keep_warmup", keep_warmup)):
+    for name, value in refused.items():
         if value:
             raise ValueError(
                 f"`{name}` must be left out with `out`, got {value!r}.\n"
-                "Hint: resume=True adds draws; tuning steps are not written."
+                "Hint: resume=True adds draws; pymc.compute_log_likelihood takes what `out` has."
             )
 
 
@@ -218,6 +218,29 @@ class DiskRun:
         }
         last = new.after(new.num_draws - 1).read_coordinates(bound.size)[:, 0]
         self.store.append(groups, np.asarray(bound.frame.positions(last)), frame)
+
+
+def draw_to_disk(
+    run: DiskRun,
+    model: pm.Model,
+    attrs: Mapping[str, object],
+    posterior_attrs: Mapping[str, object],
+    *,
+    is_checked: bool,
+    progressbar: bool,
+) -> xr.DataTree:
+    """Draw into the store of a run, and return the tree that reads it."""
+    store, settings = run.store, run.settings
+    if store.is_new:
+        layout, chains = run.bound.draw_layout, settings.chains
+        store.begin(draw_template(model, layout, run.names, chains, attrs, posterior_attrs))
+    else:
+        check_same_model(store, model)
+    run.draw(progressbar=progressbar)
+    if is_checked:
+        free = [variable.name for variable in model.free_RVs if variable.name in run.names]
+        warn_of_stored_doubts(store, free, settings)
+    return store.tree()
 
 
 def warn_of_stored_doubts(store: DrawStore, free: Sequence[str], settings: NutsSettings) -> None:

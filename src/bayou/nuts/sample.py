@@ -16,7 +16,7 @@ from bayou.arguments import check_flag, check_progressbar
 from bayou.compression.compressed_model import choose_compression
 from bayou.containers.context import takes_model_first
 from bayou.containers.data_access import reading_data
-from bayou.errors import ConvergenceWarning, warn
+from bayou.errors import ConvergenceWarning, warn, warning_of_failure
 from bayou.feeding.memory import check_draws
 from bayou.models.plain.plain_model import read_model
 from bayou.models.posterior_tree import posterior_tree
@@ -24,15 +24,15 @@ from bayou.nuts.chains import bind_data, chain_seeds, explain_failure, lanes_of,
 from bayou.nuts.chosen_variables import chosen_variables
 from bayou.nuts.compiled.compiled_density import compiled_density
 from bayou.nuts.compiled.density_graphs import check_backend
+from bayou.nuts.compiled.log_likelihood import log_likelihood as pointwise_log_likelihood
+from bayou.nuts.compiled.log_likelihood import num_observations
 from bayou.nuts.convergence.chain_doubts import warn_of_doubts
 from bayou.nuts.disk.draw_store import DrawStore, open_draw_store, recorded_seed
 from bayou.nuts.disk_run import (
     DiskRun,
     check_disk_options,
-    check_same_model,
-    draw_template,
+    draw_to_disk,
     recorded_settings,
-    warn_of_stored_doubts,
 )
 from bayou.nuts.enough_draws import EnoughDraws, check_until
 from bayou.nuts.model_checks import check_model
@@ -74,6 +74,7 @@ def sample(
     until: str | None = None,
     var_names: Sequence[str] | None = None,
     keep_warmup: bool = False,
+    log_likelihood: bool = False,
     compute_convergence_checks: bool = True,
     compress: bool | str = "auto",
     cores: int | None = None,
@@ -148,6 +149,8 @@ def sample(
         of all free variables all the same.
     keep_warmup : bool, default False
         Add the groups ``warmup_posterior`` and ``warmup_sample_stats``, with the tuning steps.
+    log_likelihood : bool, default False
+        Add the group ``log_likelihood``, with that of each observation, for ``arviz.loo``.
     compute_convergence_checks : bool, default True
         Check the chains, and warn if they are doubtful. See Warns.
 
@@ -259,7 +262,9 @@ def sample(
         compute_convergence_checks,
         "compute_convergence_checks=False looks at no diagnostics, and warns of nothing.",
     )
-    check_disk_options(out, resume=resume, until=until, keep_warmup=keep_warmup)
+    check_flag("log_likelihood", log_likelihood, "log_likelihood=True is what arviz.loo needs.")
+    refused = {"until": until, "keep_warmup": keep_warmup, "log_likelihood": log_likelihood}
+    check_disk_options(out, resume=resume, refused=refused)
     seed = _seed(random_seed, out)
     with ExitStack() as opened:
         opened.enter_context(reading_data(pymc_model))
@@ -273,7 +278,8 @@ def sample(
         free = [variable.name for variable in pymc_model.free_RVs]
         enough = EnoughDraws(free, bound.draw_layout, settings.chains) if until else None
         if out is None:
-            check_draws(settings.draws * settings.chains, bound.draw_layout.size)
+            num_more = num_observations(pymc_model) if log_likelihood else 0
+            check_draws(settings.draws * settings.chains, bound.draw_layout.size + num_more)
         # Before the chains run: the data may be changed meanwhile.
         provenance = provenance_for_result(pymc_model)
         begin = time.perf_counter()
@@ -300,7 +306,7 @@ def sample(
                 seeds = chain_seeds(bound, settings, seed)
                 bound = with_start_of_each(bound, starts, seeds)
             if store is not None:
-                return _draw_to_disk(
+                return draw_to_disk(
                     DiskRun(bound, settings, seed, names, store, warm_start.frame is not None),
                     pymc_model,
                     attrs,
@@ -328,7 +334,8 @@ def sample(
             pymc_model,
             {name: draws_by_name[name] for name in names},
             sample_stats=draws_read.statistics,
-            more_groups=_warmup(batches, bound.draw_layout, names) if keep_warmup else None,
+            more_groups=(_warmup(batches, bound.draw_layout, names) if keep_warmup else {})
+            | (_log_likelihood(pymc_model, draws_by_name) if log_likelihood else {}),
             attrs=attrs | {"sampling_time": time.perf_counter() - begin},
             posterior_attrs=provenance_attrs(provenance),
         )
@@ -342,27 +349,15 @@ def _seed(random_seed: RandomSeed | None, out: str | Path | None) -> int:
     return new_seed() if seed is None else seed
 
 
-def _draw_to_disk(
-    run: DiskRun,
-    model: pm.Model,
-    attrs: Mapping[str, object],
-    posterior_attrs: Mapping[str, object],
-    *,
-    is_checked: bool,
-    progressbar: bool,
-) -> xr.DataTree:
-    """Draw into the store of a run, and return the tree that reads it."""
-    store, settings = run.store, run.settings
-    if store.is_new:
-        layout, chains = run.bound.draw_layout, settings.chains
-        store.begin(draw_template(model, layout, run.names, chains, attrs, posterior_attrs))
-    else:
-        check_same_model(store, model)
-    run.draw(progressbar=progressbar)
-    if is_checked:
-        free = [variable.name for variable in model.free_RVs if variable.name in run.names]
-        warn_of_stored_doubts(store, free, settings)
-    return store.tree()
+def _log_likelihood(model: pm.Model, draws: Mapping[str, Numbers]) -> dict[str, dict[str, Numbers]]:
+    """Return the group of log likelihoods; warn if they cannot be computed."""
+    groups: dict[str, dict[str, Numbers]] = {}
+    with warning_of_failure(
+        "The log likelihood is not in the tree",
+        "the draws are complete; pymc.compute_log_likelihood may compute it.",
+    ):
+        groups["log_likelihood"] = pointwise_log_likelihood(model, draws)
+    return groups
 
 
 def _warmup(
