@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,6 @@ from hypothesis import strategies as st
 
 import bayou as by
 from bayou.compression.weighted_model import weighted_model
-from bayou.models.plain.plain_model import read_model
 from tests.compression.repeated_rows import MODELS, make_rows, model_of
 from tests.compression.test_compressed_model import assert_same_density
 
@@ -69,22 +70,38 @@ def test_new_data_bring_new_weights() -> None:
     assert_same_density(before, model_of(MODELS["normal"], doubled))
 
 
-@pytest.mark.parametrize("batch_size", [None, 40])
-def test_fits_and_draws_take_weights(batch_size: int | None) -> None:
-    # The posterior is that of 400 observations of a mean of 2.
-    values = np.array([1.5, 2.5, 1.0, 3.0] * 25)
+def mean_of_four_hundred() -> pm.Model:
+    """A model whose posterior is that of 400 observations of a mean of 2: sd 0.05."""
     with pm.Model() as model:
-        y = by.Data("y", values, dims="row")
+        y = by.Data("y", np.array([1.5, 2.5, 1.0, 3.0] * 25), dims="row")
         by.Data("weight", np.full(100, 4.0), dims="row")
         pm.Normal("observed", pm.Normal("mean", 0, 100), 1, observed=y, dims="row")
-    fit = by.fit(
-        model=weighted_model(read_model(model), "weight"),
-        batch_size=batch_size,
-        random_seed=1,
-        progressbar=False,
-    )
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"compress": False}, {"batch_size": 40}])
+def test_fits_take_weights(options: dict[str, Any], tmp_path: Path) -> None:
+    model = mean_of_four_hundred()
+    fit = by.fit(model=model, weights="weight", random_seed=1, progressbar=False, **options)
     assert float(fit.mean["mean"]) == pytest.approx(2, abs=0.005)
     assert float(fit.std["mean"]) == pytest.approx(0.05, rel=0.02)
+    fit.save(tmp_path / "fit")
+    again = by.load(tmp_path / "fit", model=model)
+    assert again.elbo_estimate(random_seed=1) == pytest.approx(fit.elbo_estimate(random_seed=1))
+    predicted = by.predict(
+        fit, {"y": np.zeros(3), "weight": np.ones(3)}, random_seed=1, progressbar=False
+    )
+    assert predicted.predictions["observed"].shape[-1] == 3
+    assert pickle.loads(pickle.dumps(fit)).mean["mean"] == fit.mean["mean"]
+
+
+def test_chains_take_weights() -> None:
+    trace = by.sample(
+        500, model=mean_of_four_hundred(), weights="weight", random_seed=1, progressbar=False
+    )
+    draws = trace.posterior["mean"].values
+    assert draws.mean() == pytest.approx(2, abs=0.01)
+    assert draws.std() == pytest.approx(0.05, rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ def test_a_fit_comes_back_whole(tmp_path: Path, method: str) -> None:
 
 def test_what_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "fit"
-    fit = by.fit(10, model=model_of(), progressbar=False)
+    # So few steps may end where no correction holds.
+    fit = by.fit(10, model=model_of(), progressbar=False, correction=None)
     fit.save(path)
     with pytest.raises(ValueError, match=r"`model` must be the one that was fitted.*\nHint"):
         by.load(path, model=model_of(scale=2.0))
@@ -47,9 +48,10 @@ def test_what_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(ValueError, match=r"which cannot be read .*\nHint: it was written"):
         by.load(path, model=model_of())
-    by.fit(10, model=model_of(), progressbar=False, checkpoint=tmp_path / "kept")
+    kept = tmp_path / "kept"
+    by.fit(10, model=model_of(), progressbar=False, correction=None, checkpoint=kept)
     with pytest.raises(ValueError, match=r"got '.*kept', a checkpoint.\nHint: continue"):
-        by.load(tmp_path / "kept", model=model_of())
+        by.load(kept, model=model_of())
 
 
 def test_a_guide_of_ones_own_is_not_written(tmp_path: Path) -> None:

@@ -89,8 +89,23 @@ class CompressionError(ValueError):
     """A model whose rows cannot be replaced by the distinct ones; the message says why."""
 
 
+def check_compress(compress: object) -> None:
+    """Check the argument `compress`.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a bool nor "auto".
+    """
+    if not (isinstance(compress, bool) or compress == "auto"):
+        raise ValueError(
+            f'`compress` must be "auto", True or False, got {compress!r}.\n'
+            'Hint: "auto" counts equal rows where at most half of them are distinct.'
+        )
+
+
 def choose_compression(
-    compress: bool | str, model: pm.Model, names: Collection[str]
+    compress: bool | str, model: pm.Model, names: Collection[str] = ()
 ) -> CompressedModel | None:
     """Return a model of distinct rows, as the argument `compress` asks for it.
 
@@ -100,8 +115,8 @@ def choose_compression(
         True to have one or an error, "auto" to have one where the rows repeat enough.
     model : pymc.Model
         The model as it is written.
-    names : collection of str
-        The variables of the result, which must not be of rows.
+    names : collection of str, default ()
+        Variables that are computed of this model, which must not be of rows.
 
     Returns
     -------
@@ -113,11 +128,7 @@ def choose_compression(
     ValueError
         If `compress` is none of these, or it is True and the rows cannot be counted.
     """
-    if not (isinstance(compress, bool) or compress == "auto"):
-        raise ValueError(
-            f'`compress` must be "auto", True or False, got {compress!r}.\n'
-            'Hint: "auto" counts equal rows where at most half of them are distinct.'
-        )
+    check_compress(compress)
     if compress is False:
         return None
     compressed = compressed_model(model) if compress is True else compressed_if_repeated(model)

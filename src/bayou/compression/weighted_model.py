@@ -34,15 +34,16 @@ type _Known = dict[str, tuple[Structure, pm.Model]]
 _models: weakref.WeakKeyDictionary[pm.Model, _Known] = weakref.WeakKeyDictionary()
 
 
-def weighted_model(model: pm.Model, weights: str) -> pm.Model:
+def weighted_model(model: pm.Model, weights: str | None) -> pm.Model:
     """Return a model in which the log likelihood of each row counts as often as a container says.
 
     Parameters
     ----------
     model : pymc.Model
         A model of plain tensors, written with all of its data. It stays as it is.
-    weights : str
+    weights : str or None
         The name of a container of numbers of at least 0, shape (rows,), with the dim of the rows.
+        None for no weights: the model itself.
 
     Returns
     -------
@@ -58,6 +59,8 @@ def weighted_model(model: pm.Model, weights: str) -> pm.Model:
         If there is no such container, nothing observed has its dim, it has another number of axes
         than one, a weight is below 0 or not finite, or the likelihood is no product over rows.
     """
+    if weights is None:
+        return model
     container = _find_container(model, weights)
     dim, *_ = dims_of(model, container)
     rows = find_rows(model, dim, guess=dim is None)

@@ -18,6 +18,8 @@ from bayou.batching.data_checks import check_imputed_values, check_integers, che
 from bayou.batching.row_dim import holds_minibatches
 from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import resolve_cluster
+from bayou.compression.compressed_model import check_compress, choose_compression
+from bayou.compression.weighted_model import weighted_model
 from bayou.containers.context import takes_model_first
 from bayou.containers.data_access import reading_data
 from bayou.containers.index_bounds import check_indices
@@ -29,12 +31,12 @@ from bayou.fitting.checks.check import check_fit
 from bayou.fitting.convergence_hint import warn_unless_converged
 from bayou.fitting.fit_options import FitOptions
 from bayou.fitting.fixed_draws.correction import check_correctable, correct_stds
-from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, first_positions
-from bayou.fitting.method_choice import fit_task, may_use_passes
+from bayou.fitting.fixed_draws.dadvi import first_positions
+from bayou.fitting.method_choice import check_fixed_draws, fit_task, may_use_passes
 from bayou.fitting.option_fingerprint import optimizer_fingerprint, order_fingerprint
 from bayou.fitting.result.fit_result import Fit
 from bayou.fitting.result.verdict import warn_unless_good
-from bayou.fitting.rows.all_rows import all_rows_density, resident_rows_obstacle
+from bayou.fitting.rows.all_rows import all_rows_density
 from bayou.fitting.rows.feeds import closing_feeds, compile_row_order
 from bayou.fitting.rows.gradient_choice import choose_gradients
 from bayou.fitting.rows.index_checks import check_source_indices, checked_feeds
@@ -74,6 +76,8 @@ def fit(
     batch_size: int | None = None,
     batch_dim: str | None = None,
     validate: bool = True,
+    weights: str | None = None,
+    compress: bool | str = "auto",
     order: AnyOrder = "epoch",
     num_particles: int = 1,
     optimizer: optax.GradientTransformation | None = None,
@@ -142,6 +146,15 @@ def fit(
     validate : bool, default True
         Before a fit in batches, check that the likelihood of a row does not depend on the other
         rows of its batch.
+    weights : str, optional
+        A container with one number of at least 0 for each row: the log likelihood of the row counts
+        that often, as of so many equal rows. Fractions are allowed; they raise the likelihood of
+        the row to a power. Weights of `order` come on top.
+    compress : {"auto", True, False}, default "auto"
+        Without a `batch_size`, fit the distinct rows, each counted as often as it occurs, where the
+        likelihood is a product over rows. It is the density of all rows but for rounding. "auto"
+        does so where at most half of the rows are distinct; ``fit.compression`` says it. True does
+        so or raises.
     order : {"epoch", "uniform"}, Weighted or Stratified, default "epoch"
         How the rows of a batch are drawn. "epoch": without replacement, until all rows have been
         used once. "uniform": with replacement. :class:`bayou.Weighted` and
@@ -261,9 +274,20 @@ def fit(
         resume=resume,
         cluster=resolve_cluster(cluster),
     )
-    model = read_model(model)
+    model = weighted_model(read_model(model), weights)
+    check_compress(compress)
+    if compress is True and not options.may_compress:
+        raise ValueError(
+            "`compress=True` must come without `batch_size`, `checkpoint` and `cluster`, got one "
+            "of them.\nHint: leave it out; the distinct rows are fitted all at once."
+        )
     with reading_data(model):
-        fitted_model, program = _compile_model(model, options)
+        check_imputed_values(model)
+        check_indices(model)
+        compressed = choose_compression(compress if options.may_compress else False, model)
+        fitted_model, program = _compile_model(
+            model if compressed is None else compressed.model, options
+        )
         kept_progress = _open_checkpoint(fitted_model, program, options)
         entropy = options.random_seed
         if kept_progress is not None:
@@ -290,27 +314,34 @@ def fit(
             task, approximation = fit_task(task, options, fitted_model, kept_progress)
             if correction is not None:
                 approximation = correct_stds(task, approximation, correction == "linear_response")
-            approximation = replace(approximation, passes=task.counter.passes_or_none)
+            approximation = replace(
+                approximation,
+                passes=task.counter.passes_or_none,
+                compression=None if compressed is None else str(compressed),
+                weights=weights,
+            )
             # The check has passes of its own, which are none of the fit.
             if approximation.converged:
                 approximation = check_fit(task.program, approximation, noise_seed)
         warn_unless_converged(approximation, has_windows=bool(windowed_feeds(feeds)))
-        fitted = Fit(model, program, approximation, all_rows_density(program), provenance)
+        density = all_rows_density(program)
+        if compressed is not None:
+            # Draws, deterministics and predictions are of the rows as they are.
+            program = _program(model, options)[1]
+        fitted = Fit(model, program, approximation, density, provenance)
         warn_unless_good(fitted)
         return fitted
 
 
 def _compile_model(model: pm.Model, options: FitOptions) -> tuple[pm.Model, Program]:
     """Return the model that is fitted, as it is written or in minibatches, and its program."""
-    check_imputed_values(model)
-    check_indices(model)
     fitted_model, program = _program(model, options)
     check_minibatches(fitted_model, program, options.order)
     check_integers(program)
     if options.correction == "linear_response":
         check_correctable(program, options.guide)
     if options.use_fixed_draws(program):
-        _check_fixed_draws(program, options)
+        check_fixed_draws(program, options)
     return fitted_model, program
 
 
@@ -329,31 +360,6 @@ def _program(model: pm.Model, options: FitOptions) -> tuple[pm.Model, Program]:
             "Hint: leave it out."
         )
     return program_of_rows(model) or (model, compile_program(model))
-
-
-def _check_fixed_draws(program: Program, options: FitOptions) -> None:
-    """Check that no option is set that a fit on fixed draws does not use."""
-    if options.cluster is not None:
-        raise ValueError(
-            "`cluster` must come with rows in batches, which workers share, got a fit of all rows "
-            "at once.\nHint: pass a batch_size, such as by.fit(batch_size=4096)."
-        )
-    if options.optimizer is not None or options.num_particles != 1:
-        argument = "num_particles" if options.optimizer is None else "optimizer"
-        raise ValueError(
-            f"`{argument}` must be left out with fixed draws, which are {FIXED_DRAWS} and are "
-            'minimized by L-BFGS.\nHint: pass method="advi" to set it.'
-        )
-    if reason := resident_rows_obstacle(program):
-        raise ValueError(
-            f'`method="dadvi"` must have all rows in memory, but {reason}.\n'
-            'Hint: pass method="advi".'
-        )
-    if options.checkpoint is not None:
-        raise ValueError(
-            "`checkpoint` must be left out with fixed draws, which take no steps to resume from.\n"
-            'Hint: pass method="advi" for a fit that can be resumed.'
-        )
 
 
 def _open_checkpoint(model: pm.Model, program: Program, options: FitOptions) -> Checkpoint | None:

@@ -147,6 +147,11 @@ class FitOptions:
         return self.method == "dadvi" or by_default
 
     @property
+    def may_compress(self) -> bool:
+        """Whether distinct rows may take the place of all, which are fitted at once."""
+        return self.batch_size is None and self.checkpoint is None and self.cluster is None
+
+    @property
     def may_use_passes(self) -> bool:
         """Whether passes over all rows may fit the model, where nothing is set about the steps."""
         return (

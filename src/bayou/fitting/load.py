@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bayou.batching.batched import rebuild_program
+from bayou.compression.weighted_model import weighted_model
 from bayou.containers.variables.dims import dims_of
 from bayou.density.build import compile_program
 from bayou.fitting.result.fit_result import Fit
@@ -68,7 +69,7 @@ def load(path: str | Path, *, model: ModelLike | None = None) -> Fit:
     True
     """
     saved = read_fit(path)
-    model = read_model(model)
+    model = weighted_model(read_model(model), saved.approximation.weights)
     program = compile_program(model)
     if saved.model_fingerprint != program.fingerprint:
         raise ValueError(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bayou.fitting.fixed_draws.dadvi import fit_fixed_draws
+from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, fit_fixed_draws
 from bayou.fitting.passes.pass_fit import Unsettled, fit_passes, passes_obstacle
+from bayou.fitting.rows.all_rows import resident_rows_obstacle
 from bayou.fitting.rows.gradient_choice import program_with_graph_gradients
 from bayou.fitting.stochastic.advi import fit_stochastic
 from bayou.fitting.stochastic.distributed import distributed_run
@@ -53,6 +54,37 @@ def fit_task(
             task = replace(task, program=other)
             return task, _fit_by_method(task, options, model, None)
     return task, approximation
+
+
+def check_fixed_draws(program: Program, options: FitOptions) -> None:
+    """Check that no option is set that a fit on fixed draws does not use.
+
+    Raises
+    ------
+    ValueError
+        Names the option.
+    """
+    if options.cluster is not None:
+        raise ValueError(
+            "`cluster` must come with rows in batches, which workers share, got a fit of all rows "
+            "at once.\nHint: pass a batch_size, such as by.fit(batch_size=4096)."
+        )
+    if options.optimizer is not None or options.num_particles != 1:
+        argument = "num_particles" if options.optimizer is None else "optimizer"
+        raise ValueError(
+            f"`{argument}` must be left out with fixed draws, which are {FIXED_DRAWS} and are "
+            'minimized by L-BFGS.\nHint: pass method="advi" to set it.'
+        )
+    if reason := resident_rows_obstacle(program):
+        raise ValueError(
+            f'`method="dadvi"` must have all rows in memory, but {reason}.\n'
+            'Hint: pass method="advi".'
+        )
+    if options.checkpoint is not None:
+        raise ValueError(
+            "`checkpoint` must be left out with fixed draws, which take no steps to resume from.\n"
+            'Hint: pass method="advi" for a fit that can be resumed.'
+        )
 
 
 def may_use_passes(program: Program, options: FitOptions) -> bool:

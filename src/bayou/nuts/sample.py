@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bayou.arguments import check_flag, check_progressbar
 from bayou.compression.compressed_model import choose_compression
+from bayou.compression.weighted_model import weighted_model
 from bayou.containers.context import takes_model_first
 from bayou.containers.data_access import reading_data
 from bayou.errors import ConvergenceWarning, warn, warning_of_failure
@@ -76,6 +77,7 @@ def sample(
     keep_warmup: bool = False,
     log_likelihood: bool = False,
     compute_convergence_checks: bool = True,
+    weights: str | None = None,
     compress: bool | str = "auto",
     cores: int | None = None,
     random_seed: RandomSeed | None = None,
@@ -156,6 +158,10 @@ def sample(
 
     **The run**
 
+    weights : str, optional
+        A container with one number of at least 0 for each row: the log likelihood of the row counts
+        that often, as of so many equal rows. Fractions are allowed; they raise the likelihood of
+        the row to a power.
     compress : {"auto", True, False}, default "auto"
         Evaluate the density on the distinct rows, each counted as often as it occurs, where the
         likelihood is a product over rows. It is the density of all rows but for rounding. "auto"
@@ -244,7 +250,7 @@ def sample(
     3
     """
     check_progressbar(progressbar)
-    pymc_model = read_model(model)
+    pymc_model = weighted_model(read_model(model), weights)
     settings = NutsSettings(
         check_until(until, draws, chains),
         DEFAULT_TUNE if tune is None else tune,

@@ -76,6 +76,8 @@ def test_the_names_in_the_file_stay(tmp_path: Path) -> None:
         "reason": "no reason",
         "correction": None,
         "passes": None,
+        "compression": None,
+        "weights": None,
         "provenance": None,
     }
 

@@ -53,6 +53,10 @@ class Approximation:
         elements of a row are independent.
     passes : float or None
         How often the fit went through all of its rows; None where that was not counted.
+    compression : str or None
+        How many distinct rows took the place of all, if they did.
+    weights : str or None
+        The container with the weights of the rows, if they have some.
     interrupted : bool
         Whether Ctrl-C or a callback stopped the fit.
     evidence : Evidence or None
@@ -76,6 +80,8 @@ class Approximation:
     latent: MeanFieldParams | None = None
     latent_factor: Array | None = field(default=None, repr=False)
     passes: float | None = field(default=None, repr=False)
+    compression: str | None = field(default=None, repr=False)
+    weights: str | None = field(default=None, repr=False)
     interrupted: bool = field(default=False, repr=False)
     evidence: Evidence | None = field(default=None, repr=False)
     resampled: Array | None = field(default=None, repr=False)

@@ -111,6 +111,14 @@ class FittedModel:
         return self.approximation.passes
 
     @property
+    def compression(self) -> str | None:
+        """How many distinct rows took the place of all; None if all were fitted as they are.
+
+        The log density is that of all rows all the same.
+        """
+        return self.approximation.compression
+
+    @property
     def mean(self) -> xr.Dataset:
         """The means of the free variables, transformed to the real line as PyMC names them.
 

@@ -111,6 +111,8 @@ def write_fit(
         "reason": approximation.reason,
         "correction": approximation.correction,
         "passes": approximation.passes,
+        "compression": approximation.compression,
+        "weights": approximation.weights,
         "provenance": None if provenance is None else provenance.to_json(),
     }
     if approximation.evidence is not None:
@@ -165,6 +167,8 @@ def _approximation(
         reason=description["reason"],
         correction=description["correction"],
         passes=description.get("passes"),
+        compression=description.get("compression"),
+        weights=description.get("weights"),
         path=arrays.get("path"),
         path_steps=arrays.get("path_steps"),
         path_elements=arrays.get("path_elements"),

@@ -117,8 +117,9 @@ def with_weights(variable: TensorVariable, weights: TensorVariable) -> TensorVar
 
 
 def is_normal(variable: TensorVariable) -> bool:
-    """Return whether an observed variable is normal, scaled or not."""
-    return isinstance(without_scaling(variable).owner.op, NormalRV)
+    """Return whether an observed variable is normal, with a total_size or not, without weights."""
+    node = without_total_size(variable).owner
+    return node is not None and isinstance(node.op, NormalRV)
 
 
 def as_groups(
