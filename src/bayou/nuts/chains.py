@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bayou.nuts.compiled.compiled_density import CompiledDensity
     from bayou.nuts.settings import NutsSettings
     from bayou.nuts.start_values import Start
-    from bayou.nuts.trace import NutpieTrace
+    from bayou.nuts.trace import ChainProgress, NutpieTrace
 
 # When chains that may end early are looked at: after so many draws, then after half as many more.
 FIRST_LOOK = 250
@@ -131,7 +131,7 @@ def _run_until(
 ) -> NutpieTrace:
     done = [0] * settings.chains
 
-    def note(progress: list[Any]) -> None:
+    def note(progress: list[ChainProgress]) -> None:
         done[:] = [chain.finished_draws for chain in progress]
 
     chains = _nutpie_sample(
@@ -165,7 +165,7 @@ def follow_chains(
     settings: NutsSettings,
     seed: int,
     take: Callable[[NutpieTrace], None],
-    show: Callable[[list[Any]], None],
+    show: Callable[[list[ChainProgress]], None],
 ) -> bool:
     """Run all chains, and hand on what they have drawn from time to time, and at the end.
 
@@ -186,7 +186,7 @@ def follow_chains(
     """
     done = [0] * settings.chains
 
-    def note(progress: list[Any]) -> None:
+    def note(progress: list[ChainProgress]) -> None:
         done[:] = [chain.finished_draws for chain in progress]
         show(progress)
 

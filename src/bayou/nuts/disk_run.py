@@ -9,7 +9,7 @@ was killed goes on in the same way.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bayou.nuts.compiled.bound_density import BoundDensity, DrawLayout
     from bayou.nuts.disk.draw_store import DrawStore
     from bayou.nuts.settings import NutsSettings
-    from bayou.nuts.trace import NutpieTrace
+    from bayou.nuts.trace import ChainProgress, NutpieTrace
 
     type Array = NDArray[np.float64]
 
@@ -76,7 +76,7 @@ def check_disk_options(out: object, *, resume: object, refused: Mapping[str, obj
 
 def recorded_settings(
     settings: NutsSettings, tune: int | None, names: Sequence[str], seed: int
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return what draws in a folder depend on, which a call that goes on with them must repeat."""
     return {
         "tune": "auto" if tune is None else settings.tune,
@@ -192,7 +192,7 @@ class DiskRun:
             if batches.num_draws > taken:
                 self._store(batches, taken, bound)
 
-        def tell(progress: list[Any]) -> None:
+        def tell(progress: list[ChainProgress]) -> None:
             done = sum(
                 max(0, chain.finished_draws - settings.num_tuning_steps) for chain in progress
             )

@@ -45,6 +45,14 @@ STATISTICS = (
 )
 
 
+class ChainProgress(Protocol):
+    """How far a chain of nutpie is, as it says while it runs."""
+
+    finished_draws: int
+    tuning: bool
+    divergences: int
+
+
 class NutpieTrace(Protocol):
     """The trace of nutpie's chains, as it is before nutpie makes an ArviZ object of it."""
 

@@ -22,10 +22,13 @@ from bayou.storage.lock import locked
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from types import ModuleType
 
     from numpy.typing import NDArray
 
-    type Groups = Mapping[str, Mapping[str, NDArray[Any]]]
+    from bayou.models.posterior_tree import NamedArrays
+
+    type Groups = Mapping[str, NamedArrays]
 
 # The attribute of the folder with the settings of the run, and the group from which chains go on.
 SETTINGS = "bayou_sample"
@@ -54,7 +57,7 @@ class DrawStore:
         self.num_draws = counted["sample_stats/draw"].shape[0] if self._is_whole else 0
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """The settings of the run that began the folder."""
         return dict(self._group.attrs[SETTINGS])
 
@@ -172,7 +175,7 @@ class DrawStore:
 
 @contextmanager
 def open_draw_store(
-    out: str | Path, settings: Mapping[str, Any], *, resume: bool
+    out: str | Path, settings: Mapping[str, object], *, resume: bool
 ) -> Iterator[DrawStore]:
     """Open or create a folder of draws, and keep other processes out of it.
 
@@ -235,14 +238,14 @@ def recorded_seed(out: str | Path) -> int | None:
     return seed
 
 
-def _has_draws(zarr: Any, folder: Path) -> bool:
+def _has_draws(zarr: ModuleType, folder: Path) -> bool:
     try:
         return SETTINGS in zarr.open_group(folder, mode="r").attrs
     except (FileNotFoundError, ValueError, OSError):
         return False
 
 
-def _check_settings(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def _check_settings(recorded: Mapping[str, object], settings: Mapping[str, object]) -> None:
     for name in sorted(recorded.keys() | settings.keys()):
         if recorded.get(name) != settings.get(name):
             raise ValueError(
