@@ -71,6 +71,11 @@ def position_covariance(
     elements : ndarray of int64, shape (num_elements,)
         Their numbers.
     """
+    if isinstance(guide, LowRank) and frame.factor.ndim == 1:
+        # Without a matrix of all elements.
+        scale = (frame.factor * np.exp(np.asarray(params.log_scale)))[elements]
+        common = scale[:, None] * np.asarray(params.factor)[elements]
+        return np.diag(scale**2) + common @ common.T
     if isinstance(guide, FullRank | LowRank):
         columns = _displacements(guide, params, frame)[:, elements]
         correlated: Array = columns.T @ columns

@@ -24,17 +24,20 @@ import numpy as np
 from bayou.density.evaluator import Evaluator
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals, antithetic_signs
 from bayou.fitting.fixed_draws.correction import (
+    ERRORS,
+    FALL,
     check_elbo,
     warn_uncorrected,
     with_covariance,
 )
-from bayou.fitting.fixed_draws.linear_response import ResponseError
+from bayou.fitting.fixed_draws.linear_response import ResponseError, naming_failures
 from bayou.fitting.fixed_draws.optimize import MAX_DENSE, IndependentNormal
 from bayou.fitting.fixed_draws.pilot import PILOT_DRAWS, fit_rows
 from bayou.fitting.guides.approximation import Approximation
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.passes.curvature import curvature_at
+from bayou.fitting.passes.large_fit import settle_large
 from bayou.fitting.passes.newton_passes import MOVE_TOLERANCE, PassDensity, settle_mean
 from bayou.fitting.rows.all_rows import (
     all_row_blocks,
@@ -68,20 +71,21 @@ ALL_ROWS = 2**19
 # Draws of the priors, and the most draws of a pass over the rows.
 PRIOR_DRAWS = 128
 MAX_DRAWS = 64
+# The most elements. Those of more than MAX_DENSE have no matrices of their pairs.
+MAX_LARGE = 100_000
 # What the first moves may leave of the distance to the mean, in standard deviations.
 NEAR = 0.3
 # The Monte Carlo error of the means above which there are more draws, in standard deviations: of
 # the root mean square over the elements, and of the largest.
 MEAN_ERROR = 0.02
 LARGEST_ERROR = 0.05
-# A relative change of a variance, beyond so many of its Monte Carlo errors, that calls for the
+# A relative change of a variance, beyond ERRORS of its Monte Carlo errors, that calls for the
 # Hessian of all rows; and how often it may.
 VARIANCE_CHANGE = 0.03
 MAX_ROUNDS = 4
 # The gradients at draws of a normal posterior have no residual. With one above this, in standard
 # deviations, a posterior is not nearly normal.
 NEARLY_NORMAL = 0.8
-ERRORS = 3.0
 
 
 class UnsettledError(Exception):
@@ -149,8 +153,8 @@ def passes_obstacle(program: Program) -> str | None:
     """Return the reason why a model is not fitted by passes over all rows, None if it may be."""
     if not has_weighted_rows(program):
         return "its likelihood is not known to be one of rows"
-    if program.layout.size > MAX_DENSE:
-        return f"it has {program.layout.size} elements, and passes take matrices of their pairs"
+    if program.layout.size > MAX_LARGE:
+        return f"it has {program.layout.size} elements, more than {MAX_LARGE}"
     if num_all_rows(program) <= BLOCK_ROWS:
         return f"it has no more than {BLOCK_ROWS} rows"
     return None
@@ -185,6 +189,8 @@ def fit_passes(task: Task, *, corrected: bool) -> Approximation | Unsettled:
 def _fit(task: Task, *, corrected: bool) -> Approximation:
     record, rows = Record(task), _open_rows(task)
     try:
+        if task.program.layout.size > MAX_DENSE:
+            return _fit_large(task, rows, record)
         settled, curvature, num_draws = _settle(task, rows, record)
         fitted = _approximation(record, settled.frame)
         if corrected:
@@ -266,6 +272,33 @@ def _settle(task: Task, rows: PassRows, record: Record) -> tuple[Settled, Curvat
         tolerance = max(MOVE_TOLERANCE, settled.last.errors.max() / 4)
         settled = settle(rows.all, settled.frame, tolerance)
     return settled, curvature, num_draws
+
+
+def _fit_large(task: Task, rows: PassRows, record: Record) -> Approximation:
+    """Fit a model with too many elements for matrices of their pairs."""
+    pilot = fit_rows(task, rows.pilot, rotated=False)
+    start = pilot.frame.positions(pilot.location)
+    with naming_failures():
+        large = settle_large(rows.all, start, task.noise_seed, record.add)
+    if large is None:
+        raise UnsettledError("the passes did not settle")
+    if large.residual > NEARLY_NORMAL / 2:
+        raise UnsettledError("the posterior is not nearly normal")
+    fitted = replace(
+        _approximation(record, large.alone), reason="the gradient of all rows vanished"
+    )
+    size = task.program.layout.size
+    if not large.rise >= -FALL * (size + 1) - ERRORS * large.rise_error:
+        reason = f"the ELBO at fresh draws fell by {-large.rise:.3g} nats with it"
+        warn_uncorrected(reason)
+        return replace(fitted, correction=f"none: {reason}")
+    return replace(
+        fitted,
+        guide=large.guide,
+        params=large.params,
+        frame=Frame(np.zeros(size), np.ones(size)),
+        correction=f"linear_response by random signs, to about {large.error:.1%} of each",
+    )
 
 
 def _correct(
