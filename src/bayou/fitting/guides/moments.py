@@ -75,7 +75,8 @@ def position_covariance(
         # Without a matrix of all elements.
         scale = (frame.factor * np.exp(np.asarray(params.log_scale)))[elements]
         common = scale[:, None] * np.asarray(params.factor)[elements]
-        return np.diag(scale**2) + common @ common.T
+        low_rank: Array = np.diag(scale**2) + common @ common.T
+        return low_rank
     if isinstance(guide, FullRank | LowRank):
         columns = _displacements(guide, params, frame)[:, elements]
         correlated: Array = columns.T @ columns

@@ -63,7 +63,7 @@ def probe_variances(product: Callable[[Array], Array], size: int, seed: int) -> 
         Decides the random signs.
     """
     generator = np.random.default_rng(seed)
-    first = generator.choice([-1.0, 1.0], size=(COMMON_PROBES, size))
+    first = np.where(generator.random((COMMON_PROBES, size)) < 0.5, -1.0, 1.0)
     spanned = solve_by_products(product, first, TOLERANCE, MAX_ITERATIONS)
     # Orthonormal rows that hold the common directions, what the inverse makes of them, and its
     # values in their span.
@@ -75,7 +75,7 @@ def probe_variances(product: Callable[[Array], Array], size: int, seed: int) -> 
     def outside(vectors: Array) -> Array:
         return vectors - vectors @ basis.T @ basis
 
-    signs = outside(generator.choice([-1.0, 1.0], size=(PROBES, size)))
+    signs = outside(np.where(generator.random((PROBES, size)) < 0.5, -1.0, 1.0))
     solved = solve_by_products(product, signs, TOLERANCE, MAX_ITERATIONS)
     products = signs * outside(solved)
     of_basis = 2 * (basis * solved_basis).sum(axis=0) - (basis * (inner @ basis)).sum(axis=0)
