@@ -191,6 +191,6 @@ def test_plot_without_matplotlib(stochastic: by.Fit, monkeypatch: pytest.MonkeyP
 
 def test_repr(stochastic: by.Fit) -> None:
     assert repr(stochastic) == (
-        "Fit(MeanField(), steps=2000, converged=None, reason='2000 steps were asked for', "
-        "correction='linear_response')"
+        "Fit(MeanField(), steps=2000, passes=503.0, converged=None, "
+        "reason='2000 steps were asked for', correction='linear_response')"
     )
