@@ -16,7 +16,7 @@ _PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 class ConvergenceWarning(UserWarning):
-    """A fit ended before its stopping rule was met."""
+    """A fit ended before its stopping rule was met, or is not near enough to the posterior."""
 
 
 class DivergenceError(FloatingPointError):

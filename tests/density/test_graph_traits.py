@@ -8,7 +8,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 
-from bayou.density.graph_traits import sums_over_components
+from bayou.density.graph_traits import may_have_local_optima
 from bayou.density.jax_function import gradients_may_be_lost, jax_function, with_graph_gradients
 
 ROWS = np.array([0.0, 1.0, 2.0, 4.0])
@@ -103,6 +103,17 @@ def forward(scale: pt.TensorVariable, rows: pt.TensorVariable) -> pt.TensorVaria
     return result[-1]
 
 
+def recursion(scale: pt.TensorVariable, rows: pt.TensorVariable) -> pt.TensorVariable:
+    """Return the last of numbers that each come from the one before."""
+    result: pt.TensorVariable = pytensor.scan(
+        lambda row, before: before + scale * row,
+        sequences=[rows],
+        outputs_info=[scale],
+        return_updates=False,
+    )
+    return result[-1]
+
+
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
@@ -111,15 +122,16 @@ def forward(scale: pt.TensorVariable, rows: pt.TensorVariable) -> pt.TensorVaria
         (lambda scale, rows: pt.log(pt.exp(scale * rows).sum()), True),
         (lambda scale, rows: pt.log(0.3 * pt.exp(scale * rows) + 0.7 * pt.exp(rows)), True),
         (forward, True),
+        (recursion, True),
         (lambda scale, rows: pt.softplus(scale * rows), False),
         (lambda scale, rows: pt.log(scale + rows), False),
         (lambda scale, rows: pt.special.log_softmax(scale * rows), False),
         (lambda scale, rows: (scale - rows) ** 2, False),
     ],
     ids=[
-        "logsumexp", "logaddexp", "log of sum", "log of two", "scan", "softplus", "log", "softmax",
-        "square",
+        "logsumexp", "logaddexp", "log of sum", "log of two", "scan", "recursion", "softplus",
+        "log", "softmax", "square",
     ],
 )  # fmt: skip
-def test_sums_over_components(function: Callable[..., pt.TensorVariable], expected: bool) -> None:
-    assert sums_over_components([function(pt.dscalar("scale"), pt.dvector("rows"))]) is expected
+def test_may_have_local_optima(function: Callable[..., pt.TensorVariable], expected: bool) -> None:
+    assert may_have_local_optima([function(pt.dscalar("scale"), pt.dvector("rows"))]) is expected

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bayou.containers.variables.random_rows import NumRows
 from bayou.density.flat_position import Layout
-from bayou.density.graph_traits import sums_over_components
+from bayou.density.graph_traits import may_have_local_optima
 from bayou.density.jax_function import (
     gradients_may_be_lost,
     jax_function,
@@ -198,7 +198,7 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
             constrained_names=tuple(names),
             constrain_takes_rows=takes_rows,
             start=start,
-            sums_over_components=cache(partial(sums_over_components, terms)),
+            may_have_local_optima=cache(partial(may_have_local_optima, terms)),
             may_lose_gradients=cache(
                 partial(gradients_may_be_lost, arguments, terms, replacements, takes_gradients)
             ),

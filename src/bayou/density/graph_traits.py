@@ -26,6 +26,7 @@ from pytensor.scalar.basic import (
     TrueDiv,
 )
 from pytensor.scalar.math import BetaInc, Gamma, GammaLn, Log1mexp, Psi
+from pytensor.scan.op import Scan
 from pytensor.tensor.basic import Join, MakeVector, ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.math import Sum
@@ -104,21 +105,24 @@ def may_lose_gradients(graph: FunctionGraph, wrt: Collection[Variable]) -> bool:
     )
 
 
-def sums_over_components(outputs: Sequence[Variable]) -> bool:
-    """Return whether graphs have the log of a sum of exponentials, as mixtures do.
+def may_have_local_optima(outputs: Sequence[Variable]) -> bool:
+    """Return whether graphs are of a kind that is known to have local optima.
+
+    They have the log of a sum of exponentials, as mixtures do, or a recursion, as the solution of a
+    differential equation is.
 
     Parameters
     ----------
     outputs : sequence of Variable
-        Graphs that are not rewritten yet. Those inside of a scan count too.
+        Graphs that are not rewritten yet.
     """
     for variable in ancestors(outputs):
         node = variable.owner
         if node is None:
             continue
-        if isinstance(node.op, LogSumExp | LogAddExp) or _is_log_of_densities(node):
+        if isinstance(node.op, LogSumExp | LogAddExp | Scan) or _is_log_of_densities(node):
             return True
-        if isinstance(node.op, HasInnerGraph) and sums_over_components(node.op.inner_outputs):
+        if isinstance(node.op, HasInnerGraph) and may_have_local_optima(node.op.inner_outputs):
             return True
     return False
 

@@ -130,8 +130,8 @@ class ProgramFunctions:
     start : callable
         (seed, attempt) -> starting values of the variables of the position, and those of the
         latent variables of rows.
-    sums_over_components : callable
-        () -> whether the density has a sum over components, and so local optima.
+    may_have_local_optima : callable
+        () -> whether the density is of a kind that is known to have local optima.
     may_lose_gradients : callable
         () -> whether JAX's gradients of the terms may be NaN where PyTensor's are finite.
     """
@@ -143,7 +143,7 @@ class ProgramFunctions:
     constrained_names: tuple[str, ...]
     constrain_takes_rows: bool
     start: Callable[..., tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]]
-    sums_over_components: Callable[[], bool]
+    may_have_local_optima: Callable[[], bool]
     may_lose_gradients: Callable[[], bool]
 
 

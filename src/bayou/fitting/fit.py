@@ -229,7 +229,8 @@ def fit(
     Warns
     -----
     ConvergenceWarning
-        If the fit ended before its stopping rule was met.
+        If the fit ended before its stopping rule was met, or its check found that it is off; names
+        the variables, and says how far. ``verdict`` of the result has more.
     UserWarning
         If ``validate=False`` skips the check of the rows, or the standard deviations could not be
         corrected; ``reason`` says so too.

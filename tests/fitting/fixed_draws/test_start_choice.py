@@ -12,7 +12,13 @@ from bayou.density.build import compile_program
 from bayou.density.evaluator import Evaluator
 from bayou.fitting.fixed_draws import start_choice
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals
-from bayou.fitting.fixed_draws.start_choice import ATTEMPTS, choose_start
+from bayou.fitting.fixed_draws.start_choice import (
+    ATTEMPTS,
+    LOOK_ITERATIONS,
+    MOST_FITTED,
+    SHORT_ITERATIONS,
+    choose_start,
+)
 from bayou.fitting.rows.all_rows import all_row_blocks
 from bayou.fitting.rows.task import Task
 
@@ -63,44 +69,65 @@ def test_a_model_without_components_has_one_start(monkeypatch: pytest.MonkeyPatc
     assert start is own or (start == own).all()
 
 
-def _losses(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> list[float]:
+def _losses(
+    monkeypatch: pytest.MonkeyPatch, losses: list[float], *, converged: bool
+) -> list[tuple[float, int]]:
     """Have short fits end with these losses, one after another; return those that ran."""
-    ran: list[float] = []
+    ran: list[tuple[float, int]] = []
 
-    def minimize(_: Any, frame: Any, *__: Any) -> Any:
-        ran.append(losses[len(ran)])
+    def minimize(_: Any, frame: Any, __: Any, num_iterations: int, ___: Any) -> Any:
+        ran.append((losses[len(ran)], num_iterations))
         size = len(frame.origin)
-        return start_choice.Optimum(
-            frame, np.zeros(size), np.zeros(size), np.array(ran[-1:]), True, ""
-        )
+        loss = np.array([ran[-1][0]])
+        return start_choice.Optimum(frame, np.zeros(size), np.zeros(size), loss, converged, "")
 
     monkeypatch.setattr(start_choice, "minimize", minimize)
     return ran
 
 
-def test_a_few_starts_are_enough_if_they_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran = _losses(monkeypatch, [10.0, 10.5, 9.5, 10.2])
+NUM_OTHERS = len(ATTEMPTS)
+
+
+def test_optima_that_are_no_better_are_not_fitted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = _losses(monkeypatch, [10.0, 9.5, *[10.2] * (NUM_OTHERS - 1)], converged=True)
     own, start = chosen(mixture([-1.0, 0.0, 1.0]))
-    assert len(ran) == 4
+    assert len(ran) == 1 + NUM_OTHERS
     np.testing.assert_array_equal(start, own)
 
 
 def test_a_start_that_is_best_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran = _losses(monkeypatch, [3.0, *range(20, 28)])
+    losses = [3.0, *range(20, 20 + NUM_OTHERS), *range(20, 20 + MOST_FITTED)]
+    ran = _losses(monkeypatch, [float(loss) for loss in losses], converged=False)
     own, start = chosen(mixture([-1.0, 0.0, 1.0]))
-    assert len(ran) == 1 + len(ATTEMPTS)
+    assert len(ran) == 1 + NUM_OTHERS + MOST_FITTED
     np.testing.assert_array_equal(start, own)
 
 
+def test_the_starts_that_look_best_are_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = [20.0] * NUM_OTHERS
+    looks[3] = looks[6] = 12.0
+    ran = _losses(monkeypatch, [10.0, *looks, 3.0, 3.5, 20.0, 20.0], converged=False)
+    _, start = chosen(mixture([-1.0, 0.0, 1.0]))
+    assert [iterations for _, iterations in ran] == [
+        SHORT_ITERATIONS,
+        *[LOOK_ITERATIONS] * NUM_OTHERS,
+        *[SHORT_ITERATIONS - LOOK_ITERATIONS] * MOST_FITTED,
+    ]
+    program = compile_program(mixture([-1.0, 0.0, 1.0]))
+    np.testing.assert_array_equal(start, program.start(1, ATTEMPTS[3]))
+
+
 def test_an_optimum_that_one_start_alone_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    _losses(monkeypatch, [10.0, 12.0, 3.0, *range(20, 26)])
+    looks = [20.0] * NUM_OTHERS
+    looks[1] = 3.0
+    _losses(monkeypatch, [10.0, *looks], converged=True)
     with pytest.warns(by.ConvergenceWarning) as caught:
         own, start = chosen(mixture([-1.0, 0.0, 1.0]))
     assert str(caught[0].message) == (
-        "The fit may have missed the best optimum: of 9 starts, one alone led to the best one "
-        "found.\n"
+        f"The fit may have missed the best optimum: of {1 + NUM_OTHERS} starts, one alone led to "
+        "the best one found.\n"
         "Hint: fit with other random seeds and compare their `elbo_estimate()`, or give `initval=` "
-        "to the parameters of the components."
+        "to the parameters."
     )
     program = compile_program(mixture([-1.0, 0.0, 1.0]))
     np.testing.assert_array_equal(start, program.start(1, ATTEMPTS[1]))

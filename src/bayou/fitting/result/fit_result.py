@@ -253,7 +253,8 @@ class Fit(FittedModel):
         -------
         float
             The shape of the generalized Pareto distribution that fits the largest importance
-            ratios; -inf if all ratios are equal.
+            ratios; -inf if all ratios are equal, 0 if they are nearly so, inf if a few draws have
+            all weight.
 
         Raises
         ------
@@ -319,7 +320,19 @@ class Fit(FittedModel):
     def verdict(self) -> Verdict:
         """Whether the fit can be relied on: a word, the error of each variable, and the evidence.
 
-        See :class:`bayou.fitting.result.verdict.Verdict`.
+        See :class:`bayou.fitting.result.verdict.Verdict`. A fit of a given number of steps was not
+        checked.
+
+        Examples
+        --------
+        >>> with pm.Model():
+        ...     mu = pm.Normal("mu", 0, 10)
+        ...     observed = pm.Normal("x", mu, 1, observed=[2.0, 3.0, 4.0])
+        ...     approximation = by.fit(random_seed=1, progressbar=False)
+        >>> approximation.verdict.word
+        'good'
+        >>> list(approximation.verdict.errors.columns[:4])
+        ['mean', 'sd', 'q5', 'q95']
         """
         return verdict_of(self)
 
