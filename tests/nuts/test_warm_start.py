@@ -10,7 +10,7 @@ import xarray as xr
 import bayou as by
 from bayou.fitting.guides.coordinates import Frame
 from bayou.nuts.compiled.bound_density import BoundDensity, DrawLayout
-from bayou.nuts.warm_start import find_warm_start, frame_of_fit, judge_frame
+from bayou.nuts.warm_start import WARM_TUNE, find_warm_start, frame_of_fit, judge_frame
 
 RNG = np.random.default_rng(1)
 # Columns that are nearly the same, so that their coefficients are correlated by -0.99.
@@ -68,6 +68,34 @@ def test_coordinates_whiten_a_normal() -> None:
     np.testing.assert_allclose(warm.frame.origin, [3, 3], atol=1e-3)
     np.testing.assert_allclose(warm.frame.factor @ warm.frame.factor.T, COVARIANCE, rtol=1e-4)
     assert warm.attrs()["init"] == "fit"
+
+
+STRONG = np.array([[4.0, 3.99], [3.99, 4.0]])
+
+
+def strong_beside_skewed(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two elements with a correlation of 0.9975, and the log of a gamma variable of shape 0.05."""
+    pair, skewed = positions[:, :2], positions[:, 2:]
+    slopes = -np.linalg.solve(STRONG, pair.T).T
+    values = (pair * slopes).sum(axis=1) / 2 + (0.05 * skewed - np.exp(skewed))[:, 0]
+    return values, np.hstack([slopes, 0.05 - np.exp(skewed)])
+
+
+def test_strong_correlations_are_worth_coordinates_that_fit_less_well() -> None:
+    warm = find_warm_start(plain_density(strong_beside_skewed, 3), 1)
+    assert warm.frame is not None
+    assert "whose correlations have a condition number of" in warm.reason
+    # Chains start as they do without a fit, and tune for longer than in coordinates that fit.
+    assert warm.spread is None
+    assert warm.tune is not None
+    assert warm.tune > WARM_TUNE
+    covariance = (warm.frame.factor @ warm.frame.factor.T)[:2, :2]
+    np.testing.assert_allclose(covariance, STRONG, rtol=0.01)
+
+
+def test_a_skewed_element_alone_is_not() -> None:
+    density = plain_density(lambda x: (0.05 * x[:, 0] - np.exp(x[:, 0]), 0.05 - np.exp(x)), 1)
+    assert find_warm_start(density, 1).frame is None
 
 
 def test_a_large_model_has_scales_alone() -> None:

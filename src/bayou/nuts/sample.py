@@ -40,7 +40,7 @@ from bayou.nuts.model_checks import check_model
 from bayou.nuts.settings import DEFAULT_TUNE, NutsSettings, new_seed, nuts_seed
 from bayou.nuts.start_values import chain_starts, with_start_of_each
 from bayou.nuts.trace import ChainBatches, sampler_attrs
-from bayou.nuts.warm_start import SPREAD, WARM_TUNE, check_init, choose_warm_start
+from bayou.nuts.warm_start import check_init, choose_warm_start
 from bayou.provenance.model_provenance import provenance_for_result
 from bayou.provenance.record import provenance_attrs
 
@@ -298,9 +298,9 @@ def sample(
         warm_start = choose_warm_start(chosen_init, density_model, bound, settings, seed)
         if warm_start.frame is not None:
             # Chains that start where the user says may have a long way to go.
-            bound = bound.in_frame(warm_start.frame, SPREAD if starts is None else None)
-            if tune is None and starts is None:
-                settings = replace(settings, tune=WARM_TUNE)
+            bound = bound.in_frame(warm_start.frame, warm_start.spread if starts is None else None)
+            if tune is None and starts is None and warm_start.tune is not None:
+                settings = replace(settings, tune=warm_start.tune)
         attrs = {
             **sampler_attrs(settings),
             **warm_start.attrs(),
