@@ -16,6 +16,9 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parent / ".pytest_c
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
+# As do those of what Numba has compiled, and JAX for chains.
+os.environ["BAYOU_CODE_CACHE"] = str(Path(__file__).parent / ".pytest_cache" / "code")
+
 settings.register_profile("bayou", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("bayou")
 

@@ -7,13 +7,17 @@ rows, and computes all chains in one call.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytensor
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.math import Dot
 
+from bayou.nuts.code_cache.code_files import code_key, read_code, write_code
+from bayou.nuts.code_cache.graph_text import NoTextError, graph_text
 from bayou.nuts.compiled.shared_code import SharedCode
 
 if TYPE_CHECKING:
@@ -22,6 +26,11 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Variable
 
     from bayou.containers.variables.dims import Numbers
+
+_logger = logging.getLogger(__name__)
+
+# Flags of PyTensor that change the code.
+_FLAGS = ("floatX", "numba__fastmath")
 
 # Code by graph; that of JAX by shapes too.
 numba_codes = SharedCode()
@@ -59,7 +68,7 @@ class DensityGraphs:
 
     def numba_code(self) -> tuple[Any, Any]:
         """Return the C functions that nutpie calls, compiled once for all graphs that are equal."""
-        return numba_codes.get_or_compile(self.key, lambda: compile_numba(self))
+        return numba_codes.get_or_compile(self.key, lambda: _read_or_compile(self))
 
     def compiles_slowly(self) -> bool:
         """Return whether Numba takes half a minute to compile: for products of matrices."""
@@ -85,6 +94,29 @@ def check_backend(backend: str) -> None:
             f"`backend` must be one of {BACKENDS}, got {backend!r}.\n"
             'Hint: "auto" takes what is faster.'
         )
+
+
+def _read_or_compile(graphs: DensityGraphs) -> tuple[Any, Any]:
+    """Return the C functions of graphs from a file, or compile and write them."""
+    from bayou.nuts.code_cache.machine_code import load_functions, pack_functions
+
+    try:
+        text = graph_text(graphs.inputs, [*graphs.density, *graphs.draw])
+    except NoTextError as error:
+        _logger.info("Machine code is not kept, since a graph has no text of its own: %s", error)
+        return compile_numba(graphs)
+    flags = [f"{name} {getattr(pytensor.config, name)}" for name in _FLAGS]
+    parts = ["numba", f"check_bounds {graphs.check_bounds}", *flags, text]
+    key = code_key(parts, ("numba", "llvmlite", "numpy", "pytensor", "pymc", "nutpie"))
+    content = read_code(key)
+    if content is not None and (functions := load_functions(content)):
+        return functions[0], functions[1]
+    compiled = compile_numba(graphs)
+    content = pack_functions(compiled)
+    if content is None or not (functions := load_functions(content)):
+        return compiled
+    write_code(key, content)
+    return functions[0], functions[1]
 
 
 def compile_numba(graphs: DensityGraphs) -> tuple[Any, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,12 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytensor.tensor as pt
+from jax.experimental.serialize_executable import deserialize_and_load, serialize
 from pytensor.compile.mode import JAX as JAX_MODE
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 
 from bayou.density.jax_function import funcify
 from bayou.fitting.guides.coordinates import Frame
+from bayou.nuts.code_cache.code_files import code_key, read_code, write_code
 from bayou.nuts.compiled.bound_density import MAX_DENSE
 from bayou.nuts.compiled.density_graphs import jax_codes
 from bayou.nuts.compiled.jax_rewrites import rewrite_for_speed
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 
     from bayou.containers.variables.dims import Numbers
     from bayou.nuts.compiled.density_graphs import DensityGraphs
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +111,10 @@ def jax_code(
         lanes = jax.vmap(lane, (0, *(None for _ in rest)))
         coordinates = jax.ShapeDtypeStruct((num_lanes, size), np.float64)
         return JaxCode(
-            jax.jit(lanes).lower(coordinates, *rest).compile(),
-            jax.jit(expand).lower(jax.ShapeDtypeStruct((size,), np.float64), *rest).compile(),
+            _read_or_compile(jax.jit(lanes).lower(coordinates, *rest)),
+            _read_or_compile(
+                jax.jit(expand).lower(jax.ShapeDtypeStruct((size,), np.float64), *rest)
+            ),
         )
 
     try:
@@ -113,6 +122,27 @@ def jax_code(
     # JAX has no type of error for what it cannot trace: lengths that depend on values, for one.
     except (TypeError, ValueError, IndexError) as error:
         raise NotImplementedError(str(error)) from error
+
+
+def _read_or_compile(lowered: jax.stages.Lowered) -> Callable[..., jax.Array]:
+    """Return the code of a lowered function from a file, or compile and write it."""
+    parts = ["jax", lowered.as_text(), str(jax.devices()[0]), os.environ.get("XLA_FLAGS", "")]
+    key = code_key(parts, ("jax", "jaxlib"))
+    content = read_code(key)
+    if content is not None:
+        try:
+            loaded: Callable[..., jax.Array] = deserialize_and_load(*pickle.loads(content))
+            return loaded
+        # XLA has no type of error for code that it does not take.
+        except Exception as error:
+            _logger.info("Machine code is compiled again: %s", error)
+    compiled = lowered.compile()
+    try:
+        write_code(key, pickle.dumps(serialize(compiled)))
+    # Nor for code that it cannot write, such as that of callbacks.
+    except Exception as error:
+        _logger.info("Machine code is not kept: %s", error)
+    return compiled
 
 
 def _function(

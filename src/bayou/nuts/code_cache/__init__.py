@@ -1,0 +1,1 @@
+"""Machine code kept in files, so that a later process compiles nothing."""
