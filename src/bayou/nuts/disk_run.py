@@ -8,6 +8,7 @@ was killed goes on in the same way.
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -201,7 +202,10 @@ class DiskRun:
             already = begin * settings.chains
             show(already + done, divergences, "tune  " if tuning else "sample")
 
-        return follow_chains(bound, settings, seed, take, tell)
+        came_to_end = follow_chains(bound, settings, seed, take, tell)
+        # nutpie's sampler holds the draws, and is held by what it calls, in a circle.
+        gc.collect()
+        return came_to_end
 
     def _store(self, batches: ChainBatches, taken: int, bound: BoundDensity) -> None:
         """Append the draws of a segment that are not in the store yet."""
