@@ -1,7 +1,7 @@
 """Which flights arrive late? 300,000 flights in minibatches, and a month that the fit never saw.
 
-The model is written once: it is fitted in minibatches, sampled with NUTS on some of the flights,
-and predicts others.
+The model is written once: it is fitted in minibatches, sampled with NUTS on all of the flights and
+on some, and predicts others. All flights are few distinct rows, each of which NUTS needs once.
 
 A flight is late if it arrives more than 15 minutes after schedule. The log odds of that are a sum
 of effects: of its carrier, its origin, its month and its hour of departure. December is held out.
@@ -37,12 +37,14 @@ DECEMBER = 12
 BATCH_SIZE = 512
 DRAWS = 400
 FEW_FLIGHTS = 2000
+SHOWN_CARRIERS = 8
 QUANTILES = [0.025, 0.5, 0.975]
 BLUE, PALE_BLUE, GREY, PALE_GREY = "#1f5a94", "#9fc0de", "#8a8f98", "#dcdee2"
+ORANGE = "#d1741f"
 
 
-def main(steps: int = 50_000, output: Path = Path("late_flights.png")) -> None:
-    """Fit lateness in minibatches, score the held-out month, print tables and save a picture."""
+def main(steps: int = 50_000, draws: int = 1000, output: Path = Path("late_flights.png")) -> None:
+    """Fit lateness, score the held-out month, sample exactly, print tables and save a picture."""
     console = Console(highlight=False)
     every = pd.read_parquet(by.get_data("nycflights13.parquet"))
     flights = arrived(every)
@@ -73,17 +75,22 @@ def main(steps: int = 50_000, output: Path = Path("late_flights.png")) -> None:
         f"ELBO {smooth(fit.elbo)[-1]:,.0f}, averaged, after {steps:,} steps of {BATCH_SIZE} rows "
         f"in {seconds:.1f} seconds"
     )
-    save_picture(output, fit.elbo, carriers, tenths)
-    console.print(f"Picture: {output}")
 
+    started = perf_counter()
+    exact = sample(model, draws, console, "all flights")
+    seconds = perf_counter() - started
+    console.print(f"NUTS on {exact.attrs['compression']}, in {seconds:.1f} seconds")
     by.set_data(fitted.sample(FEW_FLIGHTS, random_state=1), model=model)
-    # Three origins say little about their spread, so that some trajectories diverge.
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", by.ConvergenceWarning)
-        few = by.sample(300, tune=500, chains=2, model=model, random_seed=1, progressbar=False)
-    for warning in caught:
-        console.print(f"NUTS on few flights warns: {warning.message}")
-    console.print(spread_table(posterior, few.posterior.dataset))
+    few = sample(model, draws, console, f"{FEW_FLIGHTS:,} flights")
+    console.print(spread_table({"fit": posterior, "NUTS": exact, f"NUTS, {FEW_FLIGHTS:,}": few}))
+
+    odds = {
+        "NUTS, 2,000 flights": odds_by_carrier(few, fitted),
+        "NUTS, all flights": odds_by_carrier(exact, fitted),
+        "fit in minibatches": carriers,
+    }
+    save_picture(output, fit.elbo, odds, tenths)
+    console.print(f"Picture: {output}")
 
 
 def arrived(flights: pd.DataFrame) -> pd.DataFrame:
@@ -120,6 +127,19 @@ def predict(model: pm.Model, posterior: xr.Dataset, flights: pd.DataFrame) -> ND
         known, flights, model=model, var_names="probability", random_seed=1, progressbar=False
     )
     return predictions.predictions["probability"].values[0]
+
+
+def sample(model: pm.Model, draws: int, console: Console, what: str) -> xr.Dataset:
+    """Return draws of NUTS of all that is not of one flight, and print what NUTS warns of."""
+    names = [variable.name for variable in model.free_RVs]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", by.ConvergenceWarning)
+        tree = by.sample(
+            draws, target_accept=0.9, model=model, var_names=names, random_seed=1, progressbar=False
+        )
+    for warning in caught:
+        console.print(f"NUTS on {what} warns: {warning.message}")
+    return tree.posterior.dataset
 
 
 def odds_by_carrier(posterior: xr.Dataset, flights: pd.DataFrame) -> pd.DataFrame:
@@ -199,27 +219,31 @@ def calibration_table(tenths: pd.DataFrame) -> Table:
     return table
 
 
-def spread_table(every: xr.Dataset, few: xr.Dataset) -> Table:
-    title = f"Spread of the effects: all flights, and NUTS on {FEW_FLIGHTS:,}, which tell less"
+def spread_table(posteriors: dict[str, xr.Dataset]) -> Table:
+    title = "Spread of the effects: by the fit, exactly, and from few flights, which tell less"
     table = Table("effects", title=title, box=box.SIMPLE)
-    for heading in ("all", "sd", "NUTS", "sd"):
+    for heading in posteriors:
         table.add_column(heading, justify="right")
+        table.add_column("sd", justify="right")
     for factor in FACTORS:
-        draws = [found[f"{factor}_spread"] for found in (every, few)]
+        draws = [found[f"{factor}_spread"] for found in posteriors.values()]
         figures = [f"{value:.2f}" for found in draws for value in (found.mean(), found.std())]
         table.add_row(factor, *figures)
     return table
 
 
 def save_picture(
-    output: Path, elbo: NDArray[np.float64], carriers: pd.DataFrame, tenths: pd.DataFrame
+    output: Path,
+    elbo: NDArray[np.float64],
+    odds: dict[str, pd.DataFrame],
+    tenths: pd.DataFrame,
 ) -> None:
     figure = Figure(figsize=(12, 4), layout="constrained")
     panels = figure.subplots(1, 3)
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
     draw_elbo(panels[0], elbo)
-    draw_carriers(panels[1], carriers)
+    draw_carriers(panels[1], odds)
     draw_calibration(panels[2], tenths)
     figure.savefig(output, dpi=200)
 
@@ -233,11 +257,23 @@ def draw_elbo(axes: Axes, elbo: NDArray[np.float64]) -> None:
     axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
-def draw_carriers(axes: Axes, carriers: pd.DataFrame) -> None:
+def draw_carriers(axes: Axes, odds: dict[str, pd.DataFrame]) -> None:
     axes.axvline(1, color=GREY, linewidth=1)
-    axes.hlines(carriers.index, carriers["low"], carriers["high"], color=BLUE)
-    axes.plot(carriers["odds"], carriers.index, "o", color=BLUE, markersize=4)
+    # Every second carrier, by its odds in the fit.
+    carriers = next(reversed(odds.values())).index[::2][:SHOWN_CARRIERS]
+    places = np.arange(len(carriers))
+    for shift, color, (label, frame) in zip(
+        (-0.25, 0, 0.25), (PALE_GREY, ORANGE, BLUE), odds.items(), strict=True
+    ):
+        shown = frame.loc[carriers]
+        axes.hlines(places + shift, shown["low"], shown["high"], color=color, label=label)
+        axes.plot(shown["odds"], places + shift, "o", color=color, markersize=4)
+    axes.set_yticks(places, carriers)
     axes.set(xlabel="odds ratio of arriving late (95% interval)", ylabel="carrier", xscale="log")
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize="small",
+        reverse=True, handlelength=1, columnspacing=1,
+    )  # fmt: skip
     axes.set_xticks([0.5, 0.7, 1, 1.4, 2], ["0.5", "0.7", "1", "1.4", "2"])
     axes.minorticks_off()
 

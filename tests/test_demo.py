@@ -35,7 +35,7 @@ def numbers(pattern: str, text: str) -> np.ndarray:
 def test_the_main_job_prints_its_tables_and_saves_its_picture(demo, tmp_path, capsys):
     picture = tmp_path / "late.png"
 
-    demo.main(steps=3000, output=picture)
+    demo.main(steps=3000, draws=300, output=picture)
 
     printed = capsys.readouterr().out
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -59,6 +59,14 @@ def test_the_main_job_prints_its_tables_and_saves_its_picture(demo, tmp_path, ca
     assert flights.sum() == 27_020
     assert np.corrcoef(predicted, observed)[0, 1] > 0.9
     assert low.mean() < observed.mean() < high.mean()
+
+    [rows, distinct] = numbers(r"NUTS on (\d+) rows as (\d+) distinct each counted", printed)
+    assert rows == 300_326
+    assert distinct < 10_000
+    # The spread of carriers, by the fit and by NUTS on all flights.
+    [_, _, mean, std, _, few_std] = numbers(r"^ +carrier" + 6 * r" +([\d.]+)" + r" *$", printed)
+    assert 0.1 < mean < 0.5
+    assert std < few_std
 
     [score], [base_rate] = numbers(r"Log score .*: (-[\d.]+) \(base rate: (-[\d.]+)\)", printed)
     assert score > base_rate + 0.01
