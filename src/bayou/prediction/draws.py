@@ -294,7 +294,7 @@ def _joined_chains(model: pm.Model, arrays: dict[str, Numbers]) -> dict[str, Num
     return {
         name: np.ascontiguousarray(
             exact_cast(
-                array.reshape(-1, *array.shape[2:]),
+                array.reshape(array.shape[0] * array.shape[1], *array.shape[2:]),
                 model[name].type.dtype,
                 f"The posterior of {name!r}",
             )
