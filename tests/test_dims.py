@@ -199,3 +199,19 @@ def test_saved_fit_of_rows_on_another_axis_loads(tmp_path: Path) -> None:
     precision = 1 + (X[:, 0] ** 2).sum()
     expected = X[:, 0] @ BY_GEO / precision
     np.testing.assert_allclose(fit.mean["slope"], expected, atol=1 / np.sqrt(precision))
+
+
+def test_values_without_axes_that_are_viewed_are_fitted_and_predicted() -> None:
+    with pm.Model(coords={"row": range(20)}) as model:
+        y = bayou.dims.Data("y", np.linspace(0, 1, 20), dims="row")
+        b = pmd.Normal("b")
+        twice = pmd.Deterministic("twice", 2 * b)
+        pm.Deterministic("total", (twice * y).sum())
+        pmd.Normal("o", twice, 1, observed=y)
+    fit = by.fit(model, random_seed=1, progressbar=False)
+    # A normal of precision 1 + 20 x 4 around 20 x 2 x 0.5 / 81.
+    assert float(fit.mean["b"]) == pytest.approx(20 / 81, abs=0.005)
+    new = {"y": np.ones(3)}
+    found = by.predict(fit, new, var_names=["twice", "total"], draws=4, progressbar=False)
+    predictions = found["predictions"]
+    np.testing.assert_allclose(predictions["total"], 3 * predictions["twice"])

@@ -158,8 +158,9 @@ def _lower_operations_without_names(graph: FunctionGraph) -> None:
         return variable if dims_of_type(variable) is None else tensor_from_xtensor(variable)
 
     for node in graph.toposort():
-        variables = [*node.inputs, *node.outputs]
-        if isinstance(node.op, XOp | XTypeCastOp) or not any(map(dims_of_type, variables)):
+        # A value without axes has named dims too: none of them.
+        is_named = any(dims_of_type(v) is not None for v in (*node.inputs, *node.outputs))
+        if isinstance(node.op, XOp | XTypeCastOp) or not is_named:
             continue
         outputs = node.op.make_node(*map(plain, node.inputs)).outputs
         named = (
