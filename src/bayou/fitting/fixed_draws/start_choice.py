@@ -74,7 +74,7 @@ def choose_start(task: Task, evaluator: Evaluator, noise: Array) -> Array:
         if look.is_finite
     ]
     best = min(others, key=_loss_of, default=first)
-    if not _is_better(best, first) or not best.is_finite:
+    if not _is_better(best, first) or not _is_usable(best, evaluator, noise):
         return task.start
     if sum(_are_alike(best, other) for other in others) == 1:
         warn(
@@ -95,6 +95,14 @@ def _other_starts(task: Task) -> list[Array]:
         if np.isfinite(start).all() and not any(np.array_equal(start, other) for other in starts):
             starts.append(start)
     return starts[1:]
+
+
+def _is_usable(optimum: Optimum, evaluator: Evaluator, noise: Array) -> bool:
+    """Return whether a fit can start from the mean of an optimum."""
+    if not optimum.is_finite:
+        return False
+    frame = Frame(optimum.mean, np.full(noise.shape[1], START_SCALE))
+    return all(np.isfinite(values).all() for values in evaluator.gradients(frame.positions(noise)))
 
 
 def _is_better(one: Optimum, other: Optimum) -> bool:
