@@ -322,7 +322,7 @@ def fit(
                 weights=weights,
             )
             # The check has passes of its own, which are none of the fit.
-            if approximation.converged:
+            if approximation.converged and correction is not None:
                 approximation = check_fit(task.program, approximation, noise_seed)
         warn_unless_converged(approximation, has_windows=bool(windowed_feeds(feeds)))
         density = all_rows_density(program)

@@ -143,6 +143,8 @@ def _unchecked(fitted: Approximation) -> Verdict:
         word, reason = "doubtful", f"it did not converge: {fitted.reason}"
     elif fitted.evidence is not None:
         reason = str(fitted.evidence.obstacle)
+    elif fitted.converged:
+        reason = "a fit without a correction is returned as it is"
     else:
         reason = "a fit of a given number of steps has no stopping rule"
     table = pd.DataFrame(columns=_columns(), dtype=float)
