@@ -11,7 +11,7 @@ import xarray as xr
 
 import bayou as by
 from bayou.batching.batched import program_of_rows
-from bayou.fitting import fit as fitting
+from bayou.fitting import method_choice
 from bayou.many.data_sets.pending import seed_of
 
 
@@ -94,7 +94,7 @@ def test_ctrl_c_keeps_the_fits_that_are_done(
 ) -> None:
     data = {key: {"y": [float(number), 1.0]} for number, key in enumerate("abc")}
     expected = fit_many(data, model)
-    real, count = fitting.fit_fixed_draws, 0
+    real, count = method_choice.fit_fixed_draws, 0
 
     def interrupted(task: Any, max_iterations: Any) -> Any:
         nonlocal count
@@ -102,7 +102,7 @@ def test_ctrl_c_keeps_the_fits_that_are_done(
         fit = real(task, max_iterations)
         return replace(fit, interrupted=count == 2, converged=count != 2)
 
-    monkeypatch.setattr(fitting, "fit_fixed_draws", interrupted)
+    monkeypatch.setattr(method_choice, "fit_fixed_draws", interrupted)
     with pytest.warns(UserWarning, match=r"stopped the call after 1 of 3 data sets\.\nHint: pass"):
         tree = fit_many(data, model)
     assert tree.posterior["dataset"].values.tolist() == ["a"]
