@@ -158,7 +158,8 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
         for name, variable in constrained.items()
         if options.feeds_all_rows or name in latent_names or not graph_inputs.vary(variable)
     ]
-    takes_rows = any(graph_inputs.vary(constrained[name]) for name in names)
+    of_rows = frozenset(name for name in names if graph_inputs.vary(constrained[name]))
+    takes_rows = bool(of_rows)
     fed = graph_inputs.inputs[: len(graph_inputs.fed)]
     rest = graph_inputs.inputs[len(graph_inputs.fed) :]
     arguments = [*values, *fed, *rest, *latent_values]
@@ -196,7 +197,7 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
                 replacements,
             ),
             constrained_names=tuple(names),
-            constrain_takes_rows=takes_rows,
+            constrained_of_rows=of_rows,
             start=start,
             may_have_local_optima=cache(partial(may_have_local_optima, terms)),
             may_lose_gradients=cache(

@@ -121,12 +121,12 @@ class ProgramFunctions:
     compile_term : callable
         name of a term -> a JAX function of the same arguments to that term alone.
     constrain : callable
-        (the same arguments; without what is fed unless ``constrain_takes_rows``) -> the value of
+        (the same arguments; without what is fed unless some of them depend on rows) -> the value of
         each of ``constrained_names``.
     constrained_names : tuple of str
         The free variables and deterministics.
-    constrain_takes_rows : bool
-        Whether some of these depend on rows.
+    constrained_of_rows : frozenset of str
+        Those of these that depend on rows.
     start : callable
         (seed, attempt) -> starting values of the variables of the position, and those of the
         latent variables of rows.
@@ -141,7 +141,7 @@ class ProgramFunctions:
     compile_term: Callable[[str], Callable[..., Sequence[jax.Array]]]
     constrain: Callable[..., Sequence[jax.Array]]
     constrained_names: tuple[str, ...]
-    constrain_takes_rows: bool
+    constrained_of_rows: frozenset[str]
     start: Callable[..., tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]]
     may_have_local_optima: Callable[[], bool]
     may_lose_gradients: Callable[[], bool]
@@ -253,7 +253,7 @@ class Program:
     @property
     def constrains_rows(self) -> bool:
         """Whether :meth:`constrain` depends on rows, and takes what is fed."""
-        return self.functions.constrain_takes_rows
+        return bool(self.functions.constrained_of_rows)
 
     def density(
         self, position: jax.Array, inputs: Inputs, weights: jax.Array | None = None

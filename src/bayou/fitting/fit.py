@@ -325,11 +325,10 @@ def fit(
             if approximation.converged and correction is not None:
                 approximation = check_fit(task.program, approximation, noise_seed)
         warn_unless_converged(approximation, has_windows=bool(windowed_feeds(feeds)))
-        density = all_rows_density(program)
         if compressed is not None:
-            # Draws, deterministics and predictions are of the rows as they are.
+            # What is asked of the fit is of the rows as they are, and of later data.
             program = _program(model, options)[1]
-        fitted = Fit(model, program, approximation, density, provenance)
+        fitted = Fit(model, program, approximation, all_rows_density(program), provenance)
         warn_unless_good(fitted)
         return fitted
 

@@ -27,9 +27,9 @@ class MultiTrace:
     >>> import bayou.pymc3 as pm3
     >>> with pm3.Model():
     ...     mu = pm3.Normal("mu", 3, sd=1)
-    ...     trace = pm3.sample(200, tune=200, chains=2, random_seed=1, progressbar=False)
+    ...     trace = pm3.sample(500, tune=500, chains=2, random_seed=1, progressbar=False)
     >>> trace["mu"].shape
-    (400,)
+    (1000,)
     """
 
     def __init__(self, tree: xr.DataTree) -> None:

@@ -10,10 +10,13 @@ import numpy as np
 
 from bayou.density.compiled_functions import FunctionKey
 from bayou.feeding.row_padding import pad_rows
+from bayou.models.inputs import sampling_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pytensor.tensor.variable import TensorVariable
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.density.program import Program
 
     type Array = NDArray[np.float64]
@@ -70,6 +73,10 @@ class ModelSpace:
             lambda: jax.jit(jax.vmap(constrain, in_axes=(0, None))),
         )
         inputs = program.constraining_inputs()
+        if program.constrains_rows and free.isdisjoint(program.functions.constrained_of_rows):
+            # One row stands for any number of them, which would compile again.
+            fed, data = inputs[: len(program.fed)], inputs[len(program.fed) :]
+            inputs = (*map(_first_row, program.fed, fed), *data)
         # Groups of one size, so that other numbers of draws compile nothing.
         groups = [
             compiled(pad_rows(positions[start : start + GROUP], GROUP), inputs)
@@ -85,6 +92,13 @@ class ModelSpace:
         # An overflow is as far off as a number can be.
         columns = np.concatenate(parts, axis=1)
         return np.asarray(np.nan_to_num(columns, nan=0.0, posinf=1e150, neginf=-1e150))
+
+
+def _first_row(variable: TensorVariable, rows: Numbers | jax.Array) -> Numbers | jax.Array:
+    """Return the first row of what is fed, along each of its axes of rows."""
+    for sample in sampling_of(variable):
+        rows = rows.take(np.zeros(1, np.intp), axis=sample.axis)
+    return rows
 
 
 def _free_names(program: Program) -> list[str]:
