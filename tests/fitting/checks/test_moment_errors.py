@@ -6,6 +6,8 @@ from scipy import stats
 
 from bayou.fitting.checks.importance import importance_weights
 from bayou.fitting.checks.moment_errors import (
+    DOUBTFUL,
+    Estimates,
     errors_from_chains,
     moment_errors,
     standard_errors,
@@ -60,3 +62,24 @@ def test_chains_count_once_where_they_do_not_move() -> None:
     found = errors_from_chains(before, moving)
     assert found.noise[0, 0] == pytest.approx(1 / np.sqrt(4000), rel=0.2)
     assert found.values[0, 0] == pytest.approx(0.5, abs=0.07)
+
+
+def test_chance_among_many_errors_is_no_alarm() -> None:
+    # Standard errors as the check of a fit has them, around errors of nothing.
+    random = np.random.default_rng(1)
+    noise = np.full((256, 4), 0.1)
+    alarms = [
+        (Estimates(random.normal(scale=0.1, size=(256, 4)), noise).certain > DOUBTFUL).any()
+        for _ in range(200)
+    ]
+    assert np.mean(alarms) < 0.05
+    # One that is far off stands out all the same.
+    values = np.zeros((256, 4))
+    values[7, 0] = 0.6
+    assert Estimates(values, noise).certain[7, 0] > DOUBTFUL[0]
+
+
+def test_few_errors_are_judged_by_one_standard_error() -> None:
+    found = Estimates(np.full((4, 4), -0.5), np.full((4, 4), 0.2))
+    np.testing.assert_allclose(found.certain, found.clear)
+    np.testing.assert_allclose(found.clear, 0.3)

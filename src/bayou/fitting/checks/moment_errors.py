@@ -22,6 +22,8 @@ COLUMNS = ("mean", "sd", "q5", "q95")
 DOUBTFUL = np.array([0.17, 0.17, 0.3, 0.3])
 WRONG = np.array([0.25, 0.25, 0.45, 0.45])
 PROBABILITIES = np.array([0.05, 0.95])
+# So many errors are few: those of four elements.
+FEW_ERRORS = 16
 # Half of the width, as a probability, of the interval from whose length a density is taken.
 DENSITY_WIDTH = 0.02
 
@@ -50,6 +52,15 @@ class Estimates(NamedTuple):
     def clear(self) -> Array:
         """The sizes of the errors beyond one standard error, shape (num_columns, 4)."""
         return np.maximum(np.abs(self.values) - self.noise, 0.0)
+
+    @property
+    def certain(self) -> Array:
+        """The sizes of the errors beyond what the largest of so many is by chance.
+
+        That is one standard error for few errors, and 2.7 for 600 of them.
+        """
+        chance = max(1.0, (2 * np.log(max(self.values.size / FEW_ERRORS, 1.0))) ** 0.5)
+        return np.maximum(np.abs(self.values) - chance * self.noise, 0.0)
 
 
 def moments(draws: Array, weights: Array) -> Moments:

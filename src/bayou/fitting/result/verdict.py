@@ -157,7 +157,7 @@ def _unchecked(fitted: Approximation) -> Verdict:
 def _judge(table: pd.DataFrame, evidence: Evidence) -> tuple[Word, str]:
     """Return the word for errors of elements, and the elements that are off most."""
     errors = Estimates(table[list(COLUMNS)].to_numpy(), table[_columns()[4:]].to_numpy())
-    clear = errors.clear
+    clear = errors.certain
     worst = np.nanmax(clear / DOUBTFUL, axis=1, initial=0.0)
     if not (worst >= 1).any():
         if evidence.agree:
