@@ -35,6 +35,7 @@ def test_a_weight_counts_copies(name: str) -> None:
     assert_same_density(weighted(name, table, weights), model_of(MODELS[name], repeated))
 
 
+@pytest.mark.slow
 @given(weights=st.lists(st.integers(0, 5), min_size=2, max_size=12).filter(any))
 @settings(deadline=None, max_examples=4)
 def test_any_weights(weights: list[int]) -> None:
@@ -95,6 +96,7 @@ def test_fits_take_weights(options: dict[str, Any], tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(fit)).mean["mean"] == fit.mean["mean"]
 
 
+@pytest.mark.slow
 def test_chains_take_weights() -> None:
     trace = by.sample(
         500, model=mean_of_four_hundred(), weights="weight", random_seed=1, progressbar=False

@@ -51,8 +51,9 @@ def check_posterior(tree: xr.DataTree) -> None:
     np.testing.assert_allclose(scale, 100 * (2 / np.pi) ** 0.5, rtol=0.12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_segments")
-@pytest.mark.parametrize("init", [None, pytest.param("auto", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("init", [None, "auto"])
 def test_segments_are_one_run(model: pm.Model, tmp_path: Path, init: Any) -> None:
     paths = [tmp_path / name for name in ("whole.zarr", "parts.zarr")]
     options: Any = {"model": model, "init": init, "chains": 2, **QUIET}
@@ -73,6 +74,7 @@ def test_segments_are_one_run(model: pm.Model, tmp_path: Path, init: Any) -> Non
     assert jumps[:, 299].max() < 6
 
 
+@pytest.mark.slow
 def test_kept_variables_and_wrong_calls(model: pm.Model, tmp_path: Path) -> None:
     path = tmp_path / "draws.zarr"
     options: Any = {"model": model, "init": None, "tune": 50, "chains": 2, "out": path}

@@ -170,6 +170,7 @@ def test_a_correction_that_lowers_the_elbo_is_not_kept(monkeypatch: pytest.Monke
     np.testing.assert_allclose(fit.std["slope"], np.sqrt(np.diag(covariance)), rtol=0.02)
 
 
+@pytest.mark.slow
 def test_a_posterior_that_is_not_nearly_normal_is_left_to_other_methods(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
