@@ -89,6 +89,8 @@ def test_batches_and_description(name: str) -> None:
     refused(outcome.batches, lambda: batched_program(model, 10, None, validate=True))
 
 
+# Funnels diverge, and are warned of.
+@pytest.mark.filterwarnings("ignore:The draws are doubtful")
 @pytest.mark.parametrize("name", SAMPLED)
 def test_sample(name: str) -> None:
     # An effective size of about 1,000 and more: standard errors of 0.03 sd in some 50 means.

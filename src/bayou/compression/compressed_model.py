@@ -172,6 +172,8 @@ def compressed_model(model: pm.Model) -> CompressedModel:
         raise _error(str(error).partition("\n")[0]) from None
     if obstacle := _rows_obstacle(rows):
         raise _error(obstacle)
+    if not _columns(model, rows):
+        raise _error("its rows have no element.")
     return _compress(model, rows)
 
 
@@ -197,6 +199,8 @@ def compressed_if_repeated(model: pm.Model) -> CompressedModel | None:
     if _rows_obstacle(rows) or rows.num_rows < 2:
         return None
     columns = _columns(model, rows)
+    if not columns:
+        return None
     outcomes = _outcomes(model, rows)
     covariates = [values for key, values in columns.items() if key not in outcomes.values()]
     repeats = sample_repeats(list(columns.values()))
@@ -240,8 +244,10 @@ def _columns(model: pm.Model, rows: ModelRows) -> dict[int, Numbers]:
     columns: dict[int, Numbers] = {}
     for variable, (storage, axis) in rows.storages.items():
         if variable in used or storage in used:
-            values = storage.get_value(borrow=True)
-            columns[id(storage.container)] = np.moveaxis(values, axis, 0)
+            values = np.moveaxis(storage.get_value(borrow=True), axis, 0)
+            # Rows without an element are all the same.
+            if values[:1].size:
+                columns[id(storage.container)] = values
     return columns
 
 
@@ -279,7 +285,8 @@ def _outcomes(model: pm.Model, rows: ModelRows) -> dict[str, int]:
             getattr(each, "container", None) is storage.container or each is value
             for each in _values_used(others)
         )
-        if is_normal(variable) and axis == 0 and not is_used:
+        has_elements = bool(storage.get_value(borrow=True)[:1].size)
+        if is_normal(variable) and axis == 0 and has_elements and not is_used:
             outcomes[variable.name] = id(storage.container)
     return outcomes
 

@@ -77,6 +77,8 @@ def test_models_that_are_written_alike_share_their_code(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(graphs, "compile_numba", counted)
     monkeypatch.setattr(graphs, "numba_codes", SharedCode())
+    # Files of earlier runs may have it already.
+    monkeypatch.setenv("BAYOU_CODE_CACHE", "off")
     quiet: dict[str, Any] = {"random_seed": 1, "progressbar": False}
     for seed in (1, 4):
         trace = by.sample(draws=500, tune=300, chains=2, model=model_of(seed, 10), **quiet)
