@@ -60,7 +60,8 @@ class Estimates(NamedTuple):
         That is one standard error for few errors, and 2.7 for 600 of them.
         """
         chance = max(1.0, (2 * np.log(max(self.values.size / FEW_ERRORS, 1.0))) ** 0.5)
-        return np.maximum(np.abs(self.values) - chance * self.noise, 0.0)
+        certain: Array = np.maximum(np.abs(self.values) - chance * self.noise, 0.0)
+        return certain
 
 
 def moments(draws: Array, weights: Array) -> Moments:
