@@ -31,9 +31,7 @@ def test_containers_of_copies_take_columns(name: str) -> None:
     mean = new[["x1", "x2"]].to_numpy() @ fit.mean["b"].to_numpy()
     mean = mean + effect[new["group"].map({"u": 0, "v": 1})]
     np.testing.assert_allclose(predictions.mean(("chain", "draw")), mean, atol=0.35)
-    many = by.sample_many(
-        {"all": FRAME, "half": FRAME[::2]}, model=copied, draws=50, tune=50, chains=1, **QUIET
-    )
+    many = by.fit_many({"all": FRAME, "half": FRAME[::2]}, model=copied, **QUIET)
     assert set(many["diagnostics"]["error"].to_numpy()) == {""}
     by.set_data(FRAME.iloc[:20], model=copied)
     assert copied["x"].get_value().shape == (20, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+import pytest
 
 import bayou as by
 from bayou.density.build import compile_program
@@ -44,6 +45,7 @@ def test_draws_from_the_prior_are_tried_beside_the_positions() -> None:
     assert choose_gradients(model, program, np.zeros((2, 1)), 0).options.graph_gradients
 
 
+@pytest.mark.slow
 def test_a_failed_line_search_is_tried_again_with_other_gradients() -> None:
     y = np.clip(np.random.default_rng(0).normal(size=30), -1.5, 1.5)
     with pm.Model():

@@ -67,6 +67,7 @@ def assert_same(one: xr.DataTree, other: xr.DataTree, key: str) -> None:
         xr.testing.assert_identical(of_one(one, group, key), of_one(other, group, key))
 
 
+@pytest.mark.slow
 def test_a_data_set_has_the_same_draws_alone_and_among_others(model: pm.Model) -> None:
     # 17 rows and more are padded to another length than up to 16.
     data = data_sets({f"{number:02}": LENGTHS[number % 5] for number in range(22)})

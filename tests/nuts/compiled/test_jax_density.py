@@ -81,6 +81,7 @@ def test_parameters_out_of_range_have_no_density() -> None:
     assert values[1] == pytest.approx(-0.5 * np.log(2 * np.pi) - 0.5 - np.log(2) - 1)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The draws are doubtful")
 def test_same_seed_gives_the_same_draws(model: pm.Model) -> None:
     settings: dict[str, Any] = {"random_seed": 1, "progressbar": False, "draws": 300, "tune": 300}
