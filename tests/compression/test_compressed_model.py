@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 NUM_ROWS, NUM_DISTINCT = 300, 20
 
 
+@pytest.fixture
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have few rows be enough to be compressed by default."""
+    monkeypatch.setattr("bayou.compression.compressed_model.LEAST_ROWS", 2)
+
+
 def positions(model: pm.Model, num: int = 3) -> list[dict[str, Any]]:
     """Starts of a model, moved at random."""
     generator = np.random.default_rng(5)
@@ -54,6 +60,7 @@ def assert_same_density(one: pm.Model, other: pm.Model) -> None:
         )
 
 
+@pytest.mark.usefixtures("few_rows")
 @pytest.mark.parametrize("name", MODELS)
 def test_density_is_that_of_all_rows(name: str) -> None:
     model = model_of(MODELS[name], make_rows(1, NUM_ROWS, NUM_DISTINCT))
@@ -124,6 +131,7 @@ def test_rows_that_do_not_repeat_are_left(monkeypatch: pytest.MonkeyPatch) -> No
     assert compressed_if_repeated(model) is None
 
 
+@pytest.mark.usefixtures("few_rows")
 @pytest.mark.parametrize(("num_distinct", "is_compressed"), [(5_000, True), (16_000, False)])
 def test_half_of_the_rows_decide(num_distinct: int, is_compressed: bool) -> None:
     model = model_of(normal, _pairs(num_distinct, 20_000))
@@ -145,6 +153,7 @@ def outcome_rows(seed: int, num_rows: int, num_distinct: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.usefixtures("few_rows")
 @pytest.mark.parametrize("name", ["normal", "several_columns", "hierarchy", "two_dims", "scaled"])
 def test_continuous_outcomes_of_few_covariates_are_grouped(name: str) -> None:
     model = model_of(MODELS[name], outcome_rows(1, NUM_ROWS, NUM_DISTINCT))
@@ -168,6 +177,7 @@ def test_scales_that_differ_between_rows_are_grouped() -> None:
     assert_same_density(model, compressed.model)
 
 
+@pytest.mark.usefixtures("few_rows")
 def test_all_of_a_sample_are_one_group() -> None:
     values = np.random.default_rng(0).normal(3, 2, size=NUM_ROWS)
     with pm.Model() as model:
@@ -234,3 +244,9 @@ def test_other_models_are_refused_with_the_reason(build: Any, reason: str) -> No
     with pytest.raises(CompressionError, match=pattern):
         compressed_model(model)
     assert compressed_if_repeated(model) is None
+
+
+def test_few_rows_are_left_by_default() -> None:
+    model = model_of(normal, make_rows(1, NUM_ROWS, NUM_DISTINCT))
+    assert compressed_if_repeated(model) is None
+    assert compressed_model(model).num_distinct <= NUM_DISTINCT

@@ -12,6 +12,12 @@ import bayou as by
 from tests.compression.repeated_rows import MODELS, make_rows, model_of
 
 
+@pytest.fixture(autouse=True)
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have few rows be enough to be compressed by default."""
+    monkeypatch.setattr("bayou.compression.compressed_model.LEAST_ROWS", 2)
+
+
 @pytest.fixture(scope="module")
 def model() -> pm.Model:
     model = model_of(MODELS["hierarchy"], make_rows(3, 400, 40))

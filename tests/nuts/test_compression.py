@@ -14,6 +14,12 @@ import bayou as by
 NUM_ROWS = 2000
 
 
+@pytest.fixture(autouse=True)
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have few rows be enough to be compressed by default."""
+    monkeypatch.setattr("bayou.compression.compressed_model.LEAST_ROWS", 2)
+
+
 @pytest.fixture(scope="module")
 def model() -> pm.Model:
     """A normal regression with known scale, whose posterior is known, of rows that repeat."""

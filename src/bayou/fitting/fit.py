@@ -153,8 +153,8 @@ def fit(
     compress : {"auto", True, False}, default "auto"
         Without a `batch_size`, fit the distinct rows, each counted as often as it occurs, where the
         likelihood is a product over rows. It is the density of all rows but for rounding. "auto"
-        does so where at most half of the rows are distinct; ``fit.compression`` says it. True does
-        so or raises.
+        does so with 10,000 rows or more, where at most half are distinct; ``fit.compression`` says
+        it. True does so or raises.
     order : {"epoch", "uniform"}, Weighted or Stratified, default "epoch"
         How the rows of a batch are drawn. "epoch": without replacement, until all rows have been
         used once. "uniform": with replacement. :class:`bayou.Weighted` and

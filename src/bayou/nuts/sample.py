@@ -165,8 +165,9 @@ def sample(
     compress : {"auto", True, False}, default "auto"
         Evaluate the density on the distinct rows, each counted as often as it occurs, where the
         likelihood is a product over rows. It is the density of all rows but for rounding. "auto"
-        does so where at most half of the rows are distinct and the result has no deterministic of
-        rows; the attribute ``compression`` of the result says it. True does so or raises.
+        does so with 10,000 rows or more, where at most half are distinct and the result has no
+        deterministic of rows; the attribute ``compression`` of the result says it. True does so or
+        raises.
     cores : int, optional
         The most cores to use; by default all that this process may use, and never more. Chains run
         side by side on them.
