@@ -79,7 +79,7 @@ class Run:
 
 
 def read_references(path: Path) -> dict[str, Callable[[], Reference]]:
-    """Return what reads each posterior that has reference draws."""
+    """Return a reader for each posterior that has reference draws."""
     database = path / "posterior_database"
     if database.is_dir():
         return {

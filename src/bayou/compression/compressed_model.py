@@ -27,10 +27,9 @@ from bayou.compression.weighted_model import with_row_weights
 from bayou.containers.sparse.sparse_container import is_sparse_variable
 from bayou.containers.variables.source_variable import window_of
 from bayou.models.inputs import uncast, value_inputs
-from bayou.models.rewrite import model_graphs
 from bayou.models.scaling.row_weights import is_normal
 from bayou.models.scaling.total_size import without_row_total_size
-from bayou.preparation.distinct_rows import Layout, group_outcomes, group_rows
+from bayou.preparation.distinct_rows import PIECE_ROWS, Layout, group_outcomes, group_rows
 from bayou.sources.base.field import Field
 from bayou.text import listed
 
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
 # With fewer rows, building the other model takes longer than it saves: a tenth of a second, which
 # the loop over ten small data sets would pay each time.
 LEAST_ROWS = 10_000
-# Rows that are grouped at once.
-PIECE_ROWS = 2**20
 # The distinct rows are at most as many as the rows that are in memory already.
 NO_LIMIT = 2**62
 COUNTS = "row_counts"
@@ -160,24 +157,22 @@ def compressed_model(model: pm.Model) -> CompressedModel:
     CompressionError
         If the likelihood is no product over rows, or not all of the rows are in memory.
     """
-    if obstacle := _obstacle(model):
-        raise _error(obstacle)
+    if holds_minibatches(model):
+        raise _error("the model holds minibatches or generators.")
     try:
         rows = find_rows(model, guess=True)
         check_row_total_sizes(model, rows)
+        if not (obstacle := _rows_obstacle(rows)):
+            rows = independent_rows(model, rows)
+            obstacle = _rows_obstacle(rows)
     except ValueError as error:
         raise _error(str(error).partition("\n")[0]) from None
-    if obstacle := _rows_obstacle(rows):
+    if obstacle:
         raise _error(obstacle)
-    try:
-        rows = independent_rows(model, rows)
-    except ValueError as error:
-        raise _error(str(error).partition("\n")[0]) from None
-    if obstacle := _rows_obstacle(rows):
-        raise _error(obstacle)
-    if not _columns(model, rows):
+    groups = _find_groups(model, rows)
+    if not groups.columns:
         raise _error("its rows have no element.")
-    return _compress(model, rows)
+    return _compress(model, rows, groups)
 
 
 def compressed_if_repeated(model: pm.Model) -> CompressedModel | None:
@@ -191,7 +186,7 @@ def compressed_if_repeated(model: pm.Model) -> CompressedModel | None:
     CompressedModel or None
         None if the rows do not repeat that often, or :func:`compressed_model` would raise.
     """
-    if _obstacle(model):
+    if holds_minibatches(model):
         return None
     try:
         rows = find_rows(model)
@@ -202,13 +197,7 @@ def compressed_if_repeated(model: pm.Model) -> CompressedModel | None:
         rows = guessed
     if _rows_obstacle(rows) or rows.num_rows < LEAST_ROWS:
         return None
-    columns = _columns(model, rows)
-    if not columns:
-        return None
-    outcomes = _outcomes(model, rows)
-    covariates = [values for key, values in columns.items() if key not in outcomes.values()]
-    repeats = sample_repeats(list(columns.values()))
-    if not repeats and not (outcomes and (not covariates or sample_repeats(covariates))):
+    if not _find_groups(model, rows).repeat:
         return None
     try:
         compressed = compressed_model(model)
@@ -223,12 +212,6 @@ def _error(reason: str) -> CompressionError:
         f"`compress=True` must have rows that can be counted, but {reason}\n"
         'Hint: leave it at "auto", which compresses where that is possible and pays.'
     )
-
-
-def _obstacle(model: pm.Model) -> str | None:
-    if holds_minibatches(model):
-        return "the model holds minibatches or generators."
-    return None
 
 
 def _rows_obstacle(rows: ModelRows) -> str | None:
@@ -256,14 +239,13 @@ def _columns(model: pm.Model, rows: ModelRows) -> dict[int, Numbers]:
 
 
 def _values_used(graphs: Sequence[Variable]) -> Iterable[Variable]:
-    """Return what graphs depend on by its values, and not only by its shape."""
+    """Return the variables whose values, not only whose shapes, the graphs take."""
     used: Iterable[Variable] = walk(list(graphs), value_inputs, bfs=False)
     return used
 
 
 def _density_graphs(model: pm.Model) -> list[Variable]:
-    graphs = model_graphs(model)
-    return [graph for graph in graphs if graph not in set(model.deterministics)]
+    return [*model.basic_RVs, *model.potentials, *model.rvs_to_values.values()]
 
 
 def _outcomes(model: pm.Model, rows: ModelRows) -> dict[str, int]:
@@ -280,26 +262,53 @@ def _outcomes(model: pm.Model, rows: ModelRows) -> dict[str, int]:
         if variable.name not in rows.observed or value not in rows.storages:
             continue
         storage, axis = rows.storages[value]
-        others = [
-            graph
-            for graph in (*model.basic_RVs, *model.potentials, *model.rvs_to_values.values())
-            if graph is not model.rvs_to_values[variable]
-        ]
+        has_elements = bool(storage.get_value(borrow=True)[:1].size)
+        if not (is_normal(variable) and axis == 0 and has_elements):
+            continue
+        own = model.rvs_to_values[variable]
+        others = [graph for graph in _density_graphs(model) if graph is not own]
         is_used = any(
             getattr(each, "container", None) is storage.container or each is value
             for each in _values_used(others)
         )
-        has_elements = bool(storage.get_value(borrow=True)[:1].size)
-        if is_normal(variable) and axis == 0 and has_elements and not is_used:
+        if not is_used:
             outcomes[variable.name] = id(storage.container)
     return outcomes
 
 
-def _compress(model: pm.Model, rows: ModelRows) -> CompressedModel:
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """What tells the rows of a model apart.
+
+    Attributes
+    ----------
+    columns : dict of int to ndarray, shapes (rows, ...)
+        The rows that the density takes, by the identities of the values' containers.
+    outcomes : dict of str to int
+        The normal variables of which moments are enough, each with the container of its values.
+    repeat : bool
+        Whether a sample lets expect that at most half of the rows are distinct.
+    """
+
+    columns: dict[int, Numbers]
+    outcomes: dict[str, int]
+    repeat: bool
+
+
+def _find_groups(model: pm.Model, rows: ModelRows) -> _Groups:
     columns = _columns(model, rows)
-    num_rows = len(next(iter(columns.values())))
     # Where all columns repeat, outcomes are told apart as well.
-    outcomes = {} if sample_repeats(list(columns.values())) else _outcomes(model, rows)
+    if not columns or sample_repeats(list(columns.values())):
+        return _Groups(columns, {}, repeat=bool(columns))
+    outcomes = _outcomes(model, rows)
+    covariates = [values for key, values in columns.items() if key not in outcomes.values()]
+    repeat = bool(outcomes) and (not covariates or sample_repeats(covariates))
+    return _Groups(columns, outcomes, repeat)
+
+
+def _compress(model: pm.Model, rows: ModelRows, groups: _Groups) -> CompressedModel:
+    columns, outcomes = groups.columns, groups.outcomes
+    num_rows = len(next(iter(columns.values())))
     fields = {
         key: Field(str(key), values.dtype, values.shape[1:]) for key, values in columns.items()
     }
@@ -310,9 +319,9 @@ def _compress(model: pm.Model, rows: ModelRows) -> CompressedModel:
     squares: dict[str, NDArray[np.float64]] = {}
     if outcomes:
         table = {str(key): values for key, values in columns.items()}
-        groups = group_outcomes(table, layout, of_outcomes)
-        distinct, counts = groups.values | groups.means, groups.counts
-        squares = {name: groups.squares[str(key)] for name, key in outcomes.items()}
+        found = group_outcomes(table, layout, of_outcomes)
+        distinct, counts = found.values | found.means, found.counts
+        squares = {name: found.squares[str(key)] for name, key in outcomes.items()}
     else:
         distinct, counts = group_rows(_pieces(columns), layout, NO_LIMIT, lambda _: None)
     by_container: dict[int, SharedVariable] = {}

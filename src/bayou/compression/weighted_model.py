@@ -111,7 +111,7 @@ def with_row_weights(
         if potential.ndim and not of_rows.isdisjoint(ancestors([potential])):
             variables[potential] = times_weights(variables.get(potential, potential), weights)
     changed = {variable: new for variable, new in variables.items() if new is not variable}
-    # What depends on an observed variable depends on its draws, which have no weights.
+    # Weights change a density. What is computed from the draws of a variable stays the same.
     variables = rebuild_variables(model_graphs(model), changed)
     for variable, new in variables.items():
         if new.name is None:

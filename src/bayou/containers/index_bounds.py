@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from bayou.containers.variables.dims import Numbers
 
 type Storage = Container | Variable
-"""What holds the values of a variable, the same for all clones of it."""
+"""The holder of the values of a variable, which all clones of the variable share."""
 type RowText = Callable[[str, int, np.integer], str]
 """(name of a container, row of its array, value there) -> the number of the row if it is known."""
 
