@@ -32,6 +32,18 @@ def whole_number(name: str, value: object, least: int, hint: str) -> int:
     return int(value)
 
 
+def first_unusable_weight(weights: np.ndarray) -> int | None:
+    """Return the number of the first weight that is below 0 or not finite; None without one.
+
+    Examples
+    --------
+    >>> first_unusable_weight(np.array([1.0, np.nan, -1.0]))
+    1
+    """
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    return int(wrong.argmax()) if wrong.any() else None
+
+
 def check_flag(name: str, value: object, hint: str) -> None:
     """Check that a value is True or False.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.traversal import ancestors
 
+from bayou.arguments import first_unusable_weight
 from bayou.batching.batched import independent_rows
 from bayou.batching.row_dim import find_rows
 from bayou.containers.variables.dims import dims_of
@@ -156,9 +156,8 @@ def _check_values(weights: str, container: SharedVariable) -> None:
             f"`weights` must be numbers, got {weights!r} of {values.dtype}.\n"
             "Hint: pass a container that says how often each row counts."
         )
-    wrong = ~(np.isfinite(values) & (values >= 0))
-    if wrong.any():
-        row = int(wrong.argmax())
+    row = first_unusable_weight(values)
+    if row is not None:
         raise ValueError(
             f"`weights` must be finite and at least 0, got {values[row]} in row {row} of "
             f"{weights!r}.\nHint: leave such rows out, or correct the container."

@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow.parquet as pq
 
-from bayou.arguments import check_progressbar, memory_bytes, path_of
+from bayou.arguments import check_progressbar, first_unusable_weight, memory_bytes, path_of
 from bayou.feeding.read import read_tables
 from bayou.preparation.distinct_rows import Layout, group_rows
 from bayou.progress import row_progress
@@ -166,9 +165,8 @@ def _checked_weights(tables: Iterator[Table], weights: str) -> Iterator[Table]:
     start = 0
     for table in tables:
         values = table[weights]
-        wrong = ~(np.isfinite(values) & (values >= 0))
-        if wrong.any():
-            row = int(wrong.argmax())
+        row = first_unusable_weight(values)
+        if row is not None:
             raise ValueError(
                 f"`weights` must be finite and at least 0, got {values[row]} in row {start + row} "
                 f"of `{weights}`.\nHint: leave such rows out, or correct the column."
