@@ -176,7 +176,7 @@ def test_optional_module_is_imported_in_one_file() -> None:
 def test_importing_bayou_imports_no_optional_module() -> None:
     command = (
         "import sys, arviz, nutpie, pymc; before = set(sys.modules)\n"
-        f"import bayou; print(*{OPTIONAL} & (set(sys.modules) - before))"
+        f"from bayou import *; print(*{OPTIONAL} & (set(sys.modules) - before))"
     )
     result = subprocess.run(
         [sys.executable, "-c", command], capture_output=True, text=True, check=True
@@ -184,9 +184,23 @@ def test_importing_bayou_imports_no_optional_module() -> None:
     assert result.stdout.split() == []
 
 
-def test_importing_bayou_leaves_out_what_few_use() -> None:
+def test_importing_bayou_waits_for_the_first_use_of_a_name() -> None:
     command = (
-        "import sys, bayou, bayou.dims\n"
+        "import sys, bayou\n"
+        "print(*{'jax', 'numpy', 'pyarrow', 'pymc', 'pytensor'} & set(sys.modules))\n"
+        "assert dir(bayou) == sorted(bayou.__all__)\n"
+        "assert hasattr(bayou, 'Data') and not hasattr(bayou, 'data')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == []
+
+
+def test_all_public_names_leave_out_what_few_use() -> None:
+    command = (
+        "import sys, bayou.dims\n"
+        "from bayou import *\n"
         "late = {'scipy.stats', 'scipy.optimize', 'nutpie', 'arviz_plots', 'numba'}\n"
         "print(*late & set(sys.modules))\n"
         "print(*{'pytensor.xtensor', 'pymc.dims'} & set(sys.modules))"
@@ -227,6 +241,7 @@ def without_posix(name, globals=None, locals=None, fromlist=(), level=0):
 
 builtins.__import__ = without_posix
 import bayou as by
+from bayou import *
 from bayou.cluster.cores import usable_cores
 assert usable_cores() > 0
 print(by.source({{"x": [1, 2, 3]}}).num_rows)
