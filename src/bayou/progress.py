@@ -1,10 +1,14 @@
-"""Progress bars: of the steps of a fit, of rows, and of data sets."""
+"""Progress bars: of the steps of a fit, of rows, and of data sets.
+
+They go to the standard error, so that what a program prints can be read by another one.
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from rich.progress import Task
+
+
+def _bar(columns: tuple[ProgressColumn, ...], shown: bool) -> Progress:
+    return Progress(*columns, console=Console(stderr=True), disable=not shown)
 
 
 class RateColumn(ProgressColumn):
@@ -72,7 +80,7 @@ def step_progress(
         TextColumn("steps/s  ELBO {task.fields[elbo]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, disable=not shown) as bar:
+    with _bar(columns, shown) as bar:
         task = bar.add_task("fit", total=num_steps, elbo="-")
 
         num_done = 0
@@ -116,7 +124,7 @@ def chain_progress(
         TextColumn("draws/s  {task.fields[divergences]} divergences"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, disable=not shown) as bar:
+    with _bar(columns, shown) as bar:
         task = bar.add_task("chains", total=num_draws, completed=num_done, divergences=0)
 
         def show(done: int, divergences: int, doing: str) -> None:
@@ -157,7 +165,7 @@ def row_progress(
         ),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, disable=not shown) as bar:
+    with _bar(columns, shown) as bar:
         task = bar.add_task(label, total=num_rows, completed=num_done)
 
         def advance(count: int) -> None:
@@ -194,7 +202,7 @@ def data_set_progress(
         TextColumn("a second, {task.fields[failed]} failed"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, disable=not shown) as bar:
+    with _bar(columns, shown) as bar:
         task = bar.add_task("data sets", total=num_data_sets, completed=num_done, failed=0)
 
         def advance(failed: bool) -> None:

@@ -161,9 +161,9 @@ def test_set_data_reaches_the_fit() -> None:
 def test_progress_is_shown_and_hidden(capsys: pytest.CaptureFixture[str]) -> None:
     model = normal_model(DATA)
     by.fit(10, model=model, progressbar=False)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
     by.fit(10, model=model)
-    assert "10/10" in capsys.readouterr().out
+    assert "10/10" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -138,9 +138,9 @@ def test_what_is_done_outlives_ctrl_c(
 
 def test_progress_is_shown(model: pm.Model, capsys: pytest.CaptureFixture[str]) -> None:
     by.calibrate(model, 20, **QUICK | {"progressbar": True})
-    assert "20/20" in capsys.readouterr().out
+    assert "20/20" in capsys.readouterr().err
     by.calibrate(model, 20, **QUICK)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
 
 
 WRONG = {

@@ -91,7 +91,7 @@ def test_rows_that_are_not_known_are_counted(tmp_path: Path, expected: list[int]
 
 def test_a_bar_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(Rows([100]), tmp_path / "rows", progressbar=True)
-    shown = capsys.readouterr().out
+    shown = capsys.readouterr().err
     assert "shuffle: reading" in shown
     assert "shuffle: writing" in shown
     assert "100/100 rows" in shown

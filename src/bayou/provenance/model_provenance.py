@@ -15,7 +15,7 @@ from bayou.provenance.describe import current_values, describe
 from bayou.provenance.fingerprint import window_fingerprints
 from bayou.provenance.model_fingerprint import variable_fingerprints
 from bayou.provenance.named_inputs import model_inputs
-from bayou.provenance.record import Provenance, provenance_attrs
+from bayou.provenance.record import Provenance, present_recipe, provenance_attrs
 from bayou.text import digest
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def provenance_of(model: pm.Model) -> Provenance:
         variables=variable_fingerprints(model),
         containers=containers,
         unread=unread,
+        recipe=present_recipe(),
     )
 
 

@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from bayou.errors import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 # The attribute of a group of draws that holds the JSON text.
 ATTRIBUTE = "bayou_provenance"
+
+_recipe: ContextVar[Mapping[str, object] | None] = ContextVar("_recipe", default=None)
+
+
+@contextmanager
+def recording_recipe(recipe: Mapping[str, object]) -> Iterator[None]:
+    """Have the results of a ``with`` block record the files that their model was made from.
+
+    Parameters
+    ----------
+    recipe : mapping of str to JSON values
+        How to make the model again. See :class:`bayou.cli.recipe.Recipe`.
+    """
+    token = _recipe.set(recipe)
+    try:
+        yield
+    finally:
+        _recipe.reset(token)
+
+
+def present_recipe() -> Mapping[str, object] | None:
+    """Return the recipe that results record now, None outside of :func:`recording_recipe`."""
+    return _recipe.get()
 
 
 def provenance_attrs(provenance: Provenance | None) -> dict[str, str]:
@@ -27,6 +52,7 @@ class RecordDict(TypedDict):
     dims: dict[str, str]
     variables: dict[str, str]
     containers: dict[str, dict[str, object]]
+    recipe: NotRequired[dict[str, object]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +81,7 @@ class Provenance:
     variables: Mapping[str, str]
     containers: Mapping[str, Mapping[str, object]]
     unread: Callable[[], Mapping[str, str]] = field(default=dict)
+    recipe: Mapping[str, object] | None = None
 
     def of_many(self) -> Provenance:
         """Return the provenance of results of many data sets, which has nothing of their rows."""
@@ -104,12 +131,13 @@ class Provenance:
         containers = {name: dict(container) for name, container in self.containers.items()}
         for name, fingerprint in fingerprints.items():
             containers[name]["fingerprint"] = fingerprint
-        return {
+        record: RecordDict = {
             "versions": dict(self.versions),
             "dims": dict(self.dims),
             "variables": dict(self.variables),
             "containers": containers,
         }
+        return record if self.recipe is None else {**record, "recipe": dict(self.recipe)}
 
     @classmethod
     def from_json(cls, text: str) -> Provenance:
@@ -123,7 +151,11 @@ class Provenance:
         try:
             record = json.loads(text)
             return cls(
-                record["versions"], record["dims"], record["variables"], record["containers"]
+                record["versions"],
+                record["dims"],
+                record["variables"],
+                record["containers"],
+                recipe=record.get("recipe"),
             )
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(

@@ -1,0 +1,152 @@
+"""How a command ends: exit codes, errors without their traceback, and warnings as lines.
+
+| code | meaning |
+|---|---|
+| 0 | done |
+| 1 | failed: the model file raised an error, a fit diverged, a file is damaged |
+| 2 | refused: the arguments or the data do not do; nothing was written |
+| 3 | done and written, but by its own checks not to be relied on |
+| 130 | interrupted |
+"""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import typer
+
+from bayou.errors import ConvergenceWarning, SourceError
+from bayou.sources import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FAILED = 1
+REFUSED = 2
+DOUBTFUL = 3
+INTERRUPTED = 130
+
+# The name of the module that a model file becomes, by which tracebacks tell its lines.
+MODEL_MODULE = "_bayou_model_file"
+# What bayou raises before anything has changed.
+REFUSALS = (ImportError, FileExistsError, FileNotFoundError, TypeError, ValueError)
+# Arguments of Python that errors name, as options.
+OPTIONS = {'nulls="drop"': "--drop-nulls", "resume=True": "--resume"}
+FRAME_HINT = (
+    "the function gets a bayou.Source, which goes to by.Data(..., columns=...); annotate it to "
+    "get a frame: `def model(data: pandas.DataFrame)`."
+)
+
+
+@dataclass
+class Outcome:
+    """What happened in a command that may end well.
+
+    Attributes
+    ----------
+    is_doubtful : bool
+        Whether a result should not be relied on, for the exit code.
+    doubts : list of str
+        The warnings of the checks of results.
+    """
+
+    is_doubtful: bool = False
+    doubts: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def reported(debug: bool) -> Iterator[Outcome]:
+    """Print errors and warnings of a command, and end it with its exit code.
+
+    Parameters
+    ----------
+    debug : bool
+        Whether to print the traceback of an error too.
+    """
+    outcome = Outcome()
+    try:
+        with _printed_warnings(outcome):
+            yield outcome
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    # The code of users, and of the libraries that they call, raises whatever it likes.
+    except Exception as error:
+        if debug:
+            traceback.print_exception(error)
+        typer.echo(_text(error), err=True)
+        raise typer.Exit(_code(error)) from error
+    if outcome.is_doubtful:
+        raise typer.Exit(DOUBTFUL)
+
+
+@contextmanager
+def _printed_warnings(outcome: Outcome) -> Iterator[None]:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        typer.echo(f"Warning: {_as_options(str(message))}", err=True)
+        if issubclass(category, ConvergenceWarning):
+            outcome.doubts.append(str(message))
+
+    with warnings.catch_warnings():
+        # Warnings of what is deprecated are for those who write code.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _code(error: Exception) -> int:
+    if _model_line(error) is not None or isinstance(error, SyntaxError):
+        return FAILED
+    return REFUSED if isinstance(error, REFUSALS) else FAILED
+
+
+def _text(error: Exception) -> str:
+    text = _as_options(str(error))
+    if isinstance(error, SyntaxError):
+        line = (error.text or "").strip()
+        return f"{Path(error.filename or '').name}, line {error.lineno}:\n    {line}\n{error.msg}"
+    frame = _model_line(error)
+    if frame is None:
+        if isinstance(error, (*REFUSALS, OSError, SourceError)):
+            return text
+        return f"{type(error).__name__}: {text}\nHint: --debug prints the traceback."
+    where = f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}"
+    return f"{where}:\n    {frame.line}\n{type(error).__name__}: {text}{_frame_hint(error)}"
+
+
+def _model_line(error: BaseException) -> traceback.FrameSummary | None:
+    """Return the last line of the model file that an error came through, None without one."""
+    frames = [
+        (frame, number)
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__") == MODEL_MODULE
+    ]
+    return traceback.StackSummary.extract(iter(frames[-1:]))[0] if frames else None
+
+
+def _frame_hint(error: Exception) -> str:
+    """Return the hint for a function that takes its data for a frame."""
+    of_source = isinstance(error, AttributeError) and isinstance(error.obj, Source)
+    of_field = isinstance(error, TypeError) and "'Column'" in str(error)
+    return f"\nHint: {FRAME_HINT}" if of_source or of_field else ""
+
+
+def _as_options(text: str) -> str:
+    for argument, option in OPTIONS.items():
+        text = text.replace(argument, option)
+    return text

@@ -1,0 +1,56 @@
+"""The arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="The format of the files, if their names do not have it."),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(help="A column to read; repeat the option for several. By default all."),
+]
+DropNulls = Annotated[
+    bool, typer.Option("--drop-nulls", help="Leave out rows with nulls, instead of an error.")
+]
+Query = Annotated[
+    str | None,
+    typer.Option(
+        help="For the URL of a database: a SELECT with an ORDER BY that decides between any rows."
+    ),
+]
+Paths = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A file, folder, glob or URL of files, or a database: sqlite:///FILE, duckdb:///FILE, "
+        "postgresql://...",
+    ),
+]
+ModelPath = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL.py",
+        help="A Python file with a function that takes the data and returns the model.",
+    ),
+]
+Function = Annotated[str, typer.Option(help="The function in the file.")]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="An argument of the function beside the data; repeat the option for several.",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--random-seed", "--seed", min=0, help="Decides random numbers; drawn if absent."),
+]
+Memory = Annotated[str, typer.Option(help='The most memory to use, such as "512 MiB".')]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Print the traceback of an error.")]
