@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from bayou.errors import ConvergenceWarning, SourceError
-from bayou.sources import Source
+from bayou.errors import ConvergenceWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +121,7 @@ def _text(error: Exception) -> str:
         return f"{Path(error.filename or '').name}, line {error.lineno}:\n    {line}\n{error.msg}"
     frame = _model_line(error)
     if frame is None:
-        if isinstance(error, (*REFUSALS, OSError, SourceError)):
+        if isinstance(error, (*REFUSALS, OSError)):
             return text
         return f"{type(error).__name__}: {text}\nHint: --debug prints the traceback."
     where = f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}"
@@ -141,6 +140,8 @@ def _model_line(error: BaseException) -> traceback.FrameSummary | None:
 
 def _frame_hint(error: Exception) -> str:
     """Return the hint for a function that takes its data for a frame."""
+    from bayou.sources import Source
+
     of_source = isinstance(error, AttributeError) and isinstance(error.obj, Source)
     of_field = isinstance(error, TypeError) and "'Column'" in str(error)
     return f"\nHint: {FRAME_HINT}" if of_source or of_field else ""

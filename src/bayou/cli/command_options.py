@@ -49,7 +49,7 @@ Options = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--random-seed", "--seed", min=0, help="Decides random numbers; drawn if absent."),
+    typer.Option("--random-seed", "--seed", help="Decides random numbers; drawn if absent."),
 ]
 Memory = Annotated[str, typer.Option(help='The most memory to use, such as "512 MiB".')]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

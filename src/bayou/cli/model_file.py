@@ -9,9 +9,8 @@ from __future__ import annotations
 import importlib.util
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +23,7 @@ from bayou.text import listed, type_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from bayou.containers.context import ModelLike
     from bayou.sources import Source
@@ -37,7 +37,7 @@ FRAMES = {
 
 
 def build_model(
-    path: Path, function: str, texts: Mapping[str, str], data: Source
+    path: Path, function: str, texts: Mapping[str, str], open_rows: Callable[[], Source]
 ) -> ModelLike:
     """Return the model that a file makes of data.
 
@@ -49,8 +49,8 @@ def build_model(
         The name of the function in it.
     texts : mapping of str to str
         Its arguments beside the data, as texts.
-    data : Source
-        The rows.
+    open_rows : callable
+        () -> the rows. The file is read before.
 
     Raises
     ------
@@ -71,13 +71,15 @@ def build_model(
             f"Hint: def {function}(data) -> pm.Model."
         ) from None
     options = option_values(make, texts, where)
-    rows = _as_annotated(data, annotation)
+    rows = _as_annotated(open_rows(), annotation)
     # What it prints is not part of what the command prints.
     with redirect_stdout(sys.stderr):
-        model: Any = make(rows, **options)
+        model: ModelLike | None = cast("Any", make)(rows, **options)
     if model is None:
-        raise TypeError(f"{where} must return the model, got None.\nHint: end it with `return model`.")
-    return model  # type: ignore[no-any-return]
+        raise TypeError(
+            f"{where} must return the model, got None.\nHint: end it with `return model`."
+        )
+    return model
 
 
 def _load(path: Path) -> ModuleType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
@@ -75,8 +76,12 @@ def option_values(
             close = get_close_matches(name, named, n=1)
             meant = f"did you mean {close[0]!r}? " if close else ""
             known = f"its options are {listed(named)}" if named else "it takes the data alone"
-            raise ValueError(f"`--option` must be one of {where}, got {name!r}.\nHint: {meant}{known}.")
-    missing = [name for name, one in named.items() if one.default is one.empty and name not in texts]
+            raise ValueError(
+                f"`--option` must be one of {where}, got {name!r}.\nHint: {meant}{known}."
+            )
+    missing = [
+        name for name, one in named.items() if one.default is one.empty and name not in texts
+    ]
     if missing:
         raise ValueError(
             f"`--option` must give {listed(missing)} of {where}, got none.\n"
@@ -132,39 +137,44 @@ def _value(name: str, text: str, annotation: object) -> object:
 
 
 def _parsed(text: str, annotation: Any) -> object:
-    if annotation is None:
-        try:
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return text
+    """Return a text as a value of a type; raise ValueError or SyntaxError if it is none."""
     origin = get_origin(annotation)
+    if annotation is None:
+        return _literal_or_text(text)
     if origin is Literal:
-        return {str(value): value for value in get_args(annotation)}[text] if text in map(
-            str, get_args(annotation)
-        ) else _refuse()
+        return _choice(text, {str(value): value for value in get_args(annotation)})
     if origin in (Union, UnionType):
-        return _parsed_as_any(text, get_args(annotation))
+        return _first_parsed(text, get_args(annotation))
     if annotation is NoneType:
-        return None if text.lower() == "none" else _refuse()
+        return _choice(text.lower(), {"none": None})
     if annotation is bool:
-        return FLAGS[text.lower()] if text.lower() in FLAGS else _refuse()
+        return _choice(text.lower(), FLAGS)
     if annotation in (int, float, str, Path):
         return annotation(text)
     value = ast.literal_eval(text)
     expected = origin or annotation
-    # What is no class, such as a text for a type that could not be found, is not checked.
-    return value if not isinstance(expected, type) or isinstance(value, expected) else _refuse()
+    # The text of a type that could not be found is not checked.
+    if isinstance(expected, type) and not isinstance(value, expected):
+        raise ValueError(text)
+    return value
 
 
-def _parsed_as_any(text: str, annotations: Sequence[object]) -> object:
+def _literal_or_text(text: str) -> object:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _choice(text: str, values: Mapping[str, object]) -> object:
+    if text not in values:
+        raise ValueError(text)
+    return values[text]
+
+
+def _first_parsed(text: str, annotations: Sequence[object]) -> object:
     # A text takes everything, so it comes last.
     for annotation in sorted(annotations, key=lambda one: (one is str, one is not NoneType)):
-        try:
+        with suppress(ValueError, SyntaxError):
             return _parsed(text, annotation)
-        except (ValueError, SyntaxError):
-            continue
-    return _refuse()
-
-
-def _refuse() -> object:
-    raise ValueError
+    raise ValueError(text)

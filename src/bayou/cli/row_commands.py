@@ -1,95 +1,81 @@
-"""The command `bayou`: inspect rows in files, shuffle them on disk, and count distinct ones."""
+"""The commands `bayou inspect`, `bayou shuffle` and `bayou compress`, for rows in files."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-import bayou as by
-from bayou.preparation.compress import compress as count_distinct
-from bayou.preparation.inspect import inspect as look_at
-from bayou.preparation.shuffle import shuffle as write_shuffled
-from bayou.sources import scan
+from bayou.cli.command_errors import reported
+from bayou.cli.command_options import (
+    Columns,
+    Debug,
+    DropNulls,
+    Format,
+    Json,
+    Memory,
+    Paths,
+    Query,
+    Seed,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bayou.sources import Source
-    from bayou.sources.base.nulls import Nulls
-
-app = typer.Typer(help="The data layer for Bayesian models.", no_args_is_help=True)
-
-Format = Annotated[
-    str | None,
-    typer.Option("--format", help="The format of the files, if their names do not have it."),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(help="A column to read; repeat the option for several. By default all."),
-]
-DropNulls = Annotated[
-    bool, typer.Option("--drop-nulls", help="Leave out rows with nulls, instead of an error.")
-]
-Paths = Annotated[str, typer.Argument(help="A file, folder, glob or URL.")]
 
 
-def _print_version(requested: bool) -> None:
-    if requested:
-        typer.echo(by.__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def _main(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version.", callback=_print_version, is_eager=True
-        ),
-    ] = False,
-) -> None:
-    """Hold the options of the command `bayou` itself."""
-
-
-@app.command()
 def inspect(
-    path: Paths, kind: Format = None, columns: Columns = None, drop_nulls: DropNulls = False
+    data: Paths,
+    file_format: Format = None,
+    columns: Columns = None,
+    query: Query = None,
+    drop_nulls: DropNulls = False,
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Print the fields, the size and the nulls of rows, and whether they are in some order."""
-    with _short_errors():
-        Console().print(look_at(_open_rows(path, kind, columns, drop_nulls)))
+    with reported(debug):
+        from rich.console import Console
+
+        import bayou as by
+        from bayou.cli.printed import print_json
+
+        inspection = by.inspect(_open_rows(data, file_format, columns, query, drop_nulls))
+        if as_json:
+            print_json({**vars(inspection), "advice": inspection.advice})
+        else:
+            Console().print(inspection)
 
 
-@app.command()
 def shuffle(
-    path: Paths,
+    data: Paths,
     out: Annotated[str, typer.Argument(help="The folder to write, which must not exist.")],
-    random_seed: Annotated[
-        int | None,
-        typer.Option("--random-seed", "--seed", help="Decides the order. By default drawn."),
-    ] = None,
-    memory: Annotated[
-        str, typer.Option(help='The most memory to use, such as "512 MiB".')
-    ] = "1 GiB",
-    kind: Format = None,
+    random_seed: Seed = None,
+    memory: Memory = "1 GiB",
+    file_format: Format = None,
     columns: Columns = None,
+    query: Query = None,
     drop_nulls: DropNulls = False,
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Write rows in random order into a store.
 
     If it is interrupted, run it again with the same arguments to resume.
     """
-    with _short_errors():
-        rows = _open_rows(path, kind, columns, drop_nulls)
-        typer.echo(write_shuffled(rows, out, random_seed=random_seed, memory=memory))
+    with reported(debug):
+        import bayou as by
+        from bayou.cli.printed import print_json
+
+        rows = _open_rows(data, file_format, columns, query, drop_nulls)
+        store = by.shuffle(rows, out, random_seed=random_seed, memory=memory)
+        if as_json:
+            print_json({"rows": store.num_rows, "out": out})
+        else:
+            typer.echo(store)
 
 
-@app.command()
 def compress(
-    path: Paths,
+    data: Paths,
     out: Annotated[str, typer.Argument(help="The file of Parquet to write.")],
     count: Annotated[
         str, typer.Option(help="The name of the column with the numbers of rows.")
@@ -98,34 +84,39 @@ def compress(
         str | None,
         typer.Option(help="A column that says how often each row counts already."),
     ] = None,
-    memory: Annotated[
-        str, typer.Option(help='The most memory for distinct rows, such as "512 MiB".')
-    ] = "1 GiB",
-    kind: Format = None,
+    memory: Memory = "1 GiB",
+    file_format: Format = None,
     columns: Columns = None,
+    query: Query = None,
     drop_nulls: DropNulls = False,
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Write the distinct rows into a file, each with the number of its rows."""
-    chosen = None if not columns else [*columns, *([] if weights is None else [weights])]
-    with _short_errors():
-        rows = _open_rows(path, kind, chosen, drop_nulls)
-        cells = count_distinct(
+    with reported(debug):
+        import bayou as by
+        from bayou.cli.printed import print_json
+
+        chosen = None if not columns else [*columns, *([] if weights is None else [weights])]
+        rows = _open_rows(data, file_format, chosen, query, drop_nulls)
+        cells = by.compress(
             rows, columns or None, count=count, weights=weights, out=out, memory=memory
         )
-        typer.echo(f"{rows.num_rows:,} rows as {cells.num_rows:,} distinct, each counted: {out}")
+        if as_json:
+            print_json({"rows": rows.num_rows, "distinct": cells.num_rows, "out": out})
+        else:
+            typer.echo(
+                f"{rows.num_rows:,} rows as {cells.num_rows:,} distinct, each counted: {out}"
+            )
 
 
-def _open_rows(path: str, kind: str | None, columns: list[str] | None, drop_nulls: bool) -> Source:
-    # Typer passes an empty list if there is no such option.
-    nulls: Nulls = "drop" if drop_nulls else "refuse"
-    return scan(path, format=kind, columns=columns or None, nulls=nulls)
+def _open_rows(
+    data: str,
+    file_format: str | None,
+    columns: list[str] | None,
+    query: str | None,
+    drop_nulls: bool,
+) -> Source:
+    from bayou.cli.recipe import RowFiles
 
-
-@contextmanager
-def _short_errors() -> Iterator[None]:
-    """Print an error of bayou without its traceback, and exit with code 2."""
-    try:
-        yield
-    except (ImportError, OSError, TypeError, ValueError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
+    return RowFiles(data, file_format, tuple(columns or ()), query, drop_nulls).open()

@@ -3,11 +3,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner, Result
 
 import bayou as by
-from bayou.cli import app
 from bayou.sources.files.store import open_store
+from tests.cli.commands import refused, run
 
 
 @pytest.fixture
@@ -24,18 +23,6 @@ def with_nulls(tmp_path: Path) -> Path:
     path = tmp_path / "nulls.parquet"
     pd.DataFrame({"x": pd.array([1, None, 3], dtype="Int64")}).to_parquet(path)
     return path
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def refused(*arguments: object) -> str:
-    """Return the error of a call that fails as it should."""
-    result = run(*arguments)
-    assert result.exit_code == 2
-    assert "Traceback" not in result.output
-    return result.stderr
 
 
 def test_the_version() -> None:
