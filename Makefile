@@ -1,6 +1,7 @@
-# make demo       run the main job        make lint    ruff and mypy
-# make test       run the quick tests     make clean   remove .venv and all that is built
-# make test-all   run these, then the slow ones
+# make demo         run the main job              make lint     ruff, mypy and codespell
+# make test         run the quick tests           make package  build the wheel and try it alone
+# make test-all     run these, then the slow ones make clean    remove all that is built
+# make test-newest  run the quick tests with the newest versions of all that bayou uses
 #
 # Each sets up .venv first, once: from the Python found here and the versions in constraints.txt.
 
@@ -13,7 +14,7 @@ PINNED := python$(shell cat .python-version)
 PYTHONS := $(PINNED) $(filter-out $(PINNED), python3.13 python3.12 python3.14 python3 python)
 NEW_ENOUGH := import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 15))
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all test-newest lint package clean
 
 demo: $(READY)
 	$(VENV)/bin/python examples/late_flights.py
@@ -31,9 +32,33 @@ lint: $(READY)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+	$(VENV)/bin/codespell
+
+# What users get: the wheel of the sdist, in an environment without extras and tools.
+ALONE := .venv-package
+
+package: $(READY)
+	rm -rf dist $(ALONE)
+	$(VENV)/bin/python -m build
+	$(VENV)/bin/twine check --strict dist/*
+	$(VENV)/bin/python -m venv $(ALONE)
+	$(ALONE)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint constraints.txt dist/*.whl
+	cd $(ALONE) && bin/python -I ../tests/use_wheel.py
+
+NEWEST := .venv-newest
+
+# Old names warn in new versions, which is no fault yet.
+test-newest: $(READY)
+	rm -rf $(NEWEST)
+	$(VENV)/bin/python -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
+	    --upgrade-strategy eager --editable '.[dev]'
+	$(NEWEST)/bin/python -m pip freeze --exclude-editable | diff constraints.txt - || true
+	$(NEWEST)/bin/python -m pytest -n 2 --dist loadfile -m "not slow" -W default
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(ALONE) $(NEWEST) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

@@ -81,7 +81,9 @@ def test_weights_within_a_density_are_refused() -> None:
 
 def test_a_model_must_be_built() -> None:
     model = bambi.Model("y ~ x", varied_rows())
-    with pytest.raises(ValueError, match=r"got a Model of bambi that is not\.\nHint: call its `bu"):
+    with pytest.raises(
+        ValueError, match=r"got a Model of bambi that is not\.\nHint: call its `build"
+    ):
         by.describe(model)
     model.build()
     assert "y" in str(by.describe(model))

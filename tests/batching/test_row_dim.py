@@ -119,6 +119,8 @@ def test_nothing_is_guessed_of_arrays_and_of_several_lengths() -> None:
 
 
 def test_the_error_for_no_rows_names_the_dim() -> None:
-    assert str(no_rows_error("row")).startswith("The data must have at least one row, got none alo")
+    assert str(no_rows_error("row")).startswith(
+        "The data must have at least one row, got none along"
+    )
     assert "along 'row'.\nHint: check the filter" in str(no_rows_error("row"))
     assert "along their first axis." in str(no_rows_error(None))

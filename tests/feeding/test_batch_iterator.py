@@ -236,7 +236,11 @@ def test_no_thread_stays(row_source: Any, way: str, taken: int) -> None:
             {"columns": None},
             "must be numbers, .*, got `name` of text or other objects.\nHint: choose oth",
         ),
-        (TypeError, {"columns": "row"}, r"`columns` must be a list or a dict of names, got the te"),
+        (
+            TypeError,
+            {"columns": "row"},
+            r"`columns` must be a list or a dict of names, got the text",
+        ),
         (ValueError, {"columns": ["rows"]}, "Each name must be a field of the source, got 'rows'"),
         (ValueError, {"columns": []}, "`columns` must hold at least one column, got none"),
         (ValueError, {"random_seed": -1}, "`random_seed` must be None, a whole number of at l"),

@@ -309,7 +309,13 @@ def test_a_closed_feed_may_be_closed_again(row_source: Any) -> None:
     ("sizes", "settings", "batch_size", "options", "text"),
     [
         ([9], {}, 0, {}, "`batch_size` must be a whole number of at least 1, got 0.\nHint: it cou"),
-        ([9], {}, 10, {}, "`batch_size` must be at most the number of rows, 9, got 10.\nHint: thi"),
+        (
+            [9],
+            {},
+            10,
+            {},
+            "`batch_size` must be at most the number of rows, 9, got 10.\nHint: this",
+        ),
         ([9], {}, 2, {"shard": Shard(0, 3)}, "`batch_size` must be at least the number of shards"),
         ([0], {}, 1, {}, "`source` must have at least one row, got none.\nHint: check the path,"),
         ([9], {}, 2, {"in_memory_size": 1}, "`in_memory_size` must be a whole number of at least"),

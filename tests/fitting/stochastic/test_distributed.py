@@ -368,10 +368,10 @@ def of_latent_rows() -> pm.Model:
         ({"batch_size": None, "method": "advi"}, "independent rows, .* got a fit of all rows at"),
         ({"batch_size": 1}, "at most one worker for each row of a batch, 1, got 2.\nHint: pass a"),
         ({"model": of_latent_rows(), "batch_size": 8}, "got 'level', which has a value for each"),
-        (with_rows(of_both_axes), "got a minibatch that is sampled otherwise than along its firs"),
+        (with_rows(of_both_axes), "got a minibatch that is sampled otherwise than along its first"),
         (with_rows(of_two_sizes), r"divides the batch sizes where they differ, \[7, 8\], got 2"),
         (with_rows(of_a_stream), "got the generator 'generator.*', whose items come to this proc"),
-        (with_rows(of_a_potential), "got rows that enter otherwise than by a lik"),
+        (with_rows(of_a_potential), "got rows that enter otherwise than by a likelihood"),
     ],
 )
 def test_what_cannot_be_shared_is_refused(options: dict[str, Any], text: str) -> None:

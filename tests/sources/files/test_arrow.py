@@ -262,7 +262,7 @@ def test_a_file_that_goes_or_changes(ending: str, tmp_path: Path) -> None:
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert values(source, "x")["x"][9] == 2.25
     path.rename(tmp_path / "away")
-    with pytest.raises(SourceError, match=r"must stay while it is read, got no such file any mor"):
+    with pytest.raises(SourceError, match=r"must stay while it is read, got no such file any more"):
         list(source.read(0, ["x"]))
 
 
