@@ -47,6 +47,7 @@ ROOMS = (
     "provenance",
     "fitting",
     "nuts",
+    "ladder",
     "many",
     "prediction",
 )

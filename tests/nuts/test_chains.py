@@ -1,12 +1,16 @@
 """Chains that cannot start, or fail, say which variable is at fault."""
 
+import time
+
 import numpy as np
 import pymc as pm
 import pytest
 
 import bayou as by
-from bayou.nuts.chains import bind_data, explain_failure, start_error
+from bayou.nuts.chains import bind_data, explain_failure, run_chains, start_error
 from bayou.nuts.compiled.compiled_density import CompiledDensity, compiled_density
+from bayou.nuts.settings import NutsSettings
+from bayou.nuts.trace import ChainBatches, NutpieTrace
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +51,32 @@ def test_a_finite_density_without_a_finite_gradient(
 ) -> None:
     error = start_error(model, density.start, None)
     assert "got a gradient that is not finite" in str(error)
+
+
+def test_chains_end_at_a_deadline_with_what_they_have(
+    model: pm.Model, density: CompiledDensity
+) -> None:
+    looked: list[int] = []
+
+    def is_enough(_: NutpieTrace, number: int) -> bool:
+        looked.append(number)
+        return False
+
+    bound = bind_data(model, density)
+    settings = NutsSettings(draws=10**8, tune=100, chains=2)
+    begin = time.monotonic()
+    trace = run_chains(
+        bound, settings, 1, progressbar=False, is_enough=is_enough, deadline=begin + 1
+    )
+    assert 0 < ChainBatches.of(trace).num_draws < settings.draws
+    assert looked[:3] == [250, 375, 562]
+    # Chains that end by themselves do not wait for it.
+    trace = run_chains(
+        bound,
+        NutsSettings(draws=300, tune=100, chains=2),
+        1,
+        progressbar=False,
+        is_enough=is_enough,
+        deadline=begin + 1000,
+    )
+    assert ChainBatches.of(trace).num_draws == 300

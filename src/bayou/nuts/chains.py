@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -94,6 +96,7 @@ def run_chains(
     *,
     progressbar: bool,
     is_enough: Callable[[NutpieTrace, int], bool] | None = None,
+    deadline: float = math.inf,
 ) -> NutpieTrace:
     """Run all chains, and return their trace.
 
@@ -107,6 +110,9 @@ def run_chains(
         (the trace so far, the draws that all chains have) -> whether the chains may end. It is
         asked at numbers of draws that depend on nothing else, so that results do not depend on how
         fast chains are.
+    deadline : float, default inf
+        The moment, on the clock of :func:`time.monotonic`, at which chains that may end early do,
+        with what they have drawn: nothing, if they are still tuned.
 
     Raises
     ------
@@ -118,7 +124,9 @@ def run_chains(
             return _nutpie_sample(  # type: ignore[no-any-return]
                 bound, settings, seed, progressbar=progressbar, blocking=True
             )
-        return _run_until(is_enough, bound, settings, seed, progressbar=progressbar)
+        return _run_until(
+            is_enough, bound, settings, seed, deadline=deadline, progressbar=progressbar
+        )
 
 
 def _run_until(
@@ -127,6 +135,7 @@ def _run_until(
     settings: NutsSettings,
     seed: int | None,
     *,
+    deadline: float,
     progressbar: bool,
 ) -> NutpieTrace:
     done = [0] * settings.chains
@@ -140,11 +149,14 @@ def _run_until(
     ended: NutpieTrace | None = None
     number = FIRST_LOOK
     try:
-        while number < settings.draws:
+        while ended is None or number < settings.draws:
             if ended is None:
+                if time.monotonic() > deadline:
+                    return TakenTrace.of(chains.abort())
                 with suppress(TimeoutError):
                     ended = TakenTrace.of(chains.wait(timeout=LOOK_SECONDS))
-            if ended is None and min(done) < settings.num_tuning_steps + number:
+            has_draws = ended is not None or min(done) >= settings.num_tuning_steps + number
+            if number >= settings.draws or not has_draws:
                 continue
             trace = ended or TakenTrace.of(chains.inspect())
             if is_enough(trace, number):
@@ -152,7 +164,7 @@ def _run_until(
                     chains.cancel()
                 return trace
             number = int(number * LOOK_GROWTH)
-        return ended or chains.wait()
+        return ended
     except KeyboardInterrupt:
         return ended or chains.abort()
     except BaseException:
