@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from figures import add_json_option, write_figures
 from peers import ratio, ready, serve, start_worker, time_in_turns
 from step_time import Target, report
 
@@ -138,6 +139,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("claim", nargs="?", choices=CLAIMS, help="by default both")
+    add_json_option(parser)
     parser.add_argument("--small", action="store_true", help="few and short turns")
     parser.add_argument("--rounds", type=int, help="turns of each contender, by default 9")
     parser.add_argument("--worker", choices=CONTENDERS, help=argparse.SUPPRESS)
@@ -154,6 +156,7 @@ def main() -> int:
     rounds = options.rounds or (3 if options.small else 9)
     claims = [options.claim] if options.claim else list(CLAIMS)
     met = [run_claim(claim, rounds, 0.3 if options.small else 1.5) for claim in claims]
+    write_figures(options.json)
     return 0 if all(met) else 1
 
 

@@ -28,6 +28,7 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 
 import many
 import numpy as np
+from figures import add_json_option, note, write_figures
 
 import bayou as by
 from bayou.cluster.workers import start_workers
@@ -90,6 +91,8 @@ def rate(times: np.ndarray, warm: int) -> float:
 def speed(small: bool) -> None:
     number, warm = (12, 4) if small else (600, WARM)
     one, two = (rate(result_times(number, count), warm) for count in (1, 2))
+    claim = "data sets a second of two Ray workers of a core each, of one"
+    note(claim, f"{two / one:.2f} times", "1.6", met=two / one >= 1.6)
     print(
         f"speed: {one:.1f} data sets/s by one worker, {two:.1f} by two, {two / one:.2f} times as "
         "many (target: at least 1.6)"
@@ -132,10 +135,12 @@ CLAIMS = {"speed": speed, "recovery": recovery, "growth": growth}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("claims", nargs="*", choices=[*CLAIMS, []], help="all by default")
+    add_json_option(parser)
     parser.add_argument("--small", action="store_true", help="a few data sets each")
     options = parser.parse_args()
     for name in options.claims or CLAIMS:
         CLAIMS[name](options.small)
+    write_figures(options.json)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from figures import add_json_option, note, write_figures
 from peers import load, serve, start_worker
 from step_time import Problem, bayou, pymc_model
 
@@ -72,6 +73,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_json_option(parser)
     parser.add_argument("--small", action="store_true", help="bayou alone, once, on fewer rows")
     parser.add_argument("--rows", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--runs", type=int, help="of each tool, by default 5")
@@ -92,7 +94,9 @@ def main() -> int:
     for _ in range(options.runs):
         for name in tools:
             seconds[name].append(first_step(name, options.rows))
-    return 0 if report(seconds) else 1
+    met = report(seconds)
+    write_figures(options.json)
+    return 0 if met else 1
 
 
 def report(seconds: dict[str, list[float]]) -> bool:
@@ -108,6 +112,8 @@ def report(seconds: dict[str, list[float]]) -> bool:
         relative = median(a / b for a, b in zip(values, seconds["bayou"], strict=True))
         table.add_row(name, *(f"{value:.2f}" for value in row), f"{relative:.1f}")
     met = median(seconds["bayou"]) <= SECONDS
+    shown = ", ".join(f"{name} {median(values):.1f} s" for name, values in seconds.items())
+    note("call to first step, cold caches", shown, f"{SECONDS:.0f} s", met=met)
     print(f"\nseconds to the first step; {load()}", flush=True)
     Console().print(table)
     print(f"at most {SECONDS:.0f} s: {'met' if met else 'missed'}")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
+from figures import add_json_option, note, write_figures
 
 import bayou as by
 
@@ -188,6 +189,12 @@ def growth(small: bool) -> None:
         each = took / number
         base = base or each
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        note(
+            f"{number} data sets onto disk: the time of each, of the first number; memory",
+            f"{each / base:.2f}; {memory:,.0f} MiB",
+            "1.2",
+            met=each <= 1.2 * base,
+        )
         print(
             f"growth: {number:6} data sets, {1000 * each:.0f} ms each, {each / base:.2f} of the "
             f"first (target: at most 1.2), {memory:,.0f} MiB at most"
@@ -200,6 +207,12 @@ def calibration(small: bool) -> None:
         model = mean_model()
         took, result = timed(
             lambda: by.calibrate(model, number, simulator=simulator, progressbar=False, **SETTINGS)  # noqa: B023
+        )
+        note(
+            f"{number} simulations of a {name} model: passes; seconds",
+            f"{bool(result)}; {took:.1f} s",
+            f"{expected}; 60 s",
+            met=bool(result) == expected and took <= 60,
         )
         print(
             f"calibration of a {name} model: passes {bool(result)} (target: {expected}), {took:.1f}"
@@ -219,10 +232,12 @@ CLAIMS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("claims", nargs="*", choices=[*CLAIMS, []], help="all by default")
+    add_json_option(parser)
     parser.add_argument("--small", action="store_true", help="a few data sets each")
     options = parser.parse_args()
     for name in options.claims or CLAIMS:
         CLAIMS[name](options.small)
+    write_figures(options.json)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from figures import add_json_option, note, write_figures
 from peers import (
     Advance,
     Times,
@@ -270,6 +271,7 @@ def met(targets: Sequence[Target]) -> bool:
     for target in targets:
         bound = f"at {'least' if target.is_least else 'most'} {target.bound:g}"
         verdict = "met" if target.met else "missed"
+        note(target.label, f"{target.measured:.2f}", bound, met=target.met)
         print(f"{target.label:>32}: {target.measured:7.2f}, {bound}: {verdict}", flush=True)
     return all(target.met for target in targets)
 
@@ -280,6 +282,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("claim", nargs="?", choices=("speed", "memory"), help="by default both")
+    add_json_option(parser)
     parser.add_argument("--small", action="store_true", help="few rows, few turns, no peers")
     parser.add_argument("--folder", type=Path, help="where there is room for the files")
     parser.add_argument("--rows", type=int, action="append", help="by default 5M, 20M and 50M")
@@ -317,6 +320,7 @@ def main() -> int:
             for num_rows in options.rows[1:]:
                 write_files(folders[num_rows], num_rows)
             results.append(run_memory(folders, list(EPOCHS)))
+    write_figures(options.json)
     return 0 if all(results) else 1
 
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import models
 import numpy as np
 import pymc as pm
+from figures import add_json_option, note, write_figures
 from first_step import cold_caches
 from peers import WorkerError, peer_python
 
@@ -279,6 +280,15 @@ def judge(contender: str, name: str, seed: int) -> tuple[str, bool]:
         f"{'reached' if within else 'missed'}; {found['note']}; "
         f"largest in {errors.worst_mean}, {errors.worst_std}"
     )
+    limits = case.limits
+    note(
+        f"{name}, {contender}, seed {seed}: a mean (average), an sd (average), the time",
+        f"{errors.mean:.3f} sd ({errors.average_mean:.3f}), {errors.std:.1%} "
+        f"({errors.average_std:.1%}), {found['seconds']:.1f} s",
+        f"{limits.mean} sd ({limits.average_mean}), {limits.std:.0%} ({limits.average_std:.0%}), "
+        f"{limits.seconds} s",
+        met=within,
+    )
     shown = (f"{found['seconds']:.1f}", *(f"{figure:.3f}" for figure in figures))
     return LINE.format(name, contender, seed, *shown, verdict), within
 
@@ -290,6 +300,7 @@ def main() -> None:
     )
     parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(CASES))
     parser.add_argument("--seeds", nargs="+", type=int)
+    add_json_option(parser)
     parser.add_argument("--small", action="store_true", help="radon, one seed")
     parser.add_argument("--peers", action="store_true", help="PyMC and NumPyro too")
     parser.add_argument("--answer", choices=FITS, help=argparse.SUPPRESS)
@@ -303,7 +314,9 @@ def main() -> None:
         answer(arguments.answer, names[0], seeds[0])
         return
     contenders = ("bayou", "pymc", "numpyro") if arguments.peers else ("bayou",)
-    sys.exit(not report(names, contenders, seeds))
+    reached = report(names, contenders, seeds)
+    write_figures(arguments.json)
+    sys.exit(not reached)
 
 
 if __name__ == "__main__":

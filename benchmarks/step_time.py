@@ -32,6 +32,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from figures import add_json_option, note, write_figures
 from peers import (
     Advance,
     Cost,
@@ -473,6 +474,7 @@ def report(title: str, times: Times, targets: Sequence[Target]) -> bool:
         goals.add_column(column, justify="right")
     for label, measured, most in targets:
         verdict = "met" if measured <= most else "missed"
+        note(f"{title}: {label}", f"{measured:.2f}", f"{most:.2f}", met=measured <= most)
         goals.add_row(label, f"{measured:.2f}", f"{most:.2f}", verdict)
     print(f"\n{title}; {load()}", flush=True)
     Console().print(figures, goals)
@@ -521,6 +523,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("claim", nargs="?", choices=("speed", "flat"), help="by default both")
+    add_json_option(parser)
     parser.add_argument("--small", action="store_true", help="small data, few turns, no peers")
     parser.add_argument("--peers", type=peer_names, help="none, all (the default) or names")
     parser.add_argument("--case", type=read_problem, action="append", help="ROWSxCOLUMNSxBATCH")
@@ -547,6 +550,7 @@ def main() -> int:
         met.append(run_speed(cases, (*OURS, *options.peers), rounds, seconds))
     if options.claim != "speed":
         met.append(run_flat(FLAT[:2] if options.small else FLAT, rounds, seconds))
+    write_figures(options.json)
     return 0 if all(met) else 1
 
 
