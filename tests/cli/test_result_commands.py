@@ -86,6 +86,11 @@ def test_files_that_have_moved_are_given(folder: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "sales.fit", result)
     model = write_model(tmp_path, MODEL.replace("def model", "def later"))
     arguments = ("predict", result, folder / "new.csv", "--out", tmp_path / "p.parquet")
+    kept = (folder / "sales.py").rename(folder / "elsewhere.py")
+    try:
+        assert "sales.py', which is gone.\nHint: --model" in refused(*arguments)
+    finally:
+        kept.rename(folder / "sales.py")
     assert "no 'model'" in refused(*arguments, "--model", model)
     done(*arguments, "--model", model, "--function", "later", "--data", folder / "rows.parquet")
 

@@ -48,7 +48,7 @@ def test_inspect_prints_a_table(rows: Path) -> None:
 
 
 def test_inspect_keeps_columns(rows: Path) -> None:
-    result = run("inspect", rows, "--columns", "late", "--columns", "name", "--format", "parquet")
+    result = run("inspect", rows, "--columns", "late,name", "--format", "parquet")
     assert result.exit_code == 0
     assert "day" not in result.stdout
     assert "The rows show no order." in result.stdout
@@ -80,6 +80,10 @@ def test_shuffle_drops_nulls_where_asked(with_nulls: Path, tmp_path: Path) -> No
 def test_errors_are_their_message_alone(rows: Path, tmp_path: Path) -> None:
     assert "Hint: " in refused("inspect", tmp_path / "none.parquet")
     assert "`format` must be one of" in refused("inspect", rows, "--format", "doc")
+    rows.with_suffix(".dat").write_text("1 2", encoding="utf-8")
+    assert "else pass --format parquet" in refused("inspect", rows.with_suffix(".dat"))
+    rows.with_suffix(".dat").unlink()
+    assert refused("inspect", "").startswith("`DATA` must name files")
     assert "must have fields of numbers" in refused("shuffle", rows, tmp_path / "out")
     assert refused("shuffle", rows, tmp_path / "out", "--memory", "much").startswith(
         "`memory` must"

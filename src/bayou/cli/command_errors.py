@@ -34,8 +34,15 @@ INTERRUPTED = 130
 MODEL_MODULE = "_bayou_model_file"
 # What bayou raises before anything has changed.
 REFUSALS = (ImportError, FileExistsError, FileNotFoundError, TypeError, ValueError)
-# Arguments of Python that errors name, as options.
-OPTIONS = {'nulls="drop"': "--drop-nulls", "resume=True": "--resume"}
+# What errors of Python say, in the words of the command line.
+OPTIONS = {
+    'nulls="drop"': "--drop-nulls",
+    "resume=True": "--resume",
+    "by.scan(..., columns=[...])": "--columns",
+    "pass format='parquet', 'ipc' or 'csv'": "pass --format parquet, ipc or csv",
+    "with `format`": "with --format",
+    "`what` must": "`DATA` must",
+}
 FRAME_HINT = (
     "the function gets a bayou.Source, which goes to by.Data(..., columns=...); annotate it to "
     "get a frame: `def model(data: pandas.DataFrame)`."

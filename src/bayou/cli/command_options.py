@@ -12,7 +12,7 @@ Format = Annotated[
 ]
 Columns = Annotated[
     list[str] | None,
-    typer.Option(help="A column to read; repeat the option for several. By default all."),
+    typer.Option(help="A column to read, or several with commas; may be repeated. By default all."),
 ]
 DropNulls = Annotated[
     bool, typer.Option("--drop-nulls", help="Leave out rows with nulls, instead of an error.")

@@ -237,8 +237,7 @@ def _recipe(
     from bayou.cli.option_values import split_options
     from bayou.cli.recipe import Recipe, RowFiles
 
-    # Typer passes an empty list if there is no such option.
-    rows = RowFiles(data, file_format, tuple(columns or ()), query, drop_nulls)
+    rows = RowFiles.of(data, file_format, columns, query, drop_nulls)
     return Recipe(model, rows, function, split_options(option or []))
 
 

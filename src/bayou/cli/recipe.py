@@ -16,7 +16,7 @@ from bayou.provenance.record import recording_recipe
 from bayou.sources import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from bayou.containers.context import ModelLike
@@ -47,6 +47,19 @@ class RowFiles:
     columns: tuple[str, ...] = ()
     query: str | None = None
     drop_nulls: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        data: str,
+        file_format: str | None,
+        columns: Sequence[str] | None,
+        query: str | None,
+        drop_nulls: bool,
+    ) -> RowFiles:
+        """Return what options say: names of columns may have commas between them."""
+        names = [name.strip() for text in columns or () for name in text.split(",")]
+        return cls(data, file_format, tuple(names), query, drop_nulls)
 
     def open(self) -> Source:
         """Return a source of the rows.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,7 +83,7 @@ def predict(
 
         check_new(out, (".parquet", ".zarr"))
         opened = open_result(result)
-        rows = RowFiles(new, file_format, tuple(columns or ()), query, drop_nulls).open()
+        rows = RowFiles.of(new, file_format, columns, query, drop_nulls).open()
         built = _recipe(opened, model, data, function, option).build()
         _check_variables(opened, built)
         by.predict(
@@ -155,7 +156,12 @@ def _recipe(
                 "say by which files it was made.\nHint: --model MODEL.py --data DATA."
             )
         recipe = Recipe(model, RowFiles(data))
-    elif data is not None:
+    elif model is None and not Path(recipe.model).is_file():
+        raise FileNotFoundError(
+            f"`RESULT` must be of a model file that is where it was, got {str(opened.path)!r} of "
+            f"{recipe.model!r}, which is gone.\nHint: --model MODEL.py says where it is now."
+        )
+    if data is not None:
         recipe = replace(recipe, rows=replace(recipe.rows, data=data, format=None))
     return replace(
         recipe,

@@ -96,11 +96,14 @@ def compress(
     with reported(debug):
         import bayou as by
         from bayou.cli.printed import print_json
+        from bayou.cli.recipe import RowFiles
 
-        chosen = None if not columns else [*columns, *([] if weights is None else [weights])]
-        rows = _open_rows(data, file_format, chosen, query, drop_nulls)
+        # Typer passes an empty list if there is no such option.
+        chosen = RowFiles.of(data, file_format, columns, query, drop_nulls).columns
+        more = [] if weights is None or not chosen else [weights]
+        rows = _open_rows(data, file_format, [*chosen, *more], query, drop_nulls)
         cells = by.compress(
-            rows, columns or None, count=count, weights=weights, out=out, memory=memory
+            rows, chosen or None, count=count, weights=weights, out=out, memory=memory
         )
         if as_json:
             print_json({"rows": rows.num_rows, "distinct": cells.num_rows, "out": out})
@@ -119,4 +122,4 @@ def _open_rows(
 ) -> Source:
     from bayou.cli.recipe import RowFiles
 
-    return RowFiles(data, file_format, tuple(columns or ()), query, drop_nulls).open()
+    return RowFiles.of(data, file_format, columns, query, drop_nulls).open()
