@@ -2,6 +2,7 @@
 # make test         run the quick tests           make package  build the wheel and try it alone
 # make test-all     run these, then the slow ones make clean    remove all that is built
 # make test-newest  run the quick tests with the newest versions of all that bayou uses
+# make docs         build the documentation into build/docs/html, running the code in it
 #
 # Each sets up .venv first, once: from the Python found here and the versions in constraints.txt.
 
@@ -14,7 +15,7 @@ PINNED := python$(shell cat .python-version)
 PYTHONS := $(PINNED) $(filter-out $(PINNED), python3.13 python3.12 python3.14 python3 python)
 NEW_ENOUGH := import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 15))
 
-.PHONY: demo test test-all test-newest lint package clean
+.PHONY: demo test test-all test-newest docs lint package clean
 
 demo: $(READY)
 	$(VENV)/bin/python examples/late_flights.py
@@ -57,6 +58,14 @@ test-newest: $(READY)
 	$(NEWEST)/bin/python -m pip freeze --exclude-editable | diff constraints.txt - || true
 	$(NEWEST)/bin/python -m pytest -n 2 --dist loadfile -m "not slow" -W default
 
+# A broken reference, a warning or an error in the code of a page fails the build. To run the code of
+# changed pages alone: NB_EXECUTION=cache make docs
+docs: $(VENV)/.docs
+	rm -rf build/docs/html build/docs/doctrees docs/gallery docs/reference/generated
+	$(VENV)/bin/python -m sphinx -b html -d build/docs/doctrees -j 2 -n -W --keep-going --quiet \
+	    docs build/docs/html
+	$(VENV)/bin/python docs/check_site.py build/docs/html
+
 clean:
 	rm -rf $(VENV) $(ALONE) $(NEWEST) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -78,4 +87,9 @@ $(READY): pyproject.toml constraints.txt
 	fi
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 	    --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.docs: $(READY)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint constraints.txt --editable '.[docs]'
 	@touch $@

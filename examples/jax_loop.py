@@ -1,4 +1,7 @@
-"""A regression in plain JAX and optax, fed by bayou: no PyMC, and more rows than memory if need be.
+"""A plain JAX loop
+================
+
+A regression in plain JAX and optax, fed by bayou: no PyMC, and more rows than memory if need be.
 
 Batches are dicts of NumPy arrays, so that any loop can take them. What a run needs to go on where
 it was cut off is small enough for a line of JSON.

@@ -1,4 +1,7 @@
-"""Which flights arrive late? 300,000 flights in minibatches, and a month that the fit never saw.
+"""Which flights arrive late?
+==========================
+
+300,000 flights in minibatches, and a month that the fit never saw.
 
 The model is written once: it is fitted in minibatches, sampled with NUTS on all of the flights and
 on some, and predicts others. All flights are few distinct rows, each of which NUTS needs once.

@@ -123,8 +123,7 @@ class Inspection:
         Returns
         -------
         pandas.DataFrame
-            One row a field, indexed by name; the columns are the attributes of
-            :class:`FieldSummary`.
+            One row a field, indexed by name: its dtype and shape, and what was seen of its values.
         """
         return pd.DataFrame([asdict(field) for field in self.fields]).set_index("name")
 

@@ -216,7 +216,7 @@ class Fit(FittedModel):
         Returns
         -------
         pandas.DataFrame, shape (num_elements, num_elements)
-            A row and a column for each element, such as "a[label]" or "s_log__".
+            A row and a column for each element, such as ``a[label]`` or ``s_log__``.
 
         Raises
         ------

@@ -66,7 +66,7 @@ class Source(ABC):
 
         Yields
         ------
-        dict of str to ndarray, shapes (rows, *field.shape)
+        dict of str to ndarray, shapes ``(rows, *field.shape)``
         """
 
     @property
@@ -159,7 +159,7 @@ class Source(ABC):
 
         Returns
         -------
-        dict of str to ndarray, shapes (count, *field.shape)
+        dict of str to ndarray, shapes ``(count, *field.shape)``
 
         Raises
         ------
@@ -324,14 +324,14 @@ class Column:
 
         Parameters
         ----------
-        table : dict of str to ndarray, shapes (rows, *field.shape)
+        table : dict of str to ndarray, shapes ``(rows, *field.shape)``
             A table that has at least the fields of this column.
-        out : ndarray of ``dtype``, shape (rows, *shape), optional
+        out : ndarray of ``dtype``, shape ``(rows, *shape)``, optional
             The array to write to. Without it, a field of this dtype is returned without a copy.
 
         Returns
         -------
-        ndarray of ``dtype``, shape (rows, *shape)
+        ndarray of ``dtype``, shape ``(rows, *shape)``
 
         Raises
         ------

@@ -1,0 +1,94 @@
+"""The parts of the documentation that are made from the code, and the check of what was built."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import bayou as by
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def messages() -> list[Any]:
+    return script("message_page").messages()
+
+
+@pytest.fixture(scope="module")
+def check_site() -> ModuleType:
+    return script("check_site")
+
+
+def test_every_message_with_a_hint_is_on_the_page(messages: list[Any]) -> None:
+    package = Path(by.__file__).parent
+    written = sum(
+        len(re.findall(r"Hint: ", file.read_text(encoding="utf-8")))
+        for file in package.rglob("*.py")
+    )
+    # Few hints are in docstrings, or put together in parts.
+    assert 0.95 * written < len(messages) <= written
+
+
+def test_every_folder_of_messages_has_a_section(messages: list[Any]) -> None:
+    tasks = sys.modules["message_page"].TASKS
+    assert {message.folder for message in messages} <= {f for task in tasks.values() for f in task}
+
+
+def test_a_message_has_its_type_and_what_to_do(messages: list[Any]) -> None:
+    stopped = next(message for message in messages if "result has … draws" in message.text)
+    assert stopped.kind == "ConvergenceWarning"
+    assert stopped.hint.startswith("look at the effective sample sizes")
+    assert any(
+        message.text.startswith("`validate=False`: it is not checked that") for message in messages
+    )
+
+
+def test_the_reference_has_every_public_name() -> None:
+    lines = (DOCS / "reference" / "index.md").read_text(encoding="utf-8").splitlines()
+    assert set(by.__all__) <= {line.strip() for line in lines}
+
+
+def test_links_that_lead_nowhere_are_found(check_site: ModuleType, tmp_path: Path) -> None:
+    places = "".join(f'<a id="bayou.{name}"></a>' for name in by.__all__)
+    front = '<a href="ref.html#there">1</a><a href="ref.html#not">2</a><a href="no.html">3</a>'
+    (tmp_path / "index.html").write_text(
+        f'<button class="search-button"></button><button class="theme-switch"></button>{front}'
+    )
+    (tmp_path / "ref.html").write_text(f'<p id="there"></p>{places}')
+    assert check_site.faults(tmp_path) == [
+        "index.html: no.html leads to no file",
+        "index.html: ref.html#not leads to no place in ref.html",
+    ]
+
+
+def test_names_that_are_far_from_the_front_page_are_found(
+    check_site: ModuleType, tmp_path: Path
+) -> None:
+    places = "".join(f'<a id="bayou.{name}"></a>' for name in by.__all__ if name != "fit")
+    (tmp_path / "index.html").write_text('<a href="1.html">to the next</a>')
+    (tmp_path / "1.html").write_text(f'<a href="2.html">to the next</a>{places}')
+    (tmp_path / "2.html").write_text('<a href="3.html">to the next</a>')
+    (tmp_path / "3.html").write_text('<a id="bayou.fit"></a>')
+    assert check_site.faults(tmp_path) == [
+        "bayou.fit is 3 clicks from the front page",
+        "index.html has no search box",
+        "index.html has no switch to the dark",
+    ]
