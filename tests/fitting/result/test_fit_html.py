@@ -36,6 +36,7 @@ def test_it_says_how_the_fit_ended_and_what_it_found(fit: by.Fit) -> None:
     found = cells(html)
     assert found[found.index("converged") + 1] == "yes"
     assert found[found.index("reason") + 1] == fit.reason
+    assert found[found.index("verdict") + 1].startswith(fit.verdict.word)
     assert found[found.index("effect[<b>]") + 1] == f"{fit.mean['effect'][0]:.4g}"
     assert found[found.index("scale_log__") + 2] == f"{fit.std['scale_log__']:.4g}"
     # Labels are text, no tags.

@@ -104,7 +104,12 @@ def test_summary(pair: by.Fit) -> None:
 
 
 def test_summary_of_an_exact_fit() -> None:
-    table = fit_of(DATA, "auto").summary(random_seed=1)
+    fit = fit_of(DATA, "auto")
+    table = fit.summary(random_seed=1)
+    assert table.attrs["verdict"] == "good"
+    errors = fit.verdict.errors.loc["mu", ["mean", "sd", "q5", "q95"]]
+    shown = table.loc["mu", ["mean_error", "sd_error", "q5_error", "q95_error"]]
+    np.testing.assert_allclose(shown.astype(float), errors, atol=6e-4)
     assert float(table["mean"]["mu"]) == pytest.approx(MEAN, abs=0.1 * STD)
     assert float(table["sd"]["mu"]) == pytest.approx(STD, rel=0.05)
 

@@ -24,9 +24,10 @@ def _closed() -> Iterator[None]:
 
 
 def test_without_a_path_there_is_one_panel() -> None:
-    figure = plot_fit(ELBO, np.full(100, np.nan), None, None, [])
+    figure = plot_fit(ELBO, np.full(100, np.nan), None, None, [], "good: all is well")
     [panel] = figure.axes
     [line] = panel.get_lines()
+    assert figure.get_suptitle() == "good: all is well"
     np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 101))
     np.testing.assert_array_equal(line.get_ydata(), ELBO)
     assert len(panel.patches) == 0
@@ -35,7 +36,7 @@ def test_without_a_path_there_is_one_panel() -> None:
 
 
 def full_figure(names: list[str]) -> Figure:
-    return plot_fit(ELBO, RATES, np.resize(PATH, (4, len(names))), STEPS, names)
+    return plot_fit(ELBO, RATES, np.resize(PATH, (4, len(names))), STEPS, names, "good")
 
 
 def test_chunks_have_their_mean_in_their_middle() -> None:
@@ -62,11 +63,11 @@ def test_many_elements_have_no_legend() -> None:
 
 
 def test_a_constant_elbo_is_drawn() -> None:
-    figure = plot_fit(np.zeros(3), np.ones(3), np.zeros((1, 1)), np.array([3]), ["a"])
+    figure = plot_fit(np.zeros(3), np.ones(3), np.zeros((1, 1)), np.array([3]), ["a"], "good")
     assert len(figure.axes) == 2
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"must have matplotlib, which is not .*\nHint: pip"):
-        plot_fit(ELBO, RATES, None, None, [])
+        plot_fit(ELBO, RATES, None, None, [], "good")

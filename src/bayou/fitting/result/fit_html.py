@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayou.fitting.result.named_values import element_names
+from bayou.fitting.result.verdict import verdict_of
 
 if TYPE_CHECKING:
     from bayou.fitting.result.fitted_model import FittedModel
@@ -21,11 +22,13 @@ def fit_html(fit: FittedModel) -> str:
 
     These are as they are fitted: of a positive ``s``, those of its log ``s_log__``.
     """
+    verdict = verdict_of(fit)
     converged = {True: "yes", False: "no", None: "no stopping rule was applied"}
     facts = {
         "guide": str(fit.approximation.guide),
         "converged": converged[fit.converged],
         "reason": fit.reason,
+        "verdict": f"{verdict.word}: {verdict.reason}",
         "correction": fit.correction or "none",
         "steps": f"{len(fit.elbo):,}",
         "passes over the rows": "unknown" if fit.passes is None else f"{fit.passes:,.1f}",

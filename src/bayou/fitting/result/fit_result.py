@@ -18,7 +18,7 @@ from bayou.fitting.result.fitted_model import FittedModel
 from bayou.fitting.result.named_values import element_names
 from bayou.fitting.result.plot import plot_fit
 from bayou.fitting.result.saved_fit import write_fit
-from bayou.fitting.result.verdict import Verdict, verdict_of
+from bayou.fitting.result.verdict import Verdict, verdict_of, with_errors
 from bayou.models.posterior_tree import posterior_tree
 from bayou.provenance.record import provenance_attrs
 
@@ -171,8 +171,10 @@ class Fit(FittedModel):
         pandas.DataFrame
             A row for each element, such as "a[label]", with its mean, sd and interval, as
             :func:`arviz.summary` has them. There are no diagnostics of chains, since these draws
-            are independent. ``attrs`` has the ``passes`` over the rows that the fit took, and the
-            ``correction`` of its standard deviations.
+            are independent. If the fit was checked, the columns "mean_error", "sd_error",
+            "q5_error" and "q95_error" are those of ``verdict.errors``, in standard deviations: they
+            were computed with the fit, and are NaN for deterministics. ``attrs`` has the ``passes``
+            over the rows, the ``correction`` of the standard deviations and the ``verdict``.
 
         Raises
         ------
@@ -185,8 +187,8 @@ class Fit(FittedModel):
         ...     mu = pm.Normal("mu", 0, 10)
         ...     observed = pm.Normal("x", mu, 1, observed=[2.0, 3.0, 4.0])
         ...     approximation = by.fit(random_seed=1, progressbar=False)
-        >>> list(approximation.summary(random_seed=1).columns)
-        ['mean', 'sd', 'eti89_lb', 'eti89_ub']
+        >>> list(approximation.summary(random_seed=1).columns[:5])
+        ['mean', 'sd', 'eti89_lb', 'eti89_ub', 'mean_error']
         """
         # ArviZ takes seconds to import.
         from arviz import summary
@@ -202,8 +204,7 @@ class Fit(FittedModel):
                 "Hint: names are those of the model, before any transform."
             )
         table: pd.DataFrame = summary(posterior, var_names=names, kind="stats")
-        table.attrs |= {"passes": self.passes, "correction": self.correction}
-        return table
+        return with_errors(table, self)
 
     def covariance(self, var_names: str | Sequence[str] | None = None) -> pd.DataFrame:
         """Return the covariance of chosen variables, transformed to the real line as in `std`.
@@ -337,7 +338,7 @@ class Fit(FittedModel):
         return verdict_of(self)
 
     def plot(self) -> Figure:
-        """Plot the ELBO by step, and the paths of the means, with matplotlib.
+        """Plot the ELBO by step, and the paths of the means, with matplotlib; the verdict on top.
 
         Returns
         -------
@@ -363,7 +364,9 @@ class Fit(FittedModel):
         """
         fitted, moved = self.approximation, self.approximation.path_elements
         names = [] if moved is None else element_names(self.mean, moved)
-        return plot_fit(fitted.elbo, fitted.rates, fitted.path, fitted.path_steps, names)
+        verdict = self.verdict
+        title = f"{verdict.word}: {verdict.reason}"
+        return plot_fit(fitted.elbo, fitted.rates, fitted.path, fitted.path_steps, names, title)
 
     def save(self, path: str | Path) -> None:
         """Write the approximation to a file that :func:`bayou.load` reads.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,8 @@ MAX_MARKERS = 50
 # Lines of more elements have no legend.
 MAX_NAMES = 10
 COLOR = "tab:blue"
+# Letters of a title above one panel.
+MAX_TITLE = 80
 
 
 def plot_fit(
@@ -35,6 +38,7 @@ def plot_fit(
     path: Array | None,
     path_steps: Counts | None,
     names: Sequence[str],
+    title: str,
 ) -> Figure:
     """Plot a fit.
 
@@ -49,6 +53,8 @@ def plot_fit(
         The number of steps that were done at the end of each chunk.
     names : sequence of str
         The names of the elements of the path.
+    title : str
+        What stands above, such as the verdict.
 
     Returns
     -------
@@ -73,6 +79,7 @@ def plot_fit(
     figure, (axes,) = plt.subplots(
         1, num_axes, squeeze=False, figsize=(5.5 * num_axes, 3.6), layout="constrained"
     )
+    figure.suptitle(shorten(title, MAX_TITLE * num_axes), fontsize="small")
     _draw_elbo(axes[0], elbo, path_steps)
     if path is not None and path_steps is not None:
         _draw_paths(axes[1], path, _middles(path_steps), names)

@@ -30,6 +30,8 @@ HINT = (
     "a hierarchy may fit better written as `offset * scale` with a standard normal offset, or the "
     "other way round."
 )
+# Of errors in a summary.
+ERROR_DIGITS = 3
 # Elements that a warning names.
 MAX_NAMED = 4
 
@@ -118,6 +120,27 @@ def verdict_of(fit: FittedModel) -> Verdict:
         skewness=evidence.skewness,
         sampled_rows=evidence.sampled_rows,
     )
+
+
+def with_errors(summary: pd.DataFrame, fit: FittedModel) -> pd.DataFrame:
+    """Return a summary with the errors of each element, and with the word and the fit as `attrs`.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        A row for each element, by its name.
+    fit : FittedModel
+    """
+    verdict = verdict_of(fit)
+    if len(verdict.errors):
+        errors = verdict.errors[list(COLUMNS)].add_suffix("_error")
+        summary = summary.join(errors.round(ERROR_DIGITS))
+    summary.attrs |= {
+        "passes": fit.passes,
+        "correction": fit.correction,
+        "verdict": verdict.word,
+    }
+    return summary
 
 
 def warn_unless_good(fit: FittedModel) -> None:
