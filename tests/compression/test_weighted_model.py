@@ -132,3 +132,19 @@ def test_wrong_weights_are_refused_by_name(
             container.set_value(values)
     with pytest.raises(kind, match=f"^{re.escape(message)}(.|\n)*\nHint: "):
         weighted_model(model, weights)
+
+
+def test_batches_have_the_weights_of_their_rows() -> None:
+    table, weights = make_rows(1, 12, 12), np.arange(12.0)
+    model = model_of(MODELS["normal"], table)
+    with model:
+        by.Data("weight", weights, dims="row")
+    point = model.initial_point()
+    terms = np.asarray(model.compile_logp(vars=model.observed_RVs, sum=False)(point)[0])
+    batched = by.batched(model, batch_size=1, weights="weight")
+    density = batched.compile_logp(vars=batched.observed_RVs)
+    # A batch of one row stands for all twelve.
+    found = {round(float(density(point)), 6) for _ in range(60)}
+    assert found == {round(12 * value, 6) for value in weights * terms}
+    with pytest.raises(ValueError, match=r"^`weights` must be the name of a container"):
+        by.batched(model, batch_size=1, weights="wieght")

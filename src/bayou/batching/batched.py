@@ -1,4 +1,4 @@
-"""Models in minibatches: for PyMC's own tools, and as programs for fits."""
+"""Models in minibatches: with their names for PyMC's own tools, and as programs for fits."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from bayou.arguments import seed_number, whole_number
-from bayou.batching.data_checks import check_imputed_values
+from bayou.arguments import whole_number
 from bayou.batching.minibatch_model import add_names, build_minibatch_model
 from bayou.batching.row_arrays import row_choices
 from bayou.batching.row_dim import (
@@ -29,7 +26,6 @@ from bayou.batching.row_independence import (
 from bayou.batching.total_size_checks import check_row_total_sizes
 from bayou.density.build import compile_program
 from bayou.models.plain.first_axis import with_dim_first
-from bayou.models.plain.plain_model import read_model
 from bayou.models.rewrite import same_structure, structure_of
 
 if TYPE_CHECKING:
@@ -38,10 +34,8 @@ if TYPE_CHECKING:
     import pymc as pm
     from pytensor.graph.basic import Variable
 
-    from bayou.arguments import RandomSeed
     from bayou.batching.minibatch_model import MinibatchModel
     from bayou.batching.row_dim import ModelRows
-    from bayou.containers.context import ModelLike
     from bayou.density.program import Program
     from bayou.models.rewrite import Structure
 
@@ -50,77 +44,35 @@ DEFAULT_SEED = 42
 UNUSED_SIZE = 1
 
 
-def batched(
-    model: ModelLike | None = None,
-    *,
-    batch_size: int,
-    batch_dim: str | None = None,
-    random_seed: RandomSeed | None = DEFAULT_SEED,
-    validate: bool = True,
+def minibatch_model(
+    model: pm.Model, batch_size: int, batch_dim: str | None, seed: int, *, validate: bool
 ) -> pm.Model:
-    """Return a copy of a model that is evaluated on minibatches of its rows.
-
-    The given model is written with all of its data. In the copy, each container with the batched
-    dim is replaced by random rows of it, the same rows in all of them. The log likelihood of
-    observed variables with this dim is scaled to all rows, as are potentials with a value for each
-    row. :func:`bayou.fit` does this by itself if it gets a `batch_size`; this function is for
-    PyMC's own functions, such as :func:`pymc.fit`.
+    """Return a copy of a model that is evaluated on minibatches of its rows, with its names.
 
     Parameters
     ----------
-    model : pymc.Model or model of a library, optional
-        The model, which does not change; by default the model of the context. The copy shares its
-        data: :func:`bayou.set_data` on the model has its effect in both.
+    model : pymc.Model
+        A model of plain tensors, written with all of its data.
     batch_size : int
         Rows of a batch.
-    batch_dim : str, optional
-        The dim of the rows; by default the first dim of the observed variables.
-    random_seed : int, sequence of int, numpy.random.Generator, RandomState or None, default 42
-        Seed of the rows of each batch. None takes a new seed at each call.
-    validate : bool, default True
-        Whether to check that the log likelihood of a row does not depend on the other rows of its
-        batch. If it does depend on them, fits in batches give a wrong posterior.
-
-    Returns
-    -------
-    pymc.Model
-        A model with the same free variables. Each evaluation of its log density takes the next
-        batch.
+    batch_dim : str or None
+        The dim of the rows; None for the first dim of what is observed.
+    seed : int
+        Seed of the rows of each batch.
+    validate : bool
+        False to warn that the likelihood is not checked.
 
     Raises
     ------
-    TypeError
-        If there is no model, or it imputes missing values of a discrete variable.
     ValueError
-        If the dim is not known, if containers have different numbers of rows or a total_size that
-        is not their number, or if the likelihood is not a product over rows: names the variable
-        and the reason.
-
-    Warns
-    -----
-    UserWarning
-        If ``validate`` is False.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     x = by.Data("x", np.arange(1000.0), dims="row")
-    ...     slope = pm.Normal("slope")
-    ...     observed = pm.Normal("y", slope * x, 1, observed=np.arange(1000.0), dims="row")
-    >>> by.batched(model, batch_size=10)["y"].shape.eval()
-    array([10])
+        If there is no such dim, or the likelihood is not a product over rows.
     """
-    model = read_model(model)
-    size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
-    seed = _fresh_seed() if random_seed is None else seed_number(random_seed)
-    assert seed is not None
-    check_imputed_values(model)
     model = with_dim_first(model, batch_dim)
     rows = find_rows(model, batch_dim, guess=True)
     check_row_total_sizes(model, rows)
 
     def build(rows: ModelRows) -> Batches:
-        built = build_minibatch_model(model, rows, size, seed, latent_inputs=False)
+        built = build_minibatch_model(model, rows, batch_size, seed, latent_inputs=False)
         return Batches(built, compile_program(built.model))
 
     if validate:
@@ -301,10 +253,6 @@ def _known_or_guessed_rows(model: pm.Model) -> ModelRows | None:
 def _check_some_rows(rows: ModelRows) -> None:
     if not rows.num_rows:
         raise no_rows_error(rows.dim)
-
-
-def _fresh_seed() -> int:
-    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
 
 
 @dataclass(frozen=True)
