@@ -87,6 +87,17 @@ def test_any_repetition_in_any_order(
     assert_same_density(model, compressed_model(model).model)
 
 
+def test_later_data_take_the_place_of_the_rows() -> None:
+    table, later = make_rows(1, NUM_ROWS, NUM_DISTINCT), make_rows(2, 70, 9)
+    model = model_of(MODELS["hierarchy"], table)
+    before = compressed_model(model)
+    by.set_data({f"{name}_of_row": later[name] for name in ("x", "group", "real")}, model)
+    compressed = compressed_model(model)
+    assert compressed.model is before.model
+    assert (compressed.num_rows, compressed.num_distinct) == (70, 9)
+    assert_same_density(model, compressed.model)
+
+
 def test_models_without_dims_are_compressed() -> None:
     table = make_rows(2, NUM_ROWS, NUM_DISTINCT)
     with pm.Model() as model:
@@ -127,7 +138,7 @@ def test_rows_that_do_not_repeat_are_left(monkeypatch: pytest.MonkeyPatch) -> No
     def refuse(*arguments: Any) -> None:
         raise AssertionError("the rows must not be grouped")
 
-    monkeypatch.setattr("bayou.compression.compressed_model.group_rows", refuse)
+    monkeypatch.setattr("bayou.compression.row_groups.group_rows", refuse)
     assert compressed_if_repeated(model) is None
 
 

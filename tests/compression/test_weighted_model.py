@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bayou as by
+from bayou.compression.compressed_model import compressed_model
 from bayou.compression.weighted_model import weighted_model
 from tests.compression.repeated_rows import MODELS, make_rows, model_of
 from tests.compression.test_compressed_model import assert_same_density
@@ -132,6 +133,20 @@ def test_wrong_weights_are_refused_by_name(
             container.set_value(values)
     with pytest.raises(kind, match=f"^{re.escape(message)}(.|\n)*\nHint: "):
         weighted_model(model, weights)
+
+
+@pytest.mark.parametrize("name", ["hierarchy", "survival", "scaled"])
+def test_weights_of_equal_rows_are_added_up(name: str) -> None:
+    table = make_rows(1, 40, 8)
+    weights = np.random.default_rng(2).gamma(1, size=40)
+    model = model_of(MODELS[name], table)
+    with model:
+        by.Data("weight", weights, dims="row")
+    compressed = compressed_model(model, model["weight"])
+    assert compressed.num_distinct <= 8
+    assert str(compressed).startswith("40 rows as ")
+    assert str(compressed).endswith(" distinct, each with the sum of its weights")
+    assert_same_density(weighted_model(model, "weight"), compressed.model)
 
 
 def test_batches_have_the_weights_of_their_rows() -> None:

@@ -1,4 +1,4 @@
-"""`by.batched`: a model in minibatches for PyMC's own tools, with weights of its rows or without."""
+"""`by.batched`: a model in minibatches for PyMC's own tools, and weights of its rows."""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ from bayou.text import listed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     import pymc as pm
+    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
     from pytensor.tensor.variable import TensorVariable
 
@@ -147,10 +149,28 @@ def _find_container(model: pm.Model, weights: object) -> SharedVariable:
 
 
 def _check_values(weights: str, container: SharedVariable) -> None:
-    if window_of(container) is not None:
+    if window_of(container) is None:
         # Each window is read in its turn; what it holds is checked where rows are read.
-        return
-    values = container.get_value(borrow=True)
+        check_weights(weights, container.get_value(borrow=True))
+
+
+def check_weights(weights: str, values: NDArray[np.generic]) -> None:
+    """Check the weights of rows.
+
+    Parameters
+    ----------
+    weights : str
+        The name of their container.
+    values : ndarray, shape (rows,)
+        They must be finite and at least 0.
+
+    Raises
+    ------
+    TypeError
+        If they are no numbers.
+    ValueError
+        If a weight is below 0 or not finite.
+    """
     if values.dtype.kind not in "biuf":
         raise TypeError(
             f"`weights` must be numbers, got {weights!r} of {values.dtype}.\n"

@@ -18,7 +18,7 @@ from bayou.batching.data_checks import check_imputed_values, check_integers, che
 from bayou.batching.row_dim import holds_minibatches
 from bayou.batching.row_independence import check_likelihood
 from bayou.cluster.ray import resolve_cluster
-from bayou.compression.compressed_model import check_compress, choose_compression
+from bayou.compression.compress_option import check_compress, choose_compression
 from bayou.compression.weighted_model import weighted_model
 from bayou.containers.context import takes_model_first
 from bayou.containers.data_access import reading_data
@@ -275,7 +275,8 @@ def fit(
         resume=resume,
         cluster=resolve_cluster(cluster),
     )
-    model = weighted_model(read_model(model), weights)
+    written = read_model(model)
+    model = weighted_model(written, weights)
     check_compress(compress)
     if compress is True and not options.may_compress:
         raise ValueError(
@@ -285,7 +286,8 @@ def fit(
     with reading_data(model):
         check_imputed_values(model)
         check_indices(model)
-        compressed = choose_compression(compress if options.may_compress else False, model)
+        compress = compress if options.may_compress else False
+        compressed = choose_compression(compress, written, weights=weights)
         fitted_model, program = _compile_model(
             model if compressed is None else compressed.model, options
         )

@@ -12,6 +12,7 @@ import xarray as xr
 
 from bayou.arguments import check_progressbar, whole_number
 from bayou.cluster.ray import resolve_cluster
+from bayou.compression.compress_option import check_compress
 from bayou.errors import ConvergenceWarning, OtherDataError, warn
 from bayou.fitting.guides.named_guides import METHODS
 from bayou.many.data_sets.by_key import DataSets
@@ -62,6 +63,7 @@ def calibrate(
     draws: int = 1000,
     tune: int | None = None,
     chains: int | None = None,
+    compress: bool | str = "auto",
     random_seed: RandomSeed | None = None,
     cluster: str | Ray | None = None,
     out: str | Path | None = None,
@@ -92,6 +94,8 @@ def calibrate(
         Draws of each chain, or from each fit.
     tune, chains : int, optional
         Number of tuning steps and of chains, with "nuts" only; by default 1000 and 4.
+    compress : {"auto", True, False}, default "auto"
+        Evaluate the density of a data set on its distinct rows, as for :func:`bayou.sample_many`.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
         Seed of the simulation and of inference. By default, the seed of an existing `out`, else a
         new one at each call.
@@ -139,7 +143,9 @@ def calibrate(
     -----
     Simulation-based calibration: Cook, Gelman and Rubin (2006); Talts et al. (2018). The rank is
     computed among 100 draws of a posterior, evenly spaced over its chains so that they are nearly
-    independent. The test of uniformity is ArviZ's, corrected for the number of elements of all
+    independent. Rows have no weights here: a row that counts several times has no distribution to
+    draw its data from; give each observation a row, and `compress` counts those that are the same.
+    The test of uniformity is ArviZ's, corrected for the number of elements of all
     variables together: if inference is right, at most 1% of calibrations fail.
 
     Examples
@@ -158,6 +164,7 @@ def calibrate(
     simulating_model = None if simulator is None else read_model(simulator)
     num_datasets = _number_of(num_datasets, n)
     settings = _check_method(method, draws, tune, chains)
+    check_compress(compress)
     check_model(pymc_model)
     containers = observed_containers(pymc_model)
     workers = resolve_cluster(cluster)
@@ -173,13 +180,16 @@ def calibrate(
         for key in range(num_datasets)
     }
     if out is None:
-        run: Run = partial(fit_outcomes, n="auto", method=method, draws=settings.draws)
+        run: Run = partial(
+            fit_outcomes, n="auto", method=method, draws=settings.draws, compress=compress
+        )
         if method == "nuts":
-            run = partial(nutpie_outcomes, settings=settings)
+            run = partial(nutpie_outcomes, settings=settings, compress=compress)
         pending = pending_data_sets(pymc_model, DataSets(datasets.items(), num_datasets), seed)
         posteriors = _stream(run, pymc_model, pending, workers, num_datasets, progressbar)
     else:
         options = {"model": pymc_model, "random_seed": seed, "cluster": workers, "out": out}
+        options["compress"] = compress
         options["progressbar"] = progressbar
         posteriors = _from_folder(datasets, method, settings, options)
     names = [str(variable.name) for variable in pymc_model.free_RVs]

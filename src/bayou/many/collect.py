@@ -107,6 +107,11 @@ def structure_digest(model: pm.Model) -> str:
     return digest(json.dumps(variable_fingerprints(model), sort_keys=True))
 
 
+def recorded_weights(weights: str | None) -> dict[str, object]:
+    """Return the setting of the weights of rows, as `out` records it: nothing without any."""
+    return {} if weights is None else {"weights": weights}
+
+
 @contextmanager
 def _open_results(
     out: str | Path | None, axes: ResultAxes, settings: Mapping[str, object], seed: int | None

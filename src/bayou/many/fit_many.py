@@ -11,11 +11,13 @@ import numpy as np
 
 from bayou.arguments import check_progressbar, seed_number, whole_number
 from bayou.cluster.ray import resolve_cluster
+from bayou.compression.compress_option import check_compress
+from bayou.compression.weighted_model import weighted_model
 from bayou.containers.set_data import temporary_values
 from bayou.errors import ConvergenceWarning
 from bayou.fitting.fit import fit
 from bayou.fitting.fit_options import check_method, check_num_steps
-from bayou.many.collect import run_many, structure_digest
+from bayou.many.collect import recorded_weights, run_many, structure_digest
 from bayou.many.data_sets.by_key import read_data_sets
 from bayou.many.data_sets.pending import lengths_of
 from bayou.many.results.outcome import Outcome, ResultAxes
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from bayou.cluster.ray import Ray
     from bayou.containers.context import ModelLike
     from bayou.containers.variables.dims import Numbers
+    from bayou.fitting.result.fit_result import Fit
     from bayou.many.data_sets.pending import Pending
 
 # The columns of the table, after the lengths.
@@ -47,6 +50,8 @@ def fit_many(
     n: int | str = "auto",
     method: str = "auto",
     draws: int = 1000,
+    weights: str | None = None,
+    compress: bool | str = "auto",
     random_seed: RandomSeed | None = None,
     cluster: str | Ray | None = None,
     out: str | Path | None = None,
@@ -72,6 +77,13 @@ def fit_many(
         The method of each fit, as for :func:`bayou.fit`.
     draws : int, default 1000
         Draws from each fit, at least 100. k-hat is computed from the same draws.
+    weights : str, optional
+        A container with one number of at least 0 for each row, which says how often it counts, as
+        for :func:`bayou.fit`. Data sets may have values for it; one with a weight below 0, or not
+        finite, counts as failed.
+    compress : {"auto", True, False}, default "auto"
+        Fit the distinct rows of a data set, each counted as often as it occurs, as for
+        :func:`bayou.fit`.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
         Seed of all fits and draws. Those of a data set depend only on the seed and its key. By
         default, the seed of an existing `out`, else a new one at each call.
@@ -140,16 +152,23 @@ def fit_many(
     check_method(method)
     check_progressbar(progressbar)
     model = read_model(model)
+    check_compress(compress)
+    weighted_model(model, weights)
     draws = whole_number("draws", draws, 100, "k-hat comes from the largest fifth of the ratios.")
     workers = resolve_cluster(cluster)
     data_sets = read_data_sets(model, datasets, by)
     attrs = {"inference_library": "bayou"} | many_attrs(model)
     return run_many(
-        partial(fit_outcomes, n=n, method=method, draws=draws),
+        partial(fit_outcomes, n=n, method=method, draws=draws, weights=weights, compress=compress),
         model,
         data_sets,
         axes=ResultAxes.of(model, (*lengths_of(model), *COLUMNS), attrs),
-        settings={"fit": [n, method], "model": structure_digest(model), "draws": draws},
+        settings={
+            "fit": [n, method],
+            "model": structure_digest(model),
+            "draws": draws,
+            **recorded_weights(weights),
+        },
         seed=seed_number(random_seed),
         cluster=workers,
         out=out,
@@ -158,7 +177,14 @@ def fit_many(
 
 
 def fit_outcomes(
-    model: pm.Model, pending: Iterator[Pending], n: int | str, method: str, draws: int
+    model: pm.Model,
+    pending: Iterator[Pending],
+    n: int | str,
+    method: str,
+    draws: int,
+    *,
+    weights: str | None = None,
+    compress: bool | str = "auto",
 ) -> Generator[Outcome]:
     """Yield the outcomes of data sets that the model is fitted to, in their order."""
     for data_set in pending:
@@ -168,7 +194,19 @@ def fit_outcomes(
         began = time.perf_counter()
         try:
             with temporary_values(data_set.arrays):
-                posterior, diagnostics = _fit_and_draw(model, n, method, draws, data_set.seed)
+                with warnings.catch_warnings():
+                    # One warning for all data sets counts those that did not converge.
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    fitted = fit(
+                        n,
+                        method,
+                        model=model,
+                        weights=weights,
+                        compress=compress,
+                        random_seed=data_set.seed,
+                        progressbar=False,
+                    )
+                posterior, diagnostics = _draw(fitted, draws, data_set.seed)
         # Whatever is wrong with one data set must not cost the results of the others.
         except Exception as error:
             yield data_set.failed(error)
@@ -178,14 +216,8 @@ def fit_outcomes(
         yield data_set.succeeded({"posterior": posterior}, diagnostics)
 
 
-def _fit_and_draw(
-    model: pm.Model, n: int | str, method: str, draws: int, seed: int
-) -> tuple[dict[str, Numbers], dict[str, float]]:
-    """Fit the model to the data that it holds now, and return draws and diagnostics of the fit."""
-    with warnings.catch_warnings():
-        # One warning for all data sets counts those that did not converge.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        result = fit(n, method, model=model, random_seed=seed, progressbar=False)
+def _draw(result: Fit, draws: int, seed: int) -> tuple[dict[str, Numbers], dict[str, float]]:
+    """Return draws and diagnostics of the fit of a data set."""
     if result.approximation.interrupted:
         # The fit is of no use among others that were finished, which are kept.
         raise KeyboardInterrupt

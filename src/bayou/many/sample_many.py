@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from bayou.arguments import check_progressbar
 from bayou.cluster.ray import resolve_cluster
+from bayou.compression.compress_option import check_compress
+from bayou.compression.weighted_model import weighted_model
 from bayou.containers.data_access import reading_data
 from bayou.many.choose_sampler import SAMPLERS, check_sampler, choose_sampler
-from bayou.many.collect import run_many, structure_digest
+from bayou.many.collect import recorded_weights, run_many, structure_digest
 from bayou.many.data_sets.by_key import read_data_sets
 from bayou.many.data_sets.pending import lengths_of
 from bayou.many.nutpie_runs import nutpie_outcomes
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from bayou.arguments import RandomSeed
     from bayou.cluster.ray import Ray
     from bayou.containers.context import ModelLike
+    from bayou.many.dispatch import Run
 
 # The columns of the table, after the lengths.
 COLUMNS = (
@@ -59,6 +62,8 @@ def sample_many(
     target_accept: float = 0.8,
     max_treedepth: int = 10,
     sampler: str = "auto",
+    weights: str | None = None,
+    compress: bool | str = "auto",
     random_seed: RandomSeed | None = None,
     cluster: str | Ray | None = None,
     out: str | Path | None = None,
@@ -96,6 +101,14 @@ def sample_many(
         "nutpie" samples each data set by itself, several in parallel; "blackjax" samples batches of
         data sets in one vectorised program. Both are NUTS, but their draws differ. "auto" takes
         blackjax where it is usually faster (see Notes), or the sampler of an existing `out`.
+    weights : str, optional
+        A container with one number of at least 0 for each row, which says how often it counts, as
+        for :func:`bayou.sample`. Data sets may have values for it; one with a weight below 0, or
+        not finite, counts as failed.
+    compress : {"auto", True, False}, default "auto"
+        Evaluate the density of a data set on its distinct rows, each counted as often as it occurs,
+        as for :func:`bayou.sample`. "auto" does so for data sets of 10,000 rows or more of which at
+        most half are distinct, where the model has no deterministic of rows. blackjax does not.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
         Seed of all draws. Those of a data set depend only on the seed and its key, not on the other
         data sets or on their order. By default, the seed of an existing `out`, else a new one at
@@ -199,21 +212,39 @@ def sample_many(
     model = read_model(model)
     settings = NutsSettings(draws, tune, chains, target_accept, max_treedepth)
     check_sampler(sampler)
+    check_compress(compress)
     check_model(model)
+    weighted = weighted_model(model, weights)
     workers = resolve_cluster(cluster)
     data_sets = read_data_sets(model, datasets, by)
     if sampler == "auto" and out is not None and recorded_setting(out, "sampler") in SAMPLERS:
         sampler = recorded_setting(out, "sampler")
-    sampler = choose_sampler(sampler, model, data_sets.number, data_sets.first)
-    run = blackjax_outcomes if sampler == "blackjax" else nutpie_outcomes
+    if compress is True and sampler == "blackjax":
+        raise ValueError(
+            "`compress=True` must come with sampler='nutpie', got sampler='blackjax'.\n"
+            "Hint: leave one of them out; blackjax is for data sets of few rows."
+        )
+    if compress is True:
+        sampler = "nutpie"
+    sampler = choose_sampler(sampler, weighted, data_sets.number, data_sets.first)
+    run: Run = (
+        partial(blackjax_outcomes, settings=settings, weights=weights)
+        if sampler == "blackjax"
+        else partial(nutpie_outcomes, settings=settings, weights=weights, compress=compress)
+    )
     attrs = sampler_attrs(settings, sampler) | many_attrs(model)
     with reading_data(model):
         return run_many(
-            partial(run, settings=settings),
+            run,
             model,
             data_sets,
             axes=ResultAxes.of(model, (*lengths_of(model), *COLUMNS), attrs),
-            settings={"sampler": sampler, "model": structure_digest(model), **settings.recorded()},
+            settings={
+                "sampler": sampler,
+                "model": structure_digest(model),
+                **settings.recorded(),
+                **recorded_weights(weights),
+            },
             seed=nuts_seed(random_seed),
             cluster=workers,
             out=out,

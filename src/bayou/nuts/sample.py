@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bayou.arguments import check_flag, check_progressbar
-from bayou.compression.compressed_model import choose_compression
+from bayou.compression.compress_option import choose_compression
 from bayou.compression.weighted_model import weighted_model
 from bayou.containers.context import takes_model_first
 from bayou.containers.data_access import reading_data
@@ -251,7 +251,8 @@ def sample(
     3
     """
     check_progressbar(progressbar)
-    pymc_model = weighted_model(read_model(model), weights)
+    written = read_model(model)
+    pymc_model = weighted_model(written, weights)
     settings = NutsSettings(
         check_until(until, draws, chains),
         DEFAULT_TUNE if tune is None else tune,
@@ -278,7 +279,7 @@ def sample(
         check_model(pymc_model)
         names = chosen_variables(pymc_model, var_names)
         starts = chain_starts(pymc_model, initvals, settings.chains)
-        compressed = choose_compression(compress, pymc_model, names)
+        compressed = choose_compression(compress, written, names, weights)
         density_model = pymc_model if compressed is None else compressed.model
         density = compiled_density(density_model)
         bound = bind_data(density_model, density, None, starts, backend, lanes_of(settings.chains))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pytensor.graph.basic import Constant
 
+from bayou.compression.weighted_model import check_weights
 from bayou.containers.variables.dims import dims_of
 from bayou.errors import OtherDataError
 from bayou.many.data_sets.validation import DataSetReader
@@ -112,6 +113,34 @@ def pending_data_sets(
         pending = _read(model, reader, key, new_data, entropy)
         if results is None or _is_to_run(pending, results):
             yield pending
+
+
+def with_checked_weights(
+    pending: Iterator[Pending], model: pm.Model, weights: str | None
+) -> Iterator[Pending]:
+    """Yield data sets; those whose weights of rows are none as failed.
+
+    Parameters
+    ----------
+    pending : iterator of PendingDataSet or Outcome
+    model : pymc.Model
+    weights : str or None
+        The container of the weights; None for no weights.
+    """
+    if weights is None:
+        yield from pending
+        return
+    container = model[weights]
+    for data_set in pending:
+        if isinstance(data_set, Outcome) or container not in data_set.arrays:
+            yield data_set
+            continue
+        try:
+            check_weights(weights, data_set.arrays[container])
+        except ValueError as error:
+            yield data_set.failed(error)
+        else:
+            yield data_set
 
 
 def _read(

@@ -20,7 +20,8 @@ import numpy as np
 
 from bayou.cluster.cores import usable_cores
 from bayou.cluster.threads import limited_threads
-from bayou.many.data_sets.pending import lengths_of
+from bayou.compression.weighted_model import weighted_model
+from bayou.many.data_sets.pending import lengths_of, with_checked_weights
 from bayou.many.results.outcome import Outcome
 from bayou.many.vectorised.blackjax_kernel import LaneFunctions
 from bayou.many.vectorised.padding import (
@@ -58,9 +59,23 @@ BATCH_BYTES = 2**28
 
 
 def blackjax_outcomes(
-    model: pm.Model, pending: Iterator[Pending], settings: NutsSettings
+    model: pm.Model,
+    pending: Iterator[Pending],
+    settings: NutsSettings,
+    *,
+    weights: str | None = None,
 ) -> Generator[Outcome]:
     """Yield the outcomes of data sets that blackjax samples; those of one shape in their order.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        As it is written.
+    pending : iterator of PendingDataSet or Outcome
+        Outcomes are passed on.
+    settings : NutsSettings
+    weights : str, optional
+        The container of the weights of the rows.
 
     Raises
     ------
@@ -69,6 +84,8 @@ def blackjax_outcomes(
     TypeError
         If the model cannot be vectorised.
     """
+    pending = with_checked_weights(pending, model, weights)
+    model = weighted_model(model, weights)
     program = check_vectorized(model)
     bytes_of_chain = 8 * settings.draws * (program.size + len(STATISTICS) + 1)
     num_chains = min(MOST_CHAINS, BATCH_BYTES // bytes_of_chain)
