@@ -1,7 +1,7 @@
 """The public names of bayou, each with the module that it is loaded from at its first use."""
 
-from .batching.batched import batched as batched
 from .cluster.ray import Ray as Ray
+from .compression.batched_model import batched as batched
 from .containers.data import Data as Data
 from .containers.minibatch import Minibatch as Minibatch
 from .containers.minibatch import align_minibatches as align_minibatches

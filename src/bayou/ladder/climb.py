@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayou.compression.compressed_model import choose_compression
+from bayou.compression.compress_option import choose_compression
 from bayou.containers.data_access import reading_data
 from bayou.errors import ConvergenceWarning, failure_text
 from bayou.fitting.fit import fit as fit_model

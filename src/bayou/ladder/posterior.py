@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from bayou.arguments import check_progressbar, whole_number
-from bayou.compression.compressed_model import check_compress
+from bayou.compression.compress_option import check_compress
 from bayou.compression.weighted_model import weighted_model
 from bayou.containers.context import takes_model_first
 from bayou.containers.data_access import reading_data
