@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from threading import Thread
 
 import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401  (loads a BLAS of its own)
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from bayou.cluster import threads
 from bayou.cluster.cores import usable_cores
@@ -54,6 +55,23 @@ def test_limits_overlap() -> None:
         assert blas_threads() == {2}
         second.__exit__(None, None, None)
         assert blas_threads() == {8}
+
+
+def test_libraries_are_looked_for_again_with_new_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[None] = []
+
+    class Counted(ThreadpoolController):
+        def __init__(self) -> None:
+            searches.append(None)
+            super().__init__()
+
+    monkeypatch.setattr(threads, "_limits", threads._Limits())
+    monkeypatch.setattr(threads, "ThreadpoolController", Counted)
+    for number in (1, 1, 2):
+        monkeypatch.setitem(sys.modules, f"bayou_test_module_{number}", sys)
+        with threadpool_limits(8), limited_threads(1, 5):
+            assert blas_threads() == {5}
+        assert len(searches) == number
 
 
 def test_limits_hold_in_other_threads() -> None:

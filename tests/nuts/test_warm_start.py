@@ -10,7 +10,8 @@ import xarray as xr
 import bayou as by
 from bayou.fitting.guides.coordinates import Frame
 from bayou.nuts.compiled.bound_density import BoundDensity, DrawLayout
-from bayou.nuts.warm_start import WARM_TUNE, find_warm_start, frame_of_fit, judge_frame
+from bayou.nuts.compiled.numba_density import NumbaDensity
+from bayou.nuts.warm_start import WARM_TUNE, find_warm_start, frame_of_fit, is_tiny, judge_frame
 
 RNG = np.random.default_rng(1)
 # Columns that are nearly the same, so that their coefficients are correlated by -0.99.
@@ -190,6 +191,25 @@ def test_a_fit_that_is_there(regression: pm.Model) -> None:
         pm.Normal("z")
     with pytest.raises(ValueError, match=r"a fit of the free variables \['z'\], got one of"):
         frame_of_fit(fit, another)
+
+
+@pytest.mark.parametrize(
+    ("size", "numbers", "is_expected"), [(1, 1000, True), (1, 1001, False), (2, 20, False)]
+)
+def test_one_element_of_little_data_is_tuned_without_a_fit(
+    size: int, numbers: int, is_expected: bool
+) -> None:
+    frame, layout = Frame(np.zeros(size), np.ones(size)), DrawLayout((), (), ())
+    density = NumbaDensity(
+        size=size,
+        draw_layout=layout,
+        candidate=lambda seed, attempt: np.zeros(size),
+        frame=frame,
+        logp=None,
+        expand=None,
+        arguments=(np.zeros(numbers - 1), np.zeros(1)),
+    )
+    assert is_tiny(density) is is_expected
 
 
 def test_init_is_checked(regression: pm.Model) -> None:

@@ -6,6 +6,7 @@ threads of BLAS each, run four times slower than with one each (logistic regress
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -27,14 +28,20 @@ class _Limits:
         self._lock = threading.Lock()
         self._limits: list[int] = []
         self._before: list[tuple[LibController, int]] = []
+        # Looking for libraries takes 9 ms, a sixth of a short run of chains. New ones come with
+        # modules.
+        self._num_modules = 0
+        self._libraries: list[LibController] = []
 
     def add(self, limit: int) -> None:
         with self._lock:
-            # Libraries that were loaded since the last call are found too, in a millisecond.
+            if len(sys.modules) != self._num_modules:
+                self._num_modules = len(sys.modules)
+                self._libraries = ThreadpoolController().lib_controllers
             known = {library.filepath for library, _ in self._before}
             self._before += [
                 (library, library.num_threads)
-                for library in ThreadpoolController().lib_controllers
+                for library in self._libraries
                 if library.filepath not in known
             ]
             self._limits.append(limit)

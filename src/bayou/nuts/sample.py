@@ -110,12 +110,12 @@ def sample(
 
     init : {"auto"}, Fit or None, default "auto"
         What gives chains their start and their coordinates. "auto" is a short fit on fixed draws,
-        if the run has at least 2,000 steps in all; a :class:`bayou.Fit` of the model is used as it
-        is. Chains then start around it, twice as wide as the posterior, and trajectories are short.
-        The draws are those of the model whatever the fit is. Where a fit does not match the
-        posterior, or searches from other starts end elsewhere, chains start and are tuned as with
-        None: at random around the initial point of the model. The attributes ``init`` and
-        ``init_reason`` of the result say which.
+        if the run has at least 2,000 steps in all, and more than one element or 1,000 numbers of
+        data; a :class:`bayou.Fit` of the model is used as it is. Chains then start around it, twice
+        as wide as the posterior, and trajectories are short. The draws are those of the model
+        whatever the fit is. Where a fit does not match the posterior, or searches from other starts
+        end elsewhere, chains start and are tuned as with None: at random around the initial point
+        of the model. The attributes ``init`` and
     target_accept : float, default 0.8
         The mean acceptance probability that tuning aims at, between 0 and 1. A larger one gives
         smaller steps, and fewer divergences.

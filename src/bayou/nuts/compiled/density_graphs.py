@@ -99,6 +99,7 @@ def check_backend(backend: str) -> None:
 def _read_or_compile(graphs: DensityGraphs) -> tuple[Any, Any]:
     """Return the C functions of graphs from a file, or compile and write them."""
     from bayou.nuts.code_cache.machine_code import load_functions, pack_functions
+    from bayou.nuts.compiled.numba_code import CALL_VERSION
 
     try:
         text = graph_text(graphs.inputs, [*graphs.density, *graphs.draw])
@@ -106,7 +107,7 @@ def _read_or_compile(graphs: DensityGraphs) -> tuple[Any, Any]:
         _logger.info("Machine code is not kept, since a graph has no text of its own: %s", error)
         return compile_numba(graphs)
     flags = [f"{name} {getattr(pytensor.config, name)}" for name in _FLAGS]
-    parts = ["numba", f"check_bounds {graphs.check_bounds}", *flags, text]
+    parts = [f"numba {CALL_VERSION}", f"check_bounds {graphs.check_bounds}", *flags, text]
     key = code_key(parts, ("numba", "llvmlite", "numpy", "pytensor", "pymc", "nutpie"))
     content = read_code(key)
     if content is not None and (functions := load_functions(content)):
