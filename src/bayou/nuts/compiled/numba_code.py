@@ -134,7 +134,7 @@ def logp_code(density: Callable[..., Any], load: Callable[..., Any]) -> Any:
                 slopes[index] = slope[index]
                 sums[index] = 0.0
             num_rows = numba.carray(table[_SHAPES], (1,), np.int64)[0]
-            frame = numba.carray(table[_FRAME], (1,), np.float64)  # type: ignore[type-var]
+            frame = numba.carray(table[_FRAME], (1,), np.float64)
             _add_product(size, num_rows, frame, size, slopes, sums)
             for index in range(size):
                 gradient[index] = sums[index]
