@@ -151,7 +151,7 @@ WRONG = {
         "`num_datasets` must be a whole number of at least 20",
     ),
     "both numbers": (normal, {"n": 20}, TypeError, "`num_datasets` must come without `n`"),
-    "method": (normal, {"method": "magic"}, ValueError, "`method` must be 'nuts' or one of"),
+    "method": (normal, {"method": "magic"}, ValueError, "`method` must be 'nuts', 'fit' or one of"),
     "chains of a fit": (
         normal,
         {"method": "advi", "chains": 2},

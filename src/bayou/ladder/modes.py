@@ -16,14 +16,13 @@ from bayou.fitting.fixed_draws.optimize import MAX_DENSE, Optimum, minimize
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.result.fit_result import Fit
-from bayou.fitting.result.named_values import element_names
+from bayou.fitting.result.named_values import place_texts
 from bayou.fitting.rows.all_rows import all_row_blocks, all_rows_size, resident_rows_obstacle
 from bayou.models.initial_point import StartCandidates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import xarray as xr
     from numpy.typing import NDArray
 
     type Array = NDArray[np.float64]
@@ -43,8 +42,6 @@ OTHER_PLACE = 2.5
 VALLEY = 1.0
 # The most modes: the best.
 MOST_MODES = 6
-# Elements that a text has of each mode.
-MOST_TOLD = 2
 # Draws of the coordinates of a mode.
 MODE_DRAWS = 16
 
@@ -80,14 +77,7 @@ class Modes:
         fit : Fit
             The fit that searches began from; distances are in its standard deviations.
         """
-        means = np.stack([_elements(each.mean) for each in [fit, *self.fits]])
-        names = element_names(fit.mean, np.arange(means.shape[1]))
-        apart = np.ptp(means, axis=0) / _elements(fit.std)
-        shown = np.argsort(-apart)[:MOST_TOLD]
-        places = [
-            ", ".join(f"{names[number]} = {values[number]:.3g}" for number in shown)
-            for values in means
-        ]
+        places = place_texts([each.mean for each in [fit, *self.fits]], fit.std)
         others = [place for place in dict.fromkeys(places[1:]) if place != places[0]]
         return f"the fit is at ({places[0]}), other modes are at ({'), ('.join(others)})"
 
@@ -159,11 +149,6 @@ def _grouped(ends: Sequence[Optimum]) -> list[list[Optimum]]:
         elif end.converged:
             groups.append([end])
     return groups
-
-
-def _elements(values: xr.Dataset) -> Array:
-    """Return the elements of all variables, one after the other."""
-    return np.concatenate([np.ravel(each.to_numpy()) for each in values.data_vars.values()])
 
 
 def _loss(optimum: Optimum) -> float:

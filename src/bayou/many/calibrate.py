@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     type Posteriors = Generator[tuple[int, NamedArrays | Failure]]
 
+# The method of `by.fit` that is its default, by the name of the verb.
+FIT = "fit"
 # Fewer data sets show no error of a posterior.
 LEAST_NUMBER = 20
 # Draws of a posterior that a parameter is ranked among. Ranks are uniform for independent draws:
@@ -85,8 +87,8 @@ def calibrate(
     num_datasets : int, default 1000
         Number of simulated data sets, at least 20. 200 show large errors, 1000 show small ones.
     method : str, default "nuts"
-        "nuts" to sample by :func:`bayou.sample_many`, or a method of :func:`bayou.fit`, to see the
-        errors of its approximation.
+        "nuts" to sample by :func:`bayou.sample_many`, "fit" to fit by :func:`bayou.fit` as it is by
+        default, or a method of that, to see the errors of its approximation.
     simulator : pymc.Model or model of a library, optional
         A model to draw parameters and data from, with variables of the same names; by default the
         same model.
@@ -165,6 +167,7 @@ def calibrate(
     num_datasets = _number_of(num_datasets, n)
     settings = _check_method(method, draws, tune, chains)
     check_compress(compress)
+    method = METHODS[0] if method == FIT else method
     check_model(pymc_model)
     containers = observed_containers(pymc_model)
     workers = resolve_cluster(cluster)
@@ -249,9 +252,9 @@ def _number_of(num_datasets: int | None, n: int | None) -> int:
 
 def _check_method(method: str, draws: int, tune: int | None, chains: int | None) -> NutsSettings:
     """Check the method and the settings that go with it, and return these; a fit uses `draws`."""
-    if method not in ("nuts", *METHODS):
+    if method not in ("nuts", FIT, *METHODS):
         raise ValueError(
-            f"`method` must be 'nuts' or one of {METHODS}, got {method!r}.\n"
+            f"`method` must be 'nuts', 'fit' or one of {METHODS}, got {method!r}.\n"
             'Hint: "nuts" shows whether the model and the data fit together.'
         )
     if method != "nuts" and not tune is chains is None:

@@ -17,6 +17,7 @@ from bayou.fitting.fixed_draws.start_choice import (
     LOOK_ITERATIONS,
     MOST_FITTED,
     SHORT_ITERATIONS,
+    Start,
     choose_start,
 )
 from bayou.fitting.rows.all_rows import all_row_blocks
@@ -38,11 +39,31 @@ def mixture(begin: list[float]) -> pm.Model:
 
 def chosen(model: pm.Model) -> tuple[np.ndarray, np.ndarray]:
     """Return the model's own start, and the one that is chosen."""
+    own, start = choice_of(model)
+    return own, start.position
+
+
+def choice_of(model: pm.Model) -> tuple[np.ndarray, Start]:
+    """Return the model's own start, and what is chosen."""
     program = compile_program(model)
     task = Task(program, program.start(1), 1, 1, (), lambda _: None)
     evaluator = Evaluator(program, all_row_blocks(program))
     noise = antithetic_normals(1, 8, program.layout.size)
     return task.start, choose_start(task, evaluator, noise)
+
+
+def test_the_other_labelling_of_a_mixture_is_told() -> None:
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 10, shape=2, initval=[-1.0, 1.0])
+        pm.NormalMixture("y", w=[0.5, 0.5], mu=mu, sigma=1, observed=np.r_[Y[:40] - 9, Y[:40] + 9])
+    _, start = choice_of(model)
+    [other] = start.others
+    assert other[0] > 4 > -4 > other[1]
+
+
+def test_no_optimum_far_below_the_best_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    _losses(monkeypatch, [3.0, *[12.0] * NUM_OTHERS], converged=True)
+    assert choice_of(mixture([-1.0, 0.0, 1.0]))[1].others == ()
 
 
 @pytest.mark.parametrize(

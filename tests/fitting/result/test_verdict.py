@@ -8,8 +8,10 @@ import numpy as np
 import pymc as pm
 import pytest
 
+from bayou.density.build import compile_program
 from bayou.errors import ConvergenceWarning
 from bayou.fitting.guides.evidence import Evidence
+from bayou.fitting.result.named_values import named_values
 from bayou.fitting.result.verdict import verdict_of, warn_unless_good
 
 with pm.Model(coords={"side": ["left", "right"]}) as MODEL:
@@ -26,7 +28,9 @@ def fit(errors_of_a: list[list[float]], noise: float = 0.01, **evidence: Any) ->
     return SimpleNamespace(
         model=MODEL,
         converged=True,
-        approximation=SimpleNamespace(evidence=found, converged=True, reason="done"),
+        approximation=SimpleNamespace(
+            evidence=found, converged=True, reason="done", other_modes=()
+        ),
     )
 
 
@@ -52,6 +56,20 @@ def test_words(errors: list[float], word: str, reason: str) -> None:
 
 def test_an_error_must_be_clear_of_chance() -> None:
     assert verdict_of(fit([NOTHING, [0.3, 0, 0, 0]], noise=0.2)).word == "good"
+
+
+def test_other_modes_are_told_where_they_differ() -> None:
+    fitted = fit([NOTHING, NOTHING])
+    positions = np.array([1.0, -1.0, 0.5]), np.array([-1.0, 2.0, 0.5])
+    fitted.program = compile_program(MODEL)
+    fitted.mean, fitted.std = (
+        named_values(MODEL, fitted.program, values, None)
+        for values in (positions[0], np.array([0.1, 0.2, 0.3]))
+    )
+    fitted.approximation.other_modes = positions[1:]
+    verdict = verdict_of(fitted)
+    assert verdict.modes == ("a[left] = -1, a[right] = 2",)
+    assert str(verdict).endswith("nearly as good: (a[left] = -1, a[right] = 2)")
 
 
 def test_chains_that_do_not_agree_are_doubtful() -> None:

@@ -65,8 +65,9 @@ def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
     """
     losses: list[Array] = []
     interrupted = False
+    others: list[Array] = []
     try:
-        optimum = _fit_twice(task, max_iterations, losses)
+        optimum = _fit_twice(task, max_iterations, losses, others)
     except StoppedError as stopped:
         optimum, interrupted = stopped.optimum, True
         losses.append(optimum.losses)
@@ -80,17 +81,21 @@ def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
         converged=optimum.converged,
         reason=optimum.reason,
         interrupted=interrupted,
+        other_modes=tuple(others),
     )
 
 
-def _fit_twice(task: Task, max_iterations: int | None, losses: list[Array]) -> Optimum:
-    """Return the optimum of both fits, and append the losses of each."""
+def _fit_twice(
+    task: Task, max_iterations: int | None, losses: list[Array], others: list[Array]
+) -> Optimum:
+    """Return the optimum of both fits, and append the losses of each, and other optima."""
     blocks = all_row_blocks(task.program)
     evaluator = Evaluator(task.program, task.counter.counted(blocks))
     size = task.program.layout.size
     noise = antithetic_normals(task.noise_seed, FIXED_DRAWS, size)
     first_noise = antithetic_normals(task.noise_seed, FIRST_DRAWS, size)
-    start = choose_start(task, evaluator, first_noise)
+    start, other_optima = choose_start(task, evaluator, first_noise)
+    others += other_optima
     first_frame = Frame(start, np.full(size, START_SCALE))
     optimum = minimize(evaluator, first_frame, first_noise, max_iterations, task.report)
     losses.append(optimum.losses)

@@ -87,7 +87,7 @@ def fit_rows(task: Task, evaluator: Evaluator, rotated: bool) -> Pilot:
     size = task.program.layout.size
     identity = Frame(np.zeros(size), np.ones(size))
     noise = antithetic_normals(task.noise_seed, PILOT_DRAWS, size)
-    start = choose_start(task, evaluator, noise)
+    start = choose_start(task, evaluator, noise).position
     first_frame = Frame(start, np.full(size, START_SCALE))
     optimum = minimize(evaluator, first_frame, noise, PILOT_ITERATIONS, lambda _: None)
     if not optimum.is_finite:

@@ -8,7 +8,7 @@ other kinds have one start, since short fits take as long as the fit itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from bayou.fitting.guides.coordinates import Frame
 from bayou.models.initial_point import StartCandidates
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from bayou.density.evaluator import Evaluator
@@ -36,10 +38,28 @@ SHORT_ITERATIONS = 100
 MOST_FITTED = 4
 # Losses, in nats, that count as the same optimum.
 ALIKE = 1.0
+# Optima that a user is told of: at most so many nats below the best one, and so many of their
+# standard deviations away from it and from each other.
+MOST_BELOW = 8.0
+APART = 2.5
 
 
-def choose_start(task: Task, evaluator: Evaluator, noise: Array) -> Array:
-    """Return the position that a fit starts from.
+class Start(NamedTuple):
+    """Where a fit starts.
+
+    Attributes
+    ----------
+    position : ndarray, shape (size,)
+    others : tuple of ndarray, shapes (size,)
+        The means of other optima that are nearly as good as the one that it leads to.
+    """
+
+    position: Array
+    others: tuple[Array, ...] = ()
+
+
+def choose_start(task: Task, evaluator: Evaluator, noise: Array) -> Start:
+    """Return the position that a fit starts from, and other optima that were seen.
 
     It is the start of the task, unless the model may have local optima and a short fit from another
     one leads to a better optimum; then it is the mean there.
@@ -60,7 +80,7 @@ def choose_start(task: Task, evaluator: Evaluator, noise: Array) -> Array:
     """
     program = task.program
     if not program.functions.may_have_local_optima():
-        return task.start
+        return Start(task.start)
     first = _fit_shortly(task.start, evaluator, noise, SHORT_ITERATIONS)
     starts = _other_starts(task)
     looks = [_fit_shortly(start, evaluator, noise, LOOK_ITERATIONS) for start in starts]
@@ -74,8 +94,9 @@ def choose_start(task: Task, evaluator: Evaluator, noise: Array) -> Array:
         if look.is_finite
     ]
     best = min(others, key=_loss_of, default=first)
+    ended = [first, *others, *(look for look in looks if look.converged)]
     if not _is_better(best, first) or not _is_usable(best, evaluator, noise):
-        return task.start
+        return Start(task.start, _others(first, ended))
     if sum(_are_alike(best, other) for other in others) == 1:
         warn(
             f"The fit may have missed the best optimum: of {1 + len(starts)} starts, one alone led "
@@ -84,7 +105,22 @@ def choose_start(task: Task, evaluator: Evaluator, noise: Array) -> Array:
             "`initval=` to the parameters.",
             ConvergenceWarning,
         )
-    return best.mean
+    return Start(best.mean, _others(best, ended))
+
+
+def _others(best: Optimum, optima: Sequence[Optimum]) -> tuple[Array, ...]:
+    """Return the means of optima that are elsewhere and nearly as good."""
+    kept = [best]
+    for optimum in sorted(optima, key=_loss_of):
+        is_near = optimum.is_finite and _loss_of(optimum) <= _loss_of(best) + MOST_BELOW
+        if is_near and all(_are_apart(optimum, other) for other in kept):
+            kept.append(optimum)
+    return tuple(optimum.mean for optimum in kept[1:])
+
+
+def _are_apart(one: Optimum, other: Optimum) -> bool:
+    scales = np.sqrt(np.maximum(one.variances, other.variances))
+    return bool((np.abs(one.mean - other.mean) / scales).max() > APART)
 
 
 def _other_starts(task: Task) -> list[Array]:

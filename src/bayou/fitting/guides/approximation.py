@@ -64,6 +64,8 @@ class Approximation:
     resampled : ndarray, shape (num_draws, size), or None
         Positions that importance weights have drawn from the posterior, which take the place of
         draws from the guide. None where the guide's own are as good, or no better ones are known.
+    other_modes : tuple of ndarray, shapes (size,)
+        Positions of other optima that were seen and are nearly as good.
     """
 
     guide: Guide
@@ -85,3 +87,4 @@ class Approximation:
     interrupted: bool = field(default=False, repr=False)
     evidence: Evidence | None = field(default=None, repr=False)
     resampled: Array | None = field(default=None, repr=False)
+    other_modes: tuple[Array, ...] = field(default=(), repr=False)

@@ -10,10 +10,15 @@ import xarray as xr
 from bayou.storage.storable_labels import storable_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pymc as pm
     from numpy.typing import NDArray
 
     from bayou.density.program import Program
+
+# Elements that the text of a position has.
+MOST_TOLD = 2
 
 
 def named_values(
@@ -75,6 +80,27 @@ def element_names(values: xr.Dataset, elements: NDArray[np.int64]) -> list[str]:
         labels = ", ".join(str(variable[dim].values[index]) for dim, index in indices)
         names.append(f"{variable.name}[{labels}]" if labels else str(variable.name))
     return names
+
+
+def place_texts(places: Sequence[xr.Dataset], scales: xr.Dataset) -> list[str]:
+    """Return texts of positions, such as "mu[0] = 2, s_log__ = 0.1": what differs most.
+
+    Parameters
+    ----------
+    places : sequence of xarray.Dataset
+        Values of positions, from :func:`named_values`.
+    scales : xarray.Dataset
+        Standard deviations, in which differences are measured.
+    """
+    values = np.stack([_elements(place) for place in places])
+    names = element_names(places[0], np.arange(values.shape[1]))
+    shown = np.argsort(-np.ptp(values, axis=0) / _elements(scales), kind="stable")[:MOST_TOLD]
+    return [", ".join(f"{names[number]} = {row[number]:.3g}" for number in shown) for row in values]
+
+
+def _elements(values: xr.Dataset) -> NDArray[np.float64]:
+    """Return the elements of all variables, one after the other."""
+    return np.concatenate([np.ravel(each.to_numpy()) for each in values.data_vars.values()])
 
 
 def _dims(model: pm.Model, value_name: str, part: NDArray[np.generic]) -> tuple[str, ...]:

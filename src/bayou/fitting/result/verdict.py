@@ -11,6 +11,7 @@ import pandas as pd
 from bayou.errors import ConvergenceWarning, warn
 from bayou.fitting.checks.moment_errors import COLUMNS, DOUBTFUL, WRONG, Estimates
 from bayou.fitting.result.diagnostics import khat_of_ratios
+from bayou.fitting.result.named_values import named_values, place_texts
 from bayou.storage.storable_labels import storable_labels
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class Verdict:
         by mirroring each draw at the mean with the probability that its density tells.
     sampled_rows : int or None
         The rows that the density was computed on, if these are a sample.
+    modes : tuple of str
+        Where searches saw other optima that are nearly as good, by the elements that differ most.
+        Draws are from the mode of the fit alone.
     """
 
     word: Word
@@ -81,6 +85,7 @@ class Verdict:
     rhat: float
     skewness: float
     sampled_rows: int | None
+    modes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.word}: {self.reason}"]
@@ -94,6 +99,8 @@ class Verdict:
                 lines[-1] += f"; R-hat of short chains {self.rhat:.2f}"
             if self.sampled_rows is not None:
                 lines.append(f"on a sample of {self.sampled_rows:,} rows")
+        if self.modes:
+            lines.append(f"other modes, which are nearly as good: ({'), ('.join(self.modes)})")
         return "\n".join(lines)
 
 
@@ -119,6 +126,7 @@ def verdict_of(fit: FittedModel) -> Verdict:
         rhat=evidence.rhat,
         skewness=evidence.skewness,
         sampled_rows=evidence.sampled_rows,
+        modes=_modes(fit),
     )
 
 
@@ -175,6 +183,15 @@ def _unchecked(fitted: Approximation) -> Verdict:
     return Verdict(
         word, reason, table, "approximation", 0, nothing, nothing, nothing, nothing, None
     )
+
+
+def _modes(fit: FittedModel) -> tuple[str, ...]:
+    """Return where other optima are."""
+    others = fit.approximation.other_modes
+    if not others:
+        return ()
+    places = [named_values(fit.model, fit.program, position, None) for position in others]
+    return tuple(place_texts([fit.mean, *places], fit.std)[1:])
 
 
 def _judge(table: pd.DataFrame, evidence: Evidence) -> tuple[Word, str]:
