@@ -55,7 +55,8 @@ test-newest: $(READY)
 	$(VENV)/bin/python -m venv $(NEWEST)
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
 	    --upgrade-strategy eager --editable '.[dev]'
-	$(NEWEST)/bin/python -m pip freeze --exclude-editable | diff constraints.txt - || true
+	sort -f constraints.txt > $(NEWEST)/pinned.txt
+	$(NEWEST)/bin/python -m pip freeze --exclude-editable | sort -f | diff $(NEWEST)/pinned.txt - || true
 	$(NEWEST)/bin/python -m pytest -n 2 --dist loadfile -m "not slow" -W default
 
 # A broken reference, a warning or an error in the code of a page fails the build. To run the code of
