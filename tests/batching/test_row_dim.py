@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 
 import bayou as by
@@ -124,3 +125,27 @@ def test_the_error_for_no_rows_names_the_dim() -> None:
     )
     assert "along 'row'.\nHint: check the filter" in str(no_rows_error("row"))
     assert "along their first axis." in str(no_rows_error(None))
+
+
+@pytest.mark.parametrize("dims", ["row", None])
+def test_potentials_without_dims_have_the_rows_of_their_containers(dims: str | None) -> None:
+    with pm.Model() as model:
+        times = by.Data("times", Y + 1, dims=dims)
+        rate = pm.HalfNormal("rate")
+        pm.Potential("survival", pt.log(rate) - rate * times)
+    rows = find_rows(model, guess=True)
+    assert (rows.dim, rows.num_rows) == (dims or "", 6)
+    batched = by.batched(model, batch_size=6)
+    start = model.initial_point()
+    np.testing.assert_allclose(batched.compile_logp()(start), model.compile_logp()(start))
+
+
+def test_nothing_to_batch_is_said_as_it_is() -> None:
+    with pm.Model() as prior:
+        pm.Normal("x")
+    with pytest.raises(ValueError, match=r"nothing is observed, and there is no potential\.\nHint"):
+        by.batched(prior, batch_size=2)
+    with pm.Model() as known:
+        pm.Normal("y", 0, 1, observed=Y)
+    with pytest.raises(ValueError, match=r"a free variable to fit, got none\.\nHint: give a prior"):
+        by.fit(model=known, batch_size=2, progressbar=False)

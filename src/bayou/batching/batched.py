@@ -24,7 +24,7 @@ from bayou.batching.row_independence import (
     warn_unchecked,
 )
 from bayou.batching.total_size_checks import check_row_total_sizes
-from bayou.density.build import compile_program
+from bayou.density.build import check_free_variables, compile_program
 from bayou.models.plain.first_axis import with_dim_first
 from bayou.models.rewrite import same_structure, structure_of
 
@@ -67,6 +67,7 @@ def minibatch_model(
     ValueError
         If there is no such dim, or the likelihood is not a product over rows.
     """
+    check_free_variables(model)
     model = with_dim_first(model, batch_dim)
     rows = find_rows(model, batch_dim, guess=True)
     check_row_total_sizes(model, rows)
@@ -103,6 +104,7 @@ def batched_program(
         If there is no such dim, or the likelihood is not a product over rows.
     """
     size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
+    check_free_variables(model)
     of_rows = with_dim_first(model, batch_dim)
     rows = find_rows(of_rows, batch_dim, guess=True)
     _check_some_rows(rows)

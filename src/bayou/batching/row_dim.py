@@ -96,6 +96,8 @@ def find_rows(model: pm.Model, batch_dim: str | None = None, *, guess: bool = Fa
     first_dims = first_dims_of(model)
     if not first_dims:
         raise _nothing_of_rows_error(model)
+    if not model.observed_RVs and not any(first_dims.values()):
+        first_dims |= _dims_of_containers(model)
     if guess and batch_dim is None and not any(first_dims.values()):
         guessed = guess_rows(model, with_arrays=True)
         if guessed is not None:
@@ -151,6 +153,8 @@ def guess_rows(model: pm.Model, *, with_arrays: bool = False) -> ModelRows | Non
         for variable, value in zip(model.observed_RVs, values, strict=True)
         if value.ndim and isinstance(value, kinds)
     }
+    if with_arrays and not values:
+        storages = {container: (container, 0) for container in _containers_of_potentials(model)}
     lengths = {_num_rows(*storage) for storage in storages.values()}
     if len(storages) < len(set(values)) or len(lengths) != 1:
         return None
@@ -163,6 +167,29 @@ def guess_rows(model: pm.Model, *, with_arrays: bool = False) -> ModelRows | Non
     }
     names = tuple(variable.name for variable in model.observed_RVs)
     return ModelRows("", storages | of_containers, names, ())
+
+
+def _containers_of_potentials(model: pm.Model) -> list[SharedVariable]:
+    """Return the containers with axes that potentials with axes are computed from."""
+    above = set(ancestors([potential for potential in model.potentials if potential.ndim]))
+    return [
+        variable
+        for variable in model.data_vars
+        if variable in above and isinstance(variable, SharedVariable) and variable.ndim
+    ]
+
+
+def _dims_of_containers(model: pm.Model) -> dict[str, str | None]:
+    """Return, for potentials without dims, the dim that all containers of theirs begin with."""
+    dims = {
+        dim
+        for variable in _containers_of_potentials(model)
+        if (dim := next(iter(dims_of(model, variable)), None)) is not None
+    }
+    if len(dims) != 1:
+        return {}
+    [dim] = dims
+    return {potential.name: dim for potential in model.potentials if potential.ndim}
 
 
 def holds_minibatches(model: pm.Model) -> bool:
@@ -235,9 +262,14 @@ def _check_nothing_imputed(model: pm.Model) -> None:
 
 def _nothing_of_rows_error(model: pm.Model) -> ValueError:
     potentials = [potential.name for potential in model.potentials]
+    reason = (
+        f"no potential of {potentials} has a value for each row"
+        if potentials
+        else "there is no potential"
+    )
     return ValueError(
         "The likelihood must be a product over rows to be fitted in batches, but nothing is "
-        f"observed, and no potential of {potentials} has a value for each row.\n"
+        f"observed, and {reason}.\n"
         "Hint: leave `batch_size` out, which fits all rows at once; or write a potential with a "
         'value for each row, pm.Potential("p", ..., dims="row").'
     )

@@ -107,13 +107,22 @@ def _program_of(model: pm.Model, options: ProgramOptions) -> Program:
         if same_structure(old_structure, structure) and program.is_current():
             return program
     check_simulators(model)
-    _check_free_variables(model)
+    check_free_variables(model)
     program = _build(model, options)
     known[options] = (structure, program)
     return program
 
 
-def _check_free_variables(model: pm.Model) -> None:
+def check_free_variables(model: pm.Model) -> None:
+    """Check that a model has free variables, and only continuous ones.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    TypeError
+        If one is discrete.
+    """
     if not model.free_RVs:
         raise ValueError(
             "`model` must have a free variable to fit, got none.\n"

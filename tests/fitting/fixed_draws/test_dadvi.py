@@ -63,6 +63,15 @@ def test_an_improper_posterior_says_so(program_of: Any) -> None:
     assert "the posterior may be improper" in fit.reason
 
 
+@pytest.mark.parametrize("unit", [1e9, 1e-9])
+def test_units_far_from_one_are_no_improper_posterior(program_of: Any, unit: float) -> None:
+    fit = fit_fixed_draws(task_of(program_of(lambda x: normal(x / unit), 2)), None)
+    assert fit.converged is True
+    std = np.asarray(fit.frame.stds(np.exp(fit.params.log_scale)))
+    # Of 128 draws, before linear response.
+    np.testing.assert_allclose(std / unit, np.sqrt(np.diag(COVARIANCE)), rtol=0.1)
+
+
 @pytest.mark.parametrize(
     ("stop", "by_whom"), [(KeyboardInterrupt, "the keyboard"), (StopIteration, "a callback")]
 )

@@ -11,13 +11,17 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
 
 import bayou as by
 from bayou.models.rewrite import structure_of
 from bayou.nuts.compiled import compiled_density as compiled
 from bayou.nuts.compiled.compiled_density import (
     CompiledDensity,
+    compile_density,
     compiled_density,
 )
 
@@ -113,3 +117,29 @@ def test_nothing_is_read_from_a_cache_that_rounds_otherwise(tmp_path: Path) -> N
     flags = {"PYTENSOR_FLAGS": f"base_compiledir={tmp_path}"}
     subprocess.run([sys.executable, "-c", command], check=True, env=os.environ | flags)
     assert list(tmp_path.rglob("*.nb[ci]")) == []
+
+
+def test_a_density_that_does_not_depend_on_a_variable_has_gradient_zero() -> None:
+    with pm.Model() as model:
+        pm.Flat("free", shape=2)
+        pm.Normal("known")
+    _, gradient = compile_density(model).bind(backend="jax").gradients(np.array([[1.0, 2.0, 0.5]]))
+    np.testing.assert_allclose(gradient, [[0, 0, -0.5]])
+
+
+class _Square(Op):
+    """A square that PyTensor cannot differentiate."""
+
+    def make_node(self, value: Any) -> Apply:
+        return Apply(self, [pt.as_tensor(value)], [pt.dscalar()])
+
+    def perform(self, node: Any, inputs: Any, outputs: Any) -> None:
+        outputs[0][0] = np.asarray(inputs[0] ** 2)
+
+
+def test_an_operation_without_a_gradient_is_refused() -> None:
+    with pm.Model() as model:
+        pm.Potential("square", -_Square()(pm.Normal("mean")))
+    words = r"operations with a gradient, got one without: .*_Square\.\nHint: give .* `pullback`"
+    with pytest.raises(TypeError, match=words):
+        by.sample(model=model, random_seed=1, progressbar=False)

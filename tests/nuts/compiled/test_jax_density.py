@@ -108,3 +108,15 @@ def test_choice() -> None:
     assert compiled_density(product).graphs.choose_backend([]) == "jax"
     with pytest.raises(ValueError, match=r"`backend` must be one of .*, got 'c'\.\nHint"):
         by.sample(model=light, backend="c")
+
+
+def test_code_is_for_the_number_of_rows() -> None:
+    # The draws take no data, so that the text of their code is that of any number of rows.
+    for num_rows in (60, 20):
+        with pm.Model() as regression:
+            x = by.Data("x", DESIGN[:num_rows], dims=("row", "column"))
+            weight = pm.Normal("weight", 0, 1, dims="column")
+            pm.Normal("y", x @ weight, 1, observed=np.zeros(num_rows))
+        of_rows = compiled_density(regression).bind(backend="jax", num_lanes=1)
+        draw = of_rows.nutpie_model._make_expand_func(0, 0, 0)(POSITIONS[0, :3])["draws"]
+        np.testing.assert_allclose(draw, POSITIONS[0, :3], rtol=1e-12)

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 # The error of a mean falls with the square root of their number, and time grows in proportion.
 FIRST_DRAWS = 16
 FIXED_DRAWS = 128
+# First fits, each in the units in which the last one left the bounds of scales. Two of them reach
+# from 1e-14 to 1e12.
+MAX_UNITS = 2
 
 
 def first_positions(start: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
@@ -97,13 +100,22 @@ def _fit_twice(
     start, other_optima = choose_start(task, evaluator, first_noise)
     others += other_optima
     first_frame = Frame(start, np.full(size, START_SCALE))
-    optimum = minimize(evaluator, first_frame, first_noise, max_iterations, task.report)
-    losses.append(optimum.losses)
-    if not len(optimum.losses):
-        # Before the fit, the start was checked on some of the rows only.
-        check_all_rows(task.program, start, evaluator.blocks)
-    iterations_left = None if max_iterations is None else max_iterations - len(optimum.losses)
-    if iterations_left == 0 or not optimum.is_finite:
+    iterations_left = max_iterations
+    for _ in range(MAX_UNITS):
+        optimum = minimize(evaluator, first_frame, first_noise, iterations_left, task.report)
+        losses.append(optimum.losses)
+        if not len(optimum.losses):
+            # Before the fit, the start was checked on some of the rows only.
+            check_all_rows(task.program, start, evaluator.blocks)
+        if iterations_left is not None:
+            iterations_left -= len(optimum.losses)
+        if iterations_left == 0 or not np.isfinite(optimum.mean).all():
+            return optimum
+        if optimum.is_finite:
+            break
+        # Prices in cents, lengths in light years: units that are far from 1 are no improper prior.
+        first_frame = Frame(optimum.mean, np.sqrt(optimum.variances))
+    if not optimum.is_finite:
         return optimum
     try:
         covariance = (

@@ -36,8 +36,8 @@ HALT_TOLERANCE = 0.05
 WALL = 1e6
 # Attempts to find a start where the loss is finite, each with draws a tenth as wide.
 MAX_NARROWINGS = 5
-# Scales of the coordinates stay within a factor of exp(15) of 1, beyond which a posterior is taken
-# for improper.
+# Scales of the coordinates stay within a factor of exp(15) of 1. A posterior that leaves them is
+# taken for improper where a search in larger units leaves them too.
 MAX_LOG_SCALE = 15.0
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.gradient import NullTypeGradError
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
+    from pytensor.tensor.variable import TensorVariable
 
     from bayou.containers.variables.dims import ContainerArrays, Numbers
     from bayou.models.interpret import ContainerValues
@@ -182,15 +184,35 @@ def compiled_density(model: pm.Model) -> CompiledDensity:
     return density
 
 
+def _gradients(logp: TensorVariable, values: Sequence[TensorVariable]) -> list[TensorVariable]:
+    """Return the gradients of a density; 0 by what it does not depend on, such as a pm.Flat."""
+    try:
+        gradients: list[TensorVariable] = pt.grad(logp, values, disconnected_inputs="ignore")
+    except (NotImplementedError, NullTypeGradError) as error:
+        raise TypeError(
+            "`model` must be of operations with a gradient, got one without: "
+            f"{failure_text(error)}.\n"
+            "Hint: give the operation a `pullback`, write it with pytensor.tensor, or use "
+            "pm.sample, whose other steps take no gradient."
+        ) from error
+    return gradients
+
+
 def compile_density(model: pm.Model) -> CompiledDensity:
-    """Build the graphs of the density of a model."""
+    """Build the graphs of the density of a model.
+
+    Raises
+    ------
+    TypeError
+        If an operation has no gradient.
+    """
     full_model = full_data_model(model)
     values = [full_model.rvs_to_values[variable] for variable in full_model.free_RVs]
     by_name = {variable.name: variable for variable in full_model.unobserved_value_vars}
     outputs = [by_name[variable.name] for variable in full_model.unobserved_RVs]
     [logp] = terms_without_sparse([full_model.logp()])
     logp = rewrite_graph(logp, include=_rewrites(full_model))
-    gradient = pt.concatenate([_flat(part) for part in pt.grad(logp, values)])
+    gradient = pt.concatenate([_flat(part) for part in _gradients(logp, values)])
     draw = pt.concatenate([_flat(output) for output in outputs])
     shapes = [pt.as_tensor(output.shape) for output in outputs]
 

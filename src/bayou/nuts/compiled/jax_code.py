@@ -126,7 +126,10 @@ def jax_code(
 
 def _read_or_compile(lowered: jax.stages.Lowered) -> Callable[..., jax.Array]:
     """Return the code of a lowered function from a file, or compile and write it."""
-    parts = ["jax", lowered.as_text(), str(jax.devices()[0]), os.environ.get("XLA_FLAGS", "")]
+    # The text leaves out arguments that are not used, but code is for their shapes too.
+    arguments = str(lowered.args_info)
+    flags = os.environ.get("XLA_FLAGS", "")
+    parts = ["jax", lowered.as_text(), arguments, str(jax.devices()[0]), flags]
     key = code_key(parts, ("jax", "jaxlib"))
     content = read_code(key)
     if content is not None:
