@@ -17,7 +17,7 @@ TASKS = {
     "Batches of rows": ("sampling", "feeding"),
     "Looking at rows, shuffling and counting them": ("preparation", "compression"),
     "Models that cannot be computed, or not in batches": ("models", "density", "batching"),
-    "Fits": ("fitting",),
+    "Fits, and the way to a posterior": ("fitting", "ladder"),
     "Chains": ("nuts",),
     "Many data sets": ("many",),
     "Predictions": ("prediction",),

@@ -92,3 +92,24 @@ def test_names_that_are_far_from_the_front_page_are_found(
         "index.html has no search box",
         "index.html has no switch to the dark",
     ]
+
+
+PAGES = sorted(
+    page
+    for folder in ("how_to", "migrate")
+    for page in (DOCS / folder).glob("*.md")
+    if page.stem != "index"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs(
+    page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "page"}
+    for block in re.findall(
+        r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M
+    ):
+        exec(block, names)
