@@ -103,6 +103,8 @@ PAGES = sorted(
 
 
 @pytest.mark.slow
+# The page on stopping stops a fit.
+@pytest.mark.filterwarnings("ignore:The fit did not converge. a callback stopped it")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs(
     page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
