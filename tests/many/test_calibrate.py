@@ -55,9 +55,10 @@ def test_a_wrong_scale_fails(model: pm.Model) -> None:
 
 
 def test_a_fit_is_calibrated_where_it_is_right(model: pm.Model) -> None:
-    result = by.calibrate(model, 20, method="dadvi", draws=200, random_seed=1, progressbar=False)
+    result = by.calibrate(model, 20, method="fit", draws=200, random_seed=1, progressbar=False)
     assert result
-    assert "'dadvi' on 20 data sets" in repr(result)
+    # The name of its default.
+    assert "'auto' on 20 data sets" in repr(result)
 
 
 def test_the_earlier_name_of_the_number_works(model: pm.Model) -> None:

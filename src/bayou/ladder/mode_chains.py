@@ -84,7 +84,7 @@ class ChainRun:
     doubts : tuple of str
         What makes them doubtful; empty if nothing does.
     rhat, ess : float
-        The largest and the smallest of an element of a free variable, or of the log density.
+        The largest and the smallest of an element of a free variable.
     divergences : int
     longer : bool
         Whether chains were run again.
@@ -273,7 +273,7 @@ def diagnose(draws: NamedArrays, statistics: NamedArrays, free: Sequence[str]) -
         draws,
         statistics,
         tuple(doubts),
-        float(np.fmax.reduce(list(rhats.values()))),
-        float(np.fmin.reduce(list(sizes.values()))),
+        float(np.fmax.reduce([rhats[name] for name in free])),
+        float(np.fmin.reduce([sizes[name] for name in free])),
         int(numbers["divergences"]),
     )

@@ -19,6 +19,7 @@ from bayou.nuts.chosen_variables import chosen_variables
 from bayou.nuts.settings import NutsSettings, new_seed, nuts_seed
 from bayou.provenance.model_provenance import provenance_for_result
 from bayou.provenance.record import provenance_attrs
+from bayou.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +117,8 @@ def posterior(
     -----
     ConvergenceWarning
         If no rung passed; says why, and what to do.
+    UserWarning
+        If a fit in minibatches is the answer, and deterministics depend on these; names them.
 
     See Also
     --------
@@ -170,12 +173,17 @@ def posterior(
     with reading_data(pymc_model):
         tree = posterior_tree(
             pymc_model,
-            {name: answer.draws[name] for name in names},
+            {name: answer.draws[name] for name in names if name in answer.draws},
             sample_stats=answer.statistics,
             attrs=attrs,
             posterior_attrs=provenance,
         )
     tree.attrs |= attrs
+    if missing := [name for name in names if name not in answer.draws]:
+        warn(
+            f"The result has no draws of {listed(missing)}, which depend on a minibatch.\n"
+            "Hint: by.predict computes them for any rows."
+        )
     if not answer.passes:
         over = f" within the budget of {budget:g} s" if budget and limit.is_over else ""
         warn(
