@@ -2,6 +2,7 @@
 
 from .cluster.ray import Ray as Ray
 from .compression.batched_model import batched as batched
+from .compression.expand import expand as expand
 from .containers.data import Data as Data
 from .containers.minibatch import Minibatch as Minibatch
 from .containers.minibatch import align_minibatches as align_minibatches

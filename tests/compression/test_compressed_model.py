@@ -234,6 +234,13 @@ def _minibatches(table: dict[str, Any]) -> pm.Model:
     return model
 
 
+def _prior_of_rows(table: dict[str, Any]) -> pm.Model:
+    with pm.Model() as model:
+        y = by.Data("y", table["real"], dims="row")
+        pm.Normal("observed", 0, pm.HalfNormal("sigma", y.std()), observed=y, dims="row")
+    return model
+
+
 def _nothing_observed(table: dict[str, Any]) -> pm.Model:
     with pm.Model() as model:
         pm.Normal("mean")
@@ -244,6 +251,7 @@ def _nothing_observed(table: dict[str, Any]) -> pm.Model:
     ("build", "reason"),
     [
         (_autoregression, "has one distribution over all rows"),
+        (_prior_of_rows, "'sigma', which has no rows, depends on their values."),
         (_latent, "'noise' has a value for each row."),
         (_minibatches, "the model holds minibatches or generators."),
         (_nothing_observed, "nothing is observed"),

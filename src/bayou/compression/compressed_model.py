@@ -27,7 +27,7 @@ from bayou.batching.row_dim import find_rows, guess_rows, holds_minibatches
 from bayou.batching.row_independence import GENERAL_HINT
 from bayou.batching.total_size_checks import check_row_total_sizes
 from bayou.compression.repetition import MOST_DISTINCT
-from bayou.compression.row_groups import find_columns, group_model_rows
+from bayou.compression.row_groups import find_columns, group_model_rows, taken_by_parameters
 from bayou.compression.weighted_model import with_row_weights
 from bayou.containers.sparse.sparse_container import is_sparse_variable
 from bayou.containers.variables.dims import dims_of
@@ -121,6 +121,8 @@ def compressed_model(model: pm.Model, weights: SharedVariable | None = None) -> 
         if not (obstacle := _rows_obstacle(rows, weights)):
             rows = independent_rows(model, rows)
             obstacle = _rows_obstacle(rows, weights)
+            if (name := taken_by_parameters(model, rows)) is not None:
+                obstacle = f"{name!r}, which has no rows, depends on their values."
     except ValueError as error:
         raise _error(str(error).partition("\n")[0]) from None
     if obstacle:

@@ -137,6 +137,22 @@ def _columns(model: pm.Model, rows: ModelRows) -> dict[int, Numbers]:
     return columns
 
 
+def taken_by_parameters(model: pm.Model, rows: ModelRows) -> str | None:
+    """Return the name of a variable without rows whose density takes the values of rows.
+
+    A prior by the standard deviation of an outcome has other values where rows are left out; the
+    difference may be too small to be seen in a density.
+    """
+    of_rows = {*rows.storages, *(storage for storage, _ in rows.storages.values())}
+    without_rows = (
+        *model.free_RVs,
+        *(variable for variable in model.observed_RVs if variable.name not in rows.observed),
+        *(potential for potential in model.potentials if not potential.ndim),
+    )
+    taken = (v.name for v in without_rows if not of_rows.isdisjoint(_values_used([v])))
+    return next(taken, None)
+
+
 def _values_used(graphs: Sequence[Variable]) -> Iterable[Variable]:
     """Return the variables whose values, not only whose shapes, the graphs take."""
     used: Iterable[Variable] = walk(list(graphs), value_inputs, bfs=False)

@@ -152,7 +152,9 @@ def sample(
     keep_warmup : bool, default False
         Add the groups ``warmup_posterior`` and ``warmup_sample_stats``, with the tuning steps.
     log_likelihood : bool, default False
-        Add the group ``log_likelihood``, with that of each observation, for ``arviz.loo``.
+        Add the group ``log_likelihood``, with that of each observation, for ``arviz.loo``. With
+        `weights`, it is that of each row, as often as it counts; :func:`bayou.expand` gives that of
+        each observation.
     compute_convergence_checks : bool, default True
         Check the chains, and warn if they are doubtful. See Warns.
 
@@ -307,6 +309,7 @@ def sample(
             **sampler_attrs(settings),
             **warm_start.attrs(),
             "compression": "none" if compressed is None else str(compressed),
+            **({} if weights is None else {"weights": weights}),
             "backend": bound.backend,
         }
         try:
