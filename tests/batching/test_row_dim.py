@@ -149,3 +149,13 @@ def test_nothing_to_batch_is_said_as_it_is() -> None:
         pm.Normal("y", 0, 1, observed=Y)
     with pytest.raises(ValueError, match=r"a free variable to fit, got none\.\nHint: give a prior"):
         by.fit(model=known, batch_size=2, progressbar=False)
+
+
+def test_rows_on_another_axis_are_to_be_named() -> None:
+    with pm.Model() as model:
+        y = by.Data("y", np.ones((2, 6)), dims=("kind", "row"))
+        pm.Normal("o", pm.Normal("m", dims="kind")[:, None], 1, observed=y, dims=("kind", "row"))
+    words = r"have a value for each row, got \['m'\] alone\.\nHint: .*, batch_dim='row'\."
+    with pytest.raises(ValueError, match=words):
+        by.batched(model, batch_size=1)
+    assert by.batched(model, batch_size=3, batch_dim="row").observed_RVs

@@ -1,5 +1,6 @@
 """Chains that cannot start, or fail, say which variable is at fault."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import bayou as by
 from bayou.nuts.chains import bind_data, explain_failure, run_chains, start_error
 from bayou.nuts.compiled.compiled_density import CompiledDensity, compiled_density
+from bayou.nuts.compiled.jax_density import JaxDensity
 from bayou.nuts.settings import NutsSettings
 from bayou.nuts.trace import ChainBatches, NutpieTrace
 
@@ -80,3 +82,16 @@ def test_chains_end_at_a_deadline_with_what_they_have(
         deadline=begin + 1000,
     )
     assert ChainBatches.of(trace).num_draws == 300
+
+
+def test_a_fault_in_a_thread_of_the_sampler_is_an_error(density: CompiledDensity) -> None:
+    class Broken(JaxDensity):
+        def _expand(self, coordinates: object) -> dict[str, np.ndarray]:
+            raise ValueError
+
+    bound = density.bind(backend="jax")
+    assert isinstance(bound, JaxDensity)
+    fields = {field.name: getattr(bound, field.name) for field in dataclasses.fields(bound)}
+    words = r"must be able to compute densities and draws, got .*\.\nHint: pass the other backend"
+    with pytest.raises(RuntimeError, match=words):
+        run_chains(Broken(**fields), NutsSettings(draws=5, tune=5, chains=1), 1, progressbar=False)

@@ -101,7 +101,7 @@ def build_minibatch_model(
         raise ValueError(
             "`batch_size` must be left out where all variables have a value for each row, got "
             f"{list(rows.latent)} alone.\n"
-            "Hint: nothing ties the rows together; fit them all at once."
+            f"Hint: nothing ties the rows together; fit them all at once{_other_dims(model, rows)}."
         )
     # One step counter and one seed, so that all slices are of the same rows.
     step = step_variable(f"{rows.dim}_step")
@@ -148,6 +148,15 @@ def build_minibatch_model(
             del rebuilt[variable]
     _scale(model, rows, rebuilt, num_rows)
     return MinibatchModel(rebuild_model(model, rebuilt), rows, slices, latent, hint)
+
+
+def _other_dims(model: pm.Model, rows: ModelRows) -> str:
+    """Return how a hint goes on where what is observed has other dims that rows may be along."""
+    dims = {dim for name in rows.observed for dim in dims_of(model, model[name])}
+    others = sorted(dim for dim in dims if dim not in (None, rows.dim))
+    if not others:
+        return ""
+    return f", or name another dim of theirs, batch_dim={' or '.join(map(repr, others))}"
 
 
 def _slice_sparse(

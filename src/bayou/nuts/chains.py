@@ -14,6 +14,7 @@ import pyarrow as pa
 from bayou.cluster.cores import usable_cores
 from bayou.cluster.threads import limited_threads
 from bayou.density.non_finite import row_at_fault
+from bayou.errors import failure_text
 from bayou.nuts.compiled.compiled_density import STARTS, values_by_container
 from bayou.nuts.start_values import with_start
 from bayou.nuts.term_densities import term_densities
@@ -282,13 +283,22 @@ def _nutpie_sample(
         "adaptation": settings.adaptation,
         "progress_bar": progressbar,
     }
-    return nutpie.sample(
-        bound.nutpie_model,
-        seed=seed,
-        return_raw_trace=True,
-        blocking=blocking,
-        **of_run | options,
-    )
+    try:
+        return nutpie.sample(
+            bound.nutpie_model,
+            seed=seed,
+            return_raw_trace=True,
+            blocking=blocking,
+            **of_run | options,
+        )
+    except BaseException as error:
+        # A fault in a thread of the sampler is no Exception, so that `except` lets it pass.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RuntimeError(
+            f"The sampler must be able to compute densities and draws, got {failure_text(error)}.\n"
+            'Hint: pass the other backend, backend="numba" or backend="jax".'
+        ) from error
 
 
 def explain_failure(

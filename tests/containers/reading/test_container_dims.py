@@ -32,6 +32,12 @@ def test_taken_names_are_refused() -> None:
             Data("x", [1.0])
 
 
+def test_a_name_with_a_slash_is_refused() -> None:
+    words = r"`name` must have no slash, got 'miles/h': .*\.\nHint: write 'miles_h'\."
+    with pm.Model(), pytest.raises(ValueError, match=words):
+        Data("miles/h", [1.0])
+
+
 def test_some_axes_have_no_dim() -> None:
     with pm.Model() as model:
         Data("x", np.ones((2, 3)), dims=(None, "column"))

@@ -146,12 +146,17 @@ def unused_name(model: pm.Model, name: str) -> str:
     TypeError
         If it is no string.
     ValueError
-        If the model has a variable or a dim of that name.
+        If the model has a variable or a dim of that name, or it has a slash.
     """
     if not isinstance(name, str):
         raise TypeError(
             f"`name` must be a string, got {type_text(name)}.\n"
             "Hint: the name comes first: `Data('x', values)`."
+        )
+    if "/" in name:
+        raise ValueError(
+            f"`name` must have no slash, got {name!r}: results are trees, whose paths have them.\n"
+            f"Hint: write {name.replace('/', '_')!r}."
         )
     full_name: str = model.name_for(name)
     for names, noun in ((model.root.named_vars, "variable"), (model.coords, "dim")):

@@ -282,4 +282,5 @@ def _reason(
         return f"the gradient vanished after {num_iterations} iterations"
     if num_iterations >= max_iterations:
         return f"{num_iterations} iterations did not suffice"
-    return f"the line search failed after {num_iterations} iterations: {result.message.lower()}"
+    message = result.message.lower().rstrip(": ")
+    return f"the line search failed after {num_iterations} iterations: {message}"
