@@ -24,9 +24,9 @@ from bayou.errors import WorkerDiedError
 _workers: list[_Worker] = []
 
 
-def _begin(index: int, start: bytes, settings: dict[str, Any]) -> None:
+def _begin(index: int, start: bytes, settings: dict[str, Any], shared: bytes) -> None:
     _workers[:] = [_Worker(index, start, settings, 1)]
-    _workers[0].started()
+    _workers[0].start(cloudpickle.loads(shared))
 
 
 def _run(call: bytes) -> bytes:
@@ -45,13 +45,15 @@ class WarmWorkers:
     def __init__(self, number: int) -> None:
         self._processes = [_new_process() for _ in range(number)]
         self._number = number
-        self._start: tuple[bytes, dict[str, Any]] | None = None
+        self._start: tuple[bytes, dict[str, Any], bytes] | None = None
         self._begun: list[Future[None]] = []
 
     @contextmanager
-    def __call__(self, cluster: Ray, start: Callable[[int], Any]) -> Iterator[WarmWorkers]:
+    def __call__(
+        self, cluster: Ray, start: Callable[..., Any], *, shared: object = None
+    ) -> Iterator[WarmWorkers]:
         self._number = min(cluster.num_workers or 1, len(self._processes))
-        self._start = cloudpickle.dumps(start), library_settings()
+        self._start = cloudpickle.dumps(start), library_settings(), cloudpickle.dumps(shared)
         self._begun = [self._begin(index) for index in range(self._number)]
         yield self
         # Calls that are running are waited for, so that the next state meets idle processes.

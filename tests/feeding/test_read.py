@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from bayou.feeding import read as module
 from bayou.feeding.layout import ColumnLayout
-from bayou.feeding.read import count_block_rows, fill_rows, read_pieces, read_rows
+from bayou.feeding.read import (
+    count_block_rows,
+    fill_rows,
+    read_pieces,
+    read_rows,
+    take_numbered,
+)
 
 SIZES = st.lists(st.integers(0, 9), min_size=1, max_size=5).filter(any)
 
@@ -51,6 +57,34 @@ def test_pieces_are_all_rows_in_order(
     np.testing.assert_array_equal(np.concatenate(pieces), np.arange(sum(sizes)))
     assert {len(rows) for rows in pieces[:-1]} <= {size}
     assert 1 <= len(pieces[-1]) <= size
+
+
+@given(
+    sizes=SIZES,
+    access=st.booleans(),
+    piece=st.integers(1, 10),
+    size=st.integers(1, 60),
+    ends=st.tuples(st.integers(0, 44), st.integers(1, 45)),
+)
+def test_a_part_is_read_from_its_blocks_alone(
+    row_source: Any, sizes: list[int], access: bool, piece: int, size: int, ends: tuple[int, int]
+) -> None:
+    num_rows = sum(sizes)
+    begin = min(ends[0], num_rows - 1)
+    part = range(begin, min(max(ends[1], begin + 1), num_rows))
+    source = row_source(sizes, access=access, piece=piece)
+    pieces = [rows for rows, _ in read_pieces(layout_of(source), sizes, size, part)]
+    np.testing.assert_array_equal(np.concatenate(pieces), np.array(part))
+    if not access:
+        stops = np.cumsum(sizes)
+        needed = [i for i, stop in enumerate(stops) if stop > begin and stop - sizes[i] < part.stop]
+        # Empty ones at the end of the source may be looked into, for rows that it should not have.
+        assert [block for block in source.blocks_read if sizes[block]] == [
+            block for block in needed if sizes[block]
+        ]
+    numbers = np.array(part)[::2]
+    taken, _ = take_numbered(layout_of(source), sizes, numbers, size, part)
+    np.testing.assert_array_equal(taken, numbers)
 
 
 def test_rows_are_taken_in_calls_of_bounded_size(

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     # An ObjectRef of Ray.
     type Future = Any
-    # From the index of a worker to its state.
-    type Start = Callable[[int], object]
+    # From the index of a worker, and what all have in common if there is any, to its state.
+    type Start = Callable[..., object]
     type LibrarySettings = dict[str, dict[str, object]]
 
 # How long to wait for cores that other work holds. Work that is ending frees them within seconds;
@@ -52,9 +52,19 @@ class Workers:
         worker.
     reserve_seconds : float
         How long to wait for cores that are in use.
+    shared : object, optional
+        The second argument of ``start``, if it is not None: stored once on each machine, where the
+        workers read its arrays without a copy.
     """
 
-    def __init__(self, ray: ModuleType, cluster: Ray, start: Start, reserve_seconds: float) -> None:
+    def __init__(
+        self,
+        ray: ModuleType,
+        cluster: Ray,
+        start: Start,
+        reserve_seconds: float,
+        shared: object = None,
+    ) -> None:
         self._ray = ray
         pickled = _pickle(self._ray.cloudpickle, start)
         number = _number_of_workers(cluster, int(self._ray.cluster_resources().get("CPU", 0)))
@@ -69,6 +79,8 @@ class Workers:
         # Ray took 0.7 to 2.4 seconds, a new actor 1.2 (two cores, nothing to start).
         self._kind = self._ray.remote(num_cpus=cores, max_restarts=0)(_Worker)
         self._arguments = (_put(self._ray, pickled), library_settings(), cores)
+        self._shared = None if shared is None else _put(self._ray, shared)
+        self._starts: dict[int, Future] = {}
         self._reserved = self._ray.util.placement_group([{"CPU": cores}] * number)
         try:
             self._wait_for_cores(number, cores, reserve_seconds)
@@ -100,7 +112,7 @@ class Workers:
 
     def started(self, index: int) -> Future:
         """Return the future of the start of a worker, whose result is None."""
-        return self._actors[index].started.remote()
+        return self._starts[index]
 
     def wait(self, futures: Sequence[Future]) -> list[Future]:
         """Wait until at least one of the futures is done, and return all that are done."""
@@ -163,12 +175,16 @@ class Workers:
             self._reserved, placement_group_bundle_index=index
         )
         kind = self._kind.options(scheduling_strategy=strategy)
-        return kind.remote(index, *self._arguments)
+        actor = kind.remote(index, *self._arguments)
+        # Ray passes the value of a reference that is an argument, which must be unpickled after the
+        # settings of the libraries are there.
+        self._starts[index] = actor.start.remote(self._shared)
+        return actor
 
 
 @contextmanager
 def start_workers(
-    cluster: Ray, start: Start, *, reserve_seconds: float = RESERVE_SECONDS
+    cluster: Ray, start: Start, *, shared: object = None, reserve_seconds: float = RESERVE_SECONDS
 ) -> Iterator[Workers]:
     """Start workers, and end them with the ``with`` block.
 
@@ -178,6 +194,9 @@ def start_workers(
         The cluster, the number of workers, and of cores of each.
     start : callable
         Takes the index of a worker, returns its state; runs once in each worker.
+    shared : object, optional
+        The second argument of ``start``, if it is not None: stored once on each machine, where the
+        workers read its arrays without a copy.
     reserve_seconds : float, optional
         How long to wait for cores that are in use.
 
@@ -192,16 +211,16 @@ def start_workers(
     ImportError
         If Ray is not installed.
     MemoryError
-        If `start`, pickled, does not fit into Ray's shared memory.
+        If `start` and `shared`, pickled, do not fit into Ray's shared memory.
     RuntimeError
         If the cores do not become free.
     TypeError
-        If `start` cannot be pickled.
+        If `start` or `shared` cannot be pickled.
     ValueError
         If the cluster does not have that many cores, or this process is connected to another one.
     """
     with connect(cluster) as ray:
-        workers = Workers(ray, cluster, start, reserve_seconds)
+        workers = Workers(ray, cluster, start, reserve_seconds, shared)
         try:
             yield workers
         finally:
@@ -224,6 +243,8 @@ class _Worker:
 
     def __init__(self, index: int, start: bytes, settings: LibrarySettings, cores: int) -> None:
         use_cores(cores)
+        self._index = index
+        self._pickled_start = start
         self._error: Exception | None = None
         try:
             import jax
@@ -236,19 +257,29 @@ class _Worker:
             # JAX reserves three quarters of an accelerator's memory for each process.
             jax.config.update("jax_platforms", "cpu")
             limit_threads(cores)
-            self._state = pickle.loads(start)(index)
         except Exception as error:
             # An error here would end the actor, and look like the death of its process. It is
             # raised by each call instead.
             self._error = error
 
-    def started(self) -> None:
-        if self._error is not None:
-            raise self._error
+    def start(self, shared: object = None) -> None:
+        """Compute the state, before any call."""
+        self._raise_error()
+        try:
+            start = pickle.loads(self._pickled_start)
+            arguments = () if shared is None else (shared,)
+            self._state = start(self._index, *arguments)
+        except Exception as error:
+            self._error = error
+            raise
 
     def run(self, function: Callable[..., object], *arguments: object) -> object:
-        self.started()
+        self._raise_error()
         return function(self._state, *arguments)
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
 
 
 def _pickle(cloudpickle: ModuleType, start: Start) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -157,6 +157,36 @@ class Evaluator:
             _hessian_products, MAX_DIRECTIONS, directions, position
         )
         return gradients[0], products
+
+    def hessians(self, positions: Array, directions: Array) -> tuple[Array, Array]:
+        """Return the gradients at positions, and the Hessian at each times each direction.
+
+        Rows that are not in memory are read once for all positions.
+
+        Parameters
+        ----------
+        positions : ndarray, shape (num_positions, size)
+        directions : ndarray, shape (num_directions, size)
+
+        Returns
+        -------
+        ndarray, shape (num_positions, size), and ndarray, shape (num_positions, num_directions,
+        size)
+        """
+
+        def of_block(block: Block) -> tuple[Array, Array]:
+            of_rows = replace(self, blocks=[block])
+            values = [of_rows.hessian_products(position, directions) for position in positions]
+            gradients, products = zip(*values, strict=True)
+            return np.stack(gradients), np.stack(products)
+
+        # The first block by itself, so that two threads do not compile the same.
+        blocks = iter(self.blocks)
+        gradients, products = of_block(next(blocks))
+        for more_gradients, more_products in map_ahead(of_block, blocks, usable_cores()):
+            gradients += more_gradients
+            products += more_products
+        return gradients, products
 
     @property
     def _density(self) -> Density:

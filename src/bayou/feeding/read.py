@@ -96,40 +96,78 @@ def _read(layout: ColumnLayout, blocks: Sequence[int], first: int, arrays: Array
         raise _change_error(sum(blocks), "fewer")
 
 
-def read_pieces(layout: ColumnLayout, blocks: Sequence[int], size: int) -> Iterator[Arrays]:
-    """Yield all rows of a source in their order, `size` at a time; the last piece may be shorter.
+def read_pieces(
+    layout: ColumnLayout, blocks: Sequence[int], size: int, rows: range | None = None
+) -> Iterator[Arrays]:
+    """Yield rows of a source in their order, `size` at a time; the last piece may be shorter.
+
+    Parameters
+    ----------
+    layout : ColumnLayout
+        The columns to read.
+    blocks : sequence of int
+        The number of rows of each block, from :func:`count_block_rows`.
+    size : int
+        The rows of a piece.
+    rows : range, optional
+        The numbers of consecutive rows to read; by default all rows. Blocks without any of them are
+        not read.
 
     Raises
     ------
     ValueError
         If the source has other numbers of rows than `blocks` says.
     """
-    num_rows = sum(blocks)
+    rows = range(sum(blocks)) if rows is None else rows
     if layout.source.random_access:
-        for start in range(0, num_rows, size):
-            yield read_rows(layout, blocks, start, min(size, num_rows - start))
+        for start in range(rows.start, rows.stop, size):
+            yield read_rows(layout, blocks, start, min(size, rows.stop - start))
         return
-    arrays, num_done, left = layout.empty(min(size, num_rows)), 0, num_rows
-    for block in range(len(blocks)):
-        for table in layout.source.read(block, layout.names):
-            length, done = layout.check(table), 0
-            while done < length:
-                count = min(length - done, size - num_done, left)
-                if not count:
-                    raise _change_error(num_rows, "more")
-                part = {name: table[name][done : done + count] for name in layout.names}
-                layout.write(part, [array[num_done : num_done + count] for array in arrays])
-                done, num_done, left = done + count, num_done + count, left - count
-                if num_done == size or not left:
-                    yield tuple(array[:num_done] for array in arrays)
-                    # New arrays, since the caller may keep those that were yielded.
-                    arrays, num_done = layout.empty(min(size, left)), 0
+    arrays, num_done, left = layout.empty(min(size, len(rows))), 0, len(rows)
+    for table, length in _tables_with(layout, blocks, rows):
+        done = 0
+        while done < length:
+            count = min(length - done, size - num_done, left)
+            if not count:
+                raise _change_error(sum(blocks), "more")
+            part = {name: table[name][done : done + count] for name in layout.names}
+            layout.write(part, [array[num_done : num_done + count] for array in arrays])
+            done, num_done, left = done + count, num_done + count, left - count
+            if num_done == size or not left:
+                yield tuple(array[:num_done] for array in arrays)
+                # New arrays, since the caller may keep those that were yielded.
+                arrays, num_done = layout.empty(min(size, left)), 0
     if left:
-        raise _change_error(num_rows, "fewer")
+        raise _change_error(sum(blocks), "fewer")
+
+
+def _tables_with(
+    layout: ColumnLayout, blocks: Sequence[int], rows: range
+) -> Iterator[tuple[Table, int]]:
+    """Yield the tables that hold some rows, without other rows, and their lengths.
+
+    Rows after the last that the source should have are yielded too.
+    """
+    start = 0
+    for block, count in enumerate(blocks):
+        position, start = start, start + count
+        if start <= rows.start or rows.stop <= position < sum(blocks):
+            continue
+        for table in layout.source.read(block, layout.names):
+            length = layout.check(table)
+            begin = min(length, max(0, rows.start - position))
+            end = length if rows.stop == sum(blocks) else min(length, rows.stop - position)
+            position += length
+            if begin < end:
+                yield {name: table[name][begin:end] for name in layout.names}, end - begin
 
 
 def take_numbered(
-    layout: ColumnLayout, blocks: Sequence[int], rows: NDArray[np.int64], size: int
+    layout: ColumnLayout,
+    blocks: Sequence[int],
+    rows: NDArray[np.int64],
+    size: int,
+    among: range | None = None,
 ) -> Arrays:
     """Return rows with given numbers, in one pass over the source unless it has random access.
 
@@ -143,6 +181,9 @@ def take_numbered(
         Their numbers in increasing order.
     size : int
         The most rows that are read at once.
+    among : range, optional
+        The numbers of consecutive rows that they are among; by default all rows. Others are not
+        read.
 
     Returns
     -------
@@ -161,8 +202,8 @@ def take_numbered(
             layout.check(table)
             layout.write(table, [array[part] for array in arrays])
         return arrays
-    start = 0
-    for piece in read_pieces(layout, blocks, size):
+    start = 0 if among is None else among.start
+    for piece in read_pieces(layout, blocks, size, among):
         begin, end = np.searchsorted(rows, [start, start + len(piece[0])])
         for array, values in zip(arrays, piece, strict=True):
             np.take(values, rows[begin:end] - start, axis=0, out=array[begin:end], mode="clip")

@@ -128,10 +128,10 @@ def fit(
         - "dadvi": independent normals on 128 fixed draws, with all rows in each iteration; `n` is
           then the largest number of iterations.
         - a :class:`bayou.Guide`: that family, by gradient steps.
-        - "auto": passes over all rows where `n`, `num_particles`, `optimizer`, `order`,
-          `checkpoint` and `cluster` are left as they are and the model allows it; else "dadvi" if
-          there are no minibatches; else "advi", after a linear change of the variables that a short
-          first fit finds.
+        - "auto": passes over all rows where `n`, `num_particles`, `optimizer`, `order` and
+          `checkpoint` are left as they are and the model allows it; else "dadvi" if there are no
+          minibatches; else "advi", after a linear change of the variables that a short first fit
+          finds.
 
     **The model and its rows**
 
@@ -190,10 +190,10 @@ def fit(
         of steps done and the losses (negative ELBO, in nats) of the chunk. If it raises
         StopIteration, the fit ends with the approximation so far, as after Ctrl-C.
     cluster : str or Ray, optional
-        Workers that share the rows of each batch: "ray", the address of a cluster, or a
-        :class:`bayou.Ray`. Needs minibatches or a `batch_size`. The result is the same as in one
-        process, apart from rounding. A worker that dies is replaced. The calling process writes the
-        checkpoint, which can be resumed with or without a cluster.
+        Workers that share the rows of each pass, or of each batch: "ray", the address of a cluster,
+        or a :class:`bayou.Ray`. Needs minibatches or a `batch_size` where passes do not do. The
+        result is the same as in one process, apart from rounding. A worker that dies is replaced.
+        The calling process writes the checkpoint, which can be resumed with or without a cluster.
 
     **Checkpoints of stochastic fits**
 
@@ -251,10 +251,10 @@ def fit(
     they were evaluated a different number of times before. Their rows depend on that seed and on
     the one of the fit.
 
-    Workers of a cluster compute on CPUs and exchange gradients in each step, which takes about a
-    millisecond. A cluster is faster if a step takes tens of milliseconds. Several workers on one
-    machine are not, since one process already uses all of its cores. The data that the model has in
-    memory are sent to each machine once. Sources are opened again by each worker.
+    Workers of a cluster compute on CPUs. In passes, each reads and sums parts of the rows, and what
+    it sums comes back. In steps, they exchange gradients, which takes about a millisecond: a
+    cluster is faster if a step takes tens of milliseconds. The data that the model has in memory
+    are sent to each machine once. Sources are opened again by each worker.
     """
     options = FitOptions(
         n=n,

@@ -160,7 +160,6 @@ class FitOptions:
             and self.num_particles == 1
             and self.optimizer is None
             and self.checkpoint is None
-            and self.cluster is None
             and self.order == "epoch"
         )
 

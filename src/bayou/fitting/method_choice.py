@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, fit_fixed_draws
-from bayou.fitting.passes.pass_fit import Unsettled, fit_passes, passes_obstacle
-from bayou.fitting.rows.all_rows import resident_rows_obstacle
+from bayou.fitting.fixed_draws.pilot import PILOT_DRAWS
+from bayou.fitting.passes.pass_fit import Unsettled, block_rows, fit_passes, passes_obstacle
+from bayou.fitting.passes.shared_rows import shared_rows
+from bayou.fitting.rows.all_rows import num_all_rows, resident_rows_obstacle
 from bayou.fitting.rows.gradient_choice import program_with_graph_gradients
 from bayou.fitting.stochastic.advi import fit_stochastic
 from bayou.fitting.stochastic.distributed import distributed_run
@@ -64,10 +66,12 @@ def check_fixed_draws(program: Program, options: FitOptions) -> None:
     ValueError
         Names the option.
     """
-    if options.cluster is not None:
+    if options.cluster is not None and not may_use_passes(program, options):
+        why = passes_obstacle(program) or "options that only steps take"
         raise ValueError(
-            "`cluster` must come with rows in batches, which workers share, got a fit of all rows "
-            "at once.\nHint: pass a batch_size, such as by.fit(batch_size=4096)."
+            "`cluster` must come with rows in batches, which workers share, or with passes over "
+            f"the rows, which do not do here, got a fit of all rows at once: {why}.\n"
+            "Hint: pass a batch_size, such as by.fit(batch_size=4096)."
         )
     if options.optimizer is not None or options.num_particles != 1:
         argument = "num_particles" if options.optimizer is None else "optimizer"
@@ -97,8 +101,16 @@ def _fit_by_method(
 ) -> Approximation:
     if not may_use_passes(task.program, options):
         return _fit_steps(task, options, model, checkpoint)
-    fitted = fit_passes(task, corrected=options.correction is not None)
+    most = block_rows(num_all_rows(task.program))
+    with shared_rows(options.cluster, model, task.program, most, PILOT_DRAWS) as shared:
+        fitted = fit_passes(task, corrected=options.correction is not None, shared=shared)
     if isinstance(fitted, Unsettled):
+        if options.cluster is not None and options.use_fixed_draws(task.program):
+            raise ValueError(
+                "`cluster` must come with rows in batches, which workers share, where passes over "
+                f"all rows do not do, got a fit of all rows at once: {fitted.reason}.\n"
+                "Hint: pass a batch_size, such as by.fit(batch_size=4096), or leave `cluster` out."
+            )
         other = _fit_steps(task, options, model, checkpoint)
         reason = f"{other.reason}; a few passes over the rows did not do, since {fitted.reason}"
         return replace(other, reason=reason)

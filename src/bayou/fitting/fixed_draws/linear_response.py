@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bayou.cluster.cores import usable_cores
-from bayou.errors import failure_text
-from bayou.feeding.map_ahead import map_ahead
+from bayou.errors import WorkerDiedError, failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from bayou.density.evaluator import Block, Evaluator
+    from bayou.density.evaluator import Evaluator
     from bayou.fitting.fixed_draws.optimize import IndependentNormal
 
     type Array = NDArray[np.float64]
@@ -47,11 +44,11 @@ def naming_failures() -> Iterator[None]:
     """Raise whatever goes wrong in a ``with`` block as a :class:`ResponseError`.
 
     JAX, XLA, NumPy and what reads rows have no type of error in common, and a fit that is done
-    needs no response.
+    needs no response. Workers that die are no fault of the model, and that error stays.
     """
     try:
         yield
-    except ResponseError:
+    except (ResponseError, WorkerDiedError):
         raise
     except Exception as error:
         raise ResponseError(f"it cannot be computed ({failure_text(error)})") from error
@@ -226,7 +223,7 @@ def average_derivatives(
     most = max(1, DERIVATIVE_NUMBERS // size**2)
     for start in range(0, len(noise), most):
         part = slice(start, start + most)
-        gradients, hessians = _sum_derivatives(evaluator, positions[part], axes)
+        gradients, hessians = evaluator.hessians(positions[part], axes)
         step = steps[part]
         slopes = -frame.gradients(gradients) / len(noise)
         # As one product of matrices: NumPy would take one after the other.
@@ -239,28 +236,3 @@ def average_derivatives(
     if not all(np.isfinite(block).all() for block in (location, cross, log_scale)):
         raise ResponseError("the second derivatives of the loss are not finite")
     return SecondDerivatives(location, cross, log_scale)
-
-
-def _sum_derivatives(evaluator: Evaluator, positions: Array, axes: Array) -> tuple[Array, Array]:
-    """Return the gradients at positions, and the products of the Hessians there with some axes.
-
-    Returns
-    -------
-    gradients : ndarray, shape (num_positions, size)
-    hessians : ndarray, shape (num_positions, num_axes, size)
-    """
-
-    def of_block(block: Block) -> tuple[Array, Array]:
-        block_evaluator = replace(evaluator, blocks=[block])
-        values = [block_evaluator.hessian_products(position, axes) for position in positions]
-        gradients, hessians = zip(*values, strict=True)
-        return np.stack(gradients), np.stack(hessians)
-
-    # Blocks outside, positions inside, so that rows that are not in memory are read once. The first
-    # block by itself, so that two threads do not compile the same.
-    blocks = iter(evaluator.blocks)
-    gradients, hessians = of_block(next(blocks))
-    for more_gradients, more_hessians in map_ahead(of_block, blocks, usable_cores()):
-        gradients += more_gradients
-        hessians += more_hessians
-    return gradients, hessians

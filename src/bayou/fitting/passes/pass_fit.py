@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayou.density.evaluator import Evaluator
+from bayou.feeding.read import take_numbered
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals, antithetic_signs
 from bayou.fitting.fixed_draws.correction import (
     ERRORS,
@@ -39,6 +40,7 @@ from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.passes.curvature import curvature_at
 from bayou.fitting.passes.large_fit import settle_large
 from bayou.fitting.passes.newton_passes import MOVE_TOLERANCE, PassDensity, settle_mean
+from bayou.fitting.passes.shared_rows import SharedEvaluator
 from bayou.fitting.rows.all_rows import (
     all_row_blocks,
     has_weighted_rows,
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from bayou.density.program import Program
     from bayou.fitting.passes.curvature import Curvature
     from bayou.fitting.passes.newton_passes import Pass, Settled
+    from bayou.fitting.passes.shared_rows import SharedRows
     from bayou.fitting.rows.task import Task
 
     type Array = NDArray[np.float64]
@@ -160,7 +163,9 @@ def passes_obstacle(program: Program) -> str | None:
     return None
 
 
-def fit_passes(task: Task, *, corrected: bool) -> Approximation | Unsettled:
+def fit_passes(
+    task: Task, *, corrected: bool, shared: SharedRows | None = None
+) -> Approximation | Unsettled:
     """Fit by passes over all rows, where they suffice.
 
     Parameters
@@ -169,6 +174,8 @@ def fit_passes(task: Task, *, corrected: bool) -> Approximation | Unsettled:
         The model, its rows, the start and the seeds.
     corrected : bool
         Whether to correct the standard deviations by linear response.
+    shared : SharedRows, optional
+        The rows on the workers of a cluster; by default this process goes through them.
 
     Returns
     -------
@@ -181,13 +188,13 @@ def fit_passes(task: Task, *, corrected: bool) -> Approximation | Unsettled:
         If the fit is interrupted before a pass is done.
     """
     try:
-        return _fit(task, corrected=corrected)
+        return _fit(task, shared, corrected=corrected)
     except (UnsettledError, ResponseError) as error:
         return Unsettled(str(error))
 
 
-def _fit(task: Task, *, corrected: bool) -> Approximation:
-    record, rows = Record(task), _open_rows(task)
+def _fit(task: Task, shared: SharedRows | None, *, corrected: bool) -> Approximation:
+    record, rows = Record(task), _open_rows(task, shared)
     try:
         if task.program.layout.size > MAX_DENSE:
             return _fit_large(task, rows, record)
@@ -206,15 +213,21 @@ def _fit(task: Task, *, corrected: bool) -> Approximation:
     return replace(fitted, reason=reason)
 
 
-def _open_rows(task: Task) -> PassRows:
+def block_rows(num_rows: int) -> int:
+    """Return the most rows of a block."""
+    return min(BLOCK_ROWS, max(LEAST_ROWS, num_rows // 8))
+
+
+def _open_rows(task: Task, shared: SharedRows | None) -> PassRows:
     program = task.program
     size, num_rows = program.layout.size, num_all_rows(program)
     num_sampled = min(SAMPLE_ROWS, num_rows)
-    block_rows = min(BLOCK_ROWS, max(LEAST_ROWS, num_rows // 8))
-    sample = sampled_blocks(program, num_sampled, block_rows, task.row_seed)
+    most = block_rows(num_rows)
+    take = take_numbered if shared is None else shared.take
+    sample = sampled_blocks(program, num_sampled, most, task.row_seed, take)
     part = num_sampled / num_rows
     # Blocks of wide rows that are not in memory are smaller.
-    first = sample[: math.ceil(block_rows / sample[0].num_rows)]
+    first = sample[: math.ceil(most / sample[0].num_rows)]
     of_pilot = sum(block.share for block in first)
     first = [replace(block, share=block.share / of_pilot) for block in first]
     prior_noise = antithetic_normals(task.noise_seed, PRIOR_DRAWS, size)
@@ -223,11 +236,17 @@ def _open_rows(task: Task) -> PassRows:
         return Evaluator(program, task.counter.counted(blocks, part), max_positions=PILOT_DRAWS)
 
     priors = Evaluator(program, [replace(first[0], share=1.0)], without_rows=True)
-    in_blocks = sample if num_sampled == num_rows else all_row_blocks(program, block_rows)
+    if shared is None:
+        in_blocks = sample if num_sampled == num_rows else all_row_blocks(program, most)
+        all_rows = evaluator(in_blocks, 1.0)
+    else:
+        all_rows = SharedEvaluator(
+            program, (), max_positions=PILOT_DRAWS, rows=shared, counter=task.counter
+        )
     return PassRows(
         pilot=evaluator(first, part * of_pilot),
         sample=PassDensity(evaluator(sample, part), priors, prior_noise),
-        all=PassDensity(evaluator(in_blocks, 1.0), priors, prior_noise),
+        all=PassDensity(all_rows, priors, prior_noise),
         num_sampled=num_sampled,
         num_rows=num_rows,
     )

@@ -20,15 +20,18 @@ from bayou.feeding.row_padding import pad_rows
 from bayou.models.inputs import group_of, storage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from bayou.containers.variables.dims import Numbers
     from bayou.containers.variables.resident_rows import Resident
     from bayou.density.program import Inputs, Program
+    from bayou.feeding.feed import Arrays
 
     type Array = NDArray[np.float64]
+    # Layout, rows of each block of the source, sorted numbers of rows, most rows at once -> rows.
+    type TakeRows = Callable[[ColumnLayout, Sequence[int], NDArray[np.int64], int], Arrays]
 
 # Rows of a block of data in memory. Larger blocks take more memory and save dispatches.
 BLOCK_ROWS = 2**16
@@ -88,28 +91,75 @@ def all_row_blocks(program: Program, max_rows: int = BLOCK_ROWS) -> Iterable[Blo
     """
     if reason := all_rows_obstacle(program):
         raise ValueError(f"The model cannot be evaluated on all of its rows: {reason}.")
-    windows = _windows(program)
-    if windows:
-        layout = ColumnLayout(tuple(window.column for window in windows))
-        counts = windows[0].blocks
-        size = _block_size(program, sum(counts), _most_rows(layout, max_rows))
+    layout, counts = source_layout(program)
+    if layout is not None:
+        size = full_block_rows(program, max_rows)
         return SourceBlocks(layout, counts, program.data_values(), size, program.takes_weights)
-    data = program.data_values()
     arrays = _fed_arrays(program)
     if not _has_leading_rows(program):
+        data = program.data_values()
         return [Block((*arrays, *data), 1.0, largest_input_size(program, arrays))]
     num_rows = len(arrays[0])
-    size = _block_size(program, num_rows, max_rows)
+    return resident_blocks(program, range(num_rows), _block_size(program, num_rows, max_rows))
+
+
+def resident_blocks(program: Program, rows: range, size: int) -> list[Block]:
+    """Return consecutive rows that are in memory, in blocks of one size.
+
+    Their shares are those in all rows.
+    """
+    arrays, data = _fed_arrays(program), program.data_values()
     return [
         _block(
-            [array[start : start + size] for array in arrays],
-            data, size, num_rows, padded=program.takes_weights,
+            [array[start : min(start + size, rows.stop)] for array in arrays],
+            data, size, len(arrays[0]), padded=program.takes_weights,
         )
-        for start in range(0, num_rows, size)
+        for start in range(rows.start, rows.stop, size)
     ]  # fmt: skip
 
 
-def sampled_blocks(program: Program, num_rows: int, block_rows: int, seed: int) -> list[Block]:
+def blocks_of_part(
+    program: Program, rows: range, size: int, counts: Sequence[int]
+) -> Iterable[Block]:
+    """Return consecutive rows in blocks of one size, as a part of those of all rows.
+
+    Parameters
+    ----------
+    program : Program
+        The model, whose rows are the leading ones of arrays and may be weighted.
+    rows : range
+        The numbers of the rows. The shares of the blocks are those in all rows.
+    size : int
+        The number of rows of a block.
+    counts : sequence of int
+        The number of rows of each block of the source, if there is one.
+    """
+    layout, _ = source_layout(program)
+    if layout is None:
+        return resident_blocks(program, rows, size)
+    return SourceBlocks(layout, tuple(counts), program.data_values(), size, True, rows)
+
+
+def source_layout(program: Program) -> tuple[ColumnLayout | None, tuple[int, ...]]:
+    """Return the columns of rows that are not in memory, and the rows of each block of the source.
+
+    None and no blocks for rows in memory.
+    """
+    windows = _windows(program)
+    if not windows:
+        return None, ()
+    return ColumnLayout(tuple(window.column for window in windows)), windows[0].blocks
+
+
+def full_block_rows(program: Program, max_rows: int) -> int:
+    """Return the number of rows of a block of :func:`all_row_blocks`."""
+    layout, _ = source_layout(program)
+    return _block_size(program, num_all_rows(program), _most_rows(layout, max_rows))
+
+
+def sampled_blocks(
+    program: Program, num_rows: int, block_rows: int, seed: int, take: TakeRows = take_numbered
+) -> list[Block]:
     """Return a random sample of the rows, in blocks of the size that all rows come in.
 
     Each block is a random sample too. Rows that are not in memory are read in one pass.
@@ -124,9 +174,10 @@ def sampled_blocks(program: Program, num_rows: int, block_rows: int, seed: int) 
         The most rows of a block.
     seed : int
         Decides the rows.
+    take : callable, optional
+        Reads rows of a source by their numbers, as :func:`bayou.feeding.read.take_numbered` does.
     """
-    windows, length = _windows(program), num_all_rows(program)
-    layout = ColumnLayout(tuple(window.column for window in windows)) if windows else None
+    (layout, counts), length = source_layout(program), num_all_rows(program)
     size = _block_size(program, length, _most_rows(layout, block_rows))
     # Full blocks alone, so that none is mostly padding.
     count = length if num_rows >= length else max(size, num_rows // size * size)
@@ -135,7 +186,7 @@ def sampled_blocks(program: Program, num_rows: int, block_rows: int, seed: int) 
     if layout is None:
         arrays = _fed_arrays(program)
     else:
-        arrays = list(take_numbered(layout, windows[0].blocks, np.sort(rows), size))
+        arrays = list(take(layout, counts, np.sort(rows), size))
         # The numbers of the rows among those that were taken.
         parts = [np.searchsorted(np.sort(rows), part) for part in parts]
     data = program.data_values()
@@ -181,6 +232,8 @@ class SourceBlocks:
         The number of rows of a block.
     padded : bool
         Whether the last block is padded to ``size`` rows.
+    rows : range or None
+        The numbers of consecutive rows, if they are not all of the source. Shares are those in all.
     """
 
     layout: ColumnLayout
@@ -188,11 +241,12 @@ class SourceBlocks:
     data: Inputs
     size: int
     padded: bool
+    rows: range | None = None
 
     def __iter__(self) -> Iterator[Block]:
-        """Read all rows, block after block."""
+        """Read the rows, block after block."""
         num_rows = sum(self.counts)
-        for rows in read_pieces(self.layout, self.counts, self.size):
+        for rows in read_pieces(self.layout, self.counts, self.size, self.rows):
             yield _block(rows, self.data, self.size, num_rows, padded=self.padded)
 
 
