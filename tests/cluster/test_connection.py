@@ -36,6 +36,7 @@ def test_ray_must_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(Ray()).__enter__()
 
 
+@pytest.mark.slow
 def test_a_cluster_has_several_names(two_cores: None) -> None:
     address = ray.get_runtime_context().gcs_address
     port = address.rpartition(":")[2]

@@ -340,6 +340,7 @@ def test_fields_of_one_source_share_a_seed_in_memory_too(folder: Path) -> None:
         fit(model)
 
 
+@pytest.mark.slow
 def test_a_normal_with_every_correlation_is_settled_too(folder: Path) -> None:
     found = fit(model_of(*SOURCES["windows"](folder)), method="fullrank_advi", n=4000)
     assert found.converged

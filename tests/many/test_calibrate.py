@@ -54,6 +54,7 @@ def test_a_wrong_scale_fails(model: pm.Model) -> None:
     assert result.p_values["b"] < 1e-3
 
 
+@pytest.mark.slow
 def test_a_fit_is_calibrated_where_it_is_right(model: pm.Model) -> None:
     result = by.calibrate(model, 20, method="fit", draws=200, random_seed=1, progressbar=False)
     assert result
@@ -86,6 +87,7 @@ def drawn_by(make: Any) -> pm.Model:
     return model
 
 
+@pytest.mark.slow
 def test_a_simulator_draws_for_a_model_that_cannot() -> None:
     model = drawn_by(
         lambda y: pm.CustomDist(

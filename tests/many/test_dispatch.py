@@ -93,7 +93,10 @@ RUNS: dict[str, tuple[Callable[[], pm.Model], Any, float]] = {
 }
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize(
+    "run",
+    [name if name == "fits" else pytest.param(name, marks=pytest.mark.slow) for name in RUNS],
+)
 def test_everything_that_runs_on_data_sets_pickles(warm_workers: WarmWorkers, run: str) -> None:
     make, function, rtol = RUNS[run]
     model = make()

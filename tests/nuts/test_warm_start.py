@@ -156,6 +156,7 @@ def check_exact(trace: xr.DataTree) -> None:
 
 
 # The plain chains, and the shortest ones, are warned of.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The draws are doubtful")
 def test_draws_are_those_of_the_model(regression: pm.Model) -> None:
     trace = sample(regression)

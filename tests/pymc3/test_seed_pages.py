@@ -39,7 +39,10 @@ def quick(monkeypatch):
     )
 
 
-@pytest.mark.parametrize(("page", "count"), [("data_with_container.txt", 51), ("data.txt", 35)])
+@pytest.mark.parametrize(
+    ("page", "count"),
+    [pytest.param("data_with_container.txt", 51, marks=pytest.mark.slow), ("data.txt", 35)],
+)
 def test_every_example_runs(page, count, quick):
     code = examples(page)
     assert code.count("\n") + 1 == count

@@ -251,10 +251,6 @@ NO_PRIOR = (
 QUICK = {
     ("rows", "Censored normal"),
     ("rows", "HurdlePoisson"),
-    ("rows", "Interpolated"),
-    ("rows", "NegativeBinomial with mean 0"),
-    ("rows", "SkewNormal"),
-    ("prior", "Dirichlet"),
     ("prior", "LKJCholeskyCov"),
 }
 # Those of which NUTS's machine code is compiled: one for each kind of computation.

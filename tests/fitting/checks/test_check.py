@@ -130,6 +130,7 @@ def test_a_funnel_is_called_wrong() -> None:
     assert list(fit.verdict.errors.index[:3]) == ["width", "x[A]", "x[B]"]
 
 
+@pytest.mark.slow
 def test_short_chains_mend_a_scale_of_many_groups() -> None:
     fit = by.fit(model=groups(), **QUIET)
     assert (fit.verdict.word, fit.verdict.draws_from) == ("good", "short chains")

@@ -147,6 +147,7 @@ def test_other_rows_have_others() -> None:
     assert fit(model, 100).mean["effect"].shape == (90,)
 
 
+@pytest.mark.slow
 def test_an_accelerator_gathers_the_same_rows() -> None:
     _, program = batched_program(MODEL, 50, None, validate=True)
     size, row_size = program.layout.size, program.latent_layout.size

@@ -66,9 +66,8 @@ def test_no_optimum_far_below_the_best_is_told(monkeypatch: pytest.MonkeyPatch) 
     assert choice_of(mixture([-1.0, 0.0, 1.0]))[1].others == ()
 
 
-@pytest.mark.parametrize(
-    "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.filterwarnings("ignore:The fit may have missed:bayou.ConvergenceWarning")
 def test_a_mixture_ends_in_the_best_optimum_wherever_it_starts(seed: int) -> None:
     # From here, the own start leads to two components in the middle.

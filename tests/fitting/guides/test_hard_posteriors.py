@@ -9,6 +9,7 @@ import bayou as by
 METHODS = ["fullrank_advi", "lowrank_advi"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_regression_on_collinear_predictors_is_exact(method: str) -> None:
     size, random = 20, np.random.default_rng(1)

@@ -22,7 +22,14 @@ def regression() -> pm.Model:
 
 
 @pytest.mark.parametrize(
-    ("method", "n"), [("auto", "auto"), ("fullrank_advi", 6000), ("lowrank_advi", 6000)]
+    ("method", "n"),
+    [
+        ("auto", "auto"),
+        *(
+            pytest.param(name, 6000, marks=pytest.mark.slow)
+            for name in ("fullrank_advi", "lowrank_advi")
+        ),
+    ],
 )
 def test_the_covariance_of_a_regression(method: str, n: Any) -> None:
     fit = by.fit(n, method, model=regression(), random_seed=1, progressbar=False)

@@ -101,6 +101,7 @@ def test_workers_end_where_one_process_does(shared: by.Fit) -> None:
     assert not np.array_equal(shared.elbo, alone.elbo)
 
 
+@pytest.mark.slow
 def test_densities_of_ones_own() -> None:
     def density(value: Any, mean: Any) -> Any:
         return -((value - mean) ** 2)
