@@ -35,9 +35,10 @@ def test_a_simulator_is_drawn_instead() -> None:
     assert (values["observed"] - values["level"][:, None]).std() > 50
 
 
-def test_containers_may_be_cast() -> None:
+@pytest.mark.parametrize("dtype", ["float64", "int64", "int32", "bool"])
+def test_containers_may_be_cast(dtype: str) -> None:
     with pm.Model() as model:
-        y = by.Data("y", [0.0, 1.0, 1.0])
+        y = by.Data("y", np.array([0, 1, 1], dtype))
         pm.Bernoulli("observed", logit_p=pm.Normal("level"), observed=y)
     assert observed_containers(model) == {"observed": "y"}
 

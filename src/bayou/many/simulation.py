@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pymc as pm
 import pytensor
 from pytensor.compile.mode import Mode
-from pytensor.graph.basic import Constant, equal_computations
+from pytensor.graph.basic import Constant
+from pytensor.scalar.basic import Cast
+from pytensor.tensor.elemwise import Elemwise
 
 from bayou.models.missing_values import imputed_names
 from bayou.models.plain.plain_model import model_of_variables
@@ -86,7 +88,12 @@ def observed_containers(model: pm.Model) -> dict[str, str]:
 
 def _is_cast(value: Variable, container: TensorVariable) -> bool:
     """Return whether a value is a container, or a container in another dtype."""
-    return value is container or equal_computations([value], [container.astype(value.type.dtype)])
+    # PyMC casts whole numbers of 64 bits twice.
+    while (node := value.owner) is not None and isinstance(node.op, Elemwise):
+        if not isinstance(node.op.scalar_op, Cast):
+            return False
+        (value,) = node.inputs
+    return value is container
 
 
 def simulate(
