@@ -56,7 +56,7 @@ def test_values_have_the_types_of_their_parameters(text: str, value: object) -> 
         ("prior=flat", "`--option prior` must be one of wide, tight, got 'flat'"),
         ("knots=3", "`--option knots` must be list, got '3'"),
         ("size=big", "`--option size` must be int, got 'big'"),
-        ("degre=3", "must be one of `model`, got 'degre'.\nHint: did you mean 'degree'?"),
+        ("degre=3", "must name an argument of `model`, got 'degre'.\nHint: did you mean 'degree'?"),
     ],
 )
 def test_other_values_and_names_are_refused(text: str, told: str) -> None:

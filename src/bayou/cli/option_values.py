@@ -77,7 +77,7 @@ def option_values(
             meant = f"did you mean {close[0]!r}? " if close else ""
             known = f"its options are {listed(named)}" if named else "it takes the data alone"
             raise ValueError(
-                f"`--option` must be one of {where}, got {name!r}.\nHint: {meant}{known}."
+                f"`--option` must name an argument of {where}, got {name!r}.\nHint: {meant}{known}."
             )
     missing = [
         name for name, one in named.items() if one.default is one.empty and name not in texts

@@ -29,16 +29,31 @@ def print_json(values: Mapping[str, object]) -> None:
 
 
 def print_summary(table: pd.DataFrame) -> None:
-    """Print a summary of variables, one element a line, the first ones of many."""
+    """Print a summary of variables, one element a line, the first ones of many.
+
+    Columns that a narrow terminal has no room for are left out, the last ones first.
+    """
+    console = Console()
+    shown = table.head(SHOWN_ELEMENTS)
+    names = [str(name) for name in shown.index]
+    columns = {
+        str(title): [_number_text(value) for value in shown[title]] for title in shown.columns
+    }
+    widths = {title: max(map(len, (title, *texts))) + 2 for title, texts in columns.items()}
+    room = console.width - min(max(map(len, ("variable", *names))), console.width // 2) - 4
+    hidden: list[str] = []
+    while len(widths) > 1 and sum(widths.values()) > room:
+        hidden.insert(0, widths.popitem()[0])
     grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     grid.add_column("variable", overflow="fold")
-    for title in table.columns:
-        grid.add_column(str(title), justify="right", overflow="fold")
-    for name, values in table.head(SHOWN_ELEMENTS).iterrows():
+    for title in widths:
+        grid.add_column(title, justify="right", no_wrap=True)
+    for number, name in enumerate(names):
         # As `Text`, since rich would take "[...]" in a name for markup.
-        grid.add_row(Text(str(name)), *(_number_text(value) for value in values))
-    console = Console()
+        grid.add_row(Text(name), *(columns[title][number] for title in widths))
     console.print(grid)
+    if hidden:
+        console.print(f"hidden in a narrow terminal: {', '.join(hidden)}; see --json")
     if len(table) > SHOWN_ELEMENTS:
         console.print(f"and {len(table) - SHOWN_ELEMENTS:,} more elements: --json has them")
 
