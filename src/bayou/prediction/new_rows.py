@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import count_block_rows, read_pieces
@@ -14,6 +15,7 @@ from bayou.prediction.graph.row_containers import stored_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from numpy.typing import NDArray
     from pytensor.graph.basic import Variable
 
     from bayou.containers.reading.column_reader import ColumnReader
@@ -90,6 +92,26 @@ class NewRows:
                 container: array[start : start + count] for container, array in self.arrays.items()
             }
             yield self._all_containers(rows, count)
+
+    def distinct(self) -> tuple[NewRows, NDArray[np.int64]]:
+        """Return the distinct rows, which are in memory, and which of them each row is.
+
+        Rows are the same if all of their bits are.
+        """
+        parts = [
+            np.ascontiguousarray(array).reshape(self.num_rows, -1).view(np.uint8)
+            for array in self.arrays.values()
+        ]
+        packed = np.ascontiguousarray(np.concatenate(parts, axis=1))
+        buffers = [None, pa.py_buffer(packed)]
+        of_bytes = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(packed.shape[1]), self.num_rows, buffers
+        )
+        # Codes are given in the order in which values come first.
+        codes = of_bytes.dictionary_encode().indices.to_numpy().astype(np.int64)
+        first = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
+        arrays = {container: array[first] for container, array in self.arrays.items()}
+        return replace(self, arrays=arrays, num_rows=len(first), labels=None), codes
 
     def _read_pieces(self, size: int) -> Iterator[Arrays]:
         layout = ColumnLayout(tuple(reader.column for reader in self.readers.values()))

@@ -7,15 +7,19 @@ go by. So are all predictions, if rows depend on each other.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayou.compression.compressed_model import LEAST_ROWS
+from bayou.compression.repetition import MOST_DISTINCT, sample_repeats
 from bayou.feeding.memory import free_memory
 from bayou.prediction.graph.predictor import DependentRows
 from bayou.prediction.graph.row_dependence import RowShape
+from bayou.prediction.output.memory_sink import MemorySink
+from bayou.prediction.output.repeating_sink import RepeatingSink
 from bayou.prediction.output.template import PredictedVariable, PredictionTemplate
 from bayou.prediction.row_predictor import RowPredictor
 from bayou.storage.storable_labels import check_dim_names, storable_labels
@@ -144,6 +148,54 @@ def plan_predictions(
             "rows": rows.num_rows,
             "random_seed": seed,
         },
+    )
+
+
+def choose_rows(compress: bool | str, plan: PredictionPlan) -> tuple[PredictionPlan, MemorySink]:
+    """Return the plan of the rows that are predicted, and the sink in memory for all rows.
+
+    Parameters
+    ----------
+    compress : bool or "auto"
+        True to predict the distinct rows once, or raise; "auto" to do so where at most half are.
+    plan : PredictionPlan
+        Of all rows.
+
+    Raises
+    ------
+    ValueError
+        If `compress` is True, and each row must be predicted.
+    """
+    rows, pieces = plan.rows, plan.predictor.predictor.rows
+    obstacle = None
+    if isinstance(pieces, DependentRows):
+        obstacle = f"depend on each other, since {pieces.reason}"
+    elif pieces.are_drawn:
+        obstacle = "have random numbers of their own"
+    elif rows.readers or not sum(array[:1].size for array in rows.arrays.values()):
+        obstacle = "are read piece by piece"
+    if compress is True and obstacle is not None:
+        raise repetition_error(obstacle)
+    is_tried = compress is True or (compress == "auto" and rows.num_rows >= LEAST_ROWS)
+    if obstacle is not None or not is_tried:
+        return plan, MemorySink(plan.template)
+    if compress == "auto" and not sample_repeats(list(rows.arrays.values())):
+        return plan, MemorySink(plan.template)
+    distinct, codes = rows.distinct()
+    if compress == "auto" and distinct.num_rows > MOST_DISTINCT * rows.num_rows:
+        return plan, MemorySink(plan.template)
+    text = f"{rows.num_rows:,} rows as {distinct.num_rows:,} distinct, each repeated"
+    template = replace(plan.template, attrs={**plan.template.attrs, "compression": text})
+    of_distinct = replace(template, num_rows=distinct.num_rows)
+    return replace(plan, rows=distinct, template=of_distinct), RepeatingSink(template, codes)
+
+
+def repetition_error(obstacle: str) -> ValueError:
+    """Return the error for rows that must each be predicted, with what is in the way."""
+    return ValueError(
+        "`compress=True` must have rows that can be predicted once and repeated, got rows that "
+        f"{obstacle}.\n"
+        'Hint: leave it at "auto"; or name deterministics in `var_names`, for rows in memory.'
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from bayou.arguments import check_progressbar, seed_number, whole_number
 from bayou.cluster.ray import resolve_cluster
+from bayou.compression.compress_option import check_compress
 from bayou.containers.data_access import reading_data
 from bayou.feeding.memory import free_memory
 from bayou.models.missing_values import imputed_names
@@ -26,9 +27,14 @@ from bayou.prediction.draws import fitted_names, parameter_draws, predicted_mode
 from bayou.prediction.graph.forward_graph import predictable, unobserved_outcomes
 from bayou.prediction.graph.predictor import DependentRows, compiled_predictor
 from bayou.prediction.graph.row_dependence import LONG, SHORT, two_samples
-from bayou.prediction.output.memory_sink import MemorySink
 from bayou.prediction.output.zarr_sink import CHUNK_BYTES
-from bayou.prediction.plan import MEMORY_SHARE, check_memory, plan_predictions
+from bayou.prediction.plan import (
+    MEMORY_SHARE,
+    check_memory,
+    choose_rows,
+    plan_predictions,
+    repetition_error,
+)
 from bayou.prediction.row_matching import check_levels, new_rows
 from bayou.prediction.run import on_threads, write_predictions
 
@@ -62,6 +68,7 @@ def predict(
     cluster: str | Ray | None = None,
     out: str | os.PathLike[str] | None = None,
     chunk_rows: int | None = None,
+    compress: bool | str = "auto",
     progressbar: bool = True,
 ) -> xr.DataTree | Source:
     """Draw from the posterior predictive distribution of new rows.
@@ -108,6 +115,11 @@ def predict(
         The number of rows to read at a time; it may be rounded up. By default as many as fit in the
         free memory, at most 65,536. At most two such chunks are in memory at a time, or on a
         `cluster`, two parts of a chunk for each worker.
+    compress : {"auto", True, False}, default "auto"
+        Predict the distinct rows once, and repeat what is predicted. This is for variables that are
+        computed, such as deterministics: where random numbers are drawn for a row, each row has its
+        own, and all are predicted. "auto" does so for 10,000 rows in memory or more of which at
+        most half are distinct; the attribute ``compression`` says it. True does so or raises.
     progressbar : bool, default True
         Show how many rows are done.
 
@@ -182,7 +194,10 @@ def predict(
     {'chain': 1, 'draw': 1000, 'flight': 2}
     """
     check_progressbar(progressbar)
+    check_compress(compress)
     ray = resolve_cluster(cluster)
+    if compress is True and out is not None:
+        raise repetition_error("are written to the disk, by `out`")
     output = None if out is None else DiskOutput.at(out)
     seed = _seed(random_seed, output)
     used_model = predicted_model(fit_or_datatree, model)
@@ -215,8 +230,8 @@ def predict(
         plan = plan_predictions(parameters, names, rows, predictor, fixed, samples[0], seed)
         execute = on_threads if ray is None else OnCluster(ray, build)
         if output is None:
-            memory = MemorySink(plan.template)
             sizes = _chunk_sizes(plan, chunk_rows, 0)
+            plan, memory = choose_rows(compress, plan)
             write_predictions(plan, memory, sizes, execute, progressbar=progressbar)
             return memory.tree
         if output.is_parquet:

@@ -70,11 +70,14 @@ class RowPieces:
         (parameters, draws, fixed, rows, seed) -> (further parameters, predictions), both of shapes
         (draws, ...): the draws of the random variables, and the predictions, that are the same for
         all rows. A few of the rows are enough.
+    are_drawn : bool
+        Whether random numbers are drawn for each row.
     """
 
     shapes: tuple[RowShape, ...]
     piece_rows: int
     draw_shared: Callable[..., tuple[Arrays, Arrays]]
+    are_drawn: bool
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,9 @@ def _build_predictor(
     )
     engine, piece_rows = _choose_engine(graphs, shapes, sizes)
     draw_shared = _shared_draws(graph, names, inputs, outputs, shapes)
-    return predictor(engine=engine, rows=RowPieces(shapes.outputs, piece_rows, draw_shared))
+    are_drawn = any(shape.row_axis is not None for shape in shapes.random)
+    rows = RowPieces(shapes.outputs, piece_rows, draw_shared, are_drawn)
+    return predictor(engine=engine, rows=rows)
 
 
 def _conditioned_variables(
