@@ -3,13 +3,16 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pymc as pm
 import pytensor
 import pytensor.tensor as pt
+import pytest
 from numpy.typing import NDArray
 from scipy import special
 
+from bayou.density.build import compile_program
 from bayou.density.jax_function import jax_function
 
 # On both sides of where JAX and PyTensor go from one formula to another.
@@ -94,3 +97,38 @@ def test_splines_of_interpolated_densities() -> None:
     left = np.floor(inside / knots[1]).astype(int)
     heights = np.exp(-knots) / np.trapezoid(np.exp(-knots), knots)
     np.testing.assert_allclose(slopes, np.diff(heights)[left] / knots[1], rtol=1e-6)
+
+
+def test_values_and_derivatives_of_ive() -> None:
+    orders, x = pt.drow("orders"), pt.dcol("x")
+    of_arrays = jax_function([orders, x], [pt.ive(orders, x)], {})
+    known = np.array([[0.0, 1, 2, 9, 30, 39]])
+    points = np.array([[-3.0], [0.0], [1e-3], [0.5], [20.0], [159.0], [161.0], [1e4]])
+    both = jax.jit(
+        lambda at: jax.jvp(lambda x: of_arrays(known, x)[0], (at,), (jnp.ones_like(at),))
+    )
+    values, slopes = both(points)
+    exact = special.ive(known, points)
+    np.testing.assert_allclose(values, exact, rtol=1e-11)
+    neighbours = (special.ive(known - 1, points) + special.ive(known + 1, points)) / 2
+    np.testing.assert_allclose(slopes, neighbours - np.sign(points) * exact, rtol=1e-6, atol=1e-13)
+    # Neither series holds: no number is better than a wrong one.
+    assert np.isnan(of_arrays(np.array([[0.5, 61.0]]), np.array([[1e3]]))[0]).all()
+
+
+@pytest.mark.slow
+def test_density_of_a_periodic_process() -> None:
+    with pm.Model() as model:
+        scale = pm.HalfNormal("scale")
+        kernel = pm.gp.cov.Periodic(1, 1.0, ls=scale)
+        process = pm.gp.HSGPPeriodic(m=3, scale=1.0, cov_func=kernel)
+        level = process.prior("level", np.linspace(0, 2, 9)[:, None])
+        pm.Normal("o", level, 0.1, observed=np.arange(9.0))
+    program = compile_program(model)
+    start = model.initial_point()
+    moved = {name: value + 0.1 for name, value in start.items()}
+    position = np.concatenate([np.ravel(moved[name]) for name in program.layout.names])
+    both = jax.jit(jax.value_and_grad(program.density))
+    density, slope = both(position, program.data_values())
+    np.testing.assert_allclose(density, model.compile_logp()(moved), rtol=1e-10)
+    np.testing.assert_allclose(slope, model.compile_dlogp()(moved), rtol=1e-8)
