@@ -159,3 +159,11 @@ def test_rows_on_another_axis_are_to_be_named() -> None:
     with pytest.raises(ValueError, match=words):
         by.batched(model, batch_size=1)
     assert by.batched(model, batch_size=3, batch_dim="row").observed_RVs
+
+
+def test_minibatches_of_pymc_are_minibatches() -> None:
+    with pm.Model() as model:
+        batch = pm.Minibatch(Y, batch_size=2)
+        pm.Normal("o", pm.Normal("mean"), 1, observed=batch, total_size=6)
+    with pytest.raises(ValueError, match=r"holds minibatches .* itself\.\nHint: write .* by\.Data"):
+        by.fit(model=model, batch_size=2, progressbar=False)

@@ -13,7 +13,7 @@ from pytensor.graph.traversal import ancestors
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.source_variable import window_of
-from bayou.models.inputs import is_fed, uncast
+from bayou.models.inputs import is_fed, is_minibatch, uncast
 from bayou.models.missing_values import imputed_names
 from bayou.models.rewrite import model_graphs
 
@@ -193,8 +193,8 @@ def _dims_of_containers(model: pm.Model) -> dict[str, str | None]:
 
 
 def holds_minibatches(model: pm.Model) -> bool:
-    """Return whether a model is written with minibatches or generators of bayou."""
-    return any(map(is_fed, ancestors(model_graphs(model))))
+    """Return whether a model is written with minibatches, also of PyMC, or with generators."""
+    return any(is_fed(each) or is_minibatch(each) for each in ancestors(model_graphs(model)))
 
 
 def no_rows_error(dim: str | None) -> ValueError:
