@@ -1,12 +1,17 @@
-"""Many data sets over workers of a Ray cluster on this machine: speed-up, recovery and growth.
+"""Work over workers of a Ray cluster on this machine: many data sets, and passes over many rows.
 
     python benchmarks/cluster.py            # all claims, about half an hour on 2 quiet cores
-    python benchmarks/cluster.py --small    # a few data sets each
-    python benchmarks/cluster.py speed      # one of: speed, recovery, growth
+    python benchmarks/cluster.py --small    # a few data sets each, and few rows
+    python benchmarks/cluster.py speed      # one of: speed, recovery, growth, passes
 
-The model is the mean of benchmarks/many.py. Workers have a core each. Times are those at which this
-process had the results, after the first ones, so that the start of the workers is not among them.
-Memory is the most that this process held until then.
+The model of data sets is the mean of benchmarks/many.py. Workers have a core each. Times are those
+at which this process had the results, after the first ones, so that the start of the workers is not
+among them. Memory is the most that this process held until then.
+
+Passes are those of a fit of the logistic regression of benchmarks/passes.py, whose rows are in
+Parquet, 21 columns of 8 bytes: 20M of them, 3.4 GB in the folder of temporary files, or `--rows`.
+One and two workers take turns, then one of two is killed. A pass is the sum of densities and
+gradients at 8 draws over all rows, decoding included; the first one, which compiles, is left out.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import os
 import resource
 import signal
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -28,10 +34,16 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 
 import many
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pymc as pm
 from figures import add_json_option, note, write_figures
+from passes import NUM_COLUMNS, logistic_rows
 
 import bayou as by
 from bayou.cluster.workers import start_workers
+from bayou.fitting import method_choice
+from bayou.fitting.passes.shared_rows import SharedRows, shared_rows
 from bayou.many import dispatch as dispatching
 from bayou.many.data_sets.by_key import DataSets
 from bayou.many.data_sets.pending import pending_data_sets
@@ -43,6 +55,10 @@ if TYPE_CHECKING:
 
 # Results that are not timed: the first of a worker are slower.
 WARM = 32
+NUM_ROWS = 20_000_000
+# Rows of a row group, and rows that are made at once.
+GROUP_ROWS = 2**17
+PIECE_ROWS = 2**20
 
 
 @contextmanager
@@ -99,6 +115,91 @@ def speed(small: bool) -> None:
     )
 
 
+def write_rows(path: Path, num_rows: int) -> None:
+    """Write the rows of a logistic regression: those of one piece, again and again."""
+    x, y = logistic_rows(min(num_rows, PIECE_ROWS))
+    columns = {f"x{index}": x[:, index] for index in range(NUM_COLUMNS)}
+    table = pa.table(columns | {"y": y.astype(float)})
+    with pq.ParquetWriter(path, table.schema) as writer:
+        for start in range(0, num_rows, PIECE_ROWS):
+            writer.write_table(table.slice(0, num_rows - start), row_group_size=GROUP_ROWS)
+
+
+def timed_passes(path: Path, num_workers: int, kill: bool) -> tuple[float, list[float], by.Fit]:
+    """Return the seconds of a fit after the start of its workers, and those of each pass."""
+    rows = by.scan(path)
+    with pm.Model() as model:
+        names = [f"x{index}" for index in range(NUM_COLUMNS)]
+        x = by.Minibatch(rows[names], 512, in_memory_size=GROUP_ROWS)
+        y = by.Minibatch(rows["y"], 512, in_memory_size=GROUP_ROWS)
+        slopes = pm.Normal("slopes", shape=NUM_COLUMNS)
+        pm.Bernoulli("observed", logit_p=x @ slopes, observed=y, total_size=sum(rows.blocks))
+    began: list[float] = []
+    passes: list[float] = []
+    pools: list[Any] = []
+    sums = SharedRows.sums
+
+    @contextmanager
+    def ready(cluster: by.Ray, start: Any, *, shared: Any) -> Iterator[Any]:
+        with start_workers(cluster, start, shared=shared) as pool:
+            for index in range(len(pool)):
+                pool.result(pool.started(index))
+            pools.append(pool)
+            began.append(time.perf_counter())
+            yield pool
+
+    def timed(self: SharedRows, function: Any, *arguments: Any) -> Any:
+        begin = time.perf_counter()
+        # The second pass over all rows.
+        if kill and len(passes) == 1:
+            worker = pools[0].result(pools[0].submit(0, lambda state: os.getpid()))
+            threading.Timer(0.1, os.kill, (worker, signal.SIGKILL)).start()
+        found = sums(self, function, *arguments)
+        passes.append(time.perf_counter() - begin)
+        return found
+
+    with (
+        patch.object(method_choice, "shared_rows", partial(shared_rows, start_pool=ready)),
+        patch.object(SharedRows, "sums", timed),
+    ):
+        fit = by.fit(model=model, cluster=by.Ray(num_workers), random_seed=1, progressbar=False)
+    return time.perf_counter() - began[0], passes, fit
+
+
+def passes(small: bool, num_rows: int = NUM_ROWS) -> None:
+    """Print how much faster two workers are than one, and what the death of one costs."""
+    num_rows = min(num_rows, 600_000) if small else num_rows
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.parquet"
+        write_rows(path, num_rows)
+        found: dict[int, list[tuple[float, list[float], by.Fit]]] = {1: [], 2: []}
+        for _ in range(1 if small else 2):
+            for number, runs in found.items():
+                runs.append(timed_passes(path, number, kill=False))
+        killed, during, _ = timed_passes(path, 2, kill=True)
+    one, two = (min(seconds for seconds, _, _ in runs) for runs in found.values())
+    of_one, of_two = (
+        float(np.median([seconds for _, each, _ in runs for seconds in each[1:]]))
+        for runs in found.values()
+    )
+    each = {
+        number: [round(s, 2) for _, run, _ in runs for s in run] for number, runs in found.items()
+    }
+    print(f"passes: seconds of each, in turns: one worker {each[1]}, two {each[2]}")
+    difference = np.abs(found[1][0][2].mean["slopes"] / found[2][0][2].mean["slopes"] - 1).max()
+    lost = (max(during[1:]) - of_two) / of_two
+    ratio = of_one / of_two
+    claim = f"passes over {num_rows:,} rows in Parquet a second of two Ray workers, of one"
+    note(claim, f"{ratio:.2f} times", "1.7", met=ratio >= 1.7)
+    note("what a killed worker costs, in passes", f"{lost:.1f}", "2", met=lost < 2)
+    print(
+        f"passes: {num_rows:,} rows, a pass {of_one:.2f} s by one worker, {of_two:.2f} s by two, "
+        f"{ratio:.2f} times as fast; the whole fit {one:.1f} and {two:.1f} s, {one / two:.2f} "
+        f"times; with one killed {killed:.1f} s, {lost:.1f} passes lost; means equal to "
+        f"{float(difference):.0e}"
+    )
+
+
 def recovery(small: bool) -> None:
     """Print how much longer a run takes of which a worker is killed."""
     number = 16 if small else 600
@@ -129,7 +230,12 @@ def growth(small: bool) -> None:
         )
 
 
-CLAIMS = {"speed": speed, "recovery": recovery, "growth": growth}
+CLAIMS: dict[str, Any] = {
+    "speed": speed,
+    "recovery": recovery,
+    "growth": growth,
+    "passes": passes,
+}
 
 
 def main() -> None:
@@ -137,9 +243,13 @@ def main() -> None:
     parser.add_argument("claims", nargs="*", choices=[*CLAIMS, []], help="all by default")
     add_json_option(parser)
     parser.add_argument("--small", action="store_true", help="a few data sets each")
+    parser.add_argument("--rows", type=float, default=NUM_ROWS, help="those of the passes")
     options = parser.parse_args()
+    print(f"load {os.getloadavg()[0]:.1f}")
     for name in options.claims or CLAIMS:
-        CLAIMS[name](options.small)
+        of_claim = {"num_rows": int(options.rows)} if name == "passes" else {}
+        CLAIMS[name](options.small, **of_claim)
+    print(f"load {os.getloadavg()[0]:.1f}")
     write_figures(options.json)
 
 

@@ -8,6 +8,15 @@ relative; they are the largest over the elements. The exit code is 1 where a fit
 
     python benchmarks/passes.py            10^5, 10^6 and 10^7 rows, five seeds: 10 minutes, 6 GiB
     python benchmarks/passes.py --small    10^5 rows, one seed: under a minute
+    python benchmarks/passes.py --peers    other libraries too, one seed: see below
+
+Peers are those of benchmarks/pass_peers.py: `pm.find_MAP` with a Hessian, pymc-extras (Laplace,
+DADVI), NumPyro (SVI, AutoLaplaceApproximation) and nutpie, each in a process of its own that may
+take `--peer-seconds`. One that is not installed is skipped, and named. pymc-extras holds PyMC below
+6.4, so give it and NumPyro by a folder beside the environment of bayou:
+
+    pip install --target peers --no-deps numpyro multipledispatch pymc-extras better_optimize preliz
+    python benchmarks/passes.py --rows 1e6 --peers --libraries peers
 """
 
 from __future__ import annotations
@@ -26,6 +35,7 @@ import numpy as np
 import pymc as pm
 from figures import add_json_option, note, write_figures
 from first_step import cold_caches
+from pass_peers import NOT_INSTALLED, PEERS
 
 import bayou as by
 
@@ -40,6 +50,11 @@ MOST_STD = 0.02
 MOST_SECONDS = 2.5
 MOST_RATIO = {10**6: 3.0, 10**7: 0.7}
 BATCH_SIZES = (None, 512)
+# The errors at which a peer is as right, and how many times its seconds are those of a fit.
+PEER_MEAN = 0.05
+PEER_STD = 0.05
+PEER_RATIO = 3.0
+PEER_LINE = "{:>9}  {:24} {:>9} {:>9} {:>8} {:>8}  {}"
 LINE = "{:>9} {:>4} {:>10} {:>8} {:>8} {:>7} {:>8} {:>7} {:>7}  {}"
 
 
@@ -143,6 +158,68 @@ def compare(num_rows: int, seeds: range) -> bool:
     return reached
 
 
+def run_peer(name: str, num_rows: int, seconds: int, folders: list[Path]) -> dict[str, Any] | str:
+    """Return what a peer prints in a new process with cold caches, or why it prints nothing."""
+    paths = [*map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with tempfile.TemporaryDirectory() as folder:
+        variables = cold_caches(Path(folder)) | {"PYTHONPATH": os.pathsep.join(paths)}
+        script = str(Path(__file__).with_name("pass_peers.py"))
+        try:
+            result = subprocess.run(
+                [sys.executable, script, name, str(num_rows), "1"],
+                env=os.environ | variables,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=seconds,
+            )
+        except subprocess.TimeoutExpired:
+            return f"stopped after {seconds} s"
+    if result.returncode == NOT_INSTALLED:
+        return f"skipped: {PEERS[name][0]} is not installed"
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or ["no message"]
+        return f"failed: {lines[-1]}"
+    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
+def compare_peers(num_rows: int, seconds: int, folders: list[Path]) -> bool:
+    """Print a line for each peer, and return whether the fit is faster than all that are right."""
+    x, y = logistic_rows(num_rows)
+    _, mode, std = newton(x, y)
+    ours = run_cold(num_rows, None, 1)
+    ratios = []
+    for name in ("by.fit", *PEERS):
+        found = ours if name == "by.fit" else run_peer(name, num_rows, seconds, folders)
+        if isinstance(found, str):
+            print(PEER_LINE.format(num_rows, name, "", "", "", "", found), flush=True)
+            continue
+        mean_error = float(np.abs((np.array(found["mean"]) - mode) / std).max())
+        std_error = float(np.abs(np.array(found["std"]) / std - 1).max())
+        is_right = mean_error <= PEER_MEAN and std_error <= PEER_STD
+        if is_right and name not in ("by.fit", "nutpie"):
+            ratios.append(found["seconds"] / ours["seconds"])
+        print(
+            PEER_LINE.format(
+                num_rows,
+                name,
+                f"{found['seconds']:.1f} s",
+                f"{found['cpu']:.1f} s",
+                f"{mean_error:.4f}",
+                f"{100 * std_error:.2f}%",
+                "" if is_right else "not as right",
+            ),
+            flush=True,
+        )
+    if not ratios:
+        return True
+    best = min(ratios)
+    claim = f"logistic regression, {num_rows:,} x {x.shape[1]}: the time of the best peer, of a fit"
+    note(claim, f"{best:.1f} times", f"{PEER_RATIO:.0f}", met=best >= PEER_RATIO)
+    return best >= PEER_RATIO
+
+
 def main() -> int:
     """Run the benchmark, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -150,6 +227,9 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="10^5 rows, one seed")
     parser.add_argument("--rows", type=float, nargs="+", default=[1e5, 1e6, 1e7])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--peers", action="store_true", help="other libraries too")
+    parser.add_argument("--peer-seconds", type=int, default=1800, help="the most for a peer")
+    parser.add_argument("--libraries", type=Path, nargs="*", default=[], help="folders of peers")
     parser.add_argument("--fit", type=int, nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.fit:
@@ -159,6 +239,14 @@ def main() -> int:
     sizes = [10**5] if options.small else [int(size) for size in options.rows]
     seeds = range(1, 2 if options.small else options.seeds + 1)
     print(f"load {os.getloadavg()[0]:.1f}")
+    if options.peers:
+        heads = ("rows", "", "seconds", "processor", "mean", "sd", "")
+        print(PEER_LINE.format(*heads))
+        seconds, folders = options.peer_seconds, options.libraries
+        reached = [compare_peers(size, seconds, folders) for size in sizes]
+        print(f"load {os.getloadavg()[0]:.1f}")
+        write_figures(options.json)
+        return 0 if all(reached) else 1
     print(LINE.format("rows", "seed", "batch", "NumPy", "fit", "ratio", "mean", "sd", "passes", ""))
     reached = [compare(size, seeds) for size in sizes]
     print(f"load {os.getloadavg()[0]:.1f}")

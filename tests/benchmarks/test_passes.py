@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,3 +33,46 @@ def test_a_fit_prints_its_moments(passes: ModuleType, capsys: pytest.CaptureFixt
     assert np.abs((np.array(found["mean"]) - mode) / std).max() < 0.1
     assert found["correction"] == "linear_response"
     assert found["passes"] > 3
+
+
+def test_peers_that_are_not_right_or_not_there_do_not_count(
+    passes: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, mode, std = passes.newton(*passes.logistic_rows(2000))
+
+    def moments(seconds: float, shift: float) -> dict[str, Any]:
+        mean = (mode + shift * std).tolist()
+        return {"seconds": seconds, "cpu": 1.0, "mean": mean, "std": std.tolist()}
+
+    found = {
+        "pm.find_MAP and Hessian": moments(8.0, 0.01),
+        "pymc-extras fit_laplace": moments(1.0, 0.1),
+        "NumPyro SVI": "skipped: numpyro is not installed",
+    }
+    monkeypatch.setattr(passes, "PEERS", dict.fromkeys(found))
+    monkeypatch.setattr(passes, "run_cold", lambda *_: moments(2.0, 0.0))
+    monkeypatch.setattr(passes, "run_peer", lambda name, *_: found[name])
+    notes: list[tuple[str, str]] = []
+
+    def note(claim: str, measured: str, wanted: str, *, met: bool) -> None:
+        notes.append((measured, f"{wanted} {met}"))
+
+    monkeypatch.setattr(passes, "note", note)
+    assert passes.compare_peers(2000, 60, [])
+    assert notes == [("4.0 times", "3 True")]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].endswith("not as right")
+    assert lines[3].endswith("skipped: numpyro is not installed")
+
+
+def test_a_peer_ends_at_the_mode(passes: ModuleType) -> None:
+    found = passes.run_peer("pm.find_MAP and Hessian", 2000, 120, [])
+    _, mode, std = passes.newton(*passes.logistic_rows(2000))
+    np.testing.assert_allclose(found["mean"], mode, atol=0.01 * std.min())
+    np.testing.assert_allclose(found["std"], std, rtol=0.001)
+
+
+def test_a_peer_that_is_not_installed_is_named(passes: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "numpyro.py").write_text("raise ImportError")
+    found = passes.run_peer("NumPyro SVI", 2000, 120, [tmp_path])
+    assert found == "skipped: numpyro is not installed"
