@@ -84,7 +84,8 @@ def new_rows(
         for name, values in data.items()
     }
     row_dim = choose_row_dim(model, names, passed, fitted)
-    rows = find_row_containers(model, names, containers, batches, list(data), row_dim)
+    known = [container.name for container in passed]
+    rows = find_row_containers(model, names, containers, batches, known, row_dim)
     return _rows_by_container(
         model, names, passed, containers, rows, read_by(model, names, rows.containers)
     )
@@ -271,28 +272,28 @@ def _split_values(arrays: Mapping[Variable, Numbers | scipy.sparse.csr_matrix]) 
 
 
 def _read_values(
-    model: pm.Model, names: Sequence[str], container: Variable, values: object, argument: str
+    model: pm.Model, names: Sequence[str], variable: Variable, values: object, argument: str
 ) -> LabelledArray:
     """Return the new values of one container, and the labels of their axes if they have any."""
-    columns, dims = columns_of(container), dims_of(model, container)
+    columns, dims = columns_of(variable), dims_of(model, variable)
     table = None if columns is None else as_table(columns, values)
     if columns is not None and table is not None:
-        [reader] = match_columns(model, table, [container], argument).values()
+        [reader] = match_columns(model, table, [variable], argument).values()
         [array] = read_all_rows([reader.column])
         array = reader.values(array)
         return LabelledArray(array, (table.row_labels(columns.names), *[None] * (array.ndim - 1)))
-    if isinstance(values, pd.DataFrame) and exports_index(container) and container.type.ndim == 2:
+    if isinstance(values, pd.DataFrame) and exports_index(variable) and variable.type.ndim == 2:
         known = model.coords[dims[1]]
         # New rows may be along the columns; else these must be those of the model.
         if dims[1] not in observed_dims(model, names) or set(known) <= set(values.columns):
             values = in_label_order(values, known, argument)
-    array, labels = read_array(container, in_dim_order(values, dims), argument)
-    if array.ndim != container.type.ndim:
+    array, labels = read_array(variable, in_dim_order(values, dims), argument)
+    if array.ndim != variable.type.ndim:
         raise ValueError(
-            f"{argument} must have as many axes as its container, {container.type.ndim}, "
+            f"{argument} must have as many axes as its container, {variable.type.ndim}, "
             f"got a value of shape {array.shape}.\nHint: rows come first, as in the container."
         )
     if columns is not None and columns.categories is not None and array.ndim == 1:
-        subject = f"{argument}, of data container {container.name!r},"
+        subject = f"{argument}, of data container {variable.name!r},"
         check_codes(subject, array, columns.categories)
     return LabelledArray(array, labels)

@@ -254,10 +254,9 @@ def read_array(variable: TensorSharedVariable, values: object, argument: str) ->
     dtype = variable.type.dtype
     if not is_sparse_variable(variable):
         return to_array(values, argument, dtype)
-    if is_sparse(values):
-        return read_sparse(values, argument, dtype)
-    array, labels = to_array(values, argument, dtype)
-    return LabelledArray(read_sparse(array, argument, dtype).array, labels)
+    dense = None if is_sparse(values) else to_array(values, argument)
+    found = read_sparse(values if dense is None else dense.array, argument, dtype)
+    return found if dense is None else found._replace(labels=dense.labels)
 
 
 def as_table(columns: Columns, values: object) -> NamedColumns | None:
