@@ -171,6 +171,7 @@ def test_carry_over_along_the_rows_is_refused_in_batches() -> None:
         by.fit(model=adstocked(), batch_size=10, **QUIET)
 
 
+@pytest.mark.slow
 def test_carry_over_is_fitted_on_all_rows_and_predicted() -> None:
     model = adstocked()
     fit = by.fit(model=model, **QUIET)

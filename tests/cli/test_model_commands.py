@@ -58,6 +58,7 @@ def test_options_reach_the_function(folder: Path) -> None:
     assert abs(report["posterior"]["slope"]["mean"]) < 0.01
 
 
+@pytest.mark.slow
 def test_a_fit_that_did_not_converge_ends_with_3(folder: Path) -> None:
     result = run(
         *("fit", folder / "sales.py", folder / "rows.parquet", "--method", "dadvi"),

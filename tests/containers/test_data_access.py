@@ -97,6 +97,7 @@ def test_an_error_ends_the_access() -> None:
     assert change.done.wait(LONG)
 
 
+@pytest.mark.slow
 def test_fits_and_changes_at_once_are_each_right() -> None:
     model = model_of(50)
     quiet: dict[str, Any] = {"model": model, "random_seed": 1, "progressbar": False}
@@ -122,6 +123,7 @@ def test_fits_and_changes_at_once_are_each_right() -> None:
         assert mean == pytest.approx(posterior[length], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_many_fits_of_one_model_at_once_keep_to_their_data() -> None:
     model = model_of()
 

@@ -138,6 +138,7 @@ def test_latent_variables_at_the_end_of_the_position() -> None:
     np.testing.assert_allclose(gradients[:, 1:], slopes, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_hessian_products_without_a_second_derivative_of_jax() -> None:
     with pm.Model() as model:
         lifetime = pm.Gamma.dist(pm.HalfNormal("shape"), 1)

@@ -46,6 +46,7 @@ def test_derivatives_of_erfcx() -> None:
     np.testing.assert_allclose(curvatures, 2 * exact + 2 * points * exact_slopes, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_derivatives_of_erfcx_far_out() -> None:
     points = np.array([40.0, 1e3, 1e6])
     _, slopes, curvatures = derivatives(pt.erfcx, points)
@@ -67,6 +68,7 @@ def test_derivatives_of_softplus_are_finite_everywhere() -> None:
     np.testing.assert_allclose(curvatures, exact, rtol=1e-12, atol=5e-16)
 
 
+@pytest.mark.slow
 def test_gradients_of_the_incomplete_beta_function() -> None:
     inputs = a, b, x = pt.dvectors("a", "b", "x")
     gradients = pytensor.grad(pt.betainc(a, b, x).sum(), inputs[:2])

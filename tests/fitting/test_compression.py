@@ -30,6 +30,7 @@ def fitted(model: pm.Model, **options: Any) -> Any:
     return by.fit(model=model, random_seed=1, progressbar=False, **options)
 
 
+@pytest.mark.slow
 def test_a_fit_of_distinct_rows_is_that_of_all(model: pm.Model) -> None:
     one, other = fitted(model), fitted(model, compress=False)
     assert one.compression == "400 rows as 40 distinct, each counted"

@@ -21,7 +21,10 @@ def model_of(scale: float = 1.0) -> pm.Model:
     return model
 
 
-@pytest.mark.parametrize("method", ["auto", "advi", "fullrank_advi", "lowrank_advi"])
+@pytest.mark.parametrize(
+    "method",
+    ["auto", "advi", "fullrank_advi", pytest.param("lowrank_advi", marks=pytest.mark.slow)],
+)
 def test_a_fit_comes_back_whole(tmp_path: Path, method: str) -> None:
     n = "auto" if method == "auto" else 300
     fit = by.fit(n, method, model=model_of(), random_seed=1, progressbar=False)

@@ -66,7 +66,13 @@ def mean_of_normals() -> tuple[pm.Model, float, float]:
 
 
 @pytest.mark.parametrize(
-    "conjugate", [gamma_poisson, variance_of_normals, beta_binomial, mean_of_normals]
+    "conjugate",
+    [
+        pytest.param(gamma_poisson, marks=pytest.mark.slow),
+        variance_of_normals,
+        beta_binomial,
+        mean_of_normals,
+    ],
 )
 def test_conjugate_moments_are_those_of_the_model(conjugate: Any) -> None:
     model, mean, sd = conjugate()

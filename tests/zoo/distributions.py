@@ -247,12 +247,6 @@ NO_PRIOR = (
     "Simulator", "ZeroInflatedBinomial", "ZeroInflatedNegativeBinomial", "ZeroInflatedPoisson",
 )  # fmt: skip
 
-# Those of which the density is tested in the quick suite: one for each kind of computation.
-QUICK = {
-    ("rows", "Censored normal"),
-    ("rows", "HurdlePoisson"),
-    ("prior", "LKJCholeskyCov"),
-}
 # Those of which NUTS's machine code is compiled: one for each kind of computation.
 NUTS = (
     ("rows", "Bernoulli of a logit"), ("rows", "Binomial"), ("rows", "Censored normal"),

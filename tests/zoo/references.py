@@ -14,29 +14,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pymc as pm
 import pytensor
-import pytest
 from pytensor.compile.mode import Mode
 
 import bayou as by
 from bayou.density.flat_position import Layout
 from bayou.models.initial_point import StartCandidates
-from tests.zoo.distributions import JOINT, PRIORS, QUICK, REALS, ROWS
+from tests.zoo.distributions import JOINT, PRIORS, REALS, ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 INTERPRETER = Mode("py", "fast_run").excluding("fusion")
 LIKELIHOODS = {"rows": ROWS, "joint": JOINT}
-
-
-def parameters(names: Iterable[str], kind: str) -> list[Any]:
-    """Return the names as parameters of a test, slow ones but for a few."""
-    return [
-        pytest.param(name, marks=() if (kind, name) in QUICK else pytest.mark.slow)
-        for name in names
-    ]
 
 
 def write_model(kind: str, name: str) -> None:

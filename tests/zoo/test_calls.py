@@ -21,7 +21,7 @@ import bayou as by
 from bayou.batching.batched import batched_program
 from bayou.nuts.compiled.compiled_density import compile_density
 from tests.zoo.distributions import JOINT, NUTS, REFUSED, ROWS
-from tests.zoo.references import joint_model, one_model, parameters, prefix_of, reference_of
+from tests.zoo.references import joint_model, one_model, prefix_of, reference_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +66,8 @@ def test_nuts_code(kind: str, name: str) -> None:
         np.testing.assert_allclose(gradient, slopes, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", parameters(ROWS, "rows"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROWS)
 def test_rows_can_come_in_batches(name: str) -> None:
     _, program = batched_program(one_model("rows", name), 2, None, validate=True)
     assert program.terms_of_rows

@@ -32,7 +32,7 @@ from tests.zoo.distributions import (
     REFUSED,
     ROWS,
 )
-from tests.zoo.references import one_model, parameters, reference_of
+from tests.zoo.references import one_model, reference_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,13 +103,15 @@ def works_or_is_refused(call: Callable[[], Any], key: tuple[str, str, str]) -> A
     return None
 
 
-@pytest.mark.parametrize("name", parameters(ROWS, "rows") + parameters(JOINT, "joint"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*ROWS, *JOINT])
 def test_density_of_a_likelihood(name: str) -> None:
     kind = "rows" if name in ROWS else "joint"
     works_or_is_refused(lambda: check_density(kind, name), (kind, name, "density"))
 
 
-@pytest.mark.parametrize("name", parameters(PRIORS, "prior"))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PRIORS)
 def test_density_of_a_prior(name: str) -> None:
     works_or_is_refused(lambda: check_density("prior", name), ("prior", name, "density"))
 

@@ -83,6 +83,7 @@ def weighted() -> by.Fit:
     return by.fit(model=schools(), **QUIET)
 
 
+@pytest.mark.slow
 def test_weights_mend_eight_schools(weighted: by.Fit) -> None:
     verdict = weighted.verdict
     assert verdict.word == "good"

@@ -126,6 +126,7 @@ def test_draws_are_of_the_rows_that_were_fitted(tmp_path: Path) -> None:
     assert short.sample(2).posterior["effect"].shape == (1, 2, NUM_ROWS)
 
 
+@pytest.mark.slow
 def test_resumed_it_has_the_same_bits(tmp_path: Path) -> None:
     whole = fit(MODEL, 1200, correction=None)
 
@@ -140,6 +141,7 @@ def test_resumed_it_has_the_same_bits(tmp_path: Path) -> None:
     np.testing.assert_array_equal(resumed.mean["effect"], whole.mean["effect"])
 
 
+@pytest.mark.slow
 def test_other_rows_have_others() -> None:
     model = counts()
     fit(model, 100, correction=None)

@@ -6,10 +6,10 @@ import pytest
 
 import bayou as by
 
+pytestmark = pytest.mark.slow
 METHODS = ["fullrank_advi", "lowrank_advi"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_regression_on_collinear_predictors_is_exact(method: str) -> None:
     size, random = 20, np.random.default_rng(1)
@@ -73,7 +73,7 @@ def independent_elbo(classes: pm.Model) -> float:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_nearly_separable_classes_are_as_good_as_by_rotated_independent_normals(
     method: str, seed: int, classes: pm.Model, independent_elbo: float
 ) -> None:

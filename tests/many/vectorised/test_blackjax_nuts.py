@@ -15,8 +15,8 @@ from jax import monitoring
 import bayou as by
 from bayou.many.vectorised import blackjax_nuts
 
-# Draws are few, to be quick.
-pytestmark = pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning")
+# Draws are few, to be quick. test_blackjax_kernel.py has what is compiled in the quick suite.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::bayou.ConvergenceWarning")]
 
 # Few, since values of each row are computed by a function for each length.
 LENGTHS = (1, 18, 5, 18, 5)
@@ -67,7 +67,6 @@ def assert_same(one: xr.DataTree, other: xr.DataTree, key: str) -> None:
         xr.testing.assert_identical(of_one(one, group, key), of_one(other, group, key))
 
 
-@pytest.mark.slow
 def test_a_data_set_has_the_same_draws_alone_and_among_others(model: pm.Model) -> None:
     # 17 rows and more are padded to another length than up to 16.
     data = data_sets({f"{number:02}": LENGTHS[number % 5] for number in range(22)})
