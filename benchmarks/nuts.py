@@ -9,11 +9,17 @@ those that the first run left (warm). Seconds are all of the call, without impor
 least effective sample size of the bulk of any element of a free variable; gradients are those of
 the trajectories, tuning included, where the sampler keeps them. A fit before the chains takes 1,000
 to 3,500 more.
+
+NumPyro is left out where it is not installed. It may lie in a folder of its own:
+
+    pip install --target FOLDER --no-deps numpyro multipledispatch
+    PYTHONPATH=FOLDER python benchmarks/nuts.py
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -41,6 +47,7 @@ def main() -> None:
         return
     models = ["radon"] if options.small else options.models.split(",")
     samplers = ["bayou", "pymc"] if options.small else options.samplers.split(",")
+    samplers = installed(samplers)
     print(
         f"{'model':18}{'sampler':17}{'cold s':>8}{'warm s':>8}{'ess':>7}{'ess/1000 gradients':>20}"
     )
@@ -54,6 +61,14 @@ def main() -> None:
                 f"{warm['ess']:7.0f}{rate:>20}   {warm['note']}",
                 flush=True,
             )
+
+
+def installed(samplers: list[str]) -> list[str]:
+    """Return the samplers without NumPyro where that is not installed, and say so."""
+    if "numpyro" not in samplers or importlib.util.find_spec("numpyro") is not None:
+        return samplers
+    print("NumPyro is not installed, and left out")
+    return [sampler for sampler in samplers if sampler != "numpyro"]
 
 
 def run_twice(arguments: list[str]) -> list[dict[str, Any]]:
