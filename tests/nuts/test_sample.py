@@ -473,15 +473,20 @@ def test_ctrl_c_returns_the_draws_so_far() -> None:
     with pm.Model() as model:
         pm.Normal("x", 3, 1)
         by.sample(draws=1, tune=1, chains=1, progressbar=False)
-    stop = threading.Timer(1.0, signal.raise_signal, [signal.SIGINT])
-    stop.start()
     match = (
         r"The keyboard stopped the chains: the result has \d+ draws of each of 1 chains, 3000000"
     )
-    with pytest.warns(by.ConvergenceWarning, match=match):
-        trace = by.sample(
-            draws=3_000_000, tune=100, chains=1, model=model, random_seed=1, progressbar=False
-        )
+    # A process that a shell began in the background ignores the signal.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    stop = threading.Timer(1.0, signal.raise_signal, [signal.SIGINT])
+    stop.start()
+    try:
+        with pytest.warns(by.ConvergenceWarning, match=match):
+            trace = by.sample(
+                draws=3_000_000, tune=100, chains=1, model=model, random_seed=1, progressbar=False
+            )
+    finally:
+        signal.signal(signal.SIGINT, handler)
     number = trace.posterior.sizes["draw"]
     assert 0 < number < 3_000_000
     assert float(trace.posterior["x"].mean()) == pytest.approx(3, abs=0.2)

@@ -16,6 +16,7 @@ import scipy.sparse
 import bayou as by
 from bayou.containers.sparse import padded_rows
 from bayou.density.build import compile_program
+from bayou.many.data_sets.pending import seed_of
 from bayou.nuts.term_densities import term_densities
 
 NUM_ROWS, NUM_COLUMNS = 60, 4
@@ -257,17 +258,27 @@ def test_many_data_sets() -> None:
         scipy.sparse.random(30 + i, NUM_COLUMNS, 0.6, "csr", random_state=i) for i in range(3)
     ]
     outcomes = [random.integers(0, 2, 30 + i) for i in range(3)]
-    means = {}
-    for kind in ("csr", "dense"):
-        data_sets = {
+    data_sets = {
+        kind: {
             f"set {i}": {"x": x if kind == "csr" else x.toarray(), "late": outcomes[i]}
             for i, x in enumerate(matrices)
         }
-        tree = by.sample_many(
-            data_sets, model=model_of(kind), draws=50, tune=50, random_seed=1, progressbar=False
-        )
-        assert (tree["diagnostics"]["error"] == "").all()
-        fits = by.fit_many(data_sets, model=model_of(kind), random_seed=1, progressbar=False)
-        means[kind] = [each.posterior["b"].mean(("chain", "draw")) for each in (tree, fits)]
-    for sparse, dense in zip(means["csr"], means["dense"], strict=True):
-        np.testing.assert_allclose(sparse, dense, rtol=1e-3)
+        for kind in ("csr", "dense")
+    }
+    sparse, dense = (
+        by.fit_many(sets, model=model_of(kind), random_seed=1, progressbar=False).posterior["b"]
+        for kind, sets in data_sets.items()
+    )
+    each_mean = {"dim": ("chain", "draw")}
+    np.testing.assert_allclose(sparse.mean(**each_mean), dense.mean(**each_mean), rtol=1e-3)
+    # Each has the draws that it has alone; `test_nuts` compares these with those of dense ones.
+    settings = {"draws": 50, "tune": 50, "chains": 2, "progressbar": False}
+    model = model_of("csr")
+    tree = by.sample_many(data_sets["csr"], model=model, random_seed=1, **settings)
+    assert (tree["diagnostics"]["error"] == "").all()
+    for key, values in data_sets["csr"].items():
+        with model:
+            by.set_data(values)
+            alone = by.sample(random_seed=seed_of(key, 1), **settings)
+        found = tree.posterior["b"].sel(dataset=key).values
+        np.testing.assert_array_equal(found, alone.posterior["b"].values)
