@@ -47,6 +47,10 @@ Options = Annotated[
         help="An argument of the function beside the data; repeat the option for several.",
     ),
 ]
+RowWeights = Annotated[
+    str | None,
+    typer.Option("--weights", help="The container that says how often each row counts."),
+]
 Seed = Annotated[
     int | None,
     typer.Option("--random-seed", "--seed", help="Decides random numbers; drawn if absent."),

@@ -18,6 +18,7 @@ from bayou.cli.command_options import (
     Options,
     Paths,
     Query,
+    RowWeights,
     Seed,
 )
 
@@ -49,9 +50,7 @@ def fit(
             help='"advi", "fullrank_advi", "lowrank_advi" or "dadvi"; by default as the model is.'
         ),
     ] = "auto",
-    weights: Annotated[
-        str | None, typer.Option(help="The container that says how often each row counts.")
-    ] = None,
+    weights: RowWeights = None,
     draws: Annotated[
         int, typer.Option(min=2, help="Draws that are summarized and written.")
     ] = 1000,
@@ -112,9 +111,7 @@ def sample(
     target_accept: Annotated[
         float, typer.Option(help="The acceptance probability that tuning aims at.")
     ] = 0.8,
-    weights: Annotated[
-        str | None, typer.Option(help="The container that says how often each row counts.")
-    ] = None,
+    weights: RowWeights = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the draws of --out.")
     ] = False,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import Annotated
 
 import typer
 
@@ -18,9 +19,6 @@ from bayou.cli.command_options import (
     Query,
     Seed,
 )
-
-if TYPE_CHECKING:
-    from bayou.sources import Source
 
 
 def inspect(
@@ -38,8 +36,10 @@ def inspect(
 
         import bayou as by
         from bayou.cli.printed import print_json
+        from bayou.cli.recipe import RowFiles
 
-        inspection = by.inspect(_open_rows(data, file_format, columns, query, drop_nulls))
+        rows = RowFiles.of(data, file_format, columns, query, drop_nulls).open()
+        inspection = by.inspect(rows)
         if as_json:
             print_json({**vars(inspection), "advice": inspection.advice})
         else:
@@ -65,8 +65,9 @@ def shuffle(
     with reported(debug):
         import bayou as by
         from bayou.cli.printed import print_json
+        from bayou.cli.recipe import RowFiles
 
-        rows = _open_rows(data, file_format, columns, query, drop_nulls)
+        rows = RowFiles.of(data, file_format, columns, query, drop_nulls).open()
         store = by.shuffle(rows, out, random_seed=random_seed, memory=memory)
         if as_json:
             print_json({"rows": store.num_rows, "out": out})
@@ -98,12 +99,11 @@ def compress(
         from bayou.cli.printed import print_json
         from bayou.cli.recipe import RowFiles
 
-        # Typer passes an empty list if there is no such option.
-        chosen = RowFiles.of(data, file_format, columns, query, drop_nulls).columns
-        more = [] if weights is None or not chosen else [weights]
-        rows = _open_rows(data, file_format, [*chosen, *more], query, drop_nulls)
+        asked = RowFiles.of(data, file_format, columns, query, drop_nulls)
+        more = [] if weights is None or not asked.columns else [weights]
+        rows = replace(asked, columns=(*asked.columns, *more)).open()
         cells = by.compress(
-            rows, chosen or None, count=count, weights=weights, out=out, memory=memory
+            rows, asked.columns or None, count=count, weights=weights, out=out, memory=memory
         )
         if as_json:
             print_json({"rows": rows.num_rows, "distinct": cells.num_rows, "out": out})
@@ -111,15 +111,3 @@ def compress(
             typer.echo(
                 f"{rows.num_rows:,} rows as {cells.num_rows:,} distinct, each counted: {out}"
             )
-
-
-def _open_rows(
-    data: str,
-    file_format: str | None,
-    columns: list[str] | None,
-    query: str | None,
-    drop_nulls: bool,
-) -> Source:
-    from bayou.cli.recipe import RowFiles
-
-    return RowFiles.of(data, file_format, columns, query, drop_nulls).open()
