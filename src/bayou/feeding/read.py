@@ -77,21 +77,12 @@ def _read(layout: ColumnLayout, blocks: Sequence[int], first: int, arrays: Array
             layout.check(table)
             layout.write(table, [array[begin : begin + len(rows)] for array in arrays])
         return
-    # `position` is the number of the first row of the table that is read.
-    position = done = 0
-    for block, size in enumerate(blocks):
-        if position + size <= first or done == count:
-            position += size
-            continue
-        for table in layout.source.read(block, layout.names):
-            length = layout.check(table)
-            begin = max(0, first + done - position)
-            taken = min(length - begin, count - done)
-            if taken > 0:
-                part = {name: table[name][begin : begin + taken] for name in layout.names}
-                layout.write(part, [array[done : done + taken] for array in arrays])
-                done += taken
-            position += length
+    done = 0
+    for table, length in _tables_with(layout, blocks, range(first, first + count)):
+        taken = min(length, count - done)
+        part = {name: table[name][:taken] for name in layout.names}
+        layout.write(part, [array[done : done + taken] for array in arrays])
+        done += taken
     if done < count:
         raise _change_error(sum(blocks), "fewer")
 
