@@ -84,8 +84,7 @@ def new_rows(
         for name, values in data.items()
     }
     row_dim = choose_row_dim(model, names, passed, fitted)
-    known = [container.name for container in passed]
-    rows = find_row_containers(model, names, containers, batches, known, row_dim)
+    rows = find_row_containers(model, names, containers, batches, passed, row_dim)
     return _rows_by_container(
         model, names, passed, containers, rows, read_by(model, names, rows.containers)
     )

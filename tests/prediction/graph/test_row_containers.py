@@ -18,7 +18,9 @@ from bayou.prediction.graph.row_containers import (
 def found(model: pm.Model, *names: str, passed: tuple[str, ...] = ()) -> RowContainers:
     batches = batches_of(model)
     containers = {variable.name: variable for variable in model.data_vars} | batches
-    return find_row_containers(model, names, containers, batches, passed)
+    return find_row_containers(
+        model, names, containers, batches, [containers[name] for name in passed]
+    )
 
 
 def names_of(rows: RowContainers) -> list[str]:

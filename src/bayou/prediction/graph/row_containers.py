@@ -47,7 +47,7 @@ def find_row_containers(
     names: Sequence[str],
     containers: Mapping[str, Variable],
     batches: Collection[str],
-    passed: Collection[str],
+    passed: Collection[Variable],
     row_dim: str | None = None,
 ) -> RowContainers:
     """Find the containers with rows.
@@ -62,9 +62,8 @@ def find_row_containers(
         All containers and minibatches by name.
     batches : collection of str
         The names of the minibatches and generators.
-    passed : collection of str
-        The names of the containers that new values were passed for. Their rows count where nothing
-        is observed.
+    passed : collection of Variable
+        The containers that new values were passed for. Their rows count where nothing is observed.
     row_dim : str, optional
         The dim of the rows; by default that of the first axis of what is observed.
 
@@ -86,7 +85,7 @@ def find_row_containers(
         # Deterministics, or observed values without dims: the dims of what is asked for.
         dims |= {_first_dim(model, name) for name in names} & set(first_dims.values())
     if not dims - {None} and not observed_containers:
-        dims |= {first_dims[containers[name]] for name in passed}
+        dims |= {first_dims[container] for container in passed}
     row_dims = tuple(sorted(dim for dim in dims if dim is not None))
     if row_dim is not None:
         row_dims = (row_dim,)
@@ -98,7 +97,7 @@ def find_row_containers(
         )
     lengths = {
         stored_values(container).shape[row_axis(model, container, row_dims)]
-        for container in observed_containers or [containers[name] for name in passed]
+        for container in observed_containers or passed
         if container.type.ndim
     }
 
