@@ -174,15 +174,20 @@ def test_optional_module_is_imported_in_one_file() -> None:
     assert sorted(imported) == sorted(set(imported))
 
 
+def printed_by(command: str) -> list[str]:
+    """Return the words that a new process prints."""
+    result = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+    return result.stdout.split()
+
+
 def test_importing_bayou_imports_no_optional_module() -> None:
     command = (
         "import sys, arviz, nutpie, pymc; before = set(sys.modules)\n"
         f"from bayou import *; print(*{OPTIONAL} & (set(sys.modules) - before))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", command], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.split() == []
+    assert printed_by(command) == []
 
 
 def test_importing_bayou_waits_for_the_first_use_of_a_name() -> None:
@@ -192,10 +197,7 @@ def test_importing_bayou_waits_for_the_first_use_of_a_name() -> None:
         "assert dir(bayou) == sorted(bayou.__all__)\n"
         "assert hasattr(bayou, 'Data') and not hasattr(bayou, 'data')\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", command], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.split() == []
+    assert printed_by(command) == []
 
 
 def test_all_public_names_leave_out_what_few_use() -> None:
@@ -206,10 +208,7 @@ def test_all_public_names_leave_out_what_few_use() -> None:
         "print(*late & set(sys.modules))\n"
         "print(*{'pytensor.xtensor', 'pymc.dims'} & set(sys.modules))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", command], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.split() == []
+    assert printed_by(command) == []
 
 
 @each_file
