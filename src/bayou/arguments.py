@@ -137,6 +137,11 @@ def seed_number(random_seed: RandomSeed | None) -> int | None:
     )
 
 
+def new_seed() -> int:
+    """Return a seed of a run that was given none."""
+    return int(np.random.default_rng().integers(2**63))
+
+
 def memory_bytes(memory: int | str) -> int:
     """Return the number of bytes that the argument `memory` stands for.
 

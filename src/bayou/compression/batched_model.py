@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from bayou.arguments import seed_number, whole_number
+from bayou.arguments import new_seed, seed_number, whole_number
 from bayou.batching.batched import DEFAULT_SEED, minibatch_model
 from bayou.batching.data_checks import check_imputed_values
 from bayou.compression.weighted_model import weighted_model
@@ -86,12 +84,8 @@ def batched(
     """
     written = read_model(model)
     size = whole_number("batch_size", batch_size, 1, "it counts the rows of a batch.")
-    seed = _fresh_seed() if random_seed is None else seed_number(random_seed)
+    seed = new_seed() if random_seed is None else seed_number(random_seed)
     assert seed is not None
     check_imputed_values(written)
     weighted = weighted_model(written, weights)
     return minibatch_model(weighted, size, batch_dim, seed, validate=validate)
-
-
-def _fresh_seed() -> int:
-    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])

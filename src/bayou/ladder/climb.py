@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayou.compression.compress_option import choose_compression
+from bayou.compression.weighted_model import weighted_model
 from bayou.containers.data_access import reading_data
 from bayou.errors import ConvergenceWarning, failure_text
 from bayou.fitting.fit import fit as fit_model
@@ -44,7 +45,9 @@ class Climb:
     Attributes
     ----------
     model : pymc.Model
-        The model, with its weights.
+        The model as it is written.
+    weights : str or None
+        The container of the weights of its rows.
     names : tuple of str
         The variables to keep.
     settings : NutsSettings
@@ -58,6 +61,7 @@ class Climb:
     """
 
     model: pm.Model
+    weights: str | None
     names: tuple[str, ...]
     settings: NutsSettings
     seed: int
@@ -120,6 +124,7 @@ class Climb:
                 warnings.filterwarnings("ignore", message="The standard deviations are not")
                 fitted = fit_model(
                     model=self.model,
+                    weights=self.weights,
                     compress=self.compress,
                     random_seed=self.seed,
                     progressbar=self.progressbar,
@@ -151,8 +156,9 @@ class Climb:
         """Return the answer of NUTS in each mode; None if time was over before there were draws."""
         with reading_data(self.model):
             check_model(self.model)
-            compressed = choose_compression(self.compress, self.model, self.names)
-            density_model = self.model if compressed is None else compressed.model
+            compressed = choose_compression(self.compress, self.model, self.names, self.weights)
+            weighted = weighted_model(self.model, self.weights)
+            density_model = weighted if compressed is None else compressed.model
             density = compiled_density(density_model)
             lanes = lanes_of(self.settings.chains)
             task = ChainTask(

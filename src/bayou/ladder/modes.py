@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from bayou.fitting.checks.proposals import fitted_normal
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals
 from bayou.fitting.fixed_draws.linear_response import covariance_or_none
 from bayou.fitting.fixed_draws.optimize import MAX_DENSE, Optimum, minimize
+from bayou.fitting.fixed_draws.start_choice import APART, MOST_BELOW
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.result.fit_result import Fit
@@ -33,12 +35,9 @@ SEARCH_DRAWS = 4
 SEARCH_ITERATIONS = 60
 # The most that searches cost: draws x values of the largest input. A few seconds.
 SEARCH_WORK = 1e9
-# A mode whose evidence is lower by so many nats has no mass that matters.
-MOST_BELOW = 8.0
-# Distances, in standard deviations, within which optima are the same, and beyond which one is
-# another mode, if the density has a valley of at least so many nats between them.
+# Within so many standard deviations optima are the same. Beyond `APART` one is another mode, if the
+# density has a valley of at least so many nats between them.
 SAME_PLACE = 1.0
-OTHER_PLACE = 2.5
 VALLEY = 1.0
 # The most modes: the best.
 MOST_MODES = 6
@@ -109,17 +108,17 @@ def find_modes(fit: Fit, seed: int) -> Modes:
     own = search(normal.origin)
     starts = [program.start(seed, attempt) for attempt in ATTEMPTS]
     ends = [search(start) for start in starts if np.isfinite(start).all()]
-    best = min(map(_loss, [own, *ends]))
-    near = [end for end in ends if end.is_finite and _loss(end) <= best + MOST_BELOW]
+    best = min(end.loss for end in [own, *ends])
+    near = [end for end in ends if end.is_finite and end.loss <= best + MOST_BELOW]
     elsewhere = [
         end
-        for end in sorted(near, key=_loss)
-        if _distance(end, own) > OTHER_PLACE and _has_valley(evaluator, end, own)
+        for end in sorted(near, key=attrgetter("loss"))
+        if _distance(end, own) > APART and _has_valley(evaluator, end, own)
     ]
     others = _grouped(elsewhere)[: MOST_MODES - 1]
     fits = [_fit_around(fit, evaluator, each[0], seed) for each in others]
     counts = [len(each) for each in others]
-    if others and _loss(own) > best + MOST_BELOW:
+    if others and own.loss > best + MOST_BELOW:
         return Modes(fits, counts)
     return Modes([fit, *fits], [1 + len(near) - len(elsewhere), *counts])
 
@@ -149,11 +148,6 @@ def _grouped(ends: Sequence[Optimum]) -> list[list[Optimum]]:
         elif end.converged:
             groups.append([end])
     return groups
-
-
-def _loss(optimum: Optimum) -> float:
-    """Return the last loss, inf where there is none."""
-    return float(optimum.losses[-1]) if len(optimum.losses) else np.inf
 
 
 def _distance(one: Optimum, other: Optimum) -> float:

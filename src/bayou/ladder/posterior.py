@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bayou.arguments import check_progressbar, whole_number
+from bayou.arguments import check_progressbar, new_seed, whole_number
 from bayou.compression.compress_option import check_compress
 from bayou.compression.weighted_model import weighted_model
 from bayou.containers.context import takes_model_first
@@ -16,7 +16,7 @@ from bayou.ladder.time_limit import TimeLimit
 from bayou.models.plain.plain_model import read_model
 from bayou.models.posterior_tree import posterior_tree
 from bayou.nuts.chosen_variables import chosen_variables
-from bayou.nuts.settings import NutsSettings, new_seed, nuts_seed
+from bayou.nuts.settings import NutsSettings, nuts_seed
 from bayou.provenance.model_provenance import provenance_for_result
 from bayou.provenance.record import provenance_attrs
 from bayou.text import listed
@@ -151,10 +151,12 @@ def posterior(
     whole_number("chains", chains, 2, "R-hat compares chains, so that at least two are run.")
     settings = NutsSettings(draws=draws, chains=chains, cores=cores)
     seed = nuts_seed(random_seed)
-    pymc_model = weighted_model(read_model(model), weights)
+    written = read_model(model)
+    pymc_model = weighted_model(written, weights)
     names = chosen_variables(pymc_model, var_names)
     climb = Climb(
-        pymc_model,
+        written,
+        weights,
         names,
         settings,
         new_seed() if seed is None else seed,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayou.arguments import check_progressbar, whole_number
+from bayou.arguments import check_progressbar, new_seed, whole_number
 from bayou.cluster.ray import resolve_cluster
 from bayou.compression.compress_option import check_compress
 from bayou.errors import ConvergenceWarning, OtherDataError, warn
@@ -175,7 +175,7 @@ def calibrate(
     if seed is None and out is not None:
         seed = recorded_setting(out, "random_seed")
     if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+        seed = new_seed()
     simulation_seed, rank_seed = map(int, np.random.SeedSequence(seed).generate_state(2))
     simulated = simulate(pymc_model, simulating_model, num_datasets, simulation_seed)
     datasets = {

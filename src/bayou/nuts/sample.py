@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bayou.arguments import check_flag, check_progressbar
+from bayou.arguments import check_flag, check_progressbar, new_seed
 from bayou.compression.compress_option import choose_compression
 from bayou.compression.weighted_model import weighted_model
 from bayou.containers.context import takes_model_first
@@ -37,7 +37,7 @@ from bayou.nuts.disk_run import (
 )
 from bayou.nuts.enough_draws import EnoughDraws, check_until
 from bayou.nuts.model_checks import check_model
-from bayou.nuts.settings import DEFAULT_TUNE, NutsSettings, new_seed, nuts_seed
+from bayou.nuts.settings import DEFAULT_TUNE, NutsSettings, nuts_seed
 from bayou.nuts.start_values import chain_starts, with_start_of_each
 from bayou.nuts.trace import ChainBatches, sampler_attrs
 from bayou.nuts.warm_start import check_init, choose_warm_start
@@ -115,7 +115,7 @@ def sample(
         as wide as the posterior, and trajectories are short. The draws are those of the model
         whatever the fit is. Where a fit does not match the posterior, or searches from other starts
         end elsewhere, chains start and are tuned as with None: at random around the initial point
-        of the model. The attributes ``init`` and
+        of the model. The attributes ``init`` and ``init_reason`` of the result say which.
     target_accept : float, default 0.8
         The mean acceptance probability that tuning aims at, between 0 and 1. A larger one gives
         smaller steps, and fewer divergences.

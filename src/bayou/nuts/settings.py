@@ -125,11 +125,6 @@ def _max_treedepth(value: object) -> int:
     return depth
 
 
-def new_seed() -> int:
-    """Return a seed of a run that was given none."""
-    return int(np.random.default_rng().integers(2**63))
-
-
 def nuts_seed(random_seed: RandomSeed | None) -> int | None:
     """Return the number that a seed stands for, below 2**64; None for None.
 

@@ -96,6 +96,11 @@ class Optimum(IndependentNormal):
     reason: str
 
     @property
+    def loss(self) -> float:
+        """The last loss, inf if there is none."""
+        return float(self.losses[-1]) if len(self.losses) else np.inf
+
+    @property
     def is_finite(self) -> bool:
         """Whether the optimum is a normal, and not a scale without bounds."""
         return bool(np.isfinite(self.mean).all() and np.abs(self.log_scale).max() < MAX_LOG_SCALE)

@@ -8,6 +8,7 @@ other kinds have one start, since short fits take as long as the fit itself.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -38,8 +39,8 @@ SHORT_ITERATIONS = 100
 MOST_FITTED = 4
 # Losses, in nats, that count as the same optimum.
 ALIKE = 1.0
-# Optima that a user is told of: at most so many nats below the best one, and so many of their
-# standard deviations away from it and from each other.
+# Optima that are modes beside the best one: at most so many nats below it, since worse ones have no
+# mass that matters, and so many of their standard deviations away from it and from each other.
 MOST_BELOW = 8.0
 APART = 2.5
 
@@ -86,14 +87,14 @@ def choose_start(task: Task, evaluator: Evaluator, noise: Array) -> Start:
     looks = [_fit_shortly(start, evaluator, noise, LOOK_ITERATIONS) for start in starts]
     # An optimum that was reached gets no better.
     open_ends = [look for look in looks if not look.converged or _is_better(look, first)]
-    promising = sorted(open_ends, key=_loss_of)[:MOST_FITTED]
+    promising = sorted(open_ends, key=attrgetter("loss"))[:MOST_FITTED]
     rest = SHORT_ITERATIONS - LOOK_ITERATIONS
     others = [
         look if look.converged else _fit_shortly(look.mean, evaluator, noise, rest)
         for look in promising
         if look.is_finite
     ]
-    best = min(others, key=_loss_of, default=first)
+    best = min(others, key=attrgetter("loss"), default=first)
     ended = [first, *others, *(look for look in looks if look.converged)]
     if not _is_better(best, first) or not _is_usable(best, evaluator, noise):
         return Start(task.start, _others(first, ended))
@@ -111,8 +112,8 @@ def choose_start(task: Task, evaluator: Evaluator, noise: Array) -> Start:
 def _others(best: Optimum, optima: Sequence[Optimum]) -> tuple[Array, ...]:
     """Return the means of optima that are elsewhere and nearly as good."""
     kept = [best]
-    for optimum in sorted(optima, key=_loss_of):
-        is_near = optimum.is_finite and _loss_of(optimum) <= _loss_of(best) + MOST_BELOW
+    for optimum in sorted(optima, key=attrgetter("loss")):
+        is_near = optimum.is_finite and optimum.loss <= best.loss + MOST_BELOW
         if is_near and all(_are_apart(optimum, other) for other in kept):
             kept.append(optimum)
     return tuple(optimum.mean for optimum in kept[1:])
@@ -142,7 +143,7 @@ def _is_usable(optimum: Optimum, evaluator: Evaluator, noise: Array) -> bool:
 
 
 def _is_better(one: Optimum, other: Optimum) -> bool:
-    return _loss_of(one) < _loss_of(other) - ALIKE
+    return one.loss < other.loss - ALIKE
 
 
 def _fit_shortly(start: Array, evaluator: Evaluator, noise: Array, num_iterations: int) -> Optimum:
@@ -150,10 +151,5 @@ def _fit_shortly(start: Array, evaluator: Evaluator, noise: Array, num_iteration
     return minimize(evaluator, frame, noise, num_iterations, lambda _: None)
 
 
-def _loss_of(optimum: Optimum) -> float:
-    """Return the last loss, inf where there is none."""
-    return float(optimum.losses[-1]) if len(optimum.losses) else np.inf
-
-
 def _are_alike(one: Optimum, other: Optimum) -> bool:
-    return abs(_loss_of(one) - _loss_of(other)) < ALIKE
+    return abs(one.loss - other.loss) < ALIKE
