@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pymc as pm
 import pytest
+import threadpoolctl
 
 import bayou as by
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals, antithetic_signs
@@ -89,3 +90,21 @@ def test_a_fit_of_a_correlated_normal_is_exact() -> None:
     assert fit.correction == "linear_response"
     np.testing.assert_allclose((fit.mean["slopes"] - covariance @ x.T @ y) / std, 0, atol=1e-2)
     np.testing.assert_allclose(fit.std["slopes"], std, rtol=1e-6)
+
+
+def test_blas_has_one_thread_in_the_optimizer_and_its_own_after(evaluator_of: Any) -> None:
+    def threads_of_blas() -> set[int]:
+        libraries = threadpoolctl.threadpool_info()
+        return {each["num_threads"] for each in libraries if each["user_api"] == "blas"}
+
+    before, during = threads_of_blas(), []
+    noise = antithetic_normals(1, 16, 3)
+    minimize(
+        evaluator_of(normal, 3),
+        FRAMES["small steps"],
+        noise,
+        3,
+        lambda _: during.append(threads_of_blas()),
+    )
+    assert during == [{1}] * 3
+    assert threads_of_blas() == before

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from bayou.cluster.cores import usable_cores
+from bayou.cluster.threads import limited_threads
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -192,10 +195,13 @@ def minimize(
         # Wide draws may leave the support of the likelihood where narrow ones do not.
         begin[size:] += np.log(0.1)
     # Far from the mode, curvature misleads: first the location alone, then the scales too.
+    # L-BFGS-B solves systems of 30 numbers, on which threads of BLAS wait for each other: of ten
+    # elements, an iteration took 1.5 ms of CPU with two threads and 0.04 with one (busy cores).
     try:
-        result = search(begin, 0.0)
-        if len(record.losses) < max_iterations and not fixed_scales:
-            result = search(result.x, MAX_LOG_SCALE)
+        with limited_threads(usable_cores()):
+            result = search(begin, 0.0)
+            if len(record.losses) < max_iterations and not fixed_scales:
+                result = search(result.x, MAX_LOG_SCALE)
     except StoppedError:
         raise
     except KeyboardInterrupt:
