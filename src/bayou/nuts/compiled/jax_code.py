@@ -105,16 +105,13 @@ def jax_code(
         ) -> jax.Array:
             return draw(Frame(origin, factor).positions(coordinates), *data)[0]
 
-        factor = (size, size) if is_dense(size) else (size,)
-        rest = [jax.ShapeDtypeStruct(shape, np.float64) for shape in ((size,), factor)]
-        rest += [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in arguments]
+        position = np.zeros(size)
+        factor = np.eye(size) if is_dense(size) else np.ones(size)
+        rest = (position, factor, *arguments)
         lanes = jax.vmap(lane, (0, *(None for _ in rest)))
-        coordinates = jax.ShapeDtypeStruct((num_lanes, size), np.float64)
         return JaxCode(
-            _read_or_compile(jax.jit(lanes).lower(coordinates, *rest)),
-            _read_or_compile(
-                jax.jit(expand).lower(jax.ShapeDtypeStruct((size,), np.float64), *rest)
-            ),
+            _read_or_compile(lanes, (np.zeros((num_lanes, size)), *rest)),
+            _read_or_compile(expand, (position, *rest)),
         )
 
     try:
@@ -124,8 +121,11 @@ def jax_code(
         raise NotImplementedError(str(error)) from error
 
 
-def _read_or_compile(lowered: jax.stages.Lowered) -> Callable[..., jax.Array]:
-    """Return the code of a lowered function from a file, or compile and write it."""
+def _read_or_compile(
+    function: Callable[..., jax.Array], example: Sequence[Numbers]
+) -> Callable[..., jax.Array]:
+    """Return the code of a function for arguments like an example, from a file if it is there."""
+    lowered = jax.jit(function).lower(*example)
     # The text leaves out arguments that are not used, but code is for their shapes too.
     arguments = str(lowered.args_info)
     flags = os.environ.get("XLA_FLAGS", "")
@@ -134,18 +134,30 @@ def _read_or_compile(lowered: jax.stages.Lowered) -> Callable[..., jax.Array]:
     content = read_code(key)
     if content is not None:
         try:
-            loaded: Callable[..., jax.Array] = deserialize_and_load(*pickle.loads(content))
-            return loaded
+            return _load(content, example)
         # XLA has no type of error for code that it does not take.
         except Exception as error:
             _logger.info("Machine code is compiled again: %s", error)
     compiled = lowered.compile()
     try:
-        write_code(key, pickle.dumps(serialize(compiled)))
+        content = pickle.dumps(serialize(compiled))
+        _load(content, example)
+        write_code(key, content)
     # Nor for code that it cannot write, such as that of callbacks.
     except Exception as error:
         _logger.info("Machine code is not kept: %s", error)
     return compiled
+
+
+def _load(content: bytes, example: Sequence[Numbers]) -> Callable[..., jax.Array]:
+    """Return code from the bytes of a file, after a call.
+
+    Code that was compiled by another process, and read from the cache of JAX itself, is written
+    without its functions: it loads, and fails when it is called ("NOT_FOUND", jaxlib 0.12).
+    """
+    loaded: Callable[..., jax.Array] = deserialize_and_load(*pickle.loads(content))
+    jax.block_until_ready(loaded(*example))
+    return loaded
 
 
 def _function(
