@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,10 +102,60 @@ def test_samples_are_written_and_doubts_end_with_3(folder: Path) -> None:
     assert "must end in .zarr" in refused(*arguments, "--out", folder / "chains.nc")
 
 
+def test_ctrl_c_keeps_what_is_done_and_ends_with_130(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    def stop(steps: int, _: object) -> None:
+        if steps >= 3:
+            raise KeyboardInterrupt
+
+    def stopped_fit(**options: Any) -> by.Fit:
+        fits.append(fit(callback=stop, **options))
+        return fits[0]
+
+    fits: list[by.Fit] = []
+    fit = by.fit
+    out = folder / "stopped.fit"
+    arguments = ("fit", folder / "sales.py", folder / "rows.parquet", "--seed", 1)
+    monkeypatch.setattr(by, "fit", stopped_fit)
+    result = run(*arguments, "--json", "--out", out)
+    assert result.exit_code == 130, result.output
+    report = json.loads(result.stdout)
+    assert report["converged"] is False
+    assert report["reason"].startswith("the keyboard stopped it after 3 iterations")
+    assert set(report["posterior"]) == {"level[a]", "level[b]", "slope"}
+    out.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(by, "fit", lambda **_: fits[0])
+        patch.setattr("bayou.cli.model_commands.summary", interrupt)
+        stderr = refused(*arguments, "--out", out, code=130)
+    assert stderr.endswith(f"Interrupted, after the result was written: {out}\n")
+    assert out.is_file()
+    monkeypatch.setattr(by, "fit", interrupt)
+    assert refused(*arguments, code=130).endswith("Interrupted.\n")
+
+
+def test_chains_that_ctrl_c_stopped_end_with_130(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = xr.Dataset({"slope": (("chain", "draw"), np.ones((4, 9)))})
+    stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((4, 9), bool))})
+    tree = xr.DataTree.from_dict({"posterior": draws, "sample_stats": stats})
+    monkeypatch.setattr(by, "sample", lambda *_, **__: tree)
+    monkeypatch.setattr("bayou.cli.result_file.fitted_names", lambda _: (["slope"], 1))
+    arguments = ("sample", folder / "sales.py", folder / "rows.parquet", "--json")
+    assert json.loads(done(*arguments, "--draws", 9))["draws"] == 9
+    assert run(*arguments, "--draws", 10).exit_code == 130
+
+
 def test_describe_prints_containers_and_their_variables(folder: Path) -> None:
     shown = done("describe", folder / "sales.py", folder / "rows.parquet")
     assert "row 200" in shown
     assert "sales  observed  <- level, shop, slope, x" in shown
+    assert "see --json" in shown
     report = json.loads(done("describe", folder / "sales.py", folder / "rows.parquet", "--json"))
     assert [one["name"] for one in report["containers"]] == ["x", "y", "shop"]
     assert set(report["variables"][-1]["parents"]) == {"level", "shop", "slope", "x"}

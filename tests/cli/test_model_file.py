@@ -34,8 +34,9 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_annotation_chooses_what_the_function_gets(
     rows: Path, tmp_path: Path, imports: str, annotation: str, kind: type
 ) -> None:
-    path = write_model(tmp_path, f"{imports}\ndef model(data{annotation}):\n    return data\n")
-    made = build_model(path, "model", {}, lambda: by.scan(str(rows)))
+    text = f"{imports}\nimport pymc as pm\ndef model(data{annotation}):\n    model = pm.Model()\n"
+    path = write_model(tmp_path, f"{text}    model.got = data\n    return model\n")
+    made = build_model(path, "model", {}, lambda: by.scan(str(rows))).got
     assert isinstance(made, kind)
     if kind is pd.DataFrame:
         pd.testing.assert_frame_equal(made, pd.read_parquet(rows), check_dtype=False)
@@ -48,7 +49,7 @@ def test_the_annotation_chooses_what_the_function_gets(
         ("model = 3", "got 'model', an int.\nHint: write the model as a function, def model(data)"),
         ("def model(data): ...", "must return the model, got None.\nHint: end it with `return"),
         ("def model(): ...", "must take the data as its first argument, but it takes none"),
-        ("def model(data): return 3", "`model` must be a PyMC model, got 3"),
+        ("def model(data): return 3", "`model` in sales.py must return the model, got an int."),
         ("import sys\nsys.exit(4)", 'below `if __name__ == "__main__":`'),
         ("def model(data, a): ...", "`--option` must give 'a' of `model` in sales.py, got none"),
     ],
@@ -102,4 +103,4 @@ def test_the_folder_of_the_file_is_importable(
     monkeypatch.setattr("sys.path", sys.path.copy())
     (tmp_path / "priors_beside.py").write_text("SPREAD = 3\n", encoding="utf-8")
     path = write_model(tmp_path, "from priors_beside import SPREAD\ndef model(d): return SPREAD\n")
-    assert build_model(path, "model", {}, lambda: by.scan(str(rows))) == 3
+    assert "got an int" in refused("describe", path, rows)

@@ -99,7 +99,7 @@ def test_what_is_no_result_is_refused(folder: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "p.parquet")
     assert "where there is nothing" in refused("verify", folder / "none.fit")
     assert "a folder without draws of a posterior" in refused("verify", tmp_path)
-    assert "`path` must be a file" in refused("verify", folder / "rows.parquet")
+    assert "`RESULT` must be a file that bayou wrote" in refused("verify", folder / "rows.parquet")
     assert "must end in .parquet or .zarr" in refused(
         "predict", folder / "sales.fit", folder / "new.csv", "--out", tmp_path / "p.csv"
     )

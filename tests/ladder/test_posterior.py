@@ -176,3 +176,22 @@ def test_funnel_is_climbed_to_longer_chains() -> None:
     assert result.attrs["ess"] > 400
     assert float(draws.mean()) == pytest.approx(mean, abs=0.08 * sd)
     assert float(draws.std()) == pytest.approx(sd, rel=0.08)
+
+
+def test_ctrl_c_ends_the_climb_with_what_there_is(
+    normal: pm.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bayou.ladder.climb.find_modes", interrupted)
+        kept = by.posterior(normal, random_seed=1, progressbar=False)
+    assert (kept.attrs["rung"], kept.attrs["verdict"]) == ("fit", "good")
+    assert kept.attrs["reason"].endswith("other modes were not sought: the keyboard stopped it")
+    monkeypatch.setattr("bayou.fitting.checks.check._check", interrupted)
+    with pytest.warns(by.ConvergenceWarning, match="the keyboard stopped the check"):
+        kept = by.posterior(normal, random_seed=1, progressbar=False)
+    assert (kept.attrs["rung"], kept.attrs["verdict"]) == ("fit", "not checked")
+    assert kept.attrs["reason"].endswith("the keyboard ended the climb")
+    assert kept.posterior.sizes["draw"] == 4000

@@ -6,7 +6,7 @@
 | 1 | failed: the model file raised an error, a fit diverged, a file is damaged |
 | 2 | refused: the arguments or the data do not do; nothing was written |
 | 3 | done and written, but by its own checks not to be relied on |
-| 130 | interrupted |
+| 130 | interrupted: what was done until then is printed and written, if there is a result already |
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ OPTIONS = {
     "pass format='parquet', 'ipc' or 'csv'": "pass --format parquet, ipc or csv",
     "with `format`": "with --format",
     "`what` must": "`DATA` must",
+    "`path` must be a file that bayou wrote": "`RESULT` must be a file that bayou wrote",
+    "see to_frame()": "see --json",
 }
 FRAME_HINT = (
     "the function gets a bayou.Source, which goes to by.Data(..., columns=...); annotate it to "
@@ -57,22 +59,30 @@ class Outcome:
     ----------
     is_doubtful : bool
         Whether a result should not be relied on, for the exit code.
+    is_interrupted : bool
+        Whether Ctrl-C stopped what the result is of.
+    written : str or None
+        The path of the result, once it is complete.
     doubts : list of str
         The warnings of the checks of results.
     """
 
     is_doubtful: bool = False
+    is_interrupted: bool = False
+    written: str | None = None
     doubts: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def reported(debug: bool) -> Iterator[Outcome]:
+def reported(debug: bool, *, goes_on: bool = False) -> Iterator[Outcome]:
     """Print errors and warnings of a command, and end it with its exit code.
 
     Parameters
     ----------
     debug : bool
         Whether to print the traceback of an error too.
+    goes_on : bool, default False
+        Whether the same command goes on where an interrupted one ended.
     """
     outcome = Outcome()
     try:
@@ -80,8 +90,9 @@ def reported(debug: bool) -> Iterator[Outcome]:
             yield outcome
     except typer.Exit:
         raise
-    except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
+    except KeyboardInterrupt as interruption:
+        text = _interruption_text(interruption, outcome)
+        typer.echo(f"{text} The same command goes on from there." if goes_on else text, err=True)
         raise typer.Exit(INTERRUPTED) from None
     # The code of users, and of the libraries that they call, raises whatever it likes.
     except Exception as error:
@@ -89,8 +100,17 @@ def reported(debug: bool) -> Iterator[Outcome]:
             traceback.print_exception(error)
         typer.echo(_text(error), err=True)
         raise typer.Exit(_code(error)) from error
+    if outcome.is_interrupted:
+        raise typer.Exit(INTERRUPTED)
     if outcome.is_doubtful:
         raise typer.Exit(DOUBTFUL)
+
+
+def _interruption_text(interruption: KeyboardInterrupt, outcome: Outcome) -> str:
+    if outcome.written is not None:
+        return f"Interrupted, after the result was written: {outcome.written}"
+    reason = str(interruption)
+    return f"Interrupted: {reason}" if reason else "Interrupted."
 
 
 @contextmanager
@@ -103,7 +123,7 @@ def _printed_warnings(outcome: Outcome) -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        typer.echo(f"Warning: {_as_options(str(message))}", err=True)
+        typer.echo(f"Warning: {as_options(str(message))}", err=True)
         if issubclass(category, ConvergenceWarning):
             outcome.doubts.append(str(message))
 
@@ -122,7 +142,7 @@ def _code(error: Exception) -> int:
 
 
 def _text(error: Exception) -> str:
-    text = _as_options(str(error))
+    text = as_options(str(error))
     if isinstance(error, SyntaxError):
         line = (error.text or "").strip()
         return f"{Path(error.filename or '').name}, line {error.lineno}:\n    {line}\n{error.msg}"
@@ -154,7 +174,8 @@ def _frame_hint(error: Exception) -> str:
     return f"\nHint: {FRAME_HINT}" if of_source or of_field else ""
 
 
-def _as_options(text: str) -> str:
+def as_options(text: str) -> str:
+    """Return a text with the options of the command line in the place of arguments of Python."""
     for argument, option in OPTIONS.items():
         text = text.replace(argument, option)
     return text

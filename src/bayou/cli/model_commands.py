@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayou.cli.command_errors import Outcome, reported
+from bayou.cli.command_errors import Outcome, as_options, reported
 from bayou.cli.command_options import (
     Columns,
     Debug,
@@ -92,8 +92,10 @@ def fit(
                 checkpoint=checkpoint,
                 resume=resume,
             )
+            outcome.is_interrupted = fitted.approximation.interrupted
             if out is not None:
                 write_fit_file(fitted, out, names, draws)
+                outcome.written = out
         _report_fit(fitted, names, draws, out, outcome, as_json=as_json)
 
 
@@ -151,8 +153,11 @@ def sample(
                 out=out,
                 resume=resume,
             )
+        outcome.written = out
         outcome.is_doubtful = bool(outcome.doubts)
         posterior = tree["posterior"].dataset
+        sizes = posterior.sizes
+        outcome.is_interrupted = sizes["chain"] < chains or sizes["draw"] < draws
         # Fewer than four draws have no R-hat.
         kind = "all" if posterior.sizes["draw"] > 3 else "stats"
         table, hidden = summary(posterior, names, kind)
@@ -201,7 +206,9 @@ def describe(
             print_json({"containers": containers, "variables": description.variables})
         else:
             console = Console()
-            console.print(description)
+            with console.capture() as captured:
+                console.print(description)
+            typer.echo(as_options(captured.get()), nl=False)
             console.print(str(description.diagram()), markup=False, highlight=False)
 
 

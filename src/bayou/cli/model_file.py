@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from bayou.cli.command_errors import MODEL_MODULE
 from bayou.cli.option_values import data_annotation, option_values
+from bayou.containers.context import is_model
 from bayou.feeding.read import read_tables
 from bayou.sources.base.arrow_table import arrow_table
 from bayou.text import listed, type_text
@@ -74,10 +75,11 @@ def build_model(
     rows = _as_annotated(open_rows(), annotation)
     # What it prints is not part of what the command prints.
     with redirect_stdout(sys.stderr):
-        model: ModelLike | None = cast("Any", make)(rows, **options)
-    if model is None:
+        model: ModelLike = cast("Any", make)(rows, **options)
+    if not is_model(model):
+        got = "None" if model is None else type_text(model)
         raise TypeError(
-            f"{where} must return the model, got None.\nHint: end it with `return model`."
+            f"{where} must return the model, got {got}.\nHint: end it with `return model`."
         )
     return model
 

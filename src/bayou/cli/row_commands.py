@@ -62,7 +62,7 @@ def shuffle(
 
     If it is interrupted, run it again with the same arguments to resume.
     """
-    with reported(debug):
+    with reported(debug, goes_on=True):
         import bayou as by
         from bayou.cli.printed import print_json
         from bayou.cli.recipe import RowFiles

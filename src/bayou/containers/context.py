@@ -50,7 +50,7 @@ def takes_model_first[**P, R](function: Callable[P, R]) -> _ModelFirst[P, R]:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> R:
-        if not args or not _is_model(args[0]):
+        if not args or not is_model(args[0]):
             return function(*args, **kwargs)
         if kwargs.get("model") is not None:
             raise TypeError(
@@ -62,7 +62,7 @@ def takes_model_first[**P, R](function: Callable[P, R]) -> _ModelFirst[P, R]:
     return cast("_ModelFirst[P, R]", call)
 
 
-def _is_model(value: object) -> bool:
+def is_model(value: object) -> bool:
     """Return whether a value is a model, also one of a library that has not built it yet."""
     try:
         return _pymc_model(value) is not None

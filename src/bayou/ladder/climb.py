@@ -84,8 +84,8 @@ class Climb:
             modes, answer = self._answer_of_fit(fit)
             if answer.passes:
                 return answer
-            if self.limit.is_over:
-                return replace(answer, reason=f"{answer.reason}; the budget ended")
+            if (end := self._end(fit, modes)) is not None:
+                return replace(answer, reason=f"{answer.reason}; {end}")
         try:
             found = self._answer_of_chains(modes)
         except KeyboardInterrupt:
@@ -109,6 +109,14 @@ class Climb:
             )
         is_usable = found.passes or (found.rhat is not None and found.rhat < USABLE_RHAT)
         return found if answer is None or is_usable else answer
+
+    def _end(self, fit: Fit, modes: Modes) -> str | None:
+        """Return what ends the climb after the fit, None if it goes on."""
+        if self.limit.is_over:
+            return "the budget ended"
+        if fit.approximation.interrupted or modes.interrupted:
+            return "the keyboard ended the climb"
+        return None
 
     def _fit(self) -> tuple[Fit | None, Exception | None]:
         """Return a fit, or what it failed with."""
@@ -141,8 +149,11 @@ class Climb:
         draws = fit.draws(num_draws, random_seed=self.seed, names=self.names)
         answer = answer_of_fit(fit, draws)
         modes = Modes([fit])
-        if not self.limit.is_over:
-            modes = find_modes(fit, self.seed)
+        if not self.limit.is_over and not fit.approximation.interrupted:
+            try:
+                modes = find_modes(fit, self.seed)
+            except KeyboardInterrupt:
+                modes = Modes([fit], obstacle="the keyboard stopped it", interrupted=True)
         if modes.fits != [fit]:
             more = f"searches from other starts lead elsewhere: {modes.text(fit)}"
             answer = replace(answer, word="doubtful", reason=more)

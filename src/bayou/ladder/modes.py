@@ -57,11 +57,14 @@ class Modes:
         Of each, the number of searches that ended there; the fit is one of its own.
     obstacle : str or None
         Why there were no searches.
+    interrupted : bool
+        Whether Ctrl-C stopped them.
     """
 
     fits: Sequence[Fit]
     num_ends: Sequence[int] = (1,)
     obstacle: str | None = None
+    interrupted: bool = False
 
     @property
     def may_be_more(self) -> bool:

@@ -139,7 +139,7 @@ REFUSED: dict[str, tuple[Write, str]] = {
     "interval of months": (ipc(pa.array([pa.MonthDayNano([1, 2, 3])])), "got month_day_nano"),
     "nulls": (parquet(pa.nulls(2)), "`v` must have no nulls, got one in row 0"),
     "large count": (parquet([Decimal(2**63)], pa.decimal128(38, 0)), "whole numbers that int64"),
-    "no rows": (parquet([], pa.int64()), "`what` must hold rows, got 1 files without any"),
+    "no rows": (parquet([], pa.int64()), "`what` must hold rows, got none in 1 file, the first"),
 }
 
 

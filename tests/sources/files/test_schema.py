@@ -70,7 +70,7 @@ def test_a_column_of_another_type(one: Any, other: Any, tmp_path: Path) -> None:
         ArrowSource(tmp_path)
     assert f"{one} in {tmp_path}/0.parquet and" in str(caught.value)
     assert f" in {tmp_path}/1.parquet.\nHint: write" in str(caught.value)
-    with pytest.raises(ValueError, match=r"`what` must hold rows, got 2 files without any, the"):
+    with pytest.raises(ValueError, match=r"`what` must hold rows, got none in 2 files, the first"):
         ArrowSource(tmp_path, columns=["y"])
 
 

@@ -97,7 +97,8 @@ def check_fit(program: Program, approximation: Approximation, seed: int) -> Appr
             return replace(approximation, evidence=Evidence(obstacle))
         return _check(program, approximation, seed)
     except KeyboardInterrupt:
-        obstacle = "the keyboard stopped the check"
+        evidence = Evidence("the keyboard stopped the check")
+        return replace(approximation, evidence=evidence, interrupted=True)
     # JAX, NumPy and what reads rows have no type of error in common.
     except Exception as error:
         obstacle = f"the check failed ({failure_text(error)})"

@@ -161,8 +161,9 @@ class ArrowSource(Source):
         )
         if not blocks:
             raise ValueError(
-                f"`what` must hold rows, got {len(files)} files without any, the first of them "
-                f"{files[0].file.path}.\nHint: check what wrote the files."
+                f"`what` must hold rows, got none in {len(files):,} "
+                f"file{'s' * (len(files) > 1)}, the first of which is {files[0].file.path}.\n"
+                "Hint: check what wrote the files."
             )
         self._keys = partition_types(files)
         categories = _find_categories(blocks, kinds, self._keys)
