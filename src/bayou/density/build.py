@@ -98,6 +98,11 @@ def compile_graph_gradients(model: pm.Model, program: Program) -> Program:
     return _program_of(model, replace(program.options, graph_gradients=True))
 
 
+def compile_like(model: pm.Model, program: Program) -> Program:
+    """Return the program of a rewrite of the model of a program, with the options of that."""
+    return _program_of(model, program.options)
+
+
 def _program_of(model: pm.Model, options: ProgramOptions) -> Program:
     # Parts are compared by identity, which costs next to nothing beside a build.
     structure = structure_of(model)

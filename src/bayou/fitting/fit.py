@@ -30,7 +30,11 @@ from bayou.feeding.source_batches import windowed_feeds
 from bayou.fitting.checks.check import check_fit
 from bayou.fitting.convergence_hint import warn_unless_converged
 from bayou.fitting.fit_options import FitOptions
-from bayou.fitting.fixed_draws.correction import check_correctable, correct_stds
+from bayou.fitting.fixed_draws.correction import (
+    check_correctable,
+    correct_stds,
+    warn_unless_corrected,
+)
 from bayou.fitting.fixed_draws.dadvi import first_positions
 from bayou.fitting.method_choice import check_fixed_draws, fit_task, may_use_passes
 from bayou.fitting.option_fingerprint import optimizer_fingerprint, order_fingerprint
@@ -325,7 +329,8 @@ def fit(
             )
             # The check has passes of its own, which are none of the fit.
             if approximation.converged and correction is not None:
-                approximation = check_fit(task.program, approximation, noise_seed)
+                approximation = check_fit(task, fitted_model, approximation)
+        warn_unless_corrected(approximation)
         warn_unless_converged(approximation, has_windows=bool(windowed_feeds(feeds)))
         if compressed is not None:
             # What is asked of the fit is of the rows as they are, and of later data.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,12 +14,14 @@ from bayou.fitting.checks.adaptive import MAX_SIZE, WeightedDraws, adapt
 from bayou.fitting.checks.importance import even_power, importance_weights
 from bayou.fitting.checks.model_space import ModelSpace
 from bayou.fitting.checks.moment_errors import (
+    COLUMNS,
     DOUBTFUL,
     Estimates,
     errors_from_chains,
     moment_errors,
     standard_errors,
 )
+from bayou.fitting.checks.non_centred_fit import NonCentredFit, fit_non_centred
 from bayou.fitting.checks.proposals import Proposal, fitted_normal
 from bayou.fitting.checks.short_chains import MAX_EVALUATIONS, NUM_CHAINS, Chains, run_short_chains
 from bayou.fitting.fixed_draws.pilot import PILOT_DRAWS
@@ -33,14 +36,18 @@ from bayou.fitting.rows.all_rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    import pymc as pm
     from numpy.typing import NDArray
 
     from bayou.density.program import Program
     from bayou.fitting.guides.approximation import Approximation
+    from bayou.fitting.rows.task import Task
 
     type Array = NDArray[np.float64]
+
+logger = logging.getLogger(__name__)
 
 NUM_PAIRS = 1000
 # With so few, errors of 0.2 sd still stand out from chance where weights are even.
@@ -77,25 +84,26 @@ RELIABLE_SHARE = 0.2
 NUM_RESAMPLED = 10_000
 
 
-def check_fit(program: Program, approximation: Approximation, seed: int) -> Approximation:
+def check_fit(task: Task, model: pm.Model, approximation: Approximation) -> Approximation:
     """Return a fit with its evidence, and with resampled draws if these are better than its own.
 
     Whatever fails is said in the evidence: the fit is done.
 
     Parameters
     ----------
-    program : Program
-        The model.
+    task : Task
+        What was fitted; its seed decides the draws.
+    model : pymc.Model
+        The model of its program.
     approximation : Approximation
         The fit.
-    seed : int
-        Decides the draws.
     """
+    program, seed = task.program, task.noise_seed
     try:
         obstacle = _obstacle(program, approximation)
         if obstacle is not None:
             return replace(approximation, evidence=Evidence(obstacle))
-        return _check(program, approximation, seed)
+        return _check(program, approximation, seed, lambda: _refit(task, model))
     except KeyboardInterrupt:
         evidence = Evidence("the keyboard stopped the check")
         return replace(approximation, evidence=evidence, interrupted=True)
@@ -138,7 +146,13 @@ class _Target(NamedTuple):
         return self.gradients(positions)[0]
 
 
-def _check(program: Program, approximation: Approximation, seed: int) -> Approximation:
+def _check(
+    program: Program,
+    approximation: Approximation,
+    seed: int,
+    refit: Callable[[], NonCentredFit | None] | None = None,
+) -> Approximation:
+    """Return a checked fit; `refit` fits the model with its hierarchical normals as offsets."""
     proposal = fitted_normal(approximation)
     assert proposal is not None
     target = _target(program, proposal, seed)
@@ -175,6 +189,39 @@ def _check(program: Program, approximation: Approximation, seed: int) -> Approxi
     is_doubtful = drawn.share < CERTAIN_SHARE or _is_suspicious(errors)
     if not is_doubtful or not _is_affordable(program, target, MAX_EVALUATIONS):
         return checked
+    if refit is not None and (refitted := refit()) is not None:
+        better = _check(refitted.program, refitted.approximation, seed)
+        if _is_good(better):
+            return _with_refit(program, checked, refitted, better, seed)
+    starts = resample(WeightedDraws(positions, power * drawn.log_ratios), NUM_CHAINS, seed)
+    return _check_by_chains(checked, target, view, positions, starts, seed)
+
+
+def _check_by_chains(
+    checked: Approximation,
+    target: _Target,
+    view: ModelSpace,
+    positions: Array,
+    starts: Array,
+    seed: int,
+) -> Approximation:
+    """Return a fit that weights do not do for with what short chains say, or with their draws.
+
+    Parameters
+    ----------
+    checked : Approximation
+        With the evidence of weights.
+    target : _Target
+    view : ModelSpace
+    positions : ndarray, shape (num_draws, size)
+        Draws of the fit.
+    starts : ndarray, shape (num_chains, size)
+    seed : int
+        Decides the moves.
+    """
+    proposal, evidence = fitted_normal(checked), checked.evidence
+    assert proposal is not None
+    assert evidence is not None
 
     def errors_of(chains: Chains) -> Estimates:
         columns = view.draws(chains.draws).reshape(*chains.positions.shape[:2], -1)
@@ -183,7 +230,6 @@ def _check(program: Program, approximation: Approximation, seed: int) -> Approxi
     def are_enough(chains: Chains) -> bool:
         return len(chains.positions) >= ENOUGH_KEPT or not _is_suspicious(errors_of(chains))
 
-    starts = resample(WeightedDraws(positions, power * drawn.log_ratios), NUM_CHAINS, seed)
     chains = run_short_chains(proposal, starts, target.gradients, seed + 2, are_enough)
     found = errors_of(chains)
     evidence = replace(
@@ -193,12 +239,60 @@ def _check(program: Program, approximation: Approximation, seed: int) -> Approxi
         rhat=chains.rhat,
         agree=chains.agree,
     )
-    checked = replace(approximation, evidence=evidence)
+    checked = replace(checked, evidence=evidence)
     if not chains.agree or not _is_suspicious(found):
         return checked
     noise = standard_errors(view.draws(chains.draws), _even(len(chains.draws)), NUM_CHAINS)
     shuffled = np.random.default_rng(seed).permutation(chains.draws)
     return _with_draws(checked, shuffled, view.named(noise), "short chains")
+
+
+def _refit(task: Task, model: pm.Model) -> NonCentredFit | None:
+    """Return a fit with offsets, None where there is none."""
+    try:
+        return fit_non_centred(task, model)
+    # It is a try: what it fails with must not cost the evidence so far.
+    except Exception as error:
+        logger.info("The model was not fitted with offsets: %s", failure_text(error))
+        return None
+
+
+def _is_good(checked: Approximation) -> bool:
+    """Return whether nothing speaks against a fit, or the draws in its place."""
+    evidence = checked.evidence
+    assert evidence is not None
+    if evidence.obstacle is not None:
+        return False
+    errors = Estimates(*map(_rows, (evidence.errors, evidence.noise)))
+    return evidence.agree and not _is_suspicious(errors)
+
+
+def _rows(named: Mapping[str, Array]) -> Array:
+    return np.concatenate([values.reshape(-1, len(COLUMNS)) for values in named.values()])
+
+
+def _with_refit(
+    program: Program,
+    approximation: Approximation,
+    refitted: NonCentredFit,
+    checked: Approximation,
+    seed: int,
+) -> Approximation:
+    """Return a fit with the draws of one with offsets, and with what is said of that."""
+    draws, evidence = checked.resampled, checked.evidence
+    assert evidence is not None
+    if draws is None:
+        normal = fitted_normal(checked)
+        assert normal is not None
+        draws = normal.draw(seed, NUM_RESAMPLED // 2)
+    return replace(
+        approximation,
+        reason=checked.reason,
+        correction=checked.correction,
+        uncorrected=None,
+        evidence=replace(evidence, non_centred=refitted.names),
+        resampled=refitted.model_positions(program, draws),
+    )
 
 
 def _even(num_draws: int) -> Array:

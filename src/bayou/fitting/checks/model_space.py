@@ -61,37 +61,51 @@ class ModelSpace:
         return named
 
     def _values(self, positions: Array) -> Array:
-        program = self._program
-        free = set(_free_names(program))
-
-        def constrain(position: jax.Array, inputs: tuple[jax.Array, ...]) -> dict[str, jax.Array]:
-            values = program.constrain(position, inputs)
-            return {name: value for name, value in values.items() if name in free}
-
-        compiled = program.compiled.get_or_compile(
-            ConstrainKey(),
-            lambda: jax.jit(jax.vmap(constrain, in_axes=(0, None))),
-        )
-        inputs = program.constraining_inputs()
-        if program.constrains_rows and free.isdisjoint(program.functions.constrained_of_rows):
-            # One row stands for any number of them, which would compile again.
-            fed, data = inputs[: len(program.fed)], inputs[len(program.fed) :]
-            inputs = (*map(_first_row, program.fed, fed), *data)
-        # Groups of one size, so that other numbers of draws compile nothing.
-        groups = [
-            compiled(pad_rows(positions[start : start + GROUP], GROUP), inputs)
-            for start in range(0, len(positions), GROUP)
-        ]
-        self._shapes = {name: value.shape[1:] for name, value in groups[0].items()}
-        parts = [
-            np.concatenate([np.asarray(group[name], np.float64) for group in groups]).reshape(
-                len(groups) * GROUP, -1
-            )[: len(positions)]
-            for name in self._shapes
-        ]
+        named = free_values(self._program, positions)
+        self._shapes = {name: value.shape[1:] for name, value in named.items()}
+        columns = [value.reshape(len(positions), -1) for value in named.values()]
         # An overflow is as far off as a number can be.
-        columns = np.concatenate(parts, axis=1)
-        return np.asarray(np.nan_to_num(columns, nan=0.0, posinf=1e150, neginf=-1e150))
+        return np.nan_to_num(np.concatenate(columns, axis=1), nan=0.0, posinf=1e150, neginf=-1e150)
+
+
+def free_values(program: Program, positions: Array) -> dict[str, Array]:
+    """Return the free variables of the written model, in its space, at each of some positions.
+
+    Parameters
+    ----------
+    program : Program
+    positions : ndarray, shape (num_positions, size)
+
+    Returns
+    -------
+    dict of str to ndarray, shapes (num_positions, ...)
+    """
+    free = set(_free_names(program))
+
+    def constrain(position: jax.Array, inputs: tuple[jax.Array, ...]) -> dict[str, jax.Array]:
+        values = program.constrain(position, inputs)
+        return {name: value for name, value in values.items() if name in free}
+
+    compiled = program.compiled.get_or_compile(
+        ConstrainKey(),
+        lambda: jax.jit(jax.vmap(constrain, in_axes=(0, None))),
+    )
+    inputs = program.constraining_inputs()
+    if program.constrains_rows and free.isdisjoint(program.functions.constrained_of_rows):
+        # One row stands for any number of them, which would compile again.
+        fed, data = inputs[: len(program.fed)], inputs[len(program.fed) :]
+        inputs = (*map(_first_row, program.fed, fed), *data)
+    # Groups of one size, so that other numbers of draws compile nothing.
+    groups = [
+        compiled(pad_rows(positions[start : start + GROUP], GROUP), inputs)
+        for start in range(0, len(positions), GROUP)
+    ]
+    return {
+        name: np.concatenate([np.asarray(group[name], np.float64) for group in groups])[
+            : len(positions)
+        ]
+        for name in groups[0]
+    }
 
 
 def _first_row(variable: TensorVariable, rows: Numbers | jax.Array) -> Numbers | jax.Array:

@@ -90,12 +90,8 @@ def correct_stds(task: Task, approximation: Approximation, required: bool) -> Ap
     Returns
     -------
     Approximation
-        If the correction fails, the same one with a ``reason`` that says so.
-
-    Warns
-    -----
-    UserWarning
-        If the correction fails. The fit is done, and nothing that follows may cost it.
+        If the correction fails, the same one with a ``reason`` that says so. The fit is done, and
+        nothing that follows may cost it.
     """
     if approximation.correction is not None:
         return approximation
@@ -114,11 +110,26 @@ def correct_stds(task: Task, approximation: Approximation, required: bool) -> Ap
         reason = str(error)
     except KeyboardInterrupt:
         reason, interrupted = "the keyboard stopped the correction", True
-    warn_uncorrected(reason)
     ended = f"{approximation.reason}; the standard deviations are not corrected: {reason}"
     return replace(
-        approximation, reason=ended, correction=f"none: {reason}", interrupted=interrupted
+        approximation,
+        reason=ended,
+        correction=f"none: {reason}",
+        uncorrected=reason,
+        interrupted=interrupted,
     )
+
+
+def warn_unless_corrected(approximation: Approximation) -> None:
+    """Warn of a correction that failed, unless other draws took the place of the fit's.
+
+    Warns
+    -----
+    UserWarning
+        If the fit has the standard deviations without it.
+    """
+    if approximation.uncorrected is not None and approximation.resampled is None:
+        warn_uncorrected(approximation.uncorrected)
 
 
 def warn_uncorrected(reason: str) -> None:

@@ -39,6 +39,8 @@ class Approximation:
         Why the fit ended, and why it has no correction if that failed.
     correction : str or None
         "linear_response" if the standard deviations are corrected.
+    uncorrected : str or None
+        Why a correction was tried and failed.
     path : ndarray, shape (num_chunks, num_elements), or None
         The mean position in each chunk of a stochastic fit: its distance to the final mean, in
         final standard deviations.
@@ -76,6 +78,7 @@ class Approximation:
     converged: bool | None
     reason: str
     correction: str | None = None
+    uncorrected: str | None = field(default=None, repr=False)
     path: Array | None = None
     path_steps: NDArray[np.int64] | None = None
     path_elements: NDArray[np.int64] | None = None

@@ -49,6 +49,8 @@ class Evidence:
         False if there were short chains, and they do not agree with each other.
     sampled_rows : int or None
         The number of rows that the density was computed on, if these are a sample.
+    non_centred : tuple of str
+        Hierarchical normals that were fitted again as offsets. All else is of that fit then.
     """
 
     obstacle: str | None = None
@@ -62,3 +64,4 @@ class Evidence:
     rhat: float = np.nan
     agree: bool = True
     sampled_rows: int | None = None
+    non_centred: tuple[str, ...] = ()

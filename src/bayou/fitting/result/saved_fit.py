@@ -213,4 +213,5 @@ def _evidence(
         errors=by_variable["errors"],
         noise=by_variable["noise"],
         log_ratios=arrays["log_ratios"],
+        non_centred=tuple(evidence.non_centred),
     )

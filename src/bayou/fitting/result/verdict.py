@@ -13,6 +13,7 @@ from bayou.fitting.checks.moment_errors import COLUMNS, DOUBTFUL, WRONG, Estimat
 from bayou.fitting.result.diagnostics import khat_of_ratios
 from bayou.fitting.result.named_values import named_values, place_texts
 from bayou.storage.storable_labels import storable_labels
+from bayou.text import listed
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -70,6 +71,10 @@ class Verdict:
         by mirroring each draw at the mean with the probability that its density tells.
     sampled_rows : int or None
         The rows that the density was computed on, if these are a sample.
+    non_centred : tuple of str
+        Hierarchical normals that were fitted again as ``mean + sd * offset``, with standard normal
+        offsets, since the draws of that fit are better: what is said here is of them. Results have
+        the variables of the model all the same.
     modes : tuple of str
         Where searches saw other optima that are nearly as good, by the elements that differ most.
         Draws are from the mode of the fit alone.
@@ -85,6 +90,7 @@ class Verdict:
     rhat: float
     skewness: float
     sampled_rows: int | None
+    non_centred: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -97,6 +103,8 @@ class Verdict:
             lines.append(f"draws: from {self.draws_from}")
             if np.isfinite(self.rhat):
                 lines[-1] += f"; R-hat of short chains {self.rhat:.2f}"
+            if self.non_centred:
+                lines.append(f"non-centred, as mean + sd * offset: {listed(self.non_centred)}")
             if self.sampled_rows is not None:
                 lines.append(f"on a sample of {self.sampled_rows:,} rows")
         if self.modes:
@@ -126,6 +134,7 @@ def verdict_of(fit: FittedModel) -> Verdict:
         rhat=evidence.rhat,
         skewness=evidence.skewness,
         sampled_rows=evidence.sampled_rows,
+        non_centred=evidence.non_centred,
         modes=_modes(fit),
     )
 
