@@ -56,7 +56,7 @@ INNER_ROOMS = {
     "containers": ("products", "variables", "sparse", "reading"),
     "fitting": ("guides", "rows", "fixed_draws", "passes", "stochastic", "checks", "result"),
     "many": ("results", "data_sets", "vectorised"),
-    "nuts": ("code_cache", "compiled", "convergence", "disk"),
+    "nuts": ("code_cache", "operations", "compiled", "convergence", "disk"),
     "prediction": ("graph", "output"),
     "sources": ("base", "in_memory", "streams", "files", "derived"),
 }

@@ -17,6 +17,8 @@ import llvmlite.binding as llvm
 from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 
+from bayou.nuts.code_cache.library_symbols import add_symbols
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -88,6 +90,7 @@ def load_functions(content: bytes) -> tuple[MachineFunction, ...] | None:
     entries = json.loads(header)
     # Numba's memory management; LLVM would end the process where a name is missing.
     rtsys.initialize(cpu_target.target_context)
+    add_symbols()
     needed = {name for entry in entries for name in entry["needed"]}
     if any(llvm.address_of_symbol(name) is None for name in needed):
         return None

@@ -71,7 +71,7 @@ class DensityGraphs:
         return numba_codes.get_or_compile(self.key, lambda: _read_or_compile(self))
 
     def compiles_slowly(self) -> bool:
-        """Return whether Numba takes half a minute to compile: for products of matrices."""
+        """Return whether Numba takes 5 to 20 s to compile, where JAX takes one: with matrices."""
         nodes = (variable.owner for variable in ancestors([*self.density, *self.draw]))
         return any(node is not None and isinstance(node.op, Dot | Blockwise) for node in nodes)
 

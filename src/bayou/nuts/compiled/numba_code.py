@@ -13,6 +13,9 @@ import pymc as pm
 import pytensor
 from numba import types
 
+import bayou.nuts.operations.numba_functions  # noqa: F401 (registers them)
+from bayou.nuts.operations.quick_operations import numba_mode
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -37,15 +40,15 @@ def numba_function(
     with pm.Model(check_bounds=check_bounds), pytensor.config.change_flags(numba__cache=False):
         # The C functions copy what they return, so PyTensor need not.
         borrowed = [pytensor.Out(output, borrow=True) for output in outputs]
-        function = pm.compile(inputs, borrowed, mode="NUMBA", on_unused_input="ignore")
+        function = pm.compile(inputs, borrowed, mode=numba_mode(), on_unused_input="ignore")
     return function.vm.jit_fn  # type: ignore[no-any-return]
 
 
 # The places in nutpie's table of pointers; those of the other arguments follow.
 _SHAPES, _FRAME, _NUM_OWN = range(3)
-# Raise it with each change of how the C functions are called: code that is kept in files is called
-# in one way only, and another one ends the process.
-CALL_VERSION = 2
+# Raise it with each change of how the C functions are called, and of what `bayou.nuts.operations`
+# compute: code that is kept in files is called in one way only, and another one ends the process.
+CALL_VERSION = 3
 
 
 def table_arrays(frame: Frame, arguments: Sequence[Numbers]) -> list[Numbers]:
