@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pymc as pm
+from figures import add_json_option, note, write_figures
 
 import bayou as by
 from bayou.compression.compressed_model import compressed_if_repeated
@@ -154,6 +155,8 @@ def normal(num_rows: int) -> dict[str, float]:
 
 
 CLAIMS = {"parquet": parquet, "nothing": nothing, "normal": normal}
+# The most of the figures that have a limit.
+LIMITS = {"of reading": 4.0, "of a warm fit": 0.01}
 
 
 def main() -> None:
@@ -162,6 +165,7 @@ def main() -> None:
     parser.add_argument("claims", nargs="*", choices=[*CLAIMS, []])
     parser.add_argument("--rows", type=int)
     parser.add_argument("--small", action="store_true")
+    add_json_option(parser)
     arguments = parser.parse_args()
     defaults = {"parquet": FULL, "nothing": 10**6, "normal": 10**6}
     for name in arguments.claims or CLAIMS:
@@ -169,6 +173,12 @@ def main() -> None:
         figures = CLAIMS[name](num_rows)
         text = ", ".join(f"{figure}: {value:.4g}" for figure, value in figures.items())
         print(f"{name}, {num_rows:,} rows: {text}", flush=True)
+        for figure, value in figures.items():
+            most = LIMITS.get(figure)
+            claim = f"{name}, {num_rows:,} rows: {figure}"
+            wanted = "-" if most is None else f"{most:g}"
+            note(claim, f"{value:.4g}", wanted, met=most is None or value <= most)
+    write_figures(arguments.json)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ the page `docs/figures.md`:
 
     .venv/bin/python benchmarks/passes.py --json benchmarks/figures/passes.json
     .venv/bin/python benchmarks/figures.py
+
+`rerun.py` does both for all scripts, most of them in their small size, into `figures/small/`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import argparse
 
+    type Records = dict[str, dict[str, Any]]
+
 FOLDER = Path(__file__).parent / "figures"
+SMALL = FOLDER / "small"
 PAGE = Path(__file__).parents[1] / "docs" / "figures.md"
 
 HEAD = """\
@@ -38,6 +43,14 @@ what is wanted; [engine.md](engine.md) says why.
 
 *This page is made by `benchmarks/figures.py` from the JSON files that the scripts write with
 `--json`. Do not edit it.*
+"""
+
+SMALL_HEAD = """
+## Small runs
+
+The same scripts with little data and few turns, without other libraries: they show that a script
+runs, and what became much slower. Targets are those of the full size, and ratios of short times are
+noisy.
 """
 
 
@@ -96,25 +109,37 @@ def machine() -> str:
     return f"{usable_cores()} cores, {platform.machine()}, Python {platform.python_version()}"
 
 
-def page(records: dict[str, dict[str, Any]]) -> str:
-    """Return the page of the contents of JSON files by their names."""
-    lines = [HEAD, "| claim | command | measured | wanted |", "|---|---|---|---|"]
-    for _, record in sorted(records.items()):
-        for figure in record["figures"]:
-            measured = figure["measured"] if figure["met"] else f"**{figure['measured']}**"
-            cells = (figure["claim"], f"`{record['command']}`", measured, figure["wanted"])
-            lines.append(f"| {' | '.join(cells)} |")
+def page(records: Records, small: Records | None = None) -> str:
+    """Return the page of the contents of JSON files by their names, and of those of small runs."""
+    lines = [HEAD, *_table(records)]
+    if small:
+        lines += [SMALL_HEAD, *_table(small)]
     lines += ["\n## Where and when\n", "| command | date | machine |", "|---|---|---|"]
-    for _, record in sorted(records.items()):
+    for record in [*records.values(), *(small or {}).values()]:
         load = "" if record["load"] is None else f"; load average {record['load']}"
         lines.append(f"| `{record['command']}` | {record['date']} | {record['machine']}{load} |")
     return "\n".join(lines) + "\n"
 
 
-def read_records() -> dict[str, dict[str, Any]]:
-    """Return the contents of the JSON files by their names."""
-    files = sorted(FOLDER.glob("*.json"))
+def _table(records: Records) -> list[str]:
+    lines = ["| claim | command | measured | wanted |", "|---|---|---|---|"]
+    for record in records.values():
+        for figure in record["figures"]:
+            measured = figure["measured"] if figure["met"] else f"**{figure['measured']}**"
+            cells = (figure["claim"], f"`{record['command']}`", measured, figure["wanted"])
+            lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return lines
+
+
+def read_records(folder: Path = FOLDER) -> Records:
+    """Return the contents of the JSON files of a folder by their names, in their order."""
+    files = sorted(folder.glob("*.json"))
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+
+def write_page() -> None:
+    """Write the page of all files."""
+    PAGE.write_text(page(read_records(), read_records(SMALL)), encoding="utf-8")
 
 
 def _without_json(arguments: list[str]) -> list[str]:
@@ -127,4 +152,4 @@ def _without_json(arguments: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(read_records()), encoding="utf-8")
+    write_page()

@@ -36,6 +36,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
+from figures import add_json_option, note, write_figures
 from peers import (
     Advance,
     Times,
@@ -204,6 +205,8 @@ def run_order(num_steps: int) -> bool:
     for label, (nanoseconds, most) in (("10^4", few), ("10^10", many)):
         print(f"among {label:>5} rows: {nanoseconds:5.1f} ns a row, {most:,} bytes")
     print("met" if met else "missed")
+    figures = f"{few[0]:.0f}, {many[0]:.0f} ns; {many[1] / few[1]:.2f}"
+    note("order of a row among 10^4, 10^10; memory of the two", figures, "100 ns; 1.01", met=met)
     return met
 
 
@@ -211,6 +214,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_json_option(parser)
     parser.add_argument("--small", action="store_true", help="few rows, few turns, no peers")
     parser.add_argument("--rows", type=int, help="by default a million")
     parser.add_argument("--worker", choices=CONTENDERS, help=argparse.SUPPRESS)
@@ -225,6 +229,7 @@ def main() -> int:
         run_loaders(names, num_rows, rounds, seconds),
         run_order(100 if options.small else 1000),
     ]
+    write_figures(options.json)
     return 0 if all(met) else 1
 
 

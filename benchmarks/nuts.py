@@ -28,6 +28,8 @@ import tempfile
 import time
 from typing import Any
 
+from figures import add_json_option, note, write_figures
+
 SAMPLERS = ("bayou", "bayou_init_none", "pymc", "nutpie_jax", "numpyro")
 MODELS = ("logistic", "radon", "radon_noncentred", "correlated", "schools", "funnel")
 SEED = 1
@@ -35,6 +37,7 @@ SEED = 1
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_json_option(parser)
     parser.add_argument("--small", action="store_true", help="a short run of two samplers")
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--samplers", default=",".join(SAMPLERS))
@@ -61,6 +64,13 @@ def main() -> None:
                 f"{warm['ess']:7.0f}{rate:>20}   {warm['note']}",
                 flush=True,
             )
+            note(
+                f"{model}, {sampler}, {draws} draws: seconds cold and warm; least effective sample",
+                f"{cold['seconds']:.1f} s, {warm['seconds']:.1f} s; {warm['ess']:.0f}",
+                "-",
+                met=True,
+            )
+    write_figures(options.json)
 
 
 def installed(samplers: list[str]) -> list[str]:

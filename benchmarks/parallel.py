@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pymc as pm
+from figures import add_json_option, note, write_figures
 from peers import load
 
 import bayou as by
@@ -135,6 +136,8 @@ def run_agreement(model: pm.Model, batch_size: int) -> bool:
     )
     verdict = "met" if off <= TOLERANCE else "missed"
     print(f"After 100 steps of {batch_size} rows, off by {off:.1e}, at most {TOLERANCE}: {verdict}")
+    claim = f"a fit by two workers, of one process, after 100 steps of {batch_size} rows"
+    note(claim, f"{off:.0e} apart", f"{TOLERANCE:.0e}", met=off <= TOLERANCE)
     return off <= TOLERANCE
 
 
@@ -155,8 +158,15 @@ def run_steps(model: pm.Model, batch_sizes: tuple[int, ...], rounds: int) -> Non
             f"{1e6 * median(each):13,.0f} {batch_size / median(each) / 1e6:8.2f}"
             for each in costs.values()
         )
-        ratios = zip(costs["2 workers"], costs["one process"], strict=True)
-        print(f"{batch_size:>8}{cells}{median(two / one for two, one in ratios):14.2f}", flush=True)
+        pairs = zip(costs["2 workers"], costs["one process"], strict=True)
+        ratio = median(two / one for two, one in pairs)
+        print(f"{batch_size:>8}{cells}{ratio:14.2f}", flush=True)
+        note(
+            f"a step of two workers of a core each, of one process, {batch_size:,} rows",
+            f"{ratio:.2f}",
+            "-",
+            met=True,
+        )
     print(f"Until the first steps of workers are done: {median(starts):.1f} s")
 
 
@@ -178,13 +188,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    add_json_option(parser)
     parser.add_argument("--small", action="store_true", help="few rows, one turn")
-    small = parser.parse_args().small
+    options = parser.parse_args()
+    small = options.small
     use_cores(1)
     model = logistic(100_000 if small else 1_000_000)
     agree = run_agreement(model, 511)
     run_means(200 if small else 2000)
     run_steps(model, (512, 8192) if small else (512, 2048, 8192, 32_768, 65_536), 1 if small else 3)
+    write_figures(options.json)
     return 0 if agree else 1
 
 

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from figures import add_json_option, note, write_figures
 
 import bayou as by
 
@@ -192,6 +193,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="parts of names; by default all")
     parser.add_argument("--models", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    add_json_option(parser)
     parser.add_argument("--posterior", action="store_true", help="by.posterior, not by.fit")
     arguments = parser.parse_args()
     infer = climb if arguments.posterior else fit
@@ -220,10 +222,12 @@ def main() -> int:
                             f"{done.cold:.1f}", f"{done.warm:.1f}", done.said[:150]),
                 flush=True,
             )  # fmt: skip
-    return summarize(runs)
+    code = summarize(runs, "by.posterior" if arguments.posterior else "by.fit")
+    write_figures(arguments.json)
+    return code
 
 
-def summarize(runs: list[Run]) -> int:
+def summarize(runs: list[Run], verb: str) -> int:
     """Print the shares of all runs, and return the exit code."""
     wrong = [run.errors.wrong for run in runs]
     silent = sum(run.errors.wrong and not run.warned for run in runs)
@@ -240,6 +244,14 @@ def summarize(runs: list[Run]) -> int:
         f"seconds {np.median([run.cold for run in runs]):.1f} and "
         f"{np.median([run.warm for run in runs]):.1f} again (medians), "
         f"{max((run.cold for run in runs), default=0):.1f} at most"
+    )
+    cold = np.median([run.cold for run in runs])
+    note(
+        f"{len(runs)} results of {verb}: wrong; in silence; right but warned of; within .05 and "
+        ".03 on average; seconds, cold (median)",
+        f"{sum(wrong)}; {silent}; {false}; {np.mean(near):.0%}; {cold:.1f}",
+        "-; 0; -; -; -",
+        met=silent == 0,
     )
     return int(silent > 0)
 

@@ -19,7 +19,8 @@ def figures(script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_page_is_that_of_the_files(figures: ModuleType) -> None:
-    assert figures.PAGE.read_text(encoding="utf-8") == figures.page(figures.read_records())
+    page = figures.page(figures.read_records(), figures.read_records(figures.SMALL))
+    assert figures.PAGE.read_text(encoding="utf-8") == page
 
 
 def test_what_was_noted_is_written_with_its_command(
