@@ -6,8 +6,12 @@ import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bayou as by
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PACKAGE = Path(by.__file__).parent
 # What a reader was doing, and the folders and files whose messages belong to it.
@@ -60,24 +64,42 @@ def messages() -> list[Message]:
     for file in sorted(PACKAGE.rglob("*.py")):
         folder = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
         tree = ast.parse(file.read_text(encoding="utf-8"))
+        constants = _text_constants(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and node.args:
-                text = template(node.args[0])
+                text = template(node.args[0], constants)
                 message, _, hint = text.partition("\nHint: ")
                 if hint:
                     found.add(Message(message, hint, _kind(node), folder))
     return sorted(found)
 
 
-def template(node: ast.expr) -> str:
-    """Return the text of a literal or f-string, with a sign for each value."""
+def _text_constants(tree: ast.Module) -> dict[str, str]:
+    return {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def template(node: ast.expr, constants: Mapping[str, str]) -> str:
+    """Return the text of a literal or f-string, with a sign for each value.
+
+    Constants of the module stand for themselves.
+    """
     match node:
         case ast.Constant(value=str(text)):
             return text
         case ast.JoinedStr(values=parts):
-            return "".join(map(template, parts))
+            return "".join(template(part, constants) for part in parts)
+        case ast.FormattedValue(value=ast.Name(id=name)) if name in constants:
+            return constants[name]
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return template(left) + template(right)
+            return template(left, constants) + template(right, constants)
     return VALUE
 
 
@@ -109,14 +131,17 @@ def _section(task: str, listed: list[Message]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return text for a cell of a table, in which only `code` is markup."""
-    pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    return "".join(
-        piece.replace("|", r"\|")
-        if piece.startswith("`")
-        else re.sub(r"([\\|*_<>\[\]{}$`#~])", r"\\\1", piece)
-        for piece in pieces
-    )
+    """Return text for a cell of a table, in which `code` and names of pages are markup."""
+    pieces = re.split(r"(`[^`]*`|docs/[a-z_/]+\.md)", " ".join(text.split()))
+    return "".join(map(_marked, pieces))
+
+
+def _marked(piece: str) -> str:
+    if piece.startswith("`"):
+        return piece.replace("|", r"\|")
+    if piece.startswith("docs/"):
+        return f"[](../{piece.removeprefix('docs/')})"
+    return re.sub(r"([\\|*_<>\[\]{}$`#~])", r"\\\1", piece)
 
 
 def write_page(path: Path) -> None:

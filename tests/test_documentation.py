@@ -61,6 +61,17 @@ def test_a_message_has_its_type_and_what_to_do(messages: list[Any]) -> None:
     )
 
 
+def test_the_pages_that_messages_name_are_there(messages: list[Any]) -> None:
+    files = Path(by.__file__).parent.rglob("*.py")
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    named = {page for text in texts for page in re.findall(r"docs/[a-z_/]+\.md", text)}
+    assert len(named) >= 6
+    assert [page for page in named if not (DOCS.parent / page).is_file()] == []
+    shown = sys.modules["message_page"].page()
+    assert "[](../how_to/read_a_verdict.md) says more." in shown
+    assert "[](../explanation/batching.md) says why." in shown
+
+
 def test_the_reference_has_every_public_name() -> None:
     lines = (DOCS / "reference" / "index.md").read_text(encoding="utf-8").splitlines()
     assert set(by.__all__) <= {line.strip() for line in lines}

@@ -379,7 +379,7 @@ def test_each_reason_has_its_hint() -> None:
     error = Dependence("'y' takes rows together").error()
     assert str(error) == (
         "The likelihood must be a product over rows to be fitted in batches, but 'y' takes rows "
-        f"together.\nHint: {GENERAL_HINT}"
+        f"together.\nHint: {GENERAL_HINT} docs/explanation/batching.md says why."
     )
     with pytest.raises(ValueError, match=r"one number for all rows\.\nHint: leave the sum"):
         by.batched(build(REFUSED["potential_of_all_rows"][1]), batch_size=32)

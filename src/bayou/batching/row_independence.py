@@ -42,6 +42,7 @@ HALF_ROWS = 500
 NUM_BATCHES = 3
 # Two orders of summation differ by rounding alone.
 RELATIVE = {"float64": 1e-8, "float32": 1e-4}
+PAGE = "docs/explanation/batching.md says why."
 GENERAL_HINT = (
     "leave `batch_size` out, which fits all rows at once, or write the model so that the density "
     "of a row depends only on that row and on free variables."
@@ -84,7 +85,7 @@ class Dependence:
         """Return the error to raise."""
         return DependenceError(
             "The likelihood must be a product over rows to be fitted in batches, but "
-            f"{self.reason}.\nHint: {self.hint or GENERAL_HINT}",
+            f"{self.reason}.\nHint: {self.hint or GENERAL_HINT} {PAGE}",
             is_evaluated=self.is_evaluated,
         )
 

@@ -30,7 +30,8 @@ def check_minibatch_total_sizes(model: pm.Model) -> None:
             raise ValueError(
                 f"`total_size` must be given for {variable.name!r}, which observes a minibatch, "
                 "got none.\n"
-                "Hint: pass total_size=len(data), or the fit would be of one batch alone."
+                "Hint: pass total_size=len(data), or the fit would be of one batch alone; or write "
+                "the model with by.Data, whose rows are counted: docs/migrate/pymc.md."
             )
         for window in filter(None, map(window_of, ancestors([value]))):
             # Computed for the first window alone, since it rebuilds the graphs of all minibatches.

@@ -45,7 +45,7 @@ def connect(cluster: Ray) -> Iterator[ModuleType]:
         import ray
     except ImportError as error:
         raise ImportError(
-            "`cluster` needs Ray, which is not installed.\nHint: pip install 'bayou[ray]'."
+            '`cluster` needs Ray, which is not installed.\nHint: pip install "bayou[ray]".'
         ) from error
     if ray.is_initialized():
         _check_same_cluster(cluster.address, ray.get_runtime_context().gcs_address)

@@ -14,7 +14,7 @@ class Ray:
     Pass it as ``cluster=`` to :func:`bayou.fit`, :func:`bayou.fit_many`, :func:`bayou.sample_many`,
     :func:`bayou.calibrate` or :func:`bayou.predict`. The results are the same as without a cluster,
     for any number of workers; :func:`bayou.fit` and :func:`bayou.fit_many` may round differently.
-    Needs ``pip install 'bayou[ray]'``.
+    Needs ``pip install "bayou[ray]"``.
 
     Parameters
     ----------

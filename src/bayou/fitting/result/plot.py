@@ -72,7 +72,7 @@ def plot_fit(
     except ImportError as error:
         raise ImportError(
             "`fit.plot` must have matplotlib, which is not installed.\n"
-            "Hint: pip install 'bayou[plots]'."
+            'Hint: pip install "bayou[plots]".'
         ) from error
 
     num_axes = 1 if path is None else 2

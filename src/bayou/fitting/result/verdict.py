@@ -30,7 +30,7 @@ type Word = Literal["good", "doubtful", "wrong", "not checked"]
 HINT = (
     "fit.verdict.errors has the error of each variable. by.sample draws from the posterior itself; "
     "a hierarchy may fit better written as `offset * scale` with a standard normal offset, or the "
-    "other way round."
+    "other way round. docs/how_to/read_a_verdict.md says more."
 )
 # Of errors in a summary.
 ERROR_DIGITS = 3

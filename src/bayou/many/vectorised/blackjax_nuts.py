@@ -113,7 +113,7 @@ def check_vectorized(model: pm.Model) -> RowProgram:
     if not is_installed():
         raise ImportError(
             "`sampler` must be 'nutpie' or 'auto' where blackjax is not installed, got 'blackjax'."
-            "\nHint: pip install 'bayou[blackjax]'."
+            '\nHint: pip install "bayou[blackjax]".'
         )
     program = row_program(model)
     if isinstance(program, NoRowProgram):

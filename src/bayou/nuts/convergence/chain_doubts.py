@@ -26,6 +26,7 @@ LEAST_ESS_OF_A_CHAIN = 100
 # The share of cut trajectories that PyMC warns of, and the E-BFMI that Stan does.
 MAX_CUT = 0.05
 LEAST_BFMI = 0.3
+PAGE = "docs/how_to/divergence.md says more."
 # Variables that a message names.
 NAMED = 3
 
@@ -91,7 +92,7 @@ def warn_of_doubts(
         hints = "; ".join(doubt.hint for doubt in doubts if doubt.hint)
         reasons = "; ".join(doubt.reason for doubt in doubts)
         some = "" if step == 1 else f", by every {step}th of them"
-        warn(f"The draws are doubtful{some}: {reasons}.\nHint: {hints}.", ConvergenceWarning)
+        warn(f"The draws are doubtful{some}: {reasons}.\nHint: {hints}. {PAGE}", ConvergenceWarning)
 
 
 def _trajectory_doubts(

@@ -64,7 +64,8 @@ def without_nulls(name: str, masked: Masked, start: int, where: str = "") -> NDA
     of_file = f" of {where}" if where else ""
     raise ValueError(
         f"`{name}` must have no nulls, got one in row {row}{of_file}.\n"
-        'Hint: fill it in where the data are kept, or leave out such rows with nulls="drop".'
+        'Hint: fill it in where the data are kept, or leave out such rows with nulls="drop": '
+        "docs/how_to/missing_values.md."
     )
 
 

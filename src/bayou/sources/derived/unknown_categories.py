@@ -115,5 +115,5 @@ class Codes:
             f"{listed(self.table)}, got {listed(sorted(unknown))}.\n"
             "Hint: leave out such rows, or build the model with all categories, "
             f"pm.Model(coords={{{self.dim!r}: [...]}}), or the container with unknown='other', "
-            "which assigns all others to the category 'other'."
+            "which assigns all others to the category 'other': docs/how_to/categories.md."
         )

@@ -136,7 +136,7 @@ def import_zarr() -> ModuleType:
     except ImportError as error:
         raise ImportError(
             "Zarr is read and written by the package zarr, which is not installed.\n"
-            'Hint: pip install "bayou[zarr]"'
+            'Hint: pip install "bayou[zarr]".'
         ) from error
     return zarr
 
