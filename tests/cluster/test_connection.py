@@ -32,7 +32,7 @@ def test_text_that_is_no_address_is_refused(address: str) -> None:
 
 def test_ray_must_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ImportError, match=r"Hint: pip install 'bayou\[ray\]'"):
+    with pytest.raises(ImportError, match=r'Hint: pip install "bayou\[ray\]"'):
         connect(Ray()).__enter__()
 
 
