@@ -195,3 +195,141 @@ MODELS: dict[str, Callable[[Mapping[str, Any]], None]] = {
         multivariate, two_dims, several_likelihoods, survival, scaled,
     )
 }  # fmt: skip
+
+
+def whole_numbers(data: Mapping[str, Any]) -> None:
+    value = by.Data("whole", 10 * data["count"].get_value(), dims="row")
+    pm.Normal("y", _linear(data), pm.HalfNormal("sigma"), observed=value, dims="row")
+
+
+def log_of_values(data: Mapping[str, Any]) -> None:
+    value = pm.math.log(data["positive"])
+    pm.Normal("y", _linear(data), pm.HalfNormal("sigma"), observed=value, dims="row")
+
+
+def scaled_axes(data: Mapping[str, Any]) -> None:
+    total_size = (len(data["pair"].get_value()), 6)
+    mean = pm.Normal("mean", dims="column")
+    pm.Normal("y", mean, 1, observed=data["pair"], dims=("row", "column"), total_size=total_size)
+
+
+def as_many_levels(data: Mapping[str, Any]) -> None:
+    # Priors of as many levels as there are rows, by chance.
+    centre = by.Data("centre", np.linspace(0, 1, len(data["group"].get_value())), dims="level")
+    levels = pm.Normal("levels", centre, 1, dims="level")
+    pm.Normal("y", levels[data["group"]], 1, observed=data["real"], dims="row")
+
+
+def signed_zeros(data: Mapping[str, Any]) -> None:
+    zero = by.Data("zero", np.where(data["binary"].get_value() == 1, 0.0, -0.0), dims="row")
+    mean = pm.Normal("mean") + pm.math.switch(1 / zero > 0, 1, 2)
+    pm.Normal("y", mean, 1, observed=data["real"], dims="row")
+
+
+def scales_by_weights(data: Mapping[str, Any]) -> None:
+    scale = pm.HalfNormal("sigma") / pm.math.sqrt(data["positive"])
+    pm.Normal("y", pm.Normal("mean"), scale, observed=data["real"], dims="row")
+
+
+def lookup(data: Mapping[str, Any]) -> None:
+    county = by.Data("county", np.array([1, 0, 1, 0]), dims="group")
+    effects = pm.Normal("effects", shape=2)
+    pm.Normal("y", effects[county[data["group"]]], 1, observed=data["real"], dims="row")
+
+
+def covariances(data: Mapping[str, Any]) -> None:
+    factor, _, _ = pm.LKJCholeskyCov("factor", n=2, eta=2, sd_dist=pm.Exponential.dist(1))
+    mean = pm.Normal("mean", shape=2)
+    pm.MvNormal("y", mean, chol=factor, observed=data["pair"], dims=("row", "column"))
+
+
+def compositions(data: Mapping[str, Any]) -> None:
+    shares = np.array([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]])[data["binary"].get_value()]
+    observed = by.Data("shares", shares, dims=("row", "part"))
+    concentration = 1 + pm.HalfNormal("concentration", shape=3)
+    pm.Dirichlet("y", concentration, observed=observed, dims=("row", "part"))
+
+
+def hurdle(data: Mapping[str, Any]) -> None:
+    psi, rate = pm.Beta("psi", 2, 2), pm.math.exp(_linear(data))
+    pm.HurdlePoisson("y", psi, rate, observed=data["count"], dims="row")
+
+
+def overdispersed_counts(data: Mapping[str, Any]) -> None:
+    alpha, beta = pm.HalfNormal("alpha"), pm.HalfNormal("beta")
+    trials = data["count"] + 2
+    pm.BetaBinomial("y", alpha, beta, trials, observed=data["count"], dims="row")
+
+
+def repeated_counts(data: Mapping[str, Any]) -> None:
+    concentration = 0.1 + pm.HalfNormal("concentration", shape=3)
+    observed = data["several"]
+    pm.DirichletMultinomial("y", 5, concentration, observed=observed, dims=("row", "part"))
+
+
+def probit_levels(data: Mapping[str, Any]) -> None:
+    cutpoints = pm.Normal("cutpoints", [-1, 1], transform=pm.distributions.transforms.ordered)
+    pm.OrderedProbit("y", _linear(data), cutpoints, observed=data["level"], dims="row")
+
+
+def discrimination(data: Mapping[str, Any]) -> None:
+    ability, difficulty = pm.Normal("ability", dims="group"), pm.Normal("difficulty", dims="item")
+    slope = pm.LogNormal("slope", dims="item")[data["item"]]
+    score = slope * (ability[data["group"]] - difficulty[data["item"]])
+    pm.Bernoulli("y", logit_p=score, observed=data["is_event"], dims="row")
+
+
+def interval_censored(data: Mapping[str, Any]) -> None:
+    lower = by.Data("lower", np.full(len(data["real"].get_value()), -0.5), dims="row")
+    values = pm.Normal.dist(_linear(data), pm.HalfNormal("sigma"))
+    observed = pm.math.maximum(data["real"], lower)
+    pm.Censored("y", values, lower, None, observed=observed, dims="row")
+
+
+def truncated(data: Mapping[str, Any]) -> None:
+    bound = by.Data("bound", data["real"].get_value() - 1, dims="row")
+    values = pm.Normal.dist(pm.Normal("mean"), 1)
+    pm.Truncated("y", values, lower=bound, observed=data["real"], dims="row")
+
+
+def penalty(data: Mapping[str, Any]) -> None:
+    mean = _linear(data)
+    pm.Normal("y", mean, 1, observed=data["real"], dims="row")
+    pm.Potential("penalty", -(mean**2))
+
+
+def custom(data: Mapping[str, Any]) -> None:
+    def density(value: Any, rate: Any, is_event: Any) -> Any:
+        return is_event * pm.math.log(rate) - rate * value
+
+    parts = pm.HalfNormal("rate"), data["is_event"]
+    pm.CustomDist("y", *parts, logp=density, observed=data["positive"], dims="row")
+
+
+def constant_design(data: Mapping[str, Any]) -> None:
+    # As libraries of formulas write models.
+    slopes = pm.Normal("slopes", shape=2)
+    pm.Normal("y", data["z"].get_value() @ slopes, 1, observed=data["real"].get_value())
+
+
+def process(data: Mapping[str, Any]) -> None:
+    basis = pm.gp.HSGP(m=[4], c=2.0, cov_func=pm.gp.cov.ExpQuad(1, 1.0))
+    mean = basis.prior("mean", X=data["x"][:, None], dims="row")
+    pm.Poisson("y", pm.math.exp(mean), observed=data["count"], dims="row")
+
+
+def small_dtypes(data: Mapping[str, Any]) -> None:
+    counts = by.Data("counts", data["count"].get_value().astype(np.int8), dims="row")
+    x = by.Data("small_x", data["x"].get_value().astype(np.float32), dims="row")
+    pm.Poisson("y", pm.math.exp(pm.Normal("slope") * x), observed=counts, dims="row")
+
+
+ODD_MODELS: dict[str, Callable[[Mapping[str, Any]], None]] = {
+    build.__name__: build
+    for build in (
+        whole_numbers, log_of_values, scaled_axes, as_many_levels, signed_zeros, scales_by_weights,
+        lookup, covariances, compositions, hurdle, overdispersed_counts, repeated_counts,
+        probit_levels, discrimination, interval_censored, truncated, penalty, custom,
+        constant_design, process, small_dtypes,
+    )
+}  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pymc as pm
@@ -17,11 +17,10 @@ from bayou.compression.compressed_model import (
     compressed_if_repeated,
     compressed_model,
 )
+from bayou.compression.density_check import differing_term
+from bayou.compression.weighted_model import weighted_model
 from bayou.models.interpret import compile_interpreter
-from tests.compression.repeated_rows import MODELS, make_rows, model_of, normal
-
-if TYPE_CHECKING:
-    pass
+from tests.compression.repeated_rows import MODELS, ODD_MODELS, make_rows, model_of, normal
 
 NUM_ROWS, NUM_DISTINCT = 300, 20
 
@@ -69,6 +68,15 @@ def test_density_is_that_of_all_rows(name: str) -> None:
     assert compressed.num_rows == NUM_ROWS
     assert compressed.num_distinct <= NUM_DISTINCT
     assert str(compressed) == f"300 rows as {compressed.num_distinct} distinct, each counted"
+    assert_same_density(model, compressed.model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ODD_MODELS)
+def test_density_of_odd_models_is_that_of_all_rows(name: str) -> None:
+    model = model_of(ODD_MODELS[name], make_rows(3, 80, 12))
+    compressed = compressed_model(model)
+    assert compressed.num_distinct <= 12
     assert_same_density(model, compressed.model)
 
 
@@ -199,6 +207,106 @@ def test_all_of_a_sample_are_one_group() -> None:
     assert_same_density(model, compressed.model)
 
 
+def test_whole_numbers_have_means_that_are_none() -> None:
+    """PyMC casts whole numbers to whole numbers before it takes them as reals."""
+    with pm.Model() as model:
+        group = by.Data("group", np.arange(NUM_ROWS) % 7, dims="row")
+        y = by.Data("y", np.arange(NUM_ROWS), dims="row")
+        effects = pm.Normal("effects", shape=7)
+        pm.Normal("observed", effects[group], pm.HalfNormal("sigma"), observed=y, dims="row")
+    compressed = compressed_model(model)
+    assert (compressed.outcomes, compressed.num_distinct) == (("observed",), 7)
+    assert_same_density(model, compressed.model)
+
+
+def test_moments_of_a_function_of_outcomes_are_not_those_of_outcomes() -> None:
+    with pm.Model() as model:
+        y = by.Data("y", np.random.default_rng(1).gamma(2, size=NUM_ROWS), dims="row")
+        pm.Normal("observed", pm.Normal("mean"), 1, observed=pm.math.log(y), dims="row")
+    compressed = compressed_model(model)
+    assert compressed.outcomes == ()
+    assert_same_density(model, compressed.model)
+
+
+def test_containers_of_priors_are_no_rows_however_long() -> None:
+    table = make_rows(2, 50, 8)
+    with pm.Model() as model:
+        levels = pm.Normal("levels", by.Data("centre", np.linspace(0, 1, 50)), 1, shape=50)
+        group, y = by.Data("group", table["group"]), by.Data("y", table["real"])
+        pm.Normal("observed", levels[group], 1, observed=y)
+    compressed = compressed_model(model)
+    assert compressed.num_distinct <= 8
+    assert_same_density(model, compressed.model)
+
+
+def _two_dims_of_rows(table: dict[str, Any], later: dict[str, Any]) -> pm.Model:
+    with pm.Model() as model:
+        rate = pm.Normal("rate")
+        x, y = by.Data("x", table["x"], dims="row"), by.Data("y", table["real"], dims="row")
+        count = by.Data("count", later["count"], dims="visit")
+        by.Data("weight", np.arange(len(later["count"])) % 3 / 2, dims="visit")
+        pm.Normal("observed", rate * x, 1, observed=y, dims="row")
+        pm.Poisson("visits", pm.math.exp(rate), observed=count, dims="visit")
+    return model
+
+
+def test_each_dim_of_rows_is_compressed_by_itself() -> None:
+    model = _two_dims_of_rows(make_rows(1, 90, 9), make_rows(2, 40, 40))
+    compressed = compressed_model(model)
+    num_counts = len(set(model["count"].get_value()))
+    assert str(compressed) == (
+        f"row: 90 rows as 9 distinct, each counted; visit: 40 rows as {num_counts} distinct, each "
+        "counted"
+    )
+    assert (compressed.num_rows, compressed.num_distinct) == (130, 9 + num_counts)
+    assert_same_density(model, compressed.model)
+    weighted = compressed_model(model, model["weight"])
+    assert "each with the sum of its weights" in str(weighted)
+    assert_same_density(weighted_model(model, "weight"), weighted.model)
+
+
+def test_of_two_dims_one_is_compressed_and_the_other_said() -> None:
+    table = make_rows(1, 90, 9)
+    with pm.Model(coords={"group": range(4)}) as model:
+        effects = pm.Normal("effects", dims="group")
+        group, y = by.Data("i", table["group"], dims="row"), by.Data("y", table["real"], dims="row")
+        size = by.Data("size", np.array([0.1, 0.2, 0.3, 0.4]), dims="group")
+        pm.Normal("observed", effects[group], 1, observed=y, dims="row")
+        pm.Normal("sizes", effects, 1, observed=size, dims="group")
+    compressed = compressed_model(model)
+    assert str(compressed) == (
+        f"row: 90 rows as {compressed.num_distinct} distinct, each counted; group: all rows, since "
+        "'effects' has a value for each row"
+    )
+    assert_same_density(model, compressed.model)
+
+
+def test_rows_that_two_dims_share_are_refused() -> None:
+    table = make_rows(1, 90, 9)
+    with pm.Model() as model:
+        x, y = by.Data("x", table["x"], dims="row"), by.Data("y", table["real"], dims="row")
+        z = by.Data("z", np.arange(5.0), dims="other")
+        slope = pm.Normal("slope")
+        pm.Normal("observed", slope * x, 1, observed=y, dims="row")
+        pm.Normal("others", slope * x.mean() + z * 0, 1, observed=z, dims="other")
+    left = compressed_model(model).left
+    assert list(left) == ["row"]
+    assert "the density of 'others' depends on which rows" in left["row"]
+
+
+@pytest.mark.usefixtures("few_rows")
+def test_another_density_is_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(normal, make_rows(1, NUM_ROWS, NUM_DISTINCT))
+    assert differing_term(model, model_of(normal, make_rows(1, NUM_ROWS - 1, NUM_DISTINCT))) == "y"
+    monkeypatch.setattr("bayou.compression.distinct_model.differing_term", lambda *_: "y")
+    with pytest.raises(
+        ValueError, match=r"^`compress` must leave the log density as it is, but .*"
+    ):
+        compressed_model(model)
+    with pytest.warns(UserWarning, match=r"^All rows are taken: `compress` must .* of 'y' differs"):
+        assert compressed_if_repeated(model) is None
+
+
 def test_outcomes_that_something_else_takes_are_not_grouped() -> None:
     table = outcome_rows(1, NUM_ROWS, NUM_DISTINCT)
     with pm.Model() as model:
@@ -241,6 +349,13 @@ def _prior_of_rows(table: dict[str, Any]) -> pm.Model:
     return model
 
 
+def _imputed(table: dict[str, Any]) -> pm.Model:
+    values = np.ma.masked_less(table["real"], np.median(table["real"]))
+    with pm.Model() as model, pytest.warns(UserWarning, match="automatically imputed"):
+        pm.Normal("observed", pm.Normal("mean"), 1, observed=values)
+    return model
+
+
 def _nothing_observed(table: dict[str, Any]) -> pm.Model:
     with pm.Model() as model:
         pm.Normal("mean")
@@ -255,6 +370,7 @@ def _nothing_observed(table: dict[str, Any]) -> pm.Model:
         (_latent, "'noise' has a value for each row."),
         (_minibatches, "the model holds minibatches or generators."),
         (_nothing_observed, "nothing is observed"),
+        (_imputed, "missing values of 'observed' are imputed, each by itself."),
     ],
 )
 def test_other_models_are_refused_with_the_reason(build: Any, reason: str) -> None:

@@ -58,6 +58,14 @@ def test_fractions_are_powers_of_the_likelihood() -> None:
     )
 
 
+def test_rows_that_do_not_count_may_be_impossible() -> None:
+    table = make_rows(1, 30, 30)
+    table["count"][:3] = -1
+    weights = np.repeat([0, 1], [3, 27])
+    possible = {name: values[3:] for name, values in table.items()}
+    assert_same_density(weighted("poisson", table, weights), model_of(MODELS["poisson"], possible))
+
+
 def test_new_data_bring_new_weights() -> None:
     table = make_rows(1, 30, 30)
     model = model_of(MODELS["normal"], table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytensor
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.traversal import ancestors, walk
 
 from bayou.containers.sparse.sparse_container import is_sparse_variable, parts_of
 from bayou.containers.variables.dims import dims_of
@@ -159,14 +159,27 @@ def guess_rows(model: pm.Model, *, with_arrays: bool = False) -> ModelRows | Non
     if len(storages) < len(set(values)) or len(lengths) != 1:
         return None
     [num_rows] = lengths
+    of_parameters = _only_of_parameters(model)
     of_containers = {
         variable: (variable, axis)
         for variable in model.data_vars
         if isinstance(variable, SharedVariable)
+        and variable not in of_parameters
         and (axis := _axis_of_length(variable, num_rows)) is not None
     }
     names = tuple(variable.name for variable in model.observed_RVs)
     return ModelRows("", storages | of_containers, names, ())
+
+
+def _only_of_parameters(model: pm.Model) -> set[Variable]:
+    """Return what the priors of free variables take, and nothing else does, by any other way."""
+    free = set(model.free_RVs)
+    others = [graph for graph in model_graphs(model) if graph not in free]
+
+    def inputs_of(variable: Variable) -> Sequence[Variable]:
+        return [] if variable.owner is None or variable in free else variable.owner.inputs
+
+    return set(ancestors(model.free_RVs)).difference(walk(others, inputs_of, bfs=False))
 
 
 def _containers_of_potentials(model: pm.Model) -> list[SharedVariable]:

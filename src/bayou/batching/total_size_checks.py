@@ -9,7 +9,7 @@ from pytensor.graph.traversal import ancestors
 
 from bayou.containers.variables.source_variable import window_of
 from bayou.models.inputs import is_fed, uncast
-from bayou.models.scaling.total_size import has_total_size, minibatch_scales, scale_for_shape
+from bayou.models.scaling.total_size import has_total_size, minibatch_scales, row_scale
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -61,7 +61,7 @@ def check_row_total_sizes(model: pm.Model, rows: ModelRows) -> None:
         storage, axis = rows.storages[uncast(value)]
         num_in_memory = storage.get_value(borrow=True).shape[axis]
         # PyMC keeps the total_size as the factor of the density.
-        total_size = scale_for_shape(variable, value.shape) * num_in_memory
+        total_size = row_scale(variable, value.shape) * num_in_memory
         if not np.isclose(total_size, num_rows, rtol=1e-9):
             raise ValueError(
                 f"`total_size` of {variable.name!r} must be the number of its rows, {num_rows}, "

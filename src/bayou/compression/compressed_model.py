@@ -7,50 +7,74 @@ same but for rounding, and costs what the distinct rows cost.
 Of a normal variable, rows that share all but its value need their number, mean and squares alone,
 so that continuous outcomes with few different covariates are compressed too.
 
-The model is built once, and takes the distinct rows of later data.
+Where what is observed has rows along several dims, the rows of one after another are compressed.
 """
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
-import pytensor
-import pytensor.tensor as pt
+from typing import TYPE_CHECKING, NamedTuple
 
 from bayou.batching.batched import independent_rows
-from bayou.batching.replaced_rows import replace_rows
-from bayou.batching.row_arrays import resized_nodes
-from bayou.batching.row_dim import find_rows, guess_rows, holds_minibatches
-from bayou.batching.row_independence import GENERAL_HINT
+from bayou.batching.row_dim import find_rows, first_dims_of, guess_rows, holds_minibatches
+from bayou.batching.row_terms import FAILURES, first_line
 from bayou.batching.total_size_checks import check_row_total_sizes
+from bayou.compression.distinct_model import DensityError, distinct_model
 from bayou.compression.repetition import MOST_DISTINCT
-from bayou.compression.row_groups import find_columns, group_model_rows, taken_by_parameters
-from bayou.compression.weighted_model import with_row_weights
+from bayou.compression.row_groups import find_columns, taken_by_parameters
+from bayou.compression.weighted_model import weighted_model
 from bayou.containers.sparse.sparse_container import is_sparse_variable
 from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.source_variable import window_of
-from bayou.models.rewrite import same_structure, structure_of
-from bayou.models.scaling.total_size import without_row_total_size
+from bayou.errors import warn
+from bayou.models.missing_values import imputed_names
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable
 
     import pymc as pm
-    from numpy.typing import NDArray
     from pytensor.compile.sharedvalue import SharedVariable
 
     from bayou.batching.row_dim import ModelRows
-    from bayou.compression.row_groups import RowColumns, RowGroups
-    from bayou.containers.variables.dims import ContainerArrays, Numbers
-    from bayou.models.rewrite import Structure
+    from bayou.compression.row_groups import RowColumns
+    from bayou.containers.variables.dims import ContainerArrays
 
 # With fewer rows, building the other model takes longer than it saves: a tenth of a second, which
 # the loop over ten small data sets would pay each time.
 LEAST_ROWS = 10_000
-COUNTS = "row_counts"
+
+
+@dataclass(frozen=True)
+class CompressedRows:
+    """The rows along one dim that were replaced by the distinct ones.
+
+    Attributes
+    ----------
+    dim : str
+        The dim of the rows; empty if they have none.
+    num_rows : int
+        The rows of the written model.
+    num_distinct : int
+        The distinct ones.
+    outcomes : tuple of str
+        The normal variables that are observed at means of rows.
+    is_weighted : bool
+        Whether rows count as often as their weights say.
+    """
+
+    dim: str
+    num_rows: int
+    num_distinct: int
+    outcomes: tuple[str, ...]
+    is_weighted: bool
+
+    def __str__(self) -> str:
+        """Return the numbers of rows, for results."""
+        if self.outcomes:
+            groups = f"{self.num_distinct:,} groups, each with its count, mean and squares"
+            return f"{self.num_rows:,} rows as {groups}"
+        how = "with the sum of its weights" if self.is_weighted else "counted"
+        return f"{self.num_rows:,} rows as {self.num_distinct:,} distinct, each {how}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,39 +86,52 @@ class CompressedModel:
     model : pymc.Model
         With the free variables of the written model. It has the distinct rows until those of other
         data take their place.
-    num_rows : int
-        The rows of the written model.
-    num_distinct : int
-        Those of this one.
+    parts : tuple of CompressedRows
+        The rows that were replaced, by dim.
+    left : dict of str to str
+        Why the rows of other dims are as they are, by dim.
     names_of_rows : frozenset of str
         The deterministics that depend on rows. Here they are of the distinct rows alone.
-    outcomes : tuple of str
-        The normal variables that are observed at means of rows.
     arrays : dict of SharedVariable to ndarray
         The distinct rows and their counts, by the variables of the model that they are put into.
-    is_weighted : bool
-        Whether rows count as often as their weights say.
     """
 
     model: pm.Model
-    num_rows: int
-    num_distinct: int
+    parts: tuple[CompressedRows, ...]
+    left: dict[str, str]
     names_of_rows: frozenset[str]
     arrays: ContainerArrays
-    outcomes: tuple[str, ...] = ()
-    is_weighted: bool = False
+
+    @property
+    def num_rows(self) -> int:
+        """The rows of the written model that were replaced."""
+        return sum(part.num_rows for part in self.parts)
+
+    @property
+    def num_distinct(self) -> int:
+        """The distinct rows in their place."""
+        return sum(part.num_distinct for part in self.parts)
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The normal variables that are observed at means of rows."""
+        return tuple(name for part in self.parts for name in part.outcomes)
 
     def __str__(self) -> str:
         """Return the numbers of rows, for results."""
-        if self.outcomes:
-            groups = f"{self.num_distinct:,} groups, each with its count, mean and squares"
-            return f"{self.num_rows:,} rows as {groups}"
-        how = "with the sum of its weights" if self.is_weighted else "counted"
-        return f"{self.num_rows:,} rows as {self.num_distinct:,} distinct, each {how}"
+        if len(self.parts) + len(self.left) == 1:
+            return str(self.parts[0])
+        texts = [f"{part.dim}: {part}" for part in self.parts]
+        texts += [f"{dim}: all rows, since {reason}" for dim, reason in self.left.items()]
+        return "; ".join(texts)
 
 
 class CompressionError(ValueError):
     """A model whose rows cannot be replaced by the distinct ones; the message says why."""
+
+
+class _ObstacleError(Exception):
+    """Why the rows along a dim cannot be replaced: a clause without a full stop."""
 
 
 def compressed_model(model: pm.Model, weights: SharedVariable | None = None) -> CompressedModel:
@@ -111,26 +148,16 @@ def compressed_model(model: pm.Model, weights: SharedVariable | None = None) -> 
     Raises
     ------
     CompressionError
-        If the likelihood is no product over rows, or not all of the rows are in memory.
+        If the likelihood is no product over rows, or not all of the rows are in memory. Of several
+        dims of rows, one that can be compressed is enough.
     """
-    if holds_minibatches(model):
-        raise _error("the model holds minibatches or generators.")
     try:
-        rows = find_rows(model, _dim_of(model, weights), guess=True)
-        check_row_total_sizes(model, rows)
-        if not (obstacle := _rows_obstacle(rows, weights)):
-            rows = independent_rows(model, rows)
-            obstacle = _rows_obstacle(rows, weights)
-            if (name := taken_by_parameters(model, rows)) is not None:
-                obstacle = f"{name!r}, which has no rows, depends on their values."
-    except ValueError as error:
-        raise _error(str(error).partition("\n")[0]) from None
-    if obstacle:
-        raise _error(obstacle)
-    told = find_columns(model, rows, is_weighted=weights is not None)
-    if not told.columns:
-        raise _error("its rows have no element.")
-    return _compress(model, rows, told, weights)
+        return _compress_dims(model, weights, _distinct_rows)
+    except _ObstacleError as obstacle:
+        raise CompressionError(
+            f"`compress=True` must have rows that can be counted, but {obstacle}.\n"
+            'Hint: leave it at "auto", which compresses where that is possible and pays.'
+        ) from None
 
 
 def compressed_if_repeated(
@@ -139,7 +166,7 @@ def compressed_if_repeated(
     """Return a model of the distinct rows of a model, if these are at most half of all.
 
     Where nothing repeats, this costs a look at some thousand rows. Fewer than 10,000 rows are left
-    as they are.
+    as they are. Of several dims, each is looked at by itself.
 
     Parameters
     ----------
@@ -151,185 +178,151 @@ def compressed_if_repeated(
     CompressedModel or None
         None if the rows do not repeat that often, or :func:`compressed_model` would raise.
     """
-    if holds_minibatches(model):
-        return None
     try:
-        rows = find_rows(model, _dim_of(model, weights))
+        return _compress_dims(model, weights, _repeated_rows)
+    except _ObstacleError:
+        return None
+
+
+class _Compressed(NamedTuple):
+    """The rows along one dim that were replaced, and the model in which they are."""
+
+    part: CompressedRows
+    model: pm.Model
+    names_of_rows: frozenset[str]
+    arrays: ContainerArrays
+
+
+type _CompressDim = Callable[[pm.Model, str | None, SharedVariable | None], _Compressed]
+
+
+def _compress_dims(
+    model: pm.Model, weights: SharedVariable | None, compress: _CompressDim
+) -> CompressedModel:
+    """Return the model whose rows are compressed along each dim where that is possible.
+
+    Raises
+    ------
+    _ObstacleError
+        If it is along none.
+    """
+    if holds_minibatches(model):
+        raise _ObstacleError("the model holds minibatches or generators")
+    observed = {variable.name.removesuffix("_observed") for variable in model.observed_RVs}
+    if imputed := sorted(imputed_names(model).intersection(observed)):
+        raise _ObstacleError(f"missing values of {imputed[0]!r} are imputed, each by itself")
+    found: list[_Compressed] = []
+    left: dict[str, str] = {}
+    of_distinct = model
+    for dim, of_rows in _dims(model, weights):
+        try:
+            found.append(compress(of_distinct, dim, of_rows))
+            of_distinct = found[-1].model
+        except _ObstacleError as obstacle:
+            left[dim or ""] = str(obstacle)
+            if of_rows is not None:
+                of_distinct = weighted_model(model, of_rows.name)
+    if not found:
+        named = [f"of {dim!r}, {reason}" for dim, reason in left.items()]
+        raise _ObstacleError("; ".join(named if len(left) > 1 else left.values()))
+    return CompressedModel(
+        of_distinct,
+        tuple(each.part for each in found),
+        left,
+        frozenset().union(*(each.names_of_rows for each in found)),
+        {variable: values for each in found for variable, values in each.arrays.items()},
+    )
+
+
+def _dims(
+    model: pm.Model, weights: SharedVariable | None
+) -> list[tuple[str | None, SharedVariable | None]]:
+    """Return the dims of rows, each with the weights of its rows; that with weights first.
+
+    Without dims, rows are known by their number, and the dim is None.
+    """
+    dims = sorted({dim for dim in first_dims_of(model).values() if dim is not None})
+    if len(dims) < 2 or weights is None:
+        return [(dim, weights) for dim in dims] or [(None, weights)]
+    of_weights = dims_of(model, weights)[0]
+    return [(of_weights, weights), *((dim, None) for dim in dims if dim != of_weights)]
+
+
+def _distinct_rows(model: pm.Model, dim: str | None, weights: SharedVariable | None) -> _Compressed:
+    """Replace the rows along a dim by the distinct ones."""
+    try:
+        rows = find_rows(model, dim, guess=True)
+        check_row_total_sizes(model, rows)
+        _check_rows(rows, weights)
+        rows = independent_rows(model, rows)
+        _check_rows(rows, weights)
+        if (name := taken_by_parameters(model, rows)) is not None:
+            raise _ObstacleError(f"{name!r}, which has no rows, depends on their values")
+        told = find_columns(model, rows, is_weighted=weights is not None)
+        if not told.columns:
+            raise _ObstacleError("its rows have no element")
+        return _replace_rows(model, rows, told, weights)
+    except DensityError:
+        raise
+    except FAILURES as error:
+        raise _ObstacleError(first_line(error)) from None
+
+
+def _repeated_rows(model: pm.Model, dim: str | None, weights: SharedVariable | None) -> _Compressed:
+    """Replace the rows along a dim by the distinct ones, where these are at most half of all."""
+    try:
+        rows = find_rows(model, dim)
     except ValueError:
         guessed = guess_rows(model, with_arrays=True)
         if guessed is None:
-            return None
+            raise _ObstacleError("nothing says which axes are rows") from None
         rows = guessed
-    if _rows_obstacle(rows, weights) or rows.num_rows < LEAST_ROWS:
-        return None
+    _check_rows(rows, weights)
+    if rows.num_rows < LEAST_ROWS:
+        raise _ObstacleError(f"there are {rows.num_rows:,} alone")
     if not find_columns(model, rows, is_weighted=weights is not None).repeat:
-        return None
+        raise _ObstacleError("few of them repeat")
     try:
-        compressed = compressed_model(model, weights)
-    except CompressionError:
-        return None
-    is_smaller = compressed.num_distinct <= MOST_DISTINCT * compressed.num_rows
-    return compressed if is_smaller else None
+        compressed = _distinct_rows(model, dim, weights)
+    except DensityError as error:
+        reason, _, hint = str(error).partition("\n")
+        warn(f"All rows are taken: {reason}\n{hint}")
+        raise _ObstacleError("the log density of the distinct ones differs") from None
+    if compressed.part.num_distinct > MOST_DISTINCT * compressed.part.num_rows:
+        raise _ObstacleError("few of them repeat")
+    return compressed
 
 
-def _dim_of(model: pm.Model, weights: SharedVariable | None) -> str | None:
-    return None if weights is None else dims_of(model, weights)[0]
-
-
-def _error(reason: str) -> CompressionError:
-    return CompressionError(
-        f"`compress=True` must have rows that can be counted, but {reason}\n"
-        'Hint: leave it at "auto", which compresses where that is possible and pays.'
-    )
-
-
-def _rows_obstacle(rows: ModelRows, weights: SharedVariable | None) -> str | None:
-    if rows.latent:
-        return f"{rows.latent[0]!r} has a value for each row."
-    for storage, _ in rows.storages.values():
-        if is_sparse_variable(storage):
-            return f"{storage.name!r} is a sparse matrix."
-        if window_of(storage) is not None:
-            return f"only a part of the rows of {storage.name!r} is in memory; see by.compress."
-    if weights is not None and len(weights.get_value(borrow=True)) != rows.num_rows:
-        return f"{weights.name!r} has no weight for each of the rows."
-    return None
-
-
-@dataclass(frozen=True, eq=False)
-class _Built:
-    """A model of distinct rows, and the variables that these are put into.
-
-    Attributes
-    ----------
-    model : pymc.Model
-    storages : tuple of (SharedVariable, int)
-        The containers of rows, each with their axis, in the order of the containers of the model as
-        it is written.
-    counts : SharedVariable
-    squares : dict of str to SharedVariable
-        By the names of the normal variables that are observed at means.
-    names_of_rows : frozenset of str
-        The deterministics that depend on rows.
-    """
-
-    model: pm.Model
-    storages: tuple[tuple[SharedVariable, int], ...]
-    counts: SharedVariable
-    squares: dict[str, SharedVariable]
-    names_of_rows: frozenset[str]
-
-
-# By written model: what it was made of, and the model of distinct rows.
-_known: weakref.WeakKeyDictionary[pm.Model, dict[Hashable, tuple[Structure, _Built]]] = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def _compress(
+def _replace_rows(
     model: pm.Model, rows: ModelRows, told: RowColumns, weights: SharedVariable | None
-) -> CompressedModel:
-    of_rows = None if weights is None else weights.get_value(borrow=True)
-    groups = group_model_rows(told, of_rows)
-    containers = _containers(rows)
-    name = None if weights is None else weights.name
-    built = _built_model(model, rows, containers, (*told.outcomes, name), groups)
-    arrays: ContainerArrays = {
-        new: _group_values(storage, axis, groups)
-        for (storage, axis), (new, _) in zip(containers, built.storages, strict=True)
-    }
-    arrays[built.counts] = _floats(groups.counts)
-    arrays |= {built.squares[name]: _floats(values) for name, values in groups.squares.items()}
-    for variable, values in arrays.items():
-        variable.set_value(values, borrow=True)
-    return CompressedModel(
-        built.model,
+) -> _Compressed:
+    built = distinct_model(model, rows, told, weights)
+    part = CompressedRows(
+        rows.dim,
         rows.num_rows,
-        len(groups.counts),
-        built.names_of_rows,
-        arrays,
+        built.num_distinct,
         tuple(told.outcomes),
         is_weighted=weights is not None,
     )
+    return _Compressed(part, built.model, built.names_of_rows, built.arrays)
 
 
-def _containers(rows: ModelRows) -> list[tuple[SharedVariable, int]]:
-    """Return the containers of rows, each once, with their axis."""
-    return list(
-        {
-            id(storage.container): (storage, axis) for storage, axis in rows.storages.values()
-        }.values()
-    )
+def _check_rows(rows: ModelRows, weights: SharedVariable | None) -> None:
+    """Check that rows have values in memory, and no free variables.
 
-
-def _built_model(
-    model: pm.Model,
-    rows: ModelRows,
-    containers: Sequence[tuple[SharedVariable, int]],
-    options: tuple[str | None, ...],
-    groups: RowGroups,
-) -> _Built:
-    """Return the model of distinct rows; the same one until the structure of the model changes.
-
-    Where numbers of rows, or what is computed of the rows' arrays, are written into the graph, it
-    is built anew.
+    Raises
+    ------
+    _ObstacleError
+        Names what is in the way.
     """
-    if rows.constants or resized_nodes(model, rows, pt.lscalar()):
-        return _build(model, rows, containers, groups)
-    structure = structure_of(model)
-    known = _known.setdefault(model, {})
-    axes = frozenset((variable, axis) for variable, (_, axis) in rows.storages.items())
-    # Threads may compress one model with other weights, and the rows would be those of either.
-    key = (rows.dim, axes, options)
-    if key not in known or not same_structure(known[key][0], structure):
-        known[key] = (structure, _build(model, rows, containers, groups))
-    return known[key][1]
-
-
-def _build(
-    model: pm.Model,
-    rows: ModelRows,
-    containers: Sequence[tuple[SharedVariable, int]],
-    groups: RowGroups,
-) -> _Built:
-    storages = tuple(
-        (_like(storage, _group_values(storage, axis, groups)), axis) for storage, axis in containers
-    )
-    by_container = {
-        id(storage.container): new
-        for (storage, _), (new, _) in zip(containers, storages, strict=True)
-    }
-    first, axis = storages[0]
-    rebuilt = replace_rows(model, rows, by_container, first.shape[axis], GENERAL_HINT)
-    for variable in model.observed_RVs:
-        if variable.name in rows.observed:
-            rebuilt[variable] = without_row_total_size(rebuilt.get(variable, variable))
-    counts = pytensor.shared(_floats(groups.counts), name=COUNTS)
-    squares = {
-        name: pytensor.shared(_floats(values), name=f"{name}_squares")
-        for name, values in groups.squares.items()
-    }
-    of_distinct = with_row_weights(model, rows, rebuilt, counts, squares)
-    of_rows = (variable.name for variable in model.deterministics if variable in rebuilt)
-    return _Built(of_distinct, storages, counts, squares, frozenset(of_rows))
-
-
-def _group_values(storage: SharedVariable, axis: int, groups: RowGroups) -> Numbers:
-    """Return the distinct rows of a container."""
-    values = groups.values.get(id(storage.container))
-    if values is not None:
-        return np.ascontiguousarray(np.moveaxis(values, 0, axis))
-    # Nothing that the density takes; any row serves.
-    some_row = np.zeros(len(groups.counts), np.intp)
-    taken: Numbers = np.take(storage.get_value(borrow=True), some_row, axis)
-    return taken
-
-
-def _floats(values: NDArray[np.generic]) -> NDArray[np.floating]:
-    return values.astype(pytensor.config.floatX)
-
-
-def _like(storage: SharedVariable, values: Numbers) -> SharedVariable:
-    """Return a container of other rows, with the name and the broadcasting of one."""
-    shape = [1 if length == 1 else None for length in storage.type.shape]
-    return pytensor.shared(values, name=storage.name, shape=shape)
+    if rows.latent:
+        raise _ObstacleError(f"{rows.latent[0]!r} has a value for each row")
+    for storage, _ in rows.storages.values():
+        if is_sparse_variable(storage):
+            raise _ObstacleError(f"{storage.name!r} is a sparse matrix")
+        if window_of(storage) is not None:
+            raise _ObstacleError(
+                f"only a part of the rows of {storage.name!r} is in memory; see by.compress"
+            )
+    if weights is not None and len(weights.get_value(borrow=True)) != rows.num_rows:
+        raise _ObstacleError(f"{weights.name!r} has no weight for each of the rows")

@@ -13,7 +13,7 @@ import numpy as np
 from pytensor.graph.traversal import walk
 
 from bayou.compression.repetition import sample_repeats
-from bayou.models.inputs import uncast, value_inputs
+from bayou.models.inputs import is_cast_of, uncast, value_inputs
 from bayou.models.scaling.row_weights import is_normal
 from bayou.preparation.distinct_rows import PIECE_ROWS, Layout, group_outcomes, group_rows
 from bayou.sources.base.field import Field
@@ -178,9 +178,10 @@ def _outcomes(model: pm.Model, rows: ModelRows) -> dict[str, int]:
             continue
         storage, axis = rows.storages[value]
         has_elements = bool(storage.get_value(borrow=True)[:1].size)
-        if not (is_normal(variable) and axis == 0 and has_elements):
-            continue
         own = model.rvs_to_values[variable]
+        # The moments of a function of the values are not those of the values.
+        if not (is_normal(variable) and axis == 0 and has_elements and is_cast_of(own, value)):
+            continue
         others = [graph for graph in _density_graphs(model) if graph is not own]
         is_used = any(
             getattr(each, "container", None) is storage.container or each is value

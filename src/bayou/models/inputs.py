@@ -13,6 +13,7 @@ import pytensor.tensor as pt
 from pymc.data import MinibatchOp
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.traversal import ancestors, walk
+from pytensor.scalar.basic import Cast
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.shape import Shape, Shape_i
@@ -186,10 +187,20 @@ def group_of(variable: TensorVariable) -> Hashable:
 
 
 def uncast(variable: Variable) -> Variable:
-    """Return the variable that a variable is a cast of; itself if it is no cast."""
+    """Return the variable that a variable is a cast, or another function by element, of."""
     while variable.owner is not None and isinstance(variable.owner.op, Elemwise):
         variable = variable.owner.inputs[0]
     return variable
+
+
+def is_cast_of(variable: Variable, source: Variable) -> bool:
+    """Return whether a variable is another one with no more than its dtype changed."""
+    while variable is not source and variable.owner is not None:
+        operation = variable.owner.op
+        if not (isinstance(operation, Elemwise) and isinstance(operation.scalar_op, Cast)):
+            return False
+        [variable] = variable.owner.inputs
+    return variable is source
 
 
 def is_fed(variable: Variable) -> bool:

@@ -10,6 +10,7 @@ import bayou as by
 from bayou.models.scaling.total_size import (
     has_total_size,
     minibatch_scales,
+    row_scale,
     scale_for_shape,
     with_total_size,
     without_total_size,
@@ -39,6 +40,7 @@ def test_that_of_the_first_axis_is_replaced(total_size: object, factor: float) -
     assert has_total_size(variable)
     assert not has_total_size(without_total_size(variable))
     assert scale_for_shape(variable, Y.shape) == pytest.approx(factor)
+    assert row_scale(variable, Y.shape) == pytest.approx(5)
 
 
 def test_scales_of_minibatches_count_the_rows_in_memory() -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytensor.tensor as pt
 from pymc.logprob.abstract import MeasurableOp, _logprob
 from pymc.logprob.basic import logp
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.tensor.random.basic import NormalRV
+from pytensor.tensor.type_other import NoneConst
 
 from bayou.models.scaling.total_size import has_total_size, without_total_size
 
@@ -96,8 +98,12 @@ def _grouped_log_density(
 
 
 def times_weights(density: TensorVariable, weights: TensorVariable) -> TensorVariable:
-    """Return a log density of rows, shape (rows, ...), times the weights, shape (rows,)."""
-    return density * weights.astype(density.dtype).dimshuffle(0, *["x"] * (density.ndim - 1))
+    """Return a log density of rows, shape (rows, ...), times the weights, shape (rows,).
+
+    Rows that count 0 times may have a density of 0.
+    """
+    of_rows = weights.astype(density.dtype).dimshuffle(0, *["x"] * (density.ndim - 1))
+    return pt.switch(pt.eq(of_rows, 0), 0, density * of_rows)
 
 
 def with_weights(variable: TensorVariable, weights: TensorVariable) -> TensorVariable:
@@ -112,7 +118,9 @@ def with_weights(variable: TensorVariable, weights: TensorVariable) -> TensorVar
     """
     if has_total_size(variable):
         inner, *sizes = variable.owner.inputs
-        return variable.owner.op(with_weights(inner, weights), *sizes)
+        # The operation takes None for an axis, but holds a constant for it.
+        totals = [None if NoneConst.equals(size) else size for size in sizes]
+        return variable.owner.op(with_weights(inner, weights), *totals)
     return WeightedRows()(variable, weights)
 
 

@@ -61,7 +61,15 @@ def without_row_total_size(variable: TensorVariable) -> TensorVariable:
 
 def scale_for_shape(variable: Variable, shape: Variable | tuple[Variable, ...]) -> float:
     """Return the factor of the density of a variable with a total_size, for values of a shape."""
-    factor = get_scaling(variable.owner.inputs[1:], shape)
+    return _value(get_scaling(variable.owner.inputs[1:], shape))
+
+
+def row_scale(variable: Variable, shape: Variable | tuple[Variable, ...]) -> float:
+    """Return the part of that factor which is due to the first axis."""
+    return _value(get_scaling(variable.owner.inputs[1:2], shape))
+
+
+def _value(factor: Variable) -> float:
     return float(compile_interpreter([], [factor])()[0])
 
 
