@@ -47,9 +47,11 @@ def test_one_mode_is_the_fit() -> None:
         sigma = pm.HalfNormal("sigma", 5)
         pm.Normal("y", mu, sigma, observed=[1.0, 2.0, 4.0, 3.0])
         fit = by.fit(random_seed=1, progressbar=False)
+    compiled = fit.program.compiled.num_compilations()
     modes = find_modes(fit, 1)
     assert modes.fits == [fit]
     assert modes.obstacle is None
+    assert fit.program.compiled.num_compilations() == compiled
 
 
 def test_searches_that_cost_too_much_are_left_out() -> None:

@@ -12,8 +12,9 @@ import numpy as np
 from bayou.density.evaluator import Evaluator
 from bayou.fitting.checks.proposals import fitted_normal
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals
+from bayou.fitting.fixed_draws.dadvi import FIRST_DRAWS
 from bayou.fitting.fixed_draws.linear_response import covariance_or_none
-from bayou.fitting.fixed_draws.optimize import MAX_DENSE, Optimum, minimize
+from bayou.fitting.fixed_draws.optimize import MAX_DENSE, Optimum, StoppedError, minimize
 from bayou.fitting.fixed_draws.start_choice import APART, MOST_BELOW
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
@@ -23,7 +24,7 @@ from bayou.fitting.rows.all_rows import all_row_blocks, all_rows_size, resident_
 from bayou.models.initial_point import StartCandidates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,10 +32,14 @@ if TYPE_CHECKING:
 
 # Starts of searches: the model's own moved at random, and draws from the prior.
 ATTEMPTS = (1, 2, *range(1 + StartCandidates.EACH, 9 + StartCandidates.EACH))
-SEARCH_DRAWS = 4
+# As many draws as the first fit has, whose compiled function takes them.
+SEARCH_DRAWS = FIRST_DRAWS
 SEARCH_ITERATIONS = 60
-# The most that searches cost: draws x values of the largest input. A few seconds.
-SEARCH_WORK = 1e9
+# A search ends where its loss is so near to that of the fit, in nats, and it is at the fit.
+NEAR_LOSS = 1.0
+# The most that searches cost, if none ends early: draws x values of the largest input. Most end
+# after a quarter of the iterations, which takes a few seconds.
+SEARCH_WORK = 4e9
 # Within so many standard deviations optima are the same. Beyond `APART` one is another mode, if the
 # density has a valley of at least so many nats between them.
 SAME_PLACE = 1.0
@@ -87,7 +92,7 @@ class Modes:
 def find_modes(fit: Fit, seed: int) -> Modes:
     """Return the modes that searches from other starts of the model lead to.
 
-    They seek the normal with the largest evidence lower bound on four fixed draws, in coordinates
+    They seek the normal with the largest evidence lower bound on few fixed draws, in coordinates
     scaled as the fit.
 
     Parameters
@@ -104,13 +109,25 @@ def find_modes(fit: Fit, seed: int) -> Modes:
     evaluator = Evaluator(program, all_row_blocks(program))
     noise = antithetic_normals(seed, SEARCH_DRAWS, size)
 
-    def search(start: Array) -> Optimum:
+    def search(start: Array, report: Callable[[Array], None] = _ignore) -> Optimum:
         around = Frame(start, normal.factor)
-        return minimize(evaluator, around, noise, SEARCH_ITERATIONS, lambda _: None)
+        return minimize(evaluator, around, noise, SEARCH_ITERATIONS, report)
 
     own = search(normal.origin)
+
+    def stop_near(losses: Array) -> None:
+        if losses[-1] < own.loss + NEAR_LOSS:
+            raise StopIteration
+
+    def search_elsewhere(start: Array) -> Optimum:
+        try:
+            return search(start, stop_near)
+        except StoppedError as stopped:
+            end = stopped.optimum
+        return end if _distance(end, own) < SAME_PLACE else search(end.mean)
+
     starts = [program.start(seed, attempt) for attempt in ATTEMPTS]
-    ends = [search(start) for start in starts if np.isfinite(start).all()]
+    ends = [search_elsewhere(start) for start in starts if np.isfinite(start).all()]
     best = min(end.loss for end in [own, *ends])
     near = [end for end in ends if end.is_finite and end.loss <= best + MOST_BELOW]
     elsewhere = [
@@ -124,6 +141,10 @@ def find_modes(fit: Fit, seed: int) -> Modes:
     if others and own.loss > best + MOST_BELOW:
         return Modes(fits, counts)
     return Modes([fit, *fits], [1 + len(near) - len(elsewhere), *counts])
+
+
+def _ignore(_: Array) -> None:
+    """Take the loss of an iteration, which nobody asked for."""
 
 
 def _obstacle(fit: Fit) -> str | None:

@@ -1,5 +1,6 @@
 """Draws from an approximation: reproducible, named, of the present data, with known densities."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from scipy import stats
 
 import bayou as by
+from bayou.fitting.result import fit_draws
 from bayou.fitting.result.fit_draws import constrained_draws, coordinate_draws, key_seed
 
 
@@ -50,6 +52,32 @@ def test_some_variables_are_those_of_all(fit: by.Fit) -> None:
     assert name == "mu"
     np.testing.assert_array_equal(some, draws_of(fit)["mu"])
     assert not np.array_equal(some, draws_of(fit, ["mu"], seed=2)["mu"])
+
+
+def test_draws_are_those_of_the_guide_and_any_number_compiles_once(fit: by.Fit) -> None:
+    before = fit.program.compiled.num_compilations()
+    few, many = (
+        constrained_draws(fit.program, fit.approximation, count, 1, frozenset({"scale"}))
+        for count in (3, 20_000)
+    )
+    after = fit.program.compiled.num_compilations()
+    assert [after[key] for key in after if key not in before] == [1]
+    assert few["scale"].shape == (1, 3)
+    logs, name = np.log(many["scale"]), "scale_log__"
+    sd = float(fit.std[name])
+    assert logs.mean() == pytest.approx(float(fit.mean[name]), abs=0.03 * sd)
+    assert logs.std() == pytest.approx(sd, rel=0.02)
+
+
+def test_large_deterministics_are_computed_with_the_draws(
+    fit: by.Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    positions = np.random.default_rng(1).normal(size=(50, fit.program.layout.size))
+    known = replace(fit.approximation, resampled=positions)
+    in_groups = constrained_draws(fit.program, known, 50, 1, None)
+    monkeypatch.setattr(fit_draws, "MAX_NUMBERS", 0)
+    for name, values in constrained_draws(fit.program, known, 50, 1, None).items():
+        np.testing.assert_allclose(in_groups[name], values)
 
 
 def test_coordinates_have_the_density_of_the_guide(fit: by.Fit) -> None:

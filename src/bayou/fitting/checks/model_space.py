@@ -29,7 +29,9 @@ GROUP = 500
 
 @dataclass(frozen=True)
 class ConstrainKey(FunctionKey):
-    """Free variables in the space of the model, of given positions."""
+    """Variables in the space of the model, of given positions."""
+
+    names: tuple[str, ...]
 
 
 class ModelSpace:
@@ -80,32 +82,59 @@ def free_values(program: Program, positions: Array) -> dict[str, Array]:
     -------
     dict of str to ndarray, shapes (num_positions, ...)
     """
-    free = set(_free_names(program))
+    values = ConstrainedValues(program, frozenset(_free_names(program)))(positions)
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
-    def constrain(position: jax.Array, inputs: tuple[jax.Array, ...]) -> dict[str, jax.Array]:
-        values = program.constrain(position, inputs)
-        return {name: value for name, value in values.items() if name in free}
 
-    compiled = program.compiled.get_or_compile(
-        ConstrainKey(),
-        lambda: jax.jit(jax.vmap(constrain, in_axes=(0, None))),
-    )
-    inputs = program.constraining_inputs()
-    if program.constrains_rows and free.isdisjoint(program.functions.constrained_of_rows):
-        # One row stands for any number of them, which would compile again.
-        fed, data = inputs[: len(program.fed)], inputs[len(program.fed) :]
-        inputs = (*map(_first_row, program.fed, fed), *data)
-    # Groups of one size, so that other numbers of draws compile nothing.
-    groups = [
-        compiled(pad_rows(positions[start : start + GROUP], GROUP), inputs)
-        for start in range(0, len(positions), GROUP)
-    ]
-    return {
-        name: np.concatenate([np.asarray(group[name], np.float64) for group in groups])[
-            : len(positions)
+class ConstrainedValues:
+    """Variables of a program in the space of the model, compiled for groups of positions.
+
+    Parameters
+    ----------
+    program : Program
+        Without latent variables of rows.
+    names : frozenset of str or None
+        The free variables and deterministics to compute; None for all.
+    """
+
+    def __init__(self, program: Program, names: frozenset[str] | None) -> None:
+        every = program.functions.constrained_names
+        chosen = tuple(name for name in every if names is None or name in names)
+
+        def constrain(position: jax.Array, inputs: tuple[jax.Array, ...]) -> dict[str, jax.Array]:
+            values = program.constrain(position, inputs)
+            return {name: values[name] for name in chosen}
+
+        self._compiled = program.compiled.get_or_compile(
+            ConstrainKey(chosen),
+            lambda: jax.jit(jax.vmap(constrain, in_axes=(0, None))),
+        )
+        inputs = program.constraining_inputs()
+        of_rows = program.functions.constrained_of_rows
+        if program.constrains_rows and of_rows.isdisjoint(chosen):
+            # One row stands for any number of them, which would compile again.
+            fed, data = inputs[: len(program.fed)], inputs[len(program.fed) :]
+            inputs = (*map(_first_row, program.fed, fed), *data)
+        self._inputs = inputs
+        self._size = program.layout.size
+
+    @property
+    def group_numbers(self) -> int:
+        """The numbers that the variables have at a group of positions."""
+        shapes = self._compiled.eval_shape(np.empty((GROUP, self._size)), self._inputs)
+        return sum(shape.size for shape in shapes.values())
+
+    def __call__(self, positions: Array) -> dict[str, Numbers]:
+        """Return the variables at positions, shapes (num_positions, ...)."""
+        # Groups of one size, so that other numbers of draws compile nothing.
+        groups = [
+            self._compiled(pad_rows(positions[start : start + GROUP], GROUP), self._inputs)
+            for start in range(0, len(positions), GROUP)
         ]
-        for name in groups[0]
-    }
+        return {
+            name: np.concatenate([np.asarray(group[name]) for group in groups])[: len(positions)]
+            for name in groups[0]
+        }
 
 
 def _first_row(variable: TensorVariable, rows: Numbers | jax.Array) -> Numbers | jax.Array:
