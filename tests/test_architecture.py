@@ -54,7 +54,7 @@ ROOMS = (
 # The folders in a room, in order too; the files of the room itself come after them.
 INNER_ROOMS = {
     "containers": ("products", "variables", "sparse", "reading"),
-    "fitting": ("guides", "rows", "fixed_draws", "passes", "stochastic", "checks", "result"),
+    "fitting": ("guides", "rows", "fixed_draws", "checks", "passes", "stochastic", "result"),
     "many": ("results", "data_sets", "vectorised"),
     "nuts": ("code_cache", "operations", "compiled", "convergence", "disk"),
     "prediction": ("graph", "output"),

@@ -36,7 +36,12 @@ from bayou.fitting.fixed_draws.correction import (
     warn_unless_corrected,
 )
 from bayou.fitting.fixed_draws.dadvi import first_positions
-from bayou.fitting.method_choice import check_fixed_draws, fit_task, may_use_passes
+from bayou.fitting.method_choice import (
+    check_fixed_draws,
+    fit_task,
+    may_use_passes,
+    most_at_once,
+)
 from bayou.fitting.option_fingerprint import optimizer_fingerprint, order_fingerprint
 from bayou.fitting.result.fit_result import Fit
 from bayou.fitting.result.verdict import warn_unless_good
@@ -314,8 +319,9 @@ def fit(
             check_source_indices(fitted_model, program, inputs, extremes)
             start = find_start(program, start_seed, inputs, extremes)
             check_trace(program, start, inputs)
+            most = most_at_once(program, options)
             program = choose_gradients(
-                fitted_model, program, first_positions(start, noise_seed), start_seed
+                fitted_model, program, first_positions(start, noise_seed), start_seed, most
             )
             task = Task(program, start, noise_seed, row_seed, feeds, report)
             task, approximation = fit_task(task, options, fitted_model, kept_progress)
@@ -329,7 +335,7 @@ def fit(
             )
             # The check has passes of its own, which are none of the fit.
             if approximation.converged and correction is not None:
-                approximation = check_fit(task, fitted_model, approximation)
+                approximation = check_fit(task, fitted_model, approximation, most)
         warn_unless_corrected(approximation)
         warn_unless_converged(approximation, has_windows=bool(windowed_feeds(feeds)))
         if compressed is not None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from bayou.fitting.fixed_draws.dadvi import FIXED_DRAWS, fit_fixed_draws
 from bayou.fitting.fixed_draws.pilot import PILOT_DRAWS
-from bayou.fitting.passes.pass_fit import Unsettled, block_rows, fit_passes, passes_obstacle
+from bayou.fitting.passes.pass_fit import Unsettled, fit_passes, passes_obstacle
+from bayou.fitting.passes.pass_rows import block_rows
 from bayou.fitting.passes.shared_rows import shared_rows
-from bayou.fitting.rows.all_rows import num_all_rows, resident_rows_obstacle
+from bayou.fitting.rows.all_rows import MostAtOnce, num_all_rows, resident_rows_obstacle
 from bayou.fitting.rows.gradient_choice import program_with_graph_gradients
 from bayou.fitting.stochastic.advi import fit_stochastic
 from bayou.fitting.stochastic.distributed import distributed_run
@@ -94,6 +95,13 @@ def check_fixed_draws(program: Program, options: FitOptions) -> None:
 def may_use_passes(program: Program, options: FitOptions) -> bool:
     """Return whether a fit first tries passes over all rows."""
     return options.may_use_passes and passes_obstacle(program) is None
+
+
+def most_at_once(program: Program, options: FitOptions) -> MostAtOnce:
+    """Return the rows and positions of a call that the code of a fit is compiled for."""
+    if not may_use_passes(program, options):
+        return MostAtOnce()
+    return MostAtOnce(block_rows(num_all_rows(program)), PILOT_DRAWS)
 
 
 def _fit_by_method(

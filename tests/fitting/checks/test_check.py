@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import bayou as by
-from bayou.fitting.checks import non_centred_fit
+from bayou.fitting.checks import check, non_centred_fit
 from bayou.fitting.checks.check import check_fit
 from bayou.fitting.checks.short_chains import AGREEMENT
 from bayou.fitting.rows.task import Task
@@ -202,6 +202,18 @@ def test_a_normal_posterior_keeps_the_draws_of_the_fit() -> None:
     assert fit.approximation.resampled is None
     assert fit.verdict.khat == 0
     assert fit.verdict.ess == pytest.approx(fit.verdict.draws, rel=0.01)
+
+
+def test_densities_without_gradients_give_the_same_evidence(
+    weighted: by.Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Task(weighted.program, weighted.approximation.frame.origin, 1, 1, (), lambda _: None)
+    before = check_fit(task, weighted.model, weighted.approximation).evidence
+    monkeypatch.setattr(check, "WORK_WORTH_COMPILING", 0)
+    after = check_fit(task, weighted.model, weighted.approximation).evidence
+    assert before is not None
+    assert after is not None
+    np.testing.assert_allclose(after.log_ratios, before.log_ratios, rtol=1e-9, atol=1e-9)
 
 
 def test_steps_without_a_rule_are_not_checked() -> None:

@@ -12,8 +12,9 @@ import pytest
 import bayou as by
 from bayou.batching.batched import program_of_rows
 from bayou.density.build import compile_program
-from bayou.fitting.passes import pass_fit
-from bayou.fitting.passes.pass_fit import BLOCK_ROWS, passes_obstacle
+from bayou.fitting.passes import pass_fit, pass_rows
+from bayou.fitting.passes.pass_fit import passes_obstacle
+from bayou.fitting.passes.pass_rows import BLOCK_ROWS
 
 NUM_ROWS = 40_000
 RNG = np.random.default_rng(1)
@@ -112,7 +113,7 @@ def test_what_users_set_about_steps_takes_steps() -> None:
 
 def test_a_sample_gives_the_covariance_of_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pass_fit, "ALL_ROWS", 30_000)
-    monkeypatch.setattr(pass_fit, "SAMPLE_ROWS", 20_000)
+    monkeypatch.setattr(pass_rows, "SAMPLE_ROWS", 20_000)
     fit = by.fit(model=logistic_regression(), random_seed=1, progressbar=False)
     mode, covariance = logistic_truth()
     std = np.sqrt(np.diag(covariance))
@@ -125,7 +126,7 @@ def test_a_sample_gives_the_covariance_of_many_rows(monkeypatch: pytest.MonkeyPa
 
 def test_levels_with_few_rows_take_the_curvature_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pass_fit, "ALL_ROWS", 30_000)
-    monkeypatch.setattr(pass_fit, "SAMPLE_ROWS", 20_000)
+    monkeypatch.setattr(pass_rows, "SAMPLE_ROWS", 20_000)
     with pm.Model() as model:
         level = by.Data("level", LEVEL, dims="row")
         y = by.Data("y", Y, dims="row")
@@ -138,6 +139,44 @@ def test_levels_with_few_rows_take_the_curvature_of_all(monkeypatch: pytest.Monk
     mean = variance * np.bincount(LEVEL, Y) / 0.49
     np.testing.assert_allclose(fit.std["effect"], variance**0.5, rtol=0.01)
     np.testing.assert_allclose((fit.mean["effect"] - mean) / variance**0.5, 0, atol=0.02)
+
+
+@pytest.mark.slow
+def test_a_hierarchy_of_few_groups_has_the_moments_of_its_posterior() -> None:
+    num_groups, noise = 6, 0.7
+    group = np.arange(NUM_ROWS) % num_groups
+    effects = np.array([-0.8, 0.1, 0.4, 1.3, 0.2, 0.6])
+    y = effects[group] + noise * np.random.default_rng(2).normal(size=NUM_ROWS)
+    with pm.Model() as model:
+        index, observed = by.Data("group", group, dims="row"), by.Data("y", y, dims="row")
+        mean, spread = pm.Normal("mean", 0, 2), pm.HalfNormal("spread", 1)
+        effect = pm.Normal("effect", mean, spread, shape=num_groups)
+        pm.Normal("observed", effect[index], noise, observed=observed, dims="row")
+    fit = by.fit(model=model, compress=False, random_seed=1, progressbar=False)
+    assert fit.correction == "linear_response, and chains for priors that are not normal"
+    # Given the spread, all is normal: means of the groups are normal around the mean.
+    means = np.bincount(group, y) / np.bincount(group)
+    spreads = np.linspace(0.01, 6, 4000)
+    of_means = spreads**2 + noise**2 * num_groups / NUM_ROWS
+    precision = num_groups / of_means + 1 / 4
+    centre = means.sum() / of_means / precision
+    logs = (
+        -0.5 * spreads**2
+        - 0.5 * num_groups * np.log(of_means)
+        - 0.5 * (means**2).sum() / of_means
+        + 0.5 * precision * centre**2
+        - 0.5 * np.log(precision)
+    )
+    weights = np.exp(logs - logs.max()) / np.exp(logs - logs.max()).sum()
+    mean_of_mean = weights @ centre
+    std_of_mean = (weights @ (1 / precision + (centre - mean_of_mean) ** 2)) ** 0.5
+    mean_of_spread = weights @ spreads
+    std_of_spread = (weights @ (spreads - mean_of_spread) ** 2) ** 0.5
+    draws = fit.sample(20_000, random_seed=1).posterior
+    assert float(fit.mean["mean"]) == pytest.approx(mean_of_mean, abs=0.05 * std_of_mean)
+    assert float(fit.std["mean"]) == pytest.approx(std_of_mean, rel=0.05)
+    assert float(draws["spread"].mean()) == pytest.approx(mean_of_spread, abs=0.05 * std_of_spread)
+    assert float(draws["spread"].std()) == pytest.approx(std_of_spread, rel=0.05)
 
 
 def test_a_callback_ends_passes_with_what_is_there() -> None:

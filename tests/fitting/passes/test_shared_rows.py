@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import bayou as by
 from bayou.feeding.layout import ColumnLayout
 from bayou.fitting import method_choice
-from bayou.fitting.passes import pass_fit
+from bayou.fitting.passes import pass_fit, pass_rows
 from bayou.fitting.passes.shared_rows import SharedRows, even_parts, shared_rows
 from tests.warm_workers import WarmWorkers
 
@@ -128,7 +128,7 @@ def test_a_killed_worker_costs_its_parts_alone(alone: by.Fit, warm_workers: Warm
 
 def test_workers_read_a_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The sample is a part of the rows, which workers read too.
-    monkeypatch.setattr(pass_fit, "SAMPLE_ROWS", 17_000)
+    monkeypatch.setattr(pass_rows, "SAMPLE_ROWS", 17_000)
     taken: list[int] = []
     take = SharedRows.take
 

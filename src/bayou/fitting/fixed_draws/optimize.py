@@ -131,6 +131,7 @@ def minimize(
     report: Callable[[Array], None],
     *,
     fixed_scales: bool = False,
+    tolerance: float = GRADIENT_TOLERANCE,
 ) -> Optimum:
     """Find the normal with the smallest loss, independent in the coordinates of a frame.
 
@@ -148,6 +149,8 @@ def minimize(
         Called with the loss of each iteration, shape (1,), in nats.
     fixed_scales : bool, default False
         Whether the scales stay those of the frame, and the location alone is sought.
+    tolerance : float
+        The largest derivative of the loss at which a search ends, in nats.
 
     Returns
     -------
@@ -183,7 +186,7 @@ def minimize(
                 "maxcor": 30,
                 # So small that the gradient alone decides when to stop.
                 "ftol": 1e-14,
-                "gtol": GRADIENT_TOLERANCE,
+                "gtol": tolerance,
             },
         )
 

@@ -14,7 +14,13 @@ import numpy as np
 from bayou.density.evaluator import Evaluator
 from bayou.fitting.fixed_draws.antithetic import antithetic_normals
 from bayou.fitting.fixed_draws.linear_response import covariance_or_none
-from bayou.fitting.fixed_draws.optimize import MAX_DENSE, START_SCALE, IndependentNormal, minimize
+from bayou.fitting.fixed_draws.optimize import (
+    GRADIENT_TOLERANCE,
+    MAX_DENSE,
+    START_SCALE,
+    IndependentNormal,
+    minimize,
+)
 from bayou.fitting.fixed_draws.row_variables import latent_start
 from bayou.fitting.fixed_draws.start_choice import choose_start
 from bayou.fitting.guides.coordinates import Frame
@@ -72,7 +78,9 @@ def fit_pilot(task: Task, rotated: bool) -> Pilot:
     return fit_rows(task, Evaluator(task.program, [block]), rotated)
 
 
-def fit_rows(task: Task, evaluator: Evaluator, rotated: bool) -> Pilot:
+def fit_rows(
+    task: Task, evaluator: Evaluator, rotated: bool, tolerance: float = GRADIENT_TOLERANCE
+) -> Pilot:
     """Fit some rows, without variables that have a value for each row, as :func:`fit_pilot` does.
 
     Parameters
@@ -83,13 +91,17 @@ def fit_rows(task: Task, evaluator: Evaluator, rotated: bool) -> Pilot:
         The model on these rows, which count as all.
     rotated : bool
         As in :func:`fit_pilot`.
+    tolerance : float
+        The largest slope, in nats for a standard deviation, at which it ends.
     """
     size = task.program.layout.size
     identity = Frame(np.zeros(size), np.ones(size))
     noise = antithetic_normals(task.noise_seed, PILOT_DRAWS, size)
     start = choose_start(task, evaluator, noise).position
     first_frame = Frame(start, np.full(size, START_SCALE))
-    optimum = minimize(evaluator, first_frame, noise, PILOT_ITERATIONS, lambda _: None)
+    optimum = minimize(
+        evaluator, first_frame, noise, PILOT_ITERATIONS, lambda _: None, tolerance=tolerance
+    )
     if not optimum.is_finite:
         return Pilot(identity, start, np.full(size, START_SCALE))
     if rotated and size <= MAX_DENSE:

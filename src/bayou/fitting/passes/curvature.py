@@ -41,12 +41,15 @@ class Curvature:
         A standard normal in some coordinates.
     derivatives : SecondDerivatives
         With respect to them.
+    of_rows : ndarray, shape (size, size)
+        The part of the rows in those of the location.
     num_rows : int
         The number of rows that they are of.
     """
 
     normal: IndependentNormal
     derivatives: SecondDerivatives
+    of_rows: Array
     num_rows: int
 
     def covariance(self, is_log: NDArray[np.bool_] | None = None) -> Array:
@@ -59,6 +62,15 @@ class Curvature:
         """
         return response_covariance(self.normal, self.derivatives, is_log)
 
+    def of_rows_in(self, frame: Frame) -> Array:
+        """Return the part of the rows with respect to other coordinates, shape (size, size)."""
+        factor = self.normal.frame.factor
+        if factor.ndim == 1:
+            factor = np.diag(factor)
+        turn = np.linalg.solve(factor, frame.factor)
+        products: Array = turn.T @ self.of_rows @ turn
+        return products
+
     def coordinates(self, frame: Frame) -> Frame:
         """Return the coordinates of the covariance around the mean of a frame.
 
@@ -69,7 +81,13 @@ class Curvature:
         return Frame(frame.origin, np.linalg.cholesky(covariance))
 
 
-def curvature_at(density: PassDensity, frame: Frame, seed: int, num_rows: int) -> Curvature:
+def curvature_at(
+    density: PassDensity,
+    frame: Frame,
+    seed: int,
+    num_rows: int,
+    num_prior_draws: int | None = None,
+) -> Curvature:
     """Return the curvature around a standard normal in some coordinates.
 
     Parameters
@@ -82,6 +100,8 @@ def curvature_at(density: PassDensity, frame: Frame, seed: int, num_rows: int) -
         Decides the draws of the rows.
     num_rows : int
         The number of the rows.
+    num_prior_draws : int, optional
+        The draws of the priors; by default all.
 
     Raises
     ------
@@ -91,10 +111,12 @@ def curvature_at(density: PassDensity, frame: Frame, seed: int, num_rows: int) -
     size = len(frame.origin)
     normal = IndependentNormal(frame, np.zeros(size), np.zeros(size))
     noise = antithetic_signs(seed, HESSIAN_DRAWS, size)
+    pairs = slice((num_prior_draws or len(density.prior_noise)) // 2)
+    prior_noise = np.vstack([half[pairs] for half in np.split(density.prior_noise, 2)])
     with naming_failures():
         whole = average_derivatives(density.rows, normal, noise)
         few = average_derivatives(density.priors, normal, noise)
-        priors = average_derivatives(density.priors, normal, density.prior_noise)
+        priors = average_derivatives(density.priors, normal, prior_noise)
     of_rows = whole.location - few.location
     # Two draws leave all but the mean Hessian of the rows to chance. That of a quadratic density
     # does not change with the location, and its second derivatives with respect to log scales are
@@ -104,4 +126,4 @@ def curvature_at(density: PassDensity, frame: Frame, seed: int, num_rows: int) -
         cross=priors.cross,
         log_scale=np.diag(2 * np.diag(of_rows)) + priors.log_scale,
     )
-    return Curvature(normal, derivatives, num_rows)
+    return Curvature(normal, derivatives, of_rows, num_rows)

@@ -48,6 +48,8 @@ class Pass:
         The gradients with respect to the coordinates.
     slope : ndarray, shape (size,)
         Their mean, in which priors count at more draws. It is the Newton step.
+    row_slope : ndarray, shape (size,)
+        The part of the rows in it.
     errors : ndarray, shape (size,)
         The Monte Carlo error of the mean that each element would have without a slope, in its
         standard deviations.
@@ -58,6 +60,7 @@ class Pass:
     elbo: float
     slopes: Array
     slope: Array
+    row_slope: Array
     errors: Array
 
     @property
@@ -130,22 +133,26 @@ class PassDensity:
             Draws in them, the later half minus the first.
         """
         densities, gradients = self.rows.gradients(frame.positions(noise))
-        few_densities, few = self.priors.gradients(frame.positions(noise))
-        many_densities, many = self.priors.gradients(frame.positions(self.prior_noise))
+        # At once, so that one function is compiled.
+        every = frame.positions(np.vstack([noise, self.prior_noise]))
+        of_priors, prior_gradients = self.priors.gradients(every)
+        few_densities, many_densities = np.split(of_priors, [len(noise)])
+        few, many = np.split(prior_gradients, [len(noise)])
         entropy = 0.5 * noise.shape[1] * (1 + np.log(2 * np.pi)) + frame.log_determinant
         with np.errstate(all="ignore"):
             slopes = frame.gradients(gradients)
             of_rows = _pairs(slopes - frame.gradients(few))
-            of_priors = _pairs(frame.gradients(many))
+            prior_slopes = _pairs(frame.gradients(many))
             errors = [
-                _standard_error(relative_steps(frame, pairs)) for pairs in (of_rows, of_priors)
+                _standard_error(relative_steps(frame, pairs)) for pairs in (of_rows, prior_slopes)
             ]
             return Pass(
                 frame,
                 noise,
                 float((densities - few_densities).mean() + many_densities.mean()) + entropy,
                 slopes,
-                of_rows.mean(axis=0) + of_priors.mean(axis=0),
+                of_rows.mean(axis=0) + prior_slopes.mean(axis=0),
+                of_rows.mean(axis=0),
                 np.hypot(*errors),
             )
 
@@ -199,7 +206,7 @@ def settle_mean(
     Returns
     -------
     Settled or None
-        None if the passes do not settle.
+        Whether it settled, it says itself. None if moves lower the ELBO however short they are.
     """
     last: Pass | None = None
     move, part, falls = np.zeros(noise.shape[1]), 1.0, 0
@@ -221,15 +228,15 @@ def settle_mean(
         move = _quasi_newton(pairs, now.slope)
         distance = now.distance(move)
         if distance * _ratio(now, distance, last_distance) < tolerance:
-            return Settled(now, move)
+            return Settled(now, move, is_near=True)
         last, falls, part, last_distance = now, 0, 1.0, distance
         frame = now.moved(move)
-    return None
+    return None if last is None else Settled(last, part * move, is_near=False)
 
 
 @dataclass(frozen=True)
 class Settled:
-    """The last pass of a settled mean, and the move that is still to be made.
+    """The last pass over the rows, and the move that is still to be made.
 
     Attributes
     ----------
@@ -237,10 +244,13 @@ class Settled:
         The pass.
     move : ndarray, shape (size,)
         The move, in coordinates.
+    is_near : bool
+        Whether the mean is expected to be right after it.
     """
 
     last: Pass
     move: Array
+    is_near: bool
 
     @property
     def frame(self) -> Frame:

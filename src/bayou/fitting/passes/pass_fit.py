@@ -14,16 +14,15 @@ A posterior that is not nearly normal is left to the other methods.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
 
-from bayou.density.evaluator import Evaluator
-from bayou.feeding.read import take_numbered
-from bayou.fitting.fixed_draws.antithetic import antithetic_normals, antithetic_signs
+from bayou.cluster.cores import usable_cores
+from bayou.cluster.threads import limited_threads
+from bayou.fitting.fixed_draws.antithetic import antithetic_signs
 from bayou.fitting.fixed_draws.correction import (
     ERRORS,
     FALL,
@@ -40,44 +39,41 @@ from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.passes.curvature import curvature_at
 from bayou.fitting.passes.large_fit import settle_large
 from bayou.fitting.passes.newton_passes import MOVE_TOLERANCE, PassDensity, settle_mean
-from bayou.fitting.passes.shared_rows import SharedEvaluator
+from bayou.fitting.passes.pass_rows import BLOCK_ROWS, open_pass_rows
+from bayou.fitting.passes.prior_chains import row_quadratic, sample_priors
 from bayou.fitting.rows.all_rows import (
-    all_row_blocks,
     has_weighted_rows,
     num_all_rows,
-    sampled_blocks,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
-    from bayou.density.evaluator import Block
     from bayou.density.program import Program
     from bayou.fitting.passes.curvature import Curvature
     from bayou.fitting.passes.newton_passes import Pass, Settled
+    from bayou.fitting.passes.pass_rows import PassRows
     from bayou.fitting.passes.shared_rows import SharedRows
     from bayou.fitting.rows.task import Task
 
     type Array = NDArray[np.float64]
 
-# Rows of a block: an array of 8 draws is 1 MB, which stays in the caches of a core. The pilot takes
-# one block, so that it compiles the code of the passes. Of few rows it takes an eighth, but not
-# fewer than LEAST_ROWS.
-BLOCK_ROWS = 2**14
-LEAST_ROWS = 2**11
-# Rows of the sample. Where there are more than ALL_ROWS it gives the covariance, else all rows do.
-# Its standard deviations were at most 0.6% off in a logistic regression with 20 columns.
-SAMPLE_ROWS = 2**17
+# Rows up to which all of them give the covariance, and not a sample.
 ALL_ROWS = 2**19
-# Draws of the priors, and the most draws of a pass over the rows.
-PRIOR_DRAWS = 128
+# The most draws of a pass over the rows.
 MAX_DRAWS = 64
 # The most elements. Those of more than MAX_DENSE have no matrices of their pairs.
 MAX_LARGE = 100_000
-# What the first moves may leave of the distance to the mean, in standard deviations.
+# What the first moves may leave of the distance to the mean, in standard deviations; and the passes
+# over the sample after which its Hessian is taken again, where the mean is. A Hessian of 131,072
+# flights costs as much as five passes; with that of the start alone, 17 passes came near.
 NEAR = 0.3
+ROUND_PASSES = 4
+# Draws of the priors in these Hessians: 128 took two thirds of the time of those of the flights.
+FEW_PRIOR_DRAWS = 32
+# The gradient at which the pilot ends, in nats: its rows know the mean to no better than a standard
+# deviation of theirs.
+PILOT_TOLERANCE = 0.1
 # The Monte Carlo error of the means above which there are more draws, in standard deviations: of
 # the root mean square over the elements, and of the largest.
 MEAN_ERROR = 0.02
@@ -106,27 +102,6 @@ class Unsettled:
     """
 
     reason: str
-
-
-@dataclass(frozen=True)
-class PassRows:
-    """The rows of a fit by passes, as densities on several parts of them.
-
-    Attributes
-    ----------
-    pilot : Evaluator
-        On one block.
-    sample, all : PassDensity
-        On a sample of the rows, and on all of them.
-    num_sampled, num_rows : int
-        The numbers of their rows.
-    """
-
-    pilot: Evaluator
-    sample: PassDensity
-    all: PassDensity
-    num_sampled: int
-    num_rows: int
 
 
 @dataclass
@@ -188,20 +163,23 @@ def fit_passes(
         If the fit is interrupted before a pass is done.
     """
     try:
-        return _fit(task, shared, corrected=corrected)
+        # Products of small matrices stand between the passes. On busy cores, threads of BLAS that
+        # wait for one another took 20 times as long for those of 143 elements.
+        with limited_threads(usable_cores()):
+            return _fit(task, shared, corrected=corrected)
     except (UnsettledError, ResponseError) as error:
         return Unsettled(str(error))
 
 
 def _fit(task: Task, shared: SharedRows | None, *, corrected: bool) -> Approximation:
-    record, rows = Record(task), _open_rows(task, shared)
+    record, rows = Record(task), open_pass_rows(task, shared)
     try:
         if task.program.layout.size > MAX_DENSE:
             return _fit_large(task, rows, record)
         settled, curvature, num_draws = _settle(task, rows, record)
         fitted = _approximation(record, settled.frame)
         if corrected:
-            fitted = _correct(task, rows, fitted, curvature)
+            fitted = _correct(task, rows, fitted, settled.last, curvature)
     except (KeyboardInterrupt, StopIteration) as interruption:
         if record.frame is None:
             raise
@@ -213,51 +191,10 @@ def _fit(task: Task, shared: SharedRows | None, *, corrected: bool) -> Approxima
     return replace(fitted, reason=reason)
 
 
-def block_rows(num_rows: int) -> int:
-    """Return the most rows of a block."""
-    return min(BLOCK_ROWS, max(LEAST_ROWS, num_rows // 8))
-
-
-def _open_rows(task: Task, shared: SharedRows | None) -> PassRows:
-    program = task.program
-    size, num_rows = program.layout.size, num_all_rows(program)
-    num_sampled = min(SAMPLE_ROWS, num_rows)
-    most = block_rows(num_rows)
-    take = take_numbered if shared is None else shared.take
-    sample = sampled_blocks(program, num_sampled, most, task.row_seed, take)
-    part = num_sampled / num_rows
-    # Blocks of wide rows that are not in memory are smaller.
-    first = sample[: math.ceil(most / sample[0].num_rows)]
-    of_pilot = sum(block.share for block in first)
-    first = [replace(block, share=block.share / of_pilot) for block in first]
-    prior_noise = antithetic_normals(task.noise_seed, PRIOR_DRAWS, size)
-
-    def evaluator(blocks: Iterable[Block], part: float) -> Evaluator:
-        return Evaluator(program, task.counter.counted(blocks, part), max_positions=PILOT_DRAWS)
-
-    priors = Evaluator(program, [replace(first[0], share=1.0)], without_rows=True)
-    if shared is None:
-        in_blocks = sample if num_sampled == num_rows else all_row_blocks(program, most)
-        all_rows = evaluator(in_blocks, 1.0)
-    else:
-        all_rows = SharedEvaluator(
-            program, (), max_positions=PILOT_DRAWS, rows=shared, counter=task.counter
-        )
-    return PassRows(
-        pilot=evaluator(first, part * of_pilot),
-        sample=PassDensity(evaluator(sample, part), priors, prior_noise),
-        all=PassDensity(all_rows, priors, prior_noise),
-        num_sampled=num_sampled,
-        num_rows=num_rows,
-    )
-
-
 def _settle(task: Task, rows: PassRows, record: Record) -> tuple[Settled, Curvature, int]:
     """Return the settled mean, the curvature that its coordinates are of, and the draws."""
-    pilot = fit_rows(task, rows.pilot, rotated=True)
-    start = pilot.frame
-    if start.factor.ndim == 1:
-        start = Frame(pilot.location, pilot.scale)
+    pilot = fit_rows(task, rows.pilot, rotated=False, tolerance=PILOT_TOLERANCE)
+    frame = Frame(pilot.location, pilot.scale)
     size = task.program.layout.size
     noise = antithetic_signs(task.noise_seed, PILOT_DRAWS, size)
 
@@ -266,16 +203,15 @@ def _settle(task: Task, rows: PassRows, record: Record) -> tuple[Settled, Curvat
 
     def settle(density: PassDensity, frame: Frame, tolerance: float) -> Settled:
         settled = settle_mean(density, frame, noise, record.add, tolerance)
-        if settled is None:
+        if settled is None or not settled.is_near:
             raise UnsettledError("the passes did not settle")
         return settled
 
-    curvature = curvature_of(rows.sample, start, rows.num_sampled)
-    near = settle(rows.sample, curvature.coordinates(start), NEAR)
+    frame = _come_near(task, rows, record, frame, noise)
     on_sample = rows.num_rows > ALL_ROWS
     density, num_rows = (rows.sample, rows.num_sampled) if on_sample else (rows.all, rows.num_rows)
-    curvature = curvature_of(density, near.frame, num_rows)
-    settled = settle(rows.all, curvature.coordinates(near.frame), MOVE_TOLERANCE)
+    curvature = curvature_of(density, frame, num_rows)
+    settled = settle(rows.all, curvature.coordinates(frame), MOVE_TOLERANCE)
     for _ in range(MAX_ROUNDS):
         change, error = settled.last.variance_changes
         if not (np.abs(change) > VARIANCE_CHANGE + ERRORS * error).any():
@@ -291,6 +227,22 @@ def _settle(task: Task, rows: PassRows, record: Record) -> tuple[Settled, Curvat
         tolerance = max(MOVE_TOLERANCE, settled.last.errors.max() / 4)
         settled = settle(rows.all, settled.frame, tolerance)
     return settled, curvature, num_draws
+
+
+def _come_near(task: Task, rows: PassRows, record: Record, frame: Frame, noise: Array) -> Frame:
+    """Return coordinates around a mean near that of the sample, from those of the pilot."""
+    for _ in range(MAX_ROUNDS):
+        curvature = curvature_at(
+            rows.sample, frame, task.noise_seed, rows.num_sampled, FEW_PRIOR_DRAWS
+        )
+        coordinates = curvature.coordinates(frame)
+        near = settle_mean(rows.sample, coordinates, noise, record.add, NEAR, ROUND_PASSES)
+        if near is None:
+            raise UnsettledError("the passes did not settle")
+        frame = near.frame
+        if near.is_near:
+            break
+    return frame
 
 
 def _fit_large(task: Task, rows: PassRows, record: Record) -> Approximation:
@@ -321,23 +273,28 @@ def _fit_large(task: Task, rows: PassRows, record: Record) -> Approximation:
 
 
 def _correct(
-    task: Task, rows: PassRows, fitted: Approximation, curvature: Curvature
+    task: Task, rows: PassRows, fitted: Approximation, last: Pass, curvature: Curvature
 ) -> Approximation:
-    """Return the normal with linear-response standard deviations, unless that lowers the ELBO."""
-    size = task.program.layout.size
+    """Return the normal with the moments of linear response and priors, if the ELBO allows it."""
+    size, is_log = task.program.layout.size, task.program.layout.is_log
     normal = IndependentNormal(fitted.frame, np.zeros(size), np.zeros(size))
-    covariance = curvature.covariance(task.program.layout.is_log)
-    corrected = with_covariance(task.program, fitted, normal, covariance)
+    corrected = with_covariance(task.program, fitted, normal, curvature.covariance(is_log))
+    row_part = row_quadratic(corrected.frame, last, curvature)
+    sampled = sample_priors(row_part, rows.all.priors, corrected.frame, is_log, task.noise_seed + 2)
+    if sampled is not None:
+        corrected = replace(corrected, frame=sampled)
     after = IndependentNormal(corrected.frame, np.zeros(size), np.zeros(size))
     try:
         check_elbo(rows.sample.rows, normal, after, task.noise_seed + 1)
     except ResponseError as error:
         warn_uncorrected(str(error))
         return replace(fitted, correction=f"none: {error}")
+    text = "linear_response"
     if curvature.num_rows < rows.num_rows:
-        text = f"linear_response on {curvature.num_rows:,} of {rows.num_rows:,} rows"
-        return replace(corrected, correction=text)
-    return corrected
+        text += f" on {curvature.num_rows:,} of {rows.num_rows:,} rows"
+    if sampled is not None:
+        text += ", and chains for priors that are not normal"
+    return replace(corrected, correction=text)
 
 
 def _num_draws(last: Pass) -> int:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bayou.containers.variables.generator import GeneratorOp
 from bayou.containers.variables.source_variable import window_of
-from bayou.density.evaluator import Block, Evaluator
+from bayou.density.evaluator import MAX_POSITIONS, Block, Evaluator
 from bayou.feeding.layout import ColumnLayout
 from bayou.feeding.read import read_pieces, take_numbered
 from bayou.feeding.row_padding import pad_rows
@@ -44,6 +44,13 @@ MAX_PADDING = 16
 MAX_BLOCKS = 256
 # The fixed cost of dispatching a block, in rows.
 DISPATCH_ROWS = 1024
+
+
+class MostAtOnce(NamedTuple):
+    """The most rows of a block, and the most positions that are evaluated on it in a call."""
+
+    rows: int = BLOCK_ROWS
+    positions: int = MAX_POSITIONS
 
 
 def all_rows_obstacle(program: Program) -> str | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from bayou.density.build import compile_graph_gradients
 from bayou.density.evaluator import NO_DERIVATIVE, Evaluator
-from bayou.fitting.rows.all_rows import all_row_blocks, resident_rows_obstacle
+from bayou.fitting.rows.all_rows import MostAtOnce, all_row_blocks, resident_rows_obstacle
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -32,7 +32,11 @@ PRIOR_ATTEMPTS = (11, 12, 21, 22)
 
 
 def choose_gradients(
-    model: pm.Model, program: Program, positions: NDArray[np.float64], seed: int
+    model: pm.Model,
+    program: Program,
+    positions: NDArray[np.float64],
+    seed: int,
+    most: MostAtOnce | None = None,
 ) -> Program:
     """Return the program with the gradients that are finite wherever the density is.
 
@@ -48,6 +52,8 @@ def choose_gradients(
         taken at once.
     seed : int
         Seed of the draws from the prior.
+    most : MostAtOnce, optional
+        The rows and positions of a call: those of the fit, which then compiles nothing more.
 
     Returns
     -------
@@ -56,7 +62,8 @@ def choose_gradients(
     """
     if not program.functions.may_lose_gradients():
         return program
-    if _are_finite(program, np.vstack([positions, *_prior_positions(program, seed)])):
+    tried = np.vstack([positions, *_prior_positions(program, seed)])
+    if _are_finite(program, tried, most or MostAtOnce()):
         return program
     return program_with_graph_gradients(model, program) or program
 
@@ -87,10 +94,11 @@ def _prior_positions(program: Program, seed: int) -> list[NDArray[np.float64]]:
         return []
 
 
-def _are_finite(program: Program, positions: NDArray[np.float64]) -> bool:
+def _are_finite(program: Program, positions: NDArray[np.float64], most: MostAtOnce) -> bool:
     if resident_rows_obstacle(program):
         return False
-    evaluator = Evaluator(program, all_row_blocks(program))
+    blocks = all_row_blocks(program, most.rows)
+    evaluator = Evaluator(program, blocks, max_positions=most.positions)
     try:
         with np.errstate(all="ignore"):
             densities, gradients = evaluator.gradients(positions)
