@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 # Read when PyTensor and matplotlib are imported, which the modules of the tests do later.
-os.environ["PYTENSOR_FLAGS"] = "mode=FAST_COMPILE,linker=py,cxx="
+os.environ["PYTENSOR_FLAGS"] = "mode=FAST_COMPILE,linker=py,cxx=,traceback__limit=0"
 os.environ["MPLBACKEND"] = "Agg"
 # All processes of the tests share what XLA has compiled, also with the next run: a program that two
 # of them build is compiled once. Programs are found by their content and by the version of JAX.

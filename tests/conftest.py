@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from collections.abc import Callable, Iterator
@@ -37,6 +38,14 @@ def two_cores() -> Iterator[None]:
             ray.init("local", num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
         yield
         ray.shutdown()
+
+
+@pytest.fixture
+def collect_garbage() -> Iterator[Callable[[], object]]:
+    """Return a function that frees what a test has left, without a look at all that was before."""
+    gc.freeze()
+    yield gc.collect
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -341,15 +341,14 @@ def test_arguments_that_would_have_no_effect(options: dict[str, Any], text: str)
         by.fit(model=ordinary(), **options)
 
 
-def test_models_are_not_kept_alive() -> None:
-    import gc
+def test_models_are_not_kept_alive(collect_garbage: Callable[[], object]) -> None:
     import weakref
 
     model = ordinary()
     fit(model, 100, batch_size=50)
     alive = weakref.ref(model)
     del model
-    gc.collect()
+    collect_garbage()
     assert alive() is None
 
 

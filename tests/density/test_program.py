@@ -1,6 +1,5 @@
 """Programs: the density of PyMC for every container, its terms and values; compiled once."""
 
-import gc
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -161,12 +160,12 @@ def test_a_changed_length_of_a_dim_is_compiled_again() -> None:
     assert compile_program(model).layout.shapes == ((2,),)
 
 
-def test_programs_go_with_their_models() -> None:
+def test_programs_go_with_their_models(collect_garbage: Callable[[], object]) -> None:
     model = mixed_model()
     compile_program(model)
     gone = weakref.ref(model)
     del model
-    gc.collect()
+    collect_garbage()
     assert gone() is None
 
 

@@ -1,8 +1,8 @@
 """Containers of a sparse matrix, and the parts of their rows."""
 
-import gc
 import pickle
 import weakref
+from collections.abc import Callable
 
 import numpy as np
 import pytensor.sparse
@@ -42,11 +42,11 @@ def test_parts_of_a_constant() -> None:
     assert parts.num_columns.get_value() == 4
 
 
-def test_parts_are_not_kept_alive() -> None:
+def test_parts_are_not_kept_alive(collect_garbage: Callable[[], object]) -> None:
     x = sparse_container(MATRIX, "X")
     parts = weakref.ref(parts_of(x))
     del x
-    gc.collect()
+    collect_garbage()
     assert parts() is None
 
 

@@ -1,7 +1,6 @@
 """Rows of a source in memory: how many are read, in which dtype, and what is refused."""
 
-import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +101,15 @@ def test_data_that_change_under_way() -> None:
         by.Minibatch(by.source(Shrinking())["row"], 10)
 
 
-def test_a_window_starts_where_others_of_its_size_are(source: by.Source) -> None:
+def test_a_window_starts_where_others_of_its_size_are(
+    source: by.Source, collect_garbage: Callable[[], object]
+) -> None:
     first = source_variable(read_resident(source["row"], 300, "`value`"), "first")
     first.update_shared()
     assert read_resident(source["half"], 300, "`value`").start == 300
     assert read_resident(source["half"], 200, "`value`").start == 0
     del first
-    gc.collect()
+    collect_garbage()
     assert read_resident(source["half"], 300, "`value`").start == 0
 
 

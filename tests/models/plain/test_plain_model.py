@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
+from collections.abc import Callable
 
 import numpy as np
 import pymc as pm
@@ -106,14 +106,14 @@ def test_plain_model_is_kept_until_the_model_changes() -> None:
     assert [variable.name for variable in plain_model(named).free_RVs][-1] == "another"
 
 
-def test_plain_model_is_freed_with_the_model() -> None:
+def test_plain_model_is_freed_with_the_model(collect_garbage: Callable[[], object]) -> None:
     named, _ = regression()
     plain = weakref.ref(plain_model(named))
     assert plain() is not None
     del named
     # The entry goes with the model, and the plain model, which refers to itself, after that.
-    gc.collect()
-    gc.collect()
+    collect_garbage()
+    collect_garbage()
     assert plain() is None
 
 

@@ -1,11 +1,11 @@
 """What is compiled when, without compiling: the cache of densities, their outputs and arguments."""
 
 import dataclasses
-import gc
 import os
 import subprocess
 import sys
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +90,13 @@ def test_new_starting_values_compile_again(compilations: list[Any]) -> None:
     assert len(compilations) == 2
 
 
-def test_models_are_not_kept_alive(compilations: list[Any]) -> None:
+def test_models_are_not_kept_alive(
+    compilations: list[Any], collect_garbage: Callable[[], object]
+) -> None:
     model = normal()
     compiled_density(model)
     del model
-    gc.collect()
+    collect_garbage()
     assert compilations[0]() is None
 
 
