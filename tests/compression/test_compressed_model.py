@@ -20,7 +20,14 @@ from bayou.compression.compressed_model import (
 from bayou.compression.density_check import differing_term
 from bayou.compression.weighted_model import weighted_model
 from bayou.models.interpret import compile_interpreter
-from tests.compression.repeated_rows import MODELS, ODD_MODELS, make_rows, model_of, normal
+from tests.compression.repeated_rows import (
+    MODELS,
+    ODD_MODELS,
+    make_rows,
+    model_of,
+    normal,
+    two_dims,
+)
 
 NUM_ROWS, NUM_DISTINCT = 300, 20
 
@@ -155,6 +162,19 @@ def test_rows_that_do_not_repeat_are_left(monkeypatch: pytest.MonkeyPatch) -> No
 def test_half_of_the_rows_decide(num_distinct: int, is_compressed: bool) -> None:
     model = model_of(normal, _pairs(num_distinct, 20_000))
     assert (compressed_if_repeated(model) is not None) == is_compressed
+
+
+@pytest.mark.usefixtures("few_rows")
+@pytest.mark.parametrize("build", [normal, two_dims])
+def test_distinct_rows_stay_within_their_memory(build: Any) -> None:
+    """They are given up, with the ratio so far, and "auto" goes on with all rows."""
+    table = _pairs(900, 2_000) if build is normal else outcome_rows(1, 2_000, 1_000)
+    model = model_of(build, table)
+    assert compressed_model(model, memory=10**6).num_distinct <= 1_000
+    message = r"but [\d,]+ of the first 2,000 rows differ, and may take 1.86e-06 GiB of memory"
+    with pytest.raises(CompressionError, match=message):
+        compressed_model(model, memory=2_000)
+    assert compressed_if_repeated(model, memory=2_000) is None
 
 
 def _pairs(num_distinct: int, num_rows: int) -> dict[str, Any]:

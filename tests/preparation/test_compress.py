@@ -12,9 +12,12 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pymc as pm
 import pytest
 
 import bayou as by
+from bayou.preparation import compress
+from bayou.preparation.distinct_rows import group_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,9 +177,70 @@ def test_a_wrong_weight_is_named_with_its_row(wrong: float) -> None:
         by.compress(rows, ["x"], weights="n", progressbar=False)
 
 
-def test_text_is_refused() -> None:
-    with pytest.raises(TypeError, match="got `name` of text"):
-        by.compress({"name": np.array(["a", "b"], dtype=object)}, progressbar=False)
+TEXT_SOURCES: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
+    "frame": lambda frame, _: frame,
+    "parquet": in_parquet,
+    "query of polars": lambda frame, _: pl.from_pandas(frame).lazy(),
+    "SQL": in_duckdb,
+}
+
+
+@pytest.mark.parametrize("kind", TEXT_SOURCES)
+def test_text_becomes_categories_that_containers_take(kind: str, tmp_path: Path) -> None:
+    frame = make_frame().astype({"carrier": "str"})
+    rows = TEXT_SOURCES[kind](frame, tmp_path)
+    cells = by.compress(rows, ["late", "carrier"], progressbar=False)
+    assert cells.fields["carrier"].categories == ("AA", "B6", "UA")
+    expected = frame.groupby(["late", "carrier"]).size().reset_index(name="count")
+    values = cells.take(np.arange(6), ["late", "carrier", "count"])
+    assert [("AA", "B6", "UA")[code] for code in values["carrier"]] == expected["carrier"].tolist()
+    np.testing.assert_array_equal(values["late"], expected["late"])
+    np.testing.assert_array_equal(values["count"], expected["count"])
+    with pm.Model() as model:
+        by.Data("carrier", cells, columns="carrier", dims="cell", categories="carriers")
+    assert model.coords["carriers"] == ("AA", "B6", "UA")
+    np.testing.assert_array_equal(model["carrier"].get_value(), values["carrier"])
+
+
+def test_rows_without_a_text_are_left_out_where_asked() -> None:
+    frame = pd.DataFrame({"name": ["b", None, "a", None], "x": [1, 1, 1, 1]})
+    cells = by.compress(by.source(frame, nulls="drop"), progressbar=False)
+    values = cells.take(np.arange(2), ["name", "count"])
+    assert (values["name"].tolist(), values["count"].tolist()) == ([0, 1], [1, 1])
+    with pytest.raises(ValueError, match="`name` must have no nulls, got one in row 1"):
+        by.compress(frame, progressbar=False)
+
+
+def test_texts_of_single_rows_do_not_fit() -> None:
+    frame = pd.DataFrame({"name": [f"row {row}" for row in range(1000)]})
+    message = r"^`memory` must hold the distinct texts, got 100,000 bytes for 1,000 of `name`"
+    with pytest.raises(ValueError, match=message):
+        by.compress(frame, memory=100_000, progressbar=False)
+
+
+def test_objects_are_refused() -> None:
+    table = pa.table({"names": pa.array([["a"], ["b", "c"]])})
+    with pytest.raises(TypeError, match="got `names` of list"):
+        by.compress(table, progressbar=False)
+
+
+@pytest.mark.parametrize("kind", ["SQL", "relation of DuckDB", "query of polars"])
+def test_databases_group_where_the_rows_are(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the distinct rows come out of them."""
+    read: list[int] = []
+
+    def count_rows(tables: Any, *arguments: Any) -> Any:
+        counted = list(tables)
+        read.extend(len(table["late"]) for table in counted)
+        return group_rows(iter(counted), *arguments)
+
+    monkeypatch.setattr(compress, "group_rows", count_rows)
+    rows = SOURCES[kind](make_frame(), tmp_path)
+    cells = by.compress(rows, ["late", "miles"], progressbar=False)
+    assert sum(read) == cells.num_rows == 22
+    assert cells.take(np.arange(22), ["count"])["count"].sum() == NUM_ROWS
 
 
 def test_a_field_without_an_arrow_type_is_not_written(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ Where what is observed has rows along several dims, the rows of one after anothe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from bayou.batching.batched import independent_rows
@@ -28,6 +29,7 @@ from bayou.containers.variables.dims import dims_of
 from bayou.containers.variables.source_variable import window_of
 from bayou.errors import warn
 from bayou.models.missing_values import imputed_names
+from bayou.preparation.distinct_rows import RepetitionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +38,13 @@ if TYPE_CHECKING:
     from pytensor.compile.sharedvalue import SharedVariable
 
     from bayou.batching.row_dim import ModelRows
-    from bayou.compression.row_groups import RowColumns
     from bayou.containers.variables.dims import ContainerArrays
 
 # With fewer rows, building the other model takes longer than it saves: a tenth of a second, which
 # the loop over ten small data sets would pay each time.
 LEAST_ROWS = 10_000
+# Of distinct rows, as by.compress may take.
+MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,9 @@ class _ObstacleError(Exception):
     """Why the rows along a dim cannot be replaced: a clause without a full stop."""
 
 
-def compressed_model(model: pm.Model, weights: SharedVariable | None = None) -> CompressedModel:
+def compressed_model(
+    model: pm.Model, weights: SharedVariable | None = None, memory: int = MOST_BYTES
+) -> CompressedModel:
     """Return a model of the distinct rows of a model.
 
     Parameters
@@ -144,15 +149,18 @@ def compressed_model(model: pm.Model, weights: SharedVariable | None = None) -> 
     weights : SharedVariable, optional
         A container of the model that says how often each row counts, shape (rows,). Rows that
         differ in it alone are the same; their weights are added up.
+    memory : int, default 1 GiB
+        The largest number of bytes that the distinct rows may take.
 
     Raises
     ------
     CompressionError
-        If the likelihood is no product over rows, or not all of the rows are in memory. Of several
-        dims of rows, one that can be compressed is enough.
+        If the likelihood is no product over rows, not all of the rows are in memory, or the
+        distinct ones take more than `memory`. Of several dims of rows, one that can be compressed
+        is enough.
     """
     try:
-        return _compress_dims(model, weights, _distinct_rows)
+        return _compress_dims(model, weights, partial(_distinct_rows, memory=memory))
     except _ObstacleError as obstacle:
         raise CompressionError(
             f"`compress=True` must have rows that can be counted, but {obstacle}.\n"
@@ -161,7 +169,7 @@ def compressed_model(model: pm.Model, weights: SharedVariable | None = None) -> 
 
 
 def compressed_if_repeated(
-    model: pm.Model, weights: SharedVariable | None = None
+    model: pm.Model, weights: SharedVariable | None = None, memory: int = MOST_BYTES
 ) -> CompressedModel | None:
     """Return a model of the distinct rows of a model, if these are at most half of all.
 
@@ -170,7 +178,7 @@ def compressed_if_repeated(
 
     Parameters
     ----------
-    model, weights
+    model, weights, memory
         As for :func:`compressed_model`.
 
     Returns
@@ -179,7 +187,7 @@ def compressed_if_repeated(
         None if the rows do not repeat that often, or :func:`compressed_model` would raise.
     """
     try:
-        return _compress_dims(model, weights, _repeated_rows)
+        return _compress_dims(model, weights, partial(_repeated_rows, memory=memory))
     except _ObstacleError:
         return None
 
@@ -248,7 +256,9 @@ def _dims(
     return [(of_weights, weights), *((dim, None) for dim in dims if dim != of_weights)]
 
 
-def _distinct_rows(model: pm.Model, dim: str | None, weights: SharedVariable | None) -> _Compressed:
+def _distinct_rows(
+    model: pm.Model, dim: str | None, weights: SharedVariable | None, memory: int
+) -> _Compressed:
     """Replace the rows along a dim by the distinct ones."""
     try:
         rows = find_rows(model, dim, guess=True)
@@ -261,14 +271,28 @@ def _distinct_rows(model: pm.Model, dim: str | None, weights: SharedVariable | N
         told = find_columns(model, rows, is_weighted=weights is not None)
         if not told.columns:
             raise _ObstacleError("its rows have no element")
-        return _replace_rows(model, rows, told, weights)
+        built = distinct_model(model, rows, told, weights, memory)
     except DensityError:
         raise
+    except RepetitionError as error:
+        raise _ObstacleError(
+            f"{error.ratio}, and may take {memory / 2**30:.3g} GiB of memory; see by.compress"
+        ) from None
     except FAILURES as error:
         raise _ObstacleError(first_line(error)) from None
+    part = CompressedRows(
+        rows.dim,
+        rows.num_rows,
+        built.num_distinct,
+        tuple(told.outcomes),
+        is_weighted=weights is not None,
+    )
+    return _Compressed(part, built.model, built.names_of_rows, built.arrays)
 
 
-def _repeated_rows(model: pm.Model, dim: str | None, weights: SharedVariable | None) -> _Compressed:
+def _repeated_rows(
+    model: pm.Model, dim: str | None, weights: SharedVariable | None, memory: int
+) -> _Compressed:
     """Replace the rows along a dim by the distinct ones, where these are at most half of all."""
     try:
         rows = find_rows(model, dim)
@@ -283,7 +307,7 @@ def _repeated_rows(model: pm.Model, dim: str | None, weights: SharedVariable | N
     if not find_columns(model, rows, is_weighted=weights is not None).repeat:
         raise _ObstacleError("few of them repeat")
     try:
-        compressed = _distinct_rows(model, dim, weights)
+        compressed = _distinct_rows(model, dim, weights, memory)
     except DensityError as error:
         reason, _, hint = str(error).partition("\n")
         warn(f"All rows are taken: {reason}\n{hint}")
@@ -291,20 +315,6 @@ def _repeated_rows(model: pm.Model, dim: str | None, weights: SharedVariable | N
     if compressed.part.num_distinct > MOST_DISTINCT * compressed.part.num_rows:
         raise _ObstacleError("few of them repeat")
     return compressed
-
-
-def _replace_rows(
-    model: pm.Model, rows: ModelRows, told: RowColumns, weights: SharedVariable | None
-) -> _Compressed:
-    built = distinct_model(model, rows, told, weights)
-    part = CompressedRows(
-        rows.dim,
-        rows.num_rows,
-        built.num_distinct,
-        tuple(told.outcomes),
-        is_weighted=weights is not None,
-    )
-    return _Compressed(part, built.model, built.names_of_rows, built.arrays)
 
 
 def _check_rows(rows: ModelRows, weights: SharedVariable | None) -> None:

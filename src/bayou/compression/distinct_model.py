@@ -92,7 +92,11 @@ _known: weakref.WeakKeyDictionary[pm.Model, dict[Hashable, tuple[Structure, _Bui
 
 
 def distinct_model(
-    model: pm.Model, rows: ModelRows, told: RowColumns, weights: SharedVariable | None
+    model: pm.Model,
+    rows: ModelRows,
+    told: RowColumns,
+    weights: SharedVariable | None,
+    memory: int,
 ) -> DistinctModel:
     """Return the model of the distinct rows of a model; the same one until its structure changes.
 
@@ -106,14 +110,18 @@ def distinct_model(
         What tells the rows apart.
     weights : SharedVariable or None
         The container of the weights of the rows.
+    memory : int
+        The largest number of bytes that the distinct rows may take.
 
     Raises
     ------
     DensityError
         If its log density is another one.
+    RepetitionError
+        If the distinct rows take more memory.
     """
     of_rows = None if weights is None else weights.get_value(borrow=True)
-    groups = group_model_rows(told, of_rows)
+    groups = group_model_rows(told, of_rows, memory)
     containers = _containers(rows)
     # Threads may compress one model with other weights, and the rows would be those of either.
     options = (*told.outcomes, None if weights is None else weights.name)

@@ -15,7 +15,12 @@ from pytensor.graph.traversal import walk
 from bayou.compression.repetition import sample_repeats
 from bayou.models.inputs import is_cast_of, uncast, value_inputs
 from bayou.models.scaling.row_weights import is_normal
-from bayou.preparation.distinct_rows import PIECE_ROWS, Layout, group_outcomes, group_rows
+from bayou.preparation.distinct_rows import (
+    PIECE_ROWS,
+    Layout,
+    group_outcomes,
+    group_rows,
+)
 from bayou.sources.base.field import Field
 
 if TYPE_CHECKING:
@@ -29,8 +34,6 @@ if TYPE_CHECKING:
     from bayou.containers.variables.dims import Numbers
     from bayou.sources.base.field import Table
 
-# The distinct rows are at most as many as the rows that are in memory already.
-NO_LIMIT = 2**62
 WEIGHTS = "weights"
 
 
@@ -95,15 +98,22 @@ def find_columns(model: pm.Model, rows: ModelRows, *, is_weighted: bool = False)
     return RowColumns(columns, outcomes, repeat)
 
 
-def group_model_rows(told: RowColumns, weights: Numbers | None = None) -> RowGroups:
+def group_model_rows(told: RowColumns, weights: Numbers | None, memory: int) -> RowGroups:
     """Return the distinct rows of a model with their counts.
 
     Parameters
     ----------
     told : RowColumns
         What tells them apart, at least one column.
-    weights : ndarray, shape (rows,), optional
+    weights : ndarray, shape (rows,), or None
         Numbers that are added up in place of the numbers of rows. Without outcomes alone.
+    memory : int
+        The largest number of bytes that the distinct rows may take.
+
+    Raises
+    ------
+    RepetitionError
+        If they take more: says how many of the rows so far differ.
     """
     columns, outcomes = told.columns, told.outcomes
     fields = {
@@ -114,13 +124,16 @@ def group_model_rows(told: RowColumns, weights: Numbers | None = None) -> RowGro
     layout = Layout(tuple(each for each in fields.values() if each not in of_outcomes), counted)
     table = {str(key): values for key, values in columns.items()}
     if outcomes:
+        if layout.fields and layout.row_bytes * len(table[layout.names[0]]) > memory:
+            # Whether the groups fit is found piece by piece.
+            group_rows(_pieces(table), layout, memory, lambda _: None)
         found = group_outcomes(table, layout, of_outcomes)
         values = found.values | found.means
         squares = {name: found.squares[str(key)] for name, key in outcomes.items()}
         return RowGroups({key: values[str(key)] for key in columns}, found.counts, squares)
     if weights is not None:
         table[WEIGHTS] = weights
-    distinct, counts = group_rows(_pieces(table), layout, NO_LIMIT, lambda _: None)
+    distinct, counts = group_rows(_pieces(table), layout, memory, lambda _: None)
     return RowGroups({key: distinct[str(key)] for key in columns}, counts)
 
 

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from bayou.arguments import check_progressbar, first_unusable_weight, memory_bytes, path_of
 from bayou.feeding.read import read_tables
-from bayou.preparation.distinct_rows import Layout, group_rows
+from bayou.preparation.distinct_rows import Layout, group_rows, value_order
+from bayou.preparation.text_tables import TextTables, is_text_field
 from bayou.progress import row_progress
 from bayou.sources.base.arrow_table import arrow_table
 from bayou.sources.base.field import Field, check_no_text, choose_fields
@@ -45,8 +46,8 @@ def compress(
     Parameters
     ----------
     source : Source, or an object that :func:`bayou.source` takes
-        The rows: fields of numbers, dates, booleans or categories. They are read once. Queries of
-        a database and lazy frames are grouped where they are.
+        The rows: fields of numbers, dates, booleans, text or categories. They are read once.
+        Queries of a database and lazy frames are grouped where they are.
     columns : sequence of str, optional
         The fields by which rows are told apart. By default all.
     count : str, default "count"
@@ -66,15 +67,16 @@ def compress(
     -------
     Source
         The distinct rows in memory, in the order of their values, with the fields of ``columns``
-        and `count` (int64; float64 if `weights` are floats). Rows are the same if all of their bits
-        are: NaN equals itself, and 0.0 is not -0.0.
+        and `count` (int64; float64 if `weights` are floats). Text becomes categories in
+        alphabetical order, which ``by.Data(categories=)`` takes. Rows are the same if all of their
+        bits are: NaN equals itself, and 0.0 is not -0.0.
 
     Raises
     ------
     FileExistsError, FileNotFoundError
         If `out` exists, or the folder that it is in does not.
     TypeError
-        If a field is of text or of objects, or `weights` are no numbers.
+        If a field is of objects other than text, or `weights` are no numbers.
     ValueError
         If there is no such field, `count` is one of the columns, a weight is below 0 or not
         finite, a null is refused, or the distinct rows do not fit into `memory`: says how many of
@@ -97,17 +99,22 @@ def compress(
     rows = as_source(source, "source")
     names = [name for name in rows.fields if name != weights] if columns is None else list(columns)
     fields = choose_fields(rows.fields, names)
-    check_no_text(fields)
+    check_no_text([field for field in fields if not is_text_field(field)])
     _check_columns(names, count, weights)
     counted = None if weights is None else _weights_field(rows, weights)
     if counted is None and (grouped := rows.grouped(names, count)) is not None:
         rows, counted = grouped, grouped.fields[count]
-    layout = Layout(fields, counted)
-    tables = read_tables(rows, layout.names)
+    texts = TextTables(fields, most_bytes)
+    layout = Layout(tuple(texts.coded_fields(fields)), counted)
+    tables = texts.encode(read_tables(rows, layout.names))
     if weights is not None:
         tables = _checked_weights(tables, weights)
     with row_progress("compress", rows.num_rows, progressbar) as advance:
         values, counts = group_rows(tables, layout, most_bytes, advance)
+    if any(map(is_text_field, fields)):
+        fields, values = texts.decode(fields, values)
+        order = value_order(values, fields)
+        values, counts = {name: column[order] for name, column in values.items()}, counts[order]
     result_fields = {field.name: field for field in fields} | {count: Field(count, counts.dtype)}
     values[count] = counts
     if file is not None:

@@ -32,7 +32,15 @@ MOMENTS = ("mean", "variance")
 
 
 class RepetitionError(ValueError):
-    """Rows that repeat too seldom for their distinct ones to be held in memory."""
+    """Rows that repeat too seldom for their distinct ones to be held in memory.
+
+    Attributes
+    ----------
+    ratio : str
+        How many of the rows so far differ: a clause without a full stop.
+    """
+
+    ratio: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,19 +141,24 @@ def group_rows(
         if num_new > max(PIECE_ROWS, len(groups[0])) or num_new + len(groups[0]) > most:
             groups = [_grouped(pa.concat_tables(groups), layout)]
         if len(groups[0]) > most:
-            raise RepetitionError(
-                f"`memory` must hold the distinct rows, got {memory:,} bytes for more than "
-                f"{most:,} rows: {len(groups[0]):,} of the first {num_rows:,} differ.\n"
-                "Hint: leave out columns that the model does not use, round numbers that have more "
-                "digits than they need, or pass a larger memory."
-            )
+            raise _repetition_error(memory, most, f"{len(groups[0]):,} of the first {num_rows:,}")
         advance(len(piece))
     grouped = _grouped(pa.concat_tables(groups), layout)
     columns = [column.to_numpy() for column in grouped.columns]
-    words, counts = columns[:-1], columns[-1]
-    values = layout.values(words)
-    order = _order(values, layout)
+    values, counts = layout.values(columns[:-1]), columns[-1]
+    order = value_order(values, layout.fields)
     return {name: column[order] for name, column in values.items()}, counts[order]
+
+
+def _repetition_error(memory: int, most: int, ratio: str) -> RepetitionError:
+    error = RepetitionError(
+        f"`memory` must hold the distinct rows, got {memory:,} bytes for more than {most:,} rows: "
+        f"{ratio} differ.\n"
+        "Hint: leave out columns that the model does not use, round numbers that have more digits "
+        "than they need, or pass a larger memory."
+    )
+    error.ratio = f"{ratio} rows differ"
+    return error
 
 
 @dataclass(frozen=True)
@@ -199,7 +212,7 @@ def group_outcomes(table: Table, layout: Layout, outcomes: Sequence[Field]) -> O
     )
     found = {name: grouped[name].to_numpy() for name in grouped.column_names}
     values = layout.values([found[name] for name in keys])
-    order = _order(values, layout) if layout.fields else np.zeros(1, dtype=np.int64)
+    order = value_order(values, layout.fields)
     counts = found["count_all"].astype(np.int64)
 
     def moments(field: Field, which: str) -> NDArray[np.float64]:
@@ -251,12 +264,12 @@ def _grouped(table: pa.Table, layout: Layout) -> pa.Table:
     return grouped.select([*names, f"{COUNT}_sum"]).rename_columns([*names, COUNT])
 
 
-def _order(values: Table, layout: Layout) -> NDArray[np.int64]:
-    """Return the order of rows by their values, the first field first."""
+def value_order(values: Table, fields: Sequence[Field]) -> NDArray[np.int64]:
+    """Return the order of rows by their values, the first field first; without fields, of one."""
     keys = [
         column
-        for field in layout.fields
+        for field in fields
         for column in values[field.name].reshape(len(values[field.name]), -1).T
     ]
-    order: NDArray[np.int64] = np.lexsort(keys[::-1])
+    order: NDArray[np.int64] = np.lexsort(keys[::-1]) if keys else np.zeros(1, dtype=np.int64)
     return order
