@@ -147,7 +147,7 @@ def test_nothing_to_batch_is_said_as_it_is() -> None:
         by.batched(prior, batch_size=2)
     with pm.Model() as known:
         pm.Normal("y", 0, 1, observed=Y)
-    with pytest.raises(ValueError, match=r"a free variable to fit, got none\.\nHint: give a prior"):
+    with pytest.raises(ValueError, match=r"a free variable, got none\.\nHint: give a prior"):
         by.fit(model=known, batch_size=2, progressbar=False)
 
 

@@ -194,7 +194,7 @@ def test_outside_of_a_model() -> None:
 def test_models_that_cannot_be_fitted() -> None:
     with pm.Model() as model:
         pm.Normal("y", 0, 1, observed=DATA)
-    with pytest.raises(ValueError, match=r"must have a free variable to fit, got none.\nHint"):
+    with pytest.raises(ValueError, match=r"must have a free variable, got none.\nHint"):
         by.fit(model=model)
     with pm.Model() as model:
         pm.Poisson("k", 3)

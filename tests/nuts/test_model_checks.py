@@ -24,7 +24,7 @@ def test_good_models_pass() -> None:
 def test_no_free_variable() -> None:
     with pm.Model() as model:
         pm.Normal("y", 0, 1, observed=[1.0])
-    with pytest.raises(ValueError, match=r"must have a free variable to sample, got none\.\nHint"):
+    with pytest.raises(ValueError, match=r"must have a free variable, got none\.\nHint"):
         check_model(model)
 
 
@@ -36,6 +36,20 @@ def test_discrete_free_variables() -> None:
     message = r"got discrete \['count', 'flag'\]\.\nHint: .*pm\.sample"
     with pytest.raises(TypeError, match=message):
         check_model(model)
+
+
+@pytest.mark.parametrize("dims", [None, "row"])
+def test_data_without_rows(dims: str | None) -> None:
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), 1, observed=by.Data("values", np.zeros(0), dims=dims))
+    along = "their first axis" if dims is None else "'row'"
+    message = rf"at least one row, got none along {along}\.\nHint: .*prior_predictive draws"
+    with pytest.raises(ValueError, match=message):
+        check_model(model)
+    # What is observed beside it has rows.
+    with model:
+        pm.Normal("other", model["mu"], 1, observed=by.Data("others", np.zeros(2), dims=dims and "z"))
+    check_model(model)
 
 
 def test_generator() -> None:

@@ -455,7 +455,7 @@ WRONG = [
     ({"keep_warmup": 1}, ValueError, "`keep_warmup` must be True or False, got 1"),
     ({"var_names": ["z"]}, ValueError, "`var_names` must be names of free variables"),
     ({"random_seed": -1}, ValueError, "`random_seed` must be None, a whole number"),
-    ({"model": pm.Model()}, ValueError, "must have a free variable to sample, got none"),
+    ({"model": pm.Model()}, ValueError, "must have a free variable, got none"),
 ]
 
 

@@ -215,8 +215,36 @@ def no_rows_error(dim: str | None) -> ValueError:
     along = repr(dim) if dim else "their first axis"
     return ValueError(
         f"The data must have at least one row, got none along {along}.\n"
-        "Hint: check the filter that left nothing."
+        "Hint: check the filter that left nothing; pm.sample_prior_predictive draws from the prior."
     )
+
+
+def check_some_rows(model: pm.Model) -> None:
+    """Check that something is observed: the posterior would be the prior otherwise.
+
+    Raises
+    ------
+    ValueError
+        If no container of what is observed has a row.
+    """
+    containers = observed_containers(model)
+    if containers and not any(len(each.get_value(borrow=True)) for each in containers):
+        raise no_rows_error(dims_of(model, containers[0])[0])
+
+
+def observed_containers(model: pm.Model) -> list[SharedVariable]:
+    """Return the containers with axes at which variables are observed.
+
+    None if a variable is observed at something else: that has rows whatever the containers have.
+    """
+    containers: dict[SharedVariable, None] = {}
+    for variable in model.observed_RVs:
+        feeding = set(ancestors([model.rvs_to_values[variable]]))
+        observed = [data for data in model.root.data_vars if data in feeding and data.type.ndim]
+        if not observed:
+            return []
+        containers |= dict.fromkeys(observed)
+    return list(containers)
 
 
 def _observed_storages(

@@ -130,7 +130,7 @@ def check_free_variables(model: pm.Model) -> None:
     """
     if not model.free_RVs:
         raise ValueError(
-            "`model` must have a free variable to fit, got none.\n"
+            "`model` must have a free variable, got none.\n"
             "Hint: give a prior to at least one variable that is not observed."
         )
     discrete = [variable.name for variable in model.free_RVs if variable.dtype[0] not in "f"]

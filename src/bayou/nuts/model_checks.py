@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from pytensor.graph.traversal import ancestors
 
 from bayou.batching.data_checks import check_imputed_values
+from bayou.batching.row_dim import check_some_rows
 from bayou.batching.total_size_checks import check_in_memory_total_sizes
 from bayou.containers.index_bounds import check_indices
 from bayou.containers.variables.source_variable import check_complete
+from bayou.density.build import check_free_variables
 from bayou.models.inputs import depends_on_generator
 from bayou.models.random_variables import check_simulators
 
@@ -28,28 +30,15 @@ def check_model(model: pm.Model) -> None:
     TypeError
         If a free variable or an imputed missing value is discrete, or a variable is simulated.
     ValueError
-        If there is no free variable, the model computes with missing values, or not all of its rows
-        are in memory.
+        If there is no free variable, no container of what is observed has a row, the model computes
+        with missing values, or not all of its rows are in memory.
     """
     check_simulators(model)
     check_imputed_values(model)
     check_indices(model)
-    _check_free_variables(model)
+    check_free_variables(model)
+    check_some_rows(model)
     _check_rows(model)
-
-
-def _check_free_variables(model: pm.Model) -> None:
-    if not model.free_RVs:
-        raise ValueError(
-            "`model` must have a free variable to sample, got none.\n"
-            "Hint: give a prior to at least one variable that is not observed."
-        )
-    discrete = [variable.name for variable in model.free_RVs if "float" not in variable.dtype]
-    if discrete:
-        raise TypeError(
-            f"`model` must have only continuous free variables, got discrete {discrete}.\n"
-            "Hint: sum discrete variables out (pymc_extras.marginalize), or use pm.sample."
-        )
 
 
 def _check_rows(model: pm.Model) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pytensor.graph.traversal import ancestors
-
-from bayou.batching.row_dim import no_rows_error
+from bayou.batching.row_dim import no_rows_error, observed_containers
 from bayou.containers.data_change import plan_change
 from bayou.containers.reading.new_values import is_container
 from bayou.containers.variables.dims import dims_of
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     import pymc as pm
-    from pytensor.compile.sharedvalue import SharedVariable
 
     from bayou.containers.data_change import DataChange
     from bayou.containers.variables.dims import ContainerArrays
@@ -39,7 +36,7 @@ class DataSetReader:
         self._model = model
         self._containers = _named_containers(model, in_memory)
         self._is_first_the_rule = self._containers is None
-        self._observed = _observed_containers(model)
+        self._observed = observed_containers(model)
 
     def read(self, new_data: object) -> DataChange:
         """Return the values that :func:`bayou.set_data` would put into the model.
@@ -99,18 +96,3 @@ def _named_containers(model: pm.Model, in_memory: Collection[object]) -> frozens
             return None
         names |= {model[name].name for name in new_data if is_container(model, name)}
     return frozenset(names) or None
-
-
-def _observed_containers(model: pm.Model) -> list[SharedVariable]:
-    """Return the containers with axes at which variables are observed.
-
-    None if a variable is observed at something else: that has rows whatever the data sets have.
-    """
-    containers: dict[SharedVariable, None] = {}
-    for variable in model.observed_RVs:
-        feeding = set(ancestors([model.rvs_to_values[variable]]))
-        observed = [data for data in model.root.data_vars if data in feeding and data.type.ndim]
-        if not observed:
-            return []
-        containers |= dict.fromkeys(observed)
-    return list(containers)
