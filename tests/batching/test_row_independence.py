@@ -318,6 +318,24 @@ def variable_without_the_dim() -> None:
     pm.Normal("y", effect, 1, observed=rows("z", Z))
 
 
+@refused("give 'effect' the dim 'row'")
+def variable_of_the_length_of_its_bounds() -> None:
+    effect = pm.Uniform("effect", 0, rows("bound", np.abs(Z) + 1))
+    pm.Normal("y", effect, pm.HalfNormal("spread"), observed=rows("z", Z))
+
+
+@refused("give 'effect' the dim 'row'")
+def variable_of_all_rows_in_numbers() -> None:
+    effect = pm.Uniform("effect", 0, rows("bound", np.abs(Z) + 1), shape=len(Z))
+    pm.Normal("y", effect, pm.HalfNormal("spread"), observed=rows("z", Z))
+
+
+@refused("for a part of the rows, of which it takes some by a mask")
+def rows_by_their_numbers() -> None:
+    seen, times = rows("seen", LATE).nonzero(), rows("z", np.abs(Z))
+    pm.Potential("of seen", pm.logp(pm.Weibull.dist(pm.HalfNormal("shape"), 1), times[seen]))
+
+
 def build(content: Callable[[], object]) -> pm.Model:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

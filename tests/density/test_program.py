@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytest
+from scipy.stats import norm
 
 import bayou as by
 from bayou.density.build import compile_program
@@ -50,6 +51,23 @@ def test_density_terms_and_constrained_values_are_those_of_pymc() -> None:
     np.testing.assert_allclose(values["share"], 1 / (1 + np.exp(-point["share_logodds__"])))
     np.testing.assert_allclose(values["center"], point["center"])
     np.testing.assert_allclose(values["twice"], 2 * values["share"])
+
+
+def test_masks_of_data_are_built_in_and_a_change_of_them_builds_the_program_again() -> None:
+    is_seen = np.arange(12) % 3 > 0
+    with pm.Model() as model:
+        seen, y = by.Data("seen", is_seen, dims="row"), by.Data("y", DATA, dims="row")
+        slope = pm.Normal("slope")
+        pm.Normal("of seen", (slope * y)[seen], 1, observed=y[seen])
+        pm.Potential("of others", -(slope**2) * y[(~seen).nonzero()] ** 2)
+    for values in (is_seen, ~is_seen):
+        by.set_data({"seen": values}, model=model)
+        program = compile_program(model)
+        density = float(program.density(np.array([0.7]), program.data_values()))
+        mean = 0.7 * DATA[values]
+        expected = norm.logpdf(0.7) + norm.logpdf(DATA[values], mean).sum()
+        assert density == pytest.approx(expected - (0.7 * DATA[~values] @ DATA[~values] * 0.7))
+        assert compile_program(model) is program
 
 
 def test_elements_on_the_log_scale_are_marked() -> None:

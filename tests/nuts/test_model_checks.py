@@ -48,7 +48,9 @@ def test_data_without_rows(dims: str | None) -> None:
         check_model(model)
     # What is observed beside it has rows.
     with model:
-        pm.Normal("other", model["mu"], 1, observed=by.Data("others", np.zeros(2), dims=dims and "z"))
+        pm.Normal(
+            "other", model["mu"], 1, observed=by.Data("others", np.zeros(2), dims=dims and "z")
+        )
     check_model(model)
 
 

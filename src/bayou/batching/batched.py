@@ -18,13 +18,16 @@ from bayou.batching.row_dim import (
     no_rows_error,
 )
 from bayou.batching.row_independence import (
+    Dependence,
     DependenceError,
     check_row_independence,
     rows_are_independent,
     warn_unchecked,
 )
+from bayou.batching.row_terms import FAILURES, first_line
 from bayou.batching.total_size_checks import check_row_total_sizes
 from bayou.density.build import check_free_variables, compile_program
+from bayou.density.unsupported import UnsupportedError
 from bayou.models.plain.first_axis import with_dim_first
 from bayou.models.rewrite import same_structure, structure_of
 
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 
     from bayou.batching.minibatch_model import MinibatchModel
     from bayou.batching.row_dim import ModelRows
-    from bayou.density.program import Program
+    from bayou.density.program import LatentRows, Program
     from bayou.models.rewrite import Structure
 
 DEFAULT_SEED = 42
@@ -74,7 +77,7 @@ def minibatch_model(
 
     def build(rows: ModelRows) -> Batches:
         built = build_minibatch_model(model, rows, batch_size, seed, latent_inputs=False)
-        return Batches(built, compile_program(built.model))
+        return Batches(built, _compiled(built))
 
     if validate:
         return add_names(model, _independent_batches(model, rows, build).minibatch_model)
@@ -190,13 +193,38 @@ def _independent_batches(
 
 def _batches(model: pm.Model, batch_size: int, written: pm.Model, rows: ModelRows) -> Batches:
     minibatch_model = _cached_model(model, rows, batch_size, DEFAULT_SEED)
-    program = compile_program(
-        minibatch_model.model,
+    program = _compiled(
+        minibatch_model,
         written=written,
         batching=(batch_size, rows.dim),
         latent=minibatch_model.latent,
     )
     return Batches(minibatch_model, program)
+
+
+def _compiled(
+    minibatch_model: MinibatchModel,
+    *,
+    written: pm.Model | None = None,
+    batching: tuple[int, str] | None = None,
+    latent: LatentRows | None = None,
+) -> Program:
+    """Return the program of a model in minibatches; where it has none, say so as the check does."""
+    try:
+        return compile_program(
+            minibatch_model.model, written=written, batching=batching, latent=latent
+        )
+    except UnsupportedError:
+        # All rows may work where a batch does not: what a mask takes of it has no known length.
+        compile_program(written or minibatch_model.model)
+        reason = "JAX cannot compile it for a part of the rows, of which it takes some by a mask"
+        raise Dependence(reason, is_evaluated=False).error() from None
+    except FAILURES as error:
+        if "\nHint: " in str(error):
+            raise
+        # A variable has the number of all rows as its shape.
+        reason = f"the model cannot be evaluated on a part of its rows ({first_line(error)})"
+        raise Dependence(reason, minibatch_model.hint, is_evaluated=False).error() from None
 
 
 def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
@@ -219,7 +247,10 @@ def program_of_rows(model: pm.Model) -> tuple[pm.Model, Program] | None:
     except (ValueError, TypeError, AssertionError):
         # Graphs whose lengths do not follow their inputs are refused by PyMC or PyTensor.
         return None
-    program = compile_program(minibatch_model.model, feeds_all_rows=True, written=model)
+    try:
+        program = compile_program(minibatch_model.model, feeds_all_rows=True, written=model)
+    except UnsupportedError:
+        return None
     if not rows_are_independent(minibatch_model.model, program):
         return None
     return minibatch_model.model, program

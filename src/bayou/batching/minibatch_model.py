@@ -14,6 +14,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.traversal import ancestors
 
 from bayou.batching.replaced_rows import replace_rows
 from bayou.batching.row_independence import (
@@ -226,13 +227,20 @@ def _make_input(
 def _hint(model: pm.Model, rows: ModelRows) -> str:
     """Return the hint for a batch that cannot be evaluated: the data without the row dim."""
     num_rows = rows.num_rows
+    # Free variables without dims take the length of what their parameters are computed from.
+    of_rows = {variable for variable in model.free_RVs if not any(dims_of(model, variable))}
+    of_rows = {each for each in of_rows if not rows.storages.keys().isdisjoint(ancestors([each]))}
     without_dim = [
         variable.name
         for variable in (*model.data_vars, *model.basic_RVs)
         if rows.dim not in dims_of(model, variable)
         and variable.ndim
         and variable not in rows.storages
-        and (num_rows in variable.type.shape or _first_length(variable) == num_rows)
+        and (
+            variable in of_rows
+            or num_rows in variable.type.shape
+            or _first_length(variable) == num_rows
+        )
     ]
     if not without_dim:
         return GENERAL_HINT

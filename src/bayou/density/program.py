@@ -207,8 +207,8 @@ class Program:
         return self.graph_inputs.counted
 
     @property
-    def lengths(self) -> tuple[tuple[SharedVariable, int], ...]:
-        """Whole numbers that are constants of the program, each with the value built in."""
+    def lengths(self) -> tuple[tuple[SharedVariable, Numbers], ...]:
+        """What shapes are computed from, constants of the program, each with its value."""
         return self.graph_inputs.lengths
 
     @property
@@ -352,7 +352,7 @@ class Program:
 
     def is_current(self) -> bool:
         """Return whether the model still has the lengths that the program was built with."""
-        if any(int(variable.get_value()) != length for variable, length in self.lengths):
+        if not all(np.array_equal(each.get_value(), length) for each, length in self.lengths):
             return False
         # The length of a dim may be computed from the shape of a container.
         return tuple(value.shape for value in self.functions.start(0)[0]) == self.layout.shapes

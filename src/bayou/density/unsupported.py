@@ -30,6 +30,10 @@ _UNSUPPORTED = (
 HINT = "Hint: by.sample compiles it with Numba. A deterministic can be left out of the model."
 
 
+class UnsupportedError(TypeError):
+    """The error for an operation that JAX cannot compile."""
+
+
 @dataclass(frozen=True)
 class _Trace(FunctionKey):
     """A trace of the density, which is kept to be made once."""
@@ -86,10 +90,10 @@ def _name_at_fault(program: Program, position: NDArray[np.floating], inputs: Inp
     return "the model"
 
 
-def _error(name: str, error: Exception) -> TypeError:
+def _error(name: str, error: Exception) -> UnsupportedError:
     reason = str(error).splitlines()[0].rstrip(".")
     subject = name if name == "the model" else repr(name)
-    return TypeError(
+    return UnsupportedError(
         f"`model` must be of operations that JAX can compile, got one in {subject} that it cannot: "
         f"{reason}.\n{HINT}"
     )

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 import pytensor.tensor as pt
 from pymc.data import MinibatchOp
 from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import ancestors, walk
 from pytensor.scalar.basic import Cast
+from pytensor.tensor.basic import Nonzero
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.tensor.subtensor import AdvancedSubtensor
 
 from bayou.containers.variables.generator import GeneratorOp
 from bayou.containers.variables.random_rows import NumRows, SliceOp
@@ -26,9 +29,10 @@ from bayou.models.plain.axis_order import without_transpose
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from pytensor.graph.basic import Variable
+    from pytensor.graph.basic import Apply, Variable
     from pytensor.tensor.variable import TensorVariable
 
+    from bayou.containers.variables.dims import Numbers
     from bayou.sampling.axes import AxisSample
 
 
@@ -45,8 +49,9 @@ class GraphInputs:
         Containers whose values are inputs.
     counted : tuple of (SharedVariable, int)
         Containers whose number of rows alone is an input, each with the axis of its rows.
-    lengths : tuple of (SharedVariable, int)
-        Whole numbers without axes, which are constants, each with its value.
+    lengths : tuple of (SharedVariable, ndarray)
+        What shapes are computed from: whole numbers without axes, and data of which masks are
+        made. They are constants, each with its value.
     inputs : list of Variable
         Stand for ``fed``, ``data`` and ``counted``, in this order.
     replacements : dict of Variable to Variable
@@ -56,7 +61,7 @@ class GraphInputs:
     fed: tuple[TensorVariable, ...]
     data: tuple[SharedVariable, ...]
     counted: tuple[tuple[SharedVariable, int], ...]
-    lengths: tuple[tuple[SharedVariable, int], ...]
+    lengths: tuple[tuple[SharedVariable, Numbers], ...]
     inputs: list[Variable]
     replacements: Mapping[Variable, Variable]
 
@@ -110,7 +115,10 @@ def find_inputs(graphs: Sequence[Variable]) -> GraphInputs:
     _check_minibatches(roots)
     _check_random_draws(graphs)
     # Lengths and sizes are built in: JAX must know them while it compiles.
-    fixed = {root: pt.constant(root.get_value()) for root in roots if _is_length(root)}
+    masks = _mask_data(graphs)
+    fixed = {
+        root: pt.constant(root.get_value()) for root in roots if _is_length(root) or root in masks
+    }
     arguments = _arguments([root for root in roots if root not in fixed])
     # Clones have one argument: the first of them stands for all.
     firsts = {argument: root for root, argument in reversed(arguments.items())}
@@ -122,7 +130,7 @@ def find_inputs(graphs: Sequence[Variable]) -> GraphInputs:
         fed=fed,
         data=tuple(storage_of(root) for root in data),
         counted=tuple((root.owner.inputs[0], root.owner.op.axis) for root in counted),
-        lengths=tuple((root, int(root.get_value())) for root in fixed),
+        lengths=tuple((root, root.get_value()) for root in fixed),
         inputs=[arguments[root] for root in (*fed, *data, *counted)],
         replacements=arguments | fixed,
     )
@@ -229,6 +237,41 @@ def _is_length(variable: Variable) -> bool:
         and variable.type.ndim == 0
         and variable.type.dtype.startswith(("int", "uint"))
     )
+
+
+def _mask_data(graphs: Sequence[Variable]) -> set[Variable]:
+    """Return the shared variables that masks are computed from, whose values decide a shape."""
+    nodes = {variable.owner for variable in ancestors(graphs) if variable.owner is not None}
+    data: set[Variable] = set()
+    for mask in (mask for node in nodes for mask in _masks(node)):
+        inputs = _inputs_by_value(mask)
+        # JAX compiles no mask of what changes from step to step, or of free variables.
+        if all(isinstance(each, SharedVariable | Constant) for each in inputs):
+            data.update(each for each in inputs if isinstance(each, SharedVariable))
+    return data
+
+
+def _masks(node: Apply) -> list[Variable]:
+    """Return the inputs of a node whose values decide the shape of what it computes."""
+    if isinstance(node.op, Nonzero):
+        return list(node.inputs)
+    if isinstance(node.op, AdvancedSubtensor):
+        return [each for each in node.inputs[1:] if getattr(each.type, "dtype", "") == "bool"]
+    return []
+
+
+def _inputs_by_value(variable: Variable) -> list[Variable]:
+    """Return what a variable is computed from, but for that of which it takes the shape alone."""
+
+    def inputs_of(variable: Variable) -> Sequence[Variable]:
+        node = variable.owner
+        if node is None or is_minibatch(variable) or isinstance(node.op, Shape | Shape_i):
+            return []
+        inputs: Sequence[Variable] = node.inputs
+        return inputs
+
+    parts = walk([variable], inputs_of)
+    return [each for each in parts if each.owner is None or is_minibatch(each)]
 
 
 def takes_rows(term: Variable) -> bool:

@@ -100,10 +100,11 @@ class RowProgram:
             number that the program was built with has changed.
         """
         for variable, built_with in self.program.lengths:
-            if int(_value(variable, values)) != built_with:
+            value = _value(variable, values)
+            if not np.array_equal(value, built_with):
                 raise ValueError(
                     f"`datasets` must leave {variable.name!r} as it is with sampler='blackjax', "
-                    f"{built_with}, got {int(_value(variable, values))}.\n"
+                    f"{built_with}, got {value}.\n"
                     "Hint: pass sampler='nutpie'."
                 )
         fed = [_value(storage_of(variable), values) for variable in self.program.fed]
