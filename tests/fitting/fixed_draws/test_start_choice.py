@@ -57,8 +57,9 @@ def test_the_other_labelling_of_a_mixture_is_told() -> None:
         mu = pm.Normal("mu", 0, 10, shape=2, initval=[-1.0, 1.0])
         pm.NormalMixture("y", w=[0.5, 0.5], mu=mu, sigma=1, observed=np.r_[Y[:40] - 9, Y[:40] + 9])
     _, start = choice_of(model)
-    [other] = start.others
+    [(other, nats)] = start.others
     assert other[0] > 4 > -4 > other[1]
+    assert nats == pytest.approx(0, abs=0.5)
 
 
 def test_no_optimum_far_below_the_best_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bayou.fitting.guides import Guide
-from bayou.fitting.guides.approximation import Approximation
+from bayou.fitting.guides.approximation import Approximation, OtherMode
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.full_rank import FullRank
 from bayou.fitting.guides.low_rank import LowRank
@@ -42,6 +42,7 @@ def approximation(guide: Guide = MeanField(), **changes: Any) -> Approximation: 
             path_steps=np.array([3, 5]),
             path_elements=np.arange(3),
             latent=MeanFieldParams(jnp.ones((4, 2)), jnp.zeros((4, 2))),
+            other_modes=(OtherMode(np.arange(3.0), 0.5), OtherMode(np.ones(3), 2.0)),
         ),
     ],
     ids=lambda saved: repr(saved.guide),

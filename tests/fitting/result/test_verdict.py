@@ -10,6 +10,7 @@ import pytest
 
 from bayou.density.build import compile_program
 from bayou.errors import ConvergenceWarning
+from bayou.fitting.guides.approximation import OtherMode
 from bayou.fitting.guides.evidence import Evidence
 from bayou.fitting.result.named_values import named_values
 from bayou.fitting.result.verdict import verdict_of, warn_unless_good
@@ -66,10 +67,23 @@ def test_other_modes_are_told_where_they_differ() -> None:
         named_values(MODEL, fitted.program, values, None)
         for values in (positions[0], np.array([0.1, 0.2, 0.3]))
     )
-    fitted.approximation.other_modes = positions[1:]
+    fitted.approximation.other_modes = (OtherMode(positions[1], 6.0),)
     verdict = verdict_of(fitted)
     assert verdict.modes == ("a[left] = -1, a[right] = 2",)
     assert str(verdict).endswith("nearly as good: (a[left] = -1, a[right] = 2)")
+    # A four-hundredth of the posterior, at most, is there.
+    assert verdict.word == "good"
+    # What is within the draws is not missed.
+    fitted.approximation.other_modes = (OtherMode(positions[0] + 0.2, 1.0),)
+    assert verdict_of(fitted).word == "good"
+    fitted.approximation.other_modes = (OtherMode(positions[1], 1.0),)
+    verdict = verdict_of(fitted)
+    assert (verdict.word, verdict.reason) == (
+        "doubtful",
+        "it is of one mode, and others are nearly as good: (a[left] = -1, a[right] = 2)",
+    )
+    with pytest.warns(ConvergenceWarning, match=r"it is of one mode(.|\n)*by.posterior"):
+        warn_unless_good(fitted)
 
 
 def test_chains_that_do_not_agree_are_doubtful() -> None:

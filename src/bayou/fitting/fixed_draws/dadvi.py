@@ -20,7 +20,7 @@ from bayou.fitting.fixed_draws.optimize import (
     minimize,
 )
 from bayou.fitting.fixed_draws.start_choice import choose_start
-from bayou.fitting.guides.approximation import Approximation
+from bayou.fitting.guides.approximation import Approximation, OtherMode
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.rows.all_rows import all_row_blocks
@@ -68,7 +68,7 @@ def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
     """
     losses: list[Array] = []
     interrupted = False
-    others: list[Array] = []
+    others: list[OtherMode] = []
     try:
         optimum = _fit_twice(task, max_iterations, losses, others)
     except StoppedError as stopped:
@@ -89,7 +89,7 @@ def fit_fixed_draws(task: Task, max_iterations: int | None) -> Approximation:
 
 
 def _fit_twice(
-    task: Task, max_iterations: int | None, losses: list[Array], others: list[Array]
+    task: Task, max_iterations: int | None, losses: list[Array], others: list[OtherMode]
 ) -> Optimum:
     """Return the optimum of both fits, and append the losses of each, and other optima."""
     blocks = all_row_blocks(task.program)

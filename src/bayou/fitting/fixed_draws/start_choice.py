@@ -15,6 +15,7 @@ import numpy as np
 
 from bayou.errors import ConvergenceWarning, warn
 from bayou.fitting.fixed_draws.optimize import START_SCALE, Optimum, minimize
+from bayou.fitting.guides.approximation import OtherMode
 from bayou.fitting.guides.coordinates import Frame
 from bayou.models.initial_point import StartCandidates
 
@@ -51,12 +52,12 @@ class Start(NamedTuple):
     Attributes
     ----------
     position : ndarray, shape (size,)
-    others : tuple of ndarray, shapes (size,)
-        The means of other optima that are nearly as good as the one that it leads to.
+    others : tuple of OtherMode
+        Other optima that are nearly as good as the one that it leads to.
     """
 
     position: Array
-    others: tuple[Array, ...] = ()
+    others: tuple[OtherMode, ...] = ()
 
 
 def choose_start(task: Task, evaluator: Evaluator, noise: Array) -> Start:
@@ -109,14 +110,14 @@ def choose_start(task: Task, evaluator: Evaluator, noise: Array) -> Start:
     return Start(best.mean, _others(best, ended))
 
 
-def _others(best: Optimum, optima: Sequence[Optimum]) -> tuple[Array, ...]:
-    """Return the means of optima that are elsewhere and nearly as good."""
+def _others(best: Optimum, optima: Sequence[Optimum]) -> tuple[OtherMode, ...]:
+    """Return the optima that are elsewhere and nearly as good."""
     kept = [best]
     for optimum in sorted(optima, key=attrgetter("loss")):
         is_near = optimum.is_finite and optimum.loss <= best.loss + MOST_BELOW
         if is_near and all(_are_apart(optimum, other) for other in kept):
             kept.append(optimum)
-    return tuple(optimum.mean for optimum in kept[1:])
+    return tuple(OtherMode(each.mean, float(each.loss - best.loss)) for each in kept[1:])
 
 
 def _are_apart(one: Optimum, other: Optimum) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,22 @@ if TYPE_CHECKING:
     from bayou.fitting.guides.mean_field import MeanFieldParams
 
     type Array = NDArray[np.float64]
+
+
+class OtherMode(NamedTuple):
+    """Another optimum that a fit saw.
+
+    Attributes
+    ----------
+    position : ndarray, shape (size,)
+        Its mean.
+    nats : float
+        How far its evidence lower bound is below that of the optimum that was fitted, by short fits
+        on few draws.
+    """
+
+    position: Array
+    nats: float
 
 
 @dataclass(frozen=True)
@@ -66,8 +82,8 @@ class Approximation:
     resampled : ndarray, shape (num_draws, size), or None
         Positions that importance weights have drawn from the posterior, which take the place of
         draws from the guide. None where the guide's own are as good, or no better ones are known.
-    other_modes : tuple of ndarray, shapes (size,)
-        Positions of other optima that were seen and are nearly as good.
+    other_modes : tuple of OtherMode
+        Other optima that were seen and are nearly as good.
     """
 
     guide: Guide
@@ -90,4 +106,4 @@ class Approximation:
     interrupted: bool = field(default=False, repr=False)
     evidence: Evidence | None = field(default=None, repr=False)
     resampled: Array | None = field(default=None, repr=False)
-    other_modes: tuple[Array, ...] = field(default=(), repr=False)
+    other_modes: tuple[OtherMode, ...] = field(default=(), repr=False)

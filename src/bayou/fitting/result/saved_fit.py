@@ -3,8 +3,9 @@
 The arrays are the parameters (``params 0``, ...), the coordinates (``origin``, ``factor``), the
 record of the steps (``elbo``, ``rates``, ``path``, ...), the normals of variables with a value
 for each row (``latent 0``, ``latent 1``, ``latent_factor``), draws that take the place of the
-guide's (``resampled``) and the evidence of the verdict (``errors``, ``noise``, ``log_ratios``). The
-JSON has the fingerprint of the model, the guide and how the fit ended.
+guide's (``resampled``), other optima that were seen (``mode_positions``, ``mode_nats``) and the
+evidence of the verdict (``errors``, ``noise``, ``log_ratios``). The JSON has the fingerprint of the
+model, the guide and how the fit ended.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayou.arguments import path_of
-from bayou.fitting.guides.approximation import Approximation
+from bayou.fitting.guides.approximation import Approximation, OtherMode
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.evidence import Evidence
 from bayou.fitting.guides.mean_field import MeanFieldParams
@@ -100,6 +101,9 @@ def write_fit(
         arrays["latent 1"] = np.asarray(latent.log_scale)
     optional = {name: getattr(approximation, name) for name in OPTIONAL_ARRAYS}
     arrays |= {name: array for name, array in optional.items() if array is not None}
+    if modes := approximation.other_modes:
+        arrays["mode_positions"] = np.stack([mode.position for mode in modes])
+        arrays["mode_nats"] = np.array([mode.nats for mode in modes])
     arrays |= _evidence_arrays(approximation.evidence)
     description = {
         "kind": "fit",
@@ -176,6 +180,12 @@ def _approximation(
         latent_factor=arrays.get("latent_factor"),
         evidence=_evidence(arrays, description.get("evidence")),
         resampled=arrays.get("resampled"),
+        other_modes=tuple(
+            OtherMode(position, float(nats))
+            for position, nats in zip(
+                arrays.get("mode_positions", ()), arrays.get("mode_nats", ()), strict=True
+            )
+        ),
     )
 
 

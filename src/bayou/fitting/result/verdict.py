@@ -16,10 +16,12 @@ from bayou.storage.storable_labels import storable_labels
 from bayou.text import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pymc as pm
     from numpy.typing import NDArray
 
-    from bayou.fitting.guides.approximation import Approximation
+    from bayou.fitting.guides.approximation import Approximation, OtherMode
     from bayou.fitting.guides.evidence import DrawsFrom, Evidence
     from bayou.fitting.result.fitted_model import FittedModel
 
@@ -28,10 +30,14 @@ if TYPE_CHECKING:
 type Word = Literal["good", "doubtful", "wrong", "not checked"]
 
 HINT = (
-    "fit.verdict.errors has the error of each variable. by.sample draws from the posterior itself; "
-    "a hierarchy may fit better written as `offset * scale` with a standard normal offset, or the "
-    "other way round. docs/how_to/read_a_verdict.md says more."
+    "fit.verdict.errors has the error of each variable. by.posterior goes on from a fit, in each "
+    "mode, until its checks pass; by.sample draws from the posterior itself; a hierarchy may fit "
+    "better written as `offset * scale` with a standard normal offset, or the other way round. "
+    "docs/how_to/read_a_verdict.md says more."
 )
+# Another mode of which a hundredth of the posterior may be in it makes a fit doubtful: so many nats
+# below, by short fits, and so many standard deviations from what the fit returns.
+CLOSE_NATS, APART = 4.5, 2.5
 # Of errors in a summary.
 ERROR_DIGITS = 3
 # Elements that a warning names.
@@ -122,7 +128,7 @@ def verdict_of(fit: FittedModel) -> Verdict:
     if evidence is None or evidence.obstacle is not None:
         return _unchecked(fitted)
     table = _table(fit.model, evidence)
-    word, reason = _judge(table, evidence)
+    word, reason = _judge(fit, table, evidence)
     return Verdict(
         word=word,
         reason=reason,
@@ -171,8 +177,7 @@ def warn_unless_good(fit: FittedModel) -> None:
     evidence = fit.approximation.evidence
     if evidence is None or evidence.obstacle is not None:
         return
-    table = _table(fit.model, evidence)
-    word, reason = _judge(table, evidence)
+    word, reason = _judge(fit, _table(fit.model, evidence), evidence)
     if word != "good":
         warn(f"The fit is {word}: {reason}.\nHint: {HINT}", ConvergenceWarning)
 
@@ -196,20 +201,39 @@ def _unchecked(fitted: Approximation) -> Verdict:
 
 def _modes(fit: FittedModel) -> tuple[str, ...]:
     """Return where other optima are."""
-    others = fit.approximation.other_modes
-    if not others:
+    return _place_texts(fit, fit.approximation.other_modes)
+
+
+def _place_texts(fit: FittedModel, modes: Sequence[OtherMode]) -> tuple[str, ...]:
+    if not modes:
         return ()
-    places = [named_values(fit.model, fit.program, position, None) for position in others]
+    places = [named_values(fit.model, fit.program, mode.position, None) for mode in modes]
     return tuple(place_texts([fit.mean, *places], fit.std)[1:])
 
 
-def _judge(table: pd.DataFrame, evidence: Evidence) -> tuple[Word, str]:
+def _missed_modes(fit: FittedModel) -> tuple[str, ...]:
+    """Return where other optima are that may have some of the posterior, and the fit has not."""
+    close = [mode for mode in fit.approximation.other_modes if mode.nats <= CLOSE_NATS]
+    if not close:
+        return ()
+    mean, scale = (
+        np.concatenate([np.ravel(each) for each in values.data_vars.values()])
+        for values in (fit.mean, fit.std)
+    )
+    far = [mode for mode in close if (np.abs(mode.position - mean) > APART * scale).any()]
+    return _place_texts(fit, far)
+
+
+def _judge(fit: FittedModel, table: pd.DataFrame, evidence: Evidence) -> tuple[Word, str]:
     """Return the word for errors of elements, and the elements that are off most."""
     errors = Estimates(table[list(COLUMNS)].to_numpy(), table[_columns()[4:]].to_numpy())
     clear = errors.certain
     worst = np.nanmax(clear / DOUBTFUL, axis=1, initial=0.0)
     if not (worst >= 1).any():
         if evidence.agree:
+            if missed := _missed_modes(fit):
+                where = f"({'), ('.join(missed)})"
+                return "doubtful", f"it is of one mode, and others are nearly as good: {where}"
             return "good", "no moment is off by much"
         return "doubtful", (
             f"short chains from its draws do not agree with each other (R-hat {evidence.rhat:.2f})"
