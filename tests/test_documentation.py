@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import bayou as by
@@ -113,6 +114,27 @@ PAGES = sorted(
 )
 
 
+def blocks(page: Path) -> list[str]:
+    """Return the code of a page, without what needs a cluster."""
+    found = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
+    return [block for block in found if "cluster=" not in block]
+
+
+@pytest.mark.slow
+def test_the_code_of_the_readme_and_the_tour_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # A tenth of the flights, more rows than are fitted without passes; docs/start runs on all.
+    few = tmp_path / "flights.parquet"
+    pd.read_parquet(by.get_data("nycflights13.parquet"))[::10].to_parquet(few)
+    monkeypatch.setattr(by, "get_data", lambda _: few)
+    names: dict[str, Any] = {"__name__": "page"}
+    for block in blocks(DOCS.parent / "README.md") + blocks(DOCS / "tour.md"):
+        exec(block, names)
+    assert {"fit", "predictions", "trace", "tree"} <= names.keys()
+
+
 @pytest.mark.slow
 # The page on stopping stops a fit.
 @pytest.mark.filterwarnings("ignore:The fit did not converge. a callback stopped it")
@@ -122,7 +144,5 @@ def test_the_code_of_a_page_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "page"}
-    for block in re.findall(
-        r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M
-    ):
+    for block in blocks(page):
         exec(block, names)
