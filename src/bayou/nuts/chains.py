@@ -40,6 +40,9 @@ LOOK_GROWTH = 1.5
 LOOK_SECONDS = 0.05
 # How often draws go to disk.
 TAKE_SECONDS = 2.0
+# Chains of one call of JAX, where they share cores. A gradient of a regression of 30,000 rows x 20
+# takes 0.7 ms of a core in four lanes, 1.1 in two and 0.9 in one (8,400 gradients, busy cores).
+LEAST_LANES = 4
 
 
 def bind_data(
@@ -83,11 +86,13 @@ def bind_data(
 
 
 def lanes_of(num_chains: int) -> int:
-    """Return how many chains JAX computes for in one call: the calls are as many as the cores.
+    """Return how many chains JAX computes for in one call.
 
-    It depends on the machine and on nothing else, since the rounding of a call depends on it.
+    As many as share a core, or one where each has its own. It depends on the machine and on nothing
+    else, since the rounding of a call depends on it.
     """
-    return -(-num_chains // usable_cores())
+    share = -(-num_chains // usable_cores())
+    return share if share == 1 else min(num_chains, max(share, LEAST_LANES))
 
 
 def run_chains(

@@ -28,6 +28,7 @@ from bayou.errors import failure_text
 from bayou.fitting.guides.coordinates import Frame
 from bayou.models.initial_point import StartCandidates
 from bayou.models.interpret import SharedInterpreter
+from bayou.models.known_bounds import drop_known_checks
 from bayou.models.rewrite import (
     full_data_model,
     same_structure,
@@ -211,7 +212,7 @@ def compile_density(model: pm.Model) -> CompiledDensity:
     by_name = {variable.name: variable for variable in full_model.unobserved_value_vars}
     outputs = [by_name[variable.name] for variable in full_model.unobserved_RVs]
     [logp] = terms_without_sparse([full_model.logp()])
-    logp = rewrite_graph(logp, include=_rewrites(full_model))
+    logp = drop_known_checks(rewrite_graph(logp, include=_rewrites(full_model)))
     gradient = pt.concatenate([_flat(part) for part in _gradients(logp, values)])
     draw = pt.concatenate([_flat(output) for output in outputs])
     shapes = [pt.as_tensor(output.shape) for output in outputs]

@@ -1,7 +1,8 @@
 """Rewrites of a graph for JAX that keep its values to the last few bits and halve its time.
 
-XLA takes 8 ns for a logarithm and 1 ns for an exponential (JAX 0.12, AMD EPYC): the density of
-a logistic regression, two softplus of which one is selected, was logarithms for the most part.
+Measured with JAX 0.12 on AMD EPYC, for four chains of a logistic regression of 30,000 rows x 20: a
+softplus as JAX has it takes 1.1 ms and by `log1p` 0.4; the product of the transposed design with
+four vectors 0.35 ms, and 0.25 as the product of the vectors with the design.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import jax.numpy as jnp
 from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.scalar.basic import Switch, upgrade_to_float
 from pytensor.scalar.math import Softplus
-from pytensor.tensor.elemwise import Elemwise
-from pytensor.tensor.math import switch
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.math import Dot, switch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,43 +23,54 @@ if TYPE_CHECKING:
     from pytensor.graph.basic import Apply, Variable
     from pytensor.graph.fg import FunctionGraph
 
-# Terms of the series of the inverse hyperbolic tangent: the next one is below 1e-17 of the sum.
-NUM_TERMS = 16
+
+class QuickSoftplus(Softplus):
+    """log(1 + exp(x)), without JAX's branches for numbers that are not finite."""
 
 
-class SeriesSoftplus(Softplus):
-    """log(1 + exp(x)), without a logarithm."""
+@jax_funcify.register(QuickSoftplus)
+def _jax_quick_softplus(op: QuickSoftplus, **kwargs: object) -> Callable[[jax.Array], jax.Array]:
+    return lambda x: jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
 
 
-@jax_funcify.register(SeriesSoftplus)
-def _jax_series_softplus(op: SeriesSoftplus, **kwargs: object) -> Callable[[jax.Array], jax.Array]:
-    def softplus(x: jax.Array) -> jax.Array:
-        # log(1 + t) = 2 atanh(t / (2 + t)), for t in [0, 1].
-        small = jnp.exp(-jnp.abs(x))
-        ratio = small / (2 + small)
-        square = ratio * ratio
-        series = jnp.full_like(square, 1 / (2 * NUM_TERMS - 1))
-        for term in reversed(range(NUM_TERMS - 1)):
-            series = series * square + 1 / (2 * term + 1)
-        return jnp.maximum(x, 0) + 2 * ratio * series
-
-    return softplus
+_quick_softplus = Elemwise(QuickSoftplus(upgrade_to_float, name="softplus"))
 
 
-_series_softplus = Elemwise(SeriesSoftplus(upgrade_to_float, name="softplus"))
+class ColumnProduct(Dot):
+    """A transposed matrix times one column, computed for all lanes of a call in one product."""
+
+
+@jax_funcify.register(ColumnProduct)
+def _jax_column_product(
+    op: ColumnProduct, **kwargs: object
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    # Lanes are the first axis of what depends on them. With the column first, it is also the first
+    # of the product: neither is transposed.
+    return lambda matrix, column: jnp.matmul(column.T, matrix.T).T
 
 
 def rewrite_for_speed(graph: FunctionGraph) -> None:
     """Rewrite a graph in place.
 
     A function of one argument that is computed twice, of which a switch selects one, is computed
-    once, of what the switch selects; and softplus is computed by a series.
+    once, of what the switch selects. Softplus and products of a transposed matrix with a vector are
+    computed as above.
     """
     while any(_lift_out_of_switch(graph, node) for node in graph.toposort()):
         pass
     for node in graph.toposort():
         if _is_elementwise(node, Softplus) and node.outputs[0].type.dtype == "float64":
-            graph.replace(node.outputs[0], _series_softplus(*node.inputs))
+            graph.replace(node.outputs[0], _quick_softplus(*node.inputs))
+        elif _is_transposed_times_column(node):
+            graph.replace(node.outputs[0], ColumnProduct()(*node.inputs))
+
+
+def _is_transposed_times_column(node: Apply) -> bool:
+    """Return whether a node multiplies a transposed matrix, as gradients do, by one column."""
+    if type(node.op) is not Dot or node.outputs[0].type.shape[1] != 1:
+        return False
+    matrix = node.inputs[0].owner
+    return matrix is not None and isinstance(matrix.op, DimShuffle)
 
 
 def _lift_out_of_switch(graph: FunctionGraph, node: Apply) -> bool:
