@@ -12,6 +12,7 @@ import pytest
 import bayou as by
 from bayou.batching.batched import program_of_rows
 from bayou.density.build import compile_program
+from bayou.fitting.fixed_draws.linear_response import ResponseError
 from bayou.fitting.passes import pass_fit, pass_rows
 from bayou.fitting.passes.pass_fit import passes_obstacle
 from bayou.fitting.passes.pass_rows import BLOCK_ROWS
@@ -139,6 +140,26 @@ def test_levels_with_few_rows_take_the_curvature_of_all(monkeypatch: pytest.Monk
     mean = variance * np.bincount(LEVEL, Y) / 0.49
     np.testing.assert_allclose(fit.std["effect"], variance**0.5, rtol=0.01)
     np.testing.assert_allclose((fit.mean["effect"] - mean) / variance**0.5, 0, atol=0.02)
+
+
+@pytest.mark.slow
+def test_a_hessian_without_inverse_on_the_way_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    curvature_at, calls = pass_fit.curvature_at, []
+
+    def fail_once(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise ResponseError("the loss has no minimum where the fit ended")
+        return curvature_at(*arguments)
+
+    monkeypatch.setattr(pass_fit, "ROUND_PASSES", 1)
+    monkeypatch.setattr(pass_fit, "NEAR", 1e-6)
+    monkeypatch.setattr(pass_fit, "curvature_at", fail_once)
+    fit = by.fit(model=logistic_regression(), random_seed=1, progressbar=False)
+    assert len(calls) > 2
+    assert fit.correction == "linear_response"
+    mode, covariance = logistic_truth()
+    assert np.abs((fit.mean["slope"] - mode) / np.sqrt(np.diag(covariance))).max() < 0.03
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField, MeanFieldParams
 from bayou.fitting.passes.curvature import curvature_at
 from bayou.fitting.passes.large_fit import settle_large
-from bayou.fitting.passes.newton_passes import MOVE_TOLERANCE, PassDensity, settle_mean
+from bayou.fitting.passes.newton_passes import MAX_PASSES, MOVE_TOLERANCE, PassDensity, settle_mean
 from bayou.fitting.passes.pass_rows import BLOCK_ROWS, open_pass_rows
 from bayou.fitting.passes.prior_chains import row_quadratic, sample_priors
 from bayou.fitting.rows.all_rows import (
@@ -230,18 +230,31 @@ def _settle(task: Task, rows: PassRows, record: Record) -> tuple[Settled, Curvat
 
 
 def _come_near(task: Task, rows: PassRows, record: Record, frame: Frame, noise: Array) -> Frame:
-    """Return coordinates around a mean near that of the sample, from those of the pilot."""
-    for _ in range(MAX_ROUNDS):
+    """Return coordinates around a mean near that of the sample, from those of the pilot.
+
+    Where passes have moved far, the Hessian there may have no inverse: then they go on in the
+    coordinates that they had.
+    """
+
+    def coordinates_at(frame: Frame) -> Frame:
         curvature = curvature_at(
             rows.sample, frame, task.noise_seed, rows.num_sampled, FEW_PRIOR_DRAWS
         )
-        coordinates = curvature.coordinates(frame)
-        near = settle_mean(rows.sample, coordinates, noise, record.add, NEAR, ROUND_PASSES)
+        return curvature.coordinates(frame)
+
+    frame, most = coordinates_at(frame), ROUND_PASSES
+    for _ in range(MAX_ROUNDS):
+        near = settle_mean(rows.sample, frame, noise, record.add, NEAR, most)
         if near is None:
             raise UnsettledError("the passes did not settle")
         frame = near.frame
         if near.is_near:
             break
+        most = ROUND_PASSES
+        try:
+            frame = coordinates_at(frame)
+        except ResponseError:
+            most = MAX_PASSES
     return frame
 
 
