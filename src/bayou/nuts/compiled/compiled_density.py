@@ -28,7 +28,6 @@ from bayou.errors import failure_text
 from bayou.fitting.guides.coordinates import Frame
 from bayou.models.initial_point import StartCandidates
 from bayou.models.interpret import SharedInterpreter
-from bayou.models.known_bounds import drop_known_checks
 from bayou.models.rewrite import (
     full_data_model,
     same_structure,
@@ -39,6 +38,7 @@ from bayou.nuts.compiled.bound_density import DrawLayout
 from bayou.nuts.compiled.density_graphs import DensityGraphs
 from bayou.nuts.compiled.numba_density import NumbaDensity
 from bayou.nuts.compiled.shared_code import graph_key
+from bayou.nuts.operations.known_bounds import drop_known_checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,1 +1,1 @@
-"""Operations of PyTensor written anew, for Numba to compile them in a blink."""
+"""Operations of PyTensor written anew, so that they compile and run faster."""

@@ -10,7 +10,7 @@ from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.math import All
 
-from bayou.models.known_bounds import drop_known_checks
+from bayou.nuts.operations.known_bounds import drop_known_checks
 
 X = pt.dvector("x")
 
