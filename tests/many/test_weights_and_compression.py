@@ -40,6 +40,23 @@ def repeated(name: str) -> dict[str, Any]:
     return {"y": np.repeat([1.0, 2.5, 2.0], [12, 24, 4])}
 
 
+def test_results_say_how_many_rows_were_distinct() -> None:
+    options: dict[str, Any] = {"random_seed": 1, "progressbar": False}
+    model = mean_model()
+    ones = {name: repeated(name) | {"n": np.ones(len(repeated(name)["y"]))} for name in EXPECTED}
+    table = by.fit_many(ones, model=model, compress=True, **options)["diagnostics"]
+    assert table["num_row"].values.tolist() == [40, 60]
+    assert table["num_distinct"].values.tolist() == [3, 3]
+    by.set_data(ones["three"], model)
+    fit = by.fit(model=model, compress=True, **options)
+    text = "60 rows as 3 distinct, each counted"
+    assert by.describe(fit).compression == text
+    assert f"fitted: {text}" in str(by.describe(fit))
+    assert "fitted" not in str(by.describe(model))
+    answer = by.posterior(model, compress=True, **options)
+    assert answer.attrs["compression"] == answer.posterior.attrs["compression"] == text
+
+
 def test_fits_take_weights() -> None:
     data_sets = WEIGHTED | {"wrong": {"y": np.zeros(2), "n": np.array([1.0, -1.0])}}
     with pytest.warns(UserWarning, match="1 of 3 data sets failed: 'wrong'"):
@@ -85,6 +102,9 @@ def test_chains_take_weights_and_distinct_rows(outcomes: dict[str, Any], run: st
         assert draws.std() == pytest.approx(sd, rel=0.25)
         assert outcomes[run][name].diagnostics["num_row"] == len(
             WEIGHTED[name]["y"] if run != "compress" else repeated(name)["y"]
+        )
+        assert outcomes[run][name].diagnostics.get("num_distinct") == {"weights": None}.get(
+            run, len(WEIGHTED[name]["y"]) + (run == "compress" and name == "two")
         )
     if run == "weights":
         assert "must be finite and at least 0, got inf in row 1" in str(

@@ -66,6 +66,37 @@ def test_rows_are_counted_by_their_bits(table: dict[str, NDArray[Any]], size: in
         assert values[field.name].shape[1:] == field.shape
 
 
+@given(
+    values=hnp.arrays(
+        np.int8, st.tuples(st.integers(1, 40), st.just(2)), elements=st.integers(-128, 127)
+    ),
+    counted=st.sampled_from([None, "int64", "float64"]),
+    seed=st.integers(0, 2**32),
+)
+@settings(deadline=None, max_examples=40)
+def test_few_possible_rows_are_counted_as_any(
+    values: NDArray[Any], counted: str | None, seed: int
+) -> None:
+    """Without a hash table, also of rows that count 0 times."""
+    table: dict[str, NDArray[Any]] = {"a": values[:, 0], "b": values[:, 1].astype(np.int64) // 50}
+    layout = Layout(
+        (field_of("a", table["a"]), field_of("b", table["b"])),
+        None if counted is None else Field("n", np.dtype(counted)),
+    )
+    if counted is not None:
+        table["n"] = np.random.default_rng(seed).integers(0, 3, len(values)).astype(counted)
+    found = []
+    for most in (1, 2**22):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(distinct_rows, "MOST_DENSE", most)
+            found.append(group_rows(iter([table]), layout, 10**6, lambda _: None))
+    (rows, counts), (others, other_counts) = found
+    assert counts.dtype == other_counts.dtype
+    np.testing.assert_array_equal(counts, other_counts)
+    for name in ("a", "b"):
+        np.testing.assert_array_equal(rows[name], others[name])
+
+
 def test_groups_come_in_the_order_of_their_values() -> None:
     generator = np.random.default_rng(1)
     table = {"a": generator.integers(-3, 3, 500), "b": generator.integers(0, 3, 500) / 2}

@@ -262,6 +262,7 @@ def _report_fit(
     lines = [
         f"verdict: {verdict.word}: {verdict.reason}",
         f"converged: {fitted.converged}: {fitted.reason}",
+        *([] if fitted.compression is None else [f"rows: {fitted.compression}"]),
         *([] if fitted.passes is None else [f"passes over the rows: {fitted.passes:.1f}"]),
         *([] if out is None else [f"result: {out}"]),
     ]

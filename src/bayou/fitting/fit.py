@@ -331,6 +331,7 @@ def fit(
                 approximation,
                 passes=task.counter.passes_or_none,
                 compression=None if compressed is None else str(compressed),
+                num_distinct=None if compressed is None else compressed.num_distinct,
                 weights=weights,
             )
             # The check has passes of its own, which are none of the fit.

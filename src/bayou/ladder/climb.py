@@ -58,6 +58,8 @@ class Climb:
         As :func:`bayou.posterior` takes them.
     tried : list of dict
         A record of each rung.
+    compression : str or None
+        How many distinct rows took the place of all in the last rung, if they did.
     """
 
     model: pm.Model
@@ -69,6 +71,7 @@ class Climb:
     compress: bool | str
     progressbar: bool
     tried: list[dict[str, object]] = field(default_factory=list)
+    compression: str | None = None
 
     def run(self) -> Answer:
         """Return the answer of the first rung that passes, or the best of all.
@@ -142,6 +145,7 @@ class Climb:
         except Exception as error:
             self._record("fit", "failed", failure_text(error))
             return None, error
+        self.compression = fitted.compression
         return fitted, None
 
     def _answer_of_fit(self, fit: Fit) -> tuple[Modes, Answer]:
@@ -170,6 +174,7 @@ class Climb:
             compressed = choose_compression(self.compress, self.model, self.names, self.weights)
             weighted = weighted_model(self.model, self.weights)
             density_model = weighted if compressed is None else compressed.model
+            self.compression = None if compressed is None else str(compressed)
             density = compiled_density(density_model)
             lanes = lanes_of(self.settings.chains)
             task = ChainTask(

@@ -170,6 +170,7 @@ def posterior(
     answer = climb.run()
     attrs = answer.result_attrs() | {
         "rungs": json.dumps(climb.tried),
+        "compression": climb.compression or "none",
         "sampling_time": limit.elapsed,
     }
     with reading_data(pymc_model):

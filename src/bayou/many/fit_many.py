@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bayou.many.data_sets.pending import Pending
 
 # The columns of the table, after the lengths.
-COLUMNS = ("khat", "converged", "seconds")
+COLUMNS = ("khat", "converged", "seconds", "num_distinct")
 
 
 def fit_many(
@@ -104,6 +104,8 @@ def fit_many(
           a number at a draw;
         - ``converged``: 1 if the stopping rule was met, 0 if not, NaN if no rule was applied;
         - ``seconds``, and the number of rows, ``num_row`` for a dim called "row";
+        - ``num_distinct``, the number of distinct rows that took the place of all; NaN where they
+          did not;
         - ``data``, a fingerprint (hash) of the data, and ``error``, empty unless it failed.
 
     Raises
@@ -212,6 +214,8 @@ def fit_outcomes(
             yield data_set.failed(error)
             continue
         diagnostics |= lengths_of(model, data_set.arrays)
+        if fitted.approximation.num_distinct is not None:
+            diagnostics["num_distinct"] = float(fitted.approximation.num_distinct)
         diagnostics["seconds"] = time.perf_counter() - began
         yield data_set.succeeded({"posterior": posterior}, diagnostics)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -124,7 +124,8 @@ class _Densities:
         if (compressed := self._compressed(arrays)) is None:
             return _BoundModel.of(self.weighted, self.density, arrays)
         density = compiled_density(compressed.model)
-        return _BoundModel.of(compressed.model, density, arrays | compressed.arrays)
+        bound = _BoundModel.of(compressed.model, density, arrays | compressed.arrays)
+        return replace(bound, num_distinct=compressed.num_distinct)
 
     def _compressed(self, arrays: ContainerArrays) -> CompressedModel | None:
         sizes = (
@@ -145,12 +146,19 @@ class _Densities:
 
 @dataclass(frozen=True, eq=False)
 class _BoundModel:
-    """A compiled density with data, and the model that it is of."""
+    """A compiled density with data, and the model that it is of.
+
+    Attributes
+    ----------
+    num_distinct : int or None
+        The number of distinct rows, if they took the place of all.
+    """
 
     model: pm.Model
     density: CompiledDensity
     bound: BoundDensity
     arrays: ContainerArrays
+    num_distinct: int | None = None
 
     @classmethod
     def of(cls, model: pm.Model, density: CompiledDensity, arrays: ContainerArrays) -> _BoundModel:
@@ -193,6 +201,8 @@ class _NutpieRun:
             **statistic_diagnostics(draws.statistics),
             "seconds": seconds,
         }
+        if self.sampled.num_distinct is not None:
+            diagnostics["num_distinct"] = float(self.sampled.num_distinct)
         groups = {"posterior": layout.split(draws.flat), "sample_stats": draws.statistics}
         return self.data_set.succeeded(groups, diagnostics)
 

@@ -48,6 +48,7 @@ COLUMNS = (
     "reached_max_treedepth",
     "bfmi",
     "seconds",
+    "num_distinct",
 )
 
 
@@ -140,6 +141,8 @@ def sample_many(
         - ``seconds`` from its start to its end, while other data sets ran too; with blackjax, those
           of its batch;
         - the number of rows, ``num_row`` for a dim called "row";
+        - ``num_distinct``, the number of distinct rows that took the place of all; NaN where they
+          did not;
         - ``data``, a fingerprint (hash) of the data, and ``error``, empty unless it failed.
 
         ``tree["diagnostics"].to_dataset().to_dataframe()`` is the table as a data frame. With

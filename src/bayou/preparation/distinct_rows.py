@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # Rows that are grouped at once. With 200,000 distinct rows among 10**7 of three fields, pieces of
 # 2**20 rows take 1.6 times as long as all rows at once, pieces of 2**17 3.5 times.
 PIECE_ROWS = 2**20
+# So many possible rows are counted without a hash table: 32 MiB of numbers.
+LEAST_DENSE, MOST_DENSE = 2**12, 2**22
 # Bytes that a distinct row takes beside its values while groups are joined: its count, its place
 # in the hash table and the copy that is sorted.
 GROUP_BYTES = 64
@@ -258,10 +260,59 @@ def _pieces(tables: Iterator[Table], layout: Layout) -> Iterator[pa.Table]:
 
 def _grouped(table: pa.Table, layout: Layout) -> pa.Table:
     """Return each distinct row once, with the sum of its counts."""
+    if (dense := _dense_groups(table, layout)) is not None:
+        return dense
     names = table.column_names[:-1]
     # The order of threads decides that of floats in a sum, and with it the last digits.
     grouped = table.group_by(names, use_threads=layout.is_exact).aggregate([(COUNT, "sum")])
     return grouped.select([*names, f"{COUNT}_sum"]).rename_columns([*names, COUNT])
+
+
+def _dense_groups(table: pa.Table, layout: Layout) -> pa.Table | None:
+    """Return each distinct row of few possible ones, counted by its number among them.
+
+    Codes, flags and small whole numbers have few possible values. With 10**7 rows of three such
+    fields, 200,000 of them distinct, this takes a quarter of the time of a hash table.
+
+    Returns
+    -------
+    pyarrow.Table or None
+        None where more rows are possible than is worth it.
+    """
+    *names, count = table.column_names
+    most = min(MOST_DENSE, max(LEAST_DENSE, 4 * len(table)))
+    ranges: list[tuple[NDArray[np.signedinteger], int, int]] = []
+    num_possible = 1
+    for name in names:
+        words = table[name].to_numpy()
+        # As signed numbers, so that -1 is next to 0.
+        column = words.view(f"i{words.itemsize}")
+        if not len(column) or num_possible > most:
+            return None
+        low, high = int(column.min()), int(column.max())
+        ranges.append((column, low, high - low + 1))
+        num_possible *= high - low + 1
+    if num_possible > most:
+        return None
+    numbers = np.subtract(ranges[0][0], ranges[0][1], dtype=np.int64)
+    for column, low, length in ranges[1:]:
+        numbers *= length
+        numbers += column
+        numbers -= low
+    counts = table[count].to_numpy()
+    if layout.is_exact and int(counts.max()) == 1:
+        sums = np.bincount(numbers)
+        present = np.flatnonzero(sums)
+    else:
+        # Doubles hold whole numbers up to 2**53.
+        sums = np.bincount(numbers, weights=counts)
+        present = np.flatnonzero(np.bincount(numbers))
+    columns, rest = {count: sums[present].astype(counts.dtype)}, present
+    for name, (column, low, length) in zip(reversed(names), reversed(ranges), strict=True):
+        rest, values = np.divmod(rest, length)
+        signed = (values + low).astype(column.dtype)
+        columns[name] = signed.view(f"u{column.itemsize}")
+    return pa.table({name: columns[name] for name in table.column_names})
 
 
 def value_order(values: Table, fields: Sequence[Field]) -> NDArray[np.int64]:

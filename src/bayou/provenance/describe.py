@@ -42,8 +42,9 @@ def describe(model: ModelLike | None = None) -> Description:
 
     Parameters
     ----------
-    model : pymc.Model or model of a library, optional
-        The model; by default the model of the context.
+    model : pymc.Model, model of a library, or Fit, optional
+        The model; by default the model of the context. Of a fit, that of its model, with the number
+        of distinct rows that took the place of all.
 
     Returns
     -------
@@ -76,6 +77,8 @@ def describe(model: ModelLike | None = None) -> Description:
     b     free
     obs   observed  <- x, b  observes late
     """
+    # A fit, which is described by its model, says how its rows were fitted.
+    compression = getattr(model, "compression", None)
     model = read_model(model)
     warn_of_overflow(model)
     inputs = model_inputs(model)
@@ -95,7 +98,7 @@ def describe(model: ModelLike | None = None) -> Description:
         data_keys = {key_of(data.variable), key_of(data.storage)}
         feeds = (variable.name for variable, keys in parents.items() if data_keys & set(keys))
         containers.append(_summary(model, data, tuple(feeds)))
-    return Description(tuple(containers), variables)
+    return Description(tuple(containers), variables, compression)
 
 
 def _summary(model: pm.Model, data: ModelInput, feeds: tuple[str, ...]) -> ContainerSummary:

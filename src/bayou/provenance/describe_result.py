@@ -41,10 +41,13 @@ class Description:
         One record for each data container: columns, rows, dtype, source, fingerprint.
     variables : tuple of VariableSummary
         One record for each random variable, deterministic and potential.
+    compression : str, optional
+        How many distinct rows took the place of all in the fit that is described, if they did.
     """
 
     containers: tuple[ContainerSummary, ...]
     variables: tuple[VariableSummary, ...]
+    compression: str | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """Return the containers as a data frame.
@@ -116,6 +119,8 @@ class Description:
             names = [variable.name for variable in self.variables if variable.kind == kind]
             if names:
                 yield f"{kind}: {', '.join(names)}"
+        if self.compression is not None:
+            yield f"fitted: {self.compression}"
 
 
 # Titles of the columns of the printed table.

@@ -78,6 +78,7 @@ def test_the_names_in_the_file_stay(tmp_path: Path) -> None:
         "correction": None,
         "passes": None,
         "compression": None,
+        "num_distinct": None,
         "weights": None,
         "provenance": None,
     }

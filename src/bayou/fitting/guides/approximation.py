@@ -73,6 +73,8 @@ class Approximation:
         How often the fit went through all of its rows; None where that was not counted.
     compression : str or None
         How many distinct rows took the place of all, if they did.
+    num_distinct : int or None
+        The number of these alone.
     weights : str or None
         The container with the weights of the rows, if they have some.
     interrupted : bool
@@ -102,6 +104,7 @@ class Approximation:
     latent_factor: Array | None = field(default=None, repr=False)
     passes: float | None = field(default=None, repr=False)
     compression: str | None = field(default=None, repr=False)
+    num_distinct: int | None = field(default=None, repr=False)
     weights: str | None = field(default=None, repr=False)
     interrupted: bool = field(default=False, repr=False)
     evidence: Evidence | None = field(default=None, repr=False)

@@ -116,6 +116,7 @@ def write_fit(
         "correction": approximation.correction,
         "passes": approximation.passes,
         "compression": approximation.compression,
+        "num_distinct": approximation.num_distinct,
         "weights": approximation.weights,
         "provenance": None if provenance is None else provenance.to_json(),
     }
@@ -172,6 +173,7 @@ def _approximation(
         correction=description["correction"],
         passes=description.get("passes"),
         compression=description.get("compression"),
+        num_distinct=description.get("num_distinct"),
         weights=description.get("weights"),
         path=arrays.get("path"),
         path_steps=arrays.get("path_steps"),

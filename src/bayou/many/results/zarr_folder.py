@@ -121,6 +121,9 @@ class ZarrFolder:
         """Write rows over those of the table; doing so twice has the effect of once."""
         for row, values in json.loads(rows).items():
             for name, value in values.items():
+                # A folder of an earlier version may lack a column until it is appended to.
+                if name not in self.group[TABLE]:
+                    continue
                 self.group[TABLE][name][int(row)] = value
 
     def check(self) -> None:
