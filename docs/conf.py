@@ -74,6 +74,8 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     # The others take minutes: their pages show the code.
     "filename_pattern": r"/plot_",
+    # In processes of their own: Sphinx forks this one, which the threads of JAX do not survive.
+    "parallel": 2,
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,

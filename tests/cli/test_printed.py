@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayou.cli.printed import SHOWN_ELEMENTS, print_json, print_summary, records
+from bayou.cli.printed import SHOWN_ELEMENTS, print_json, print_lines, print_summary, records
 
 
 def test_a_narrow_terminal_hides_columns_and_folds_no_number(
@@ -28,6 +28,20 @@ def test_a_narrow_terminal_hides_columns_and_folds_no_number(
     assert "hidden in a narrow terminal:" in shown
     assert "eti89_lb, eti89_ub" in shown
     assert max(map(len, shown.splitlines())) <= 36
+
+
+def test_lines_are_wrapped_between_words_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    path = "/a-folder/with-hyphens/and-a-long-name.fit"
+    print_lines(["verdict: good: no moment is off by much", f"result: {path}"])
+    assert capsys.readouterr().out.splitlines() == [
+        "verdict: good: no moment is",
+        "off by much",
+        "result:",
+        path,
+    ]
 
 
 def test_many_elements_are_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -286,11 +286,10 @@ def _report(
     *,
     as_json: bool,
 ) -> None:
-    from bayou.cli.printed import print_json, print_summary, records
+    from bayou.cli.printed import print_json, print_lines, print_summary, records
 
     if as_json:
         print_json(report | {"posterior": records(table), "not_summarized": hidden})
         return
     print_summary(table)
-    for line in lines + [f"not summarized: {name}" for name in hidden]:
-        typer.echo(line)
+    print_lines(lines + [f"not summarized: {name}" for name in hidden])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, is_dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -56,6 +57,13 @@ def print_summary(table: pd.DataFrame) -> None:
         console.print(f"hidden in a narrow terminal: {', '.join(hidden)}; see --json")
     if len(table) > SHOWN_ELEMENTS:
         console.print(f"and {len(table) - SHOWN_ELEMENTS:,} more elements: --json has them")
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Print lines, each wrapped between its words to the width of the terminal."""
+    width = Console().width
+    for line in lines:
+        typer.echo(fill(line, width, break_long_words=False, break_on_hyphens=False))
 
 
 def records(table: pd.DataFrame) -> dict[str, dict[str, object]]:
