@@ -23,13 +23,8 @@ from pytensor.graph.traversal import ancestors, graph_inputs, toposort, walk
 from pytensor.tensor.random.op import RNGConsumerOp
 from pytensor.tensor.random.type import RandomType
 from pytensor.tensor.shape import Shape, Shape_i
-from pytensor.tensor.subtensor import (
-    AdvancedIncSubtensor,
-    AdvancedSubtensor,
-    IncSubtensor,
-    Subtensor,
-)
 
+from bayou.containers.inner_indices import custom_densities, indexed_axes
 from bayou.containers.variables.named_dims import lowered
 
 if TYPE_CHECKING:
@@ -38,7 +33,7 @@ if TYPE_CHECKING:
     import pymc as pm
     from numpy.typing import NDArray
     from pytensor.compile.executor import Function
-    from pytensor.graph.basic import Apply, Variable
+    from pytensor.graph.basic import Variable
     from pytensor.link.basic import Container
     from pytensor.tensor.variable import TensorVariable
 
@@ -48,9 +43,6 @@ type Storage = Container | Variable
 """The holder of the values of a variable, which all clones of the variable share."""
 type RowText = Callable[[str, int, np.integer], str]
 """(name of a container, row of its array, value there) -> the number of the row if it is known."""
-
-# Entries of `idx_list` are the numbers of inputs, counted from the first index.
-_FIRST_INDEX = {Subtensor: 1, AdvancedSubtensor: 1, IncSubtensor: 2, AdvancedIncSubtensor: 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,34 +175,20 @@ def _indices_of(model: pm.Model) -> list[Index]:
         or len(known[0]) != len(graphs)
         or any(old is not new for old, new in zip(known[0], graphs, strict=True))
     ):
-        known = _indices[model] = (graphs, list(_find_indices(lowered(graphs))))
+        known = _indices[model] = (
+            graphs,
+            list(_find_indices(lowered([*graphs, *custom_densities(model)]))),
+        )
     return known[1]
 
 
 def _find_indices(graphs: Sequence[Variable]) -> Iterator[Index]:
     # In the order of computation: where an index is indexed itself, the inner one is checked first.
     for node in toposort(graphs):
-        for axis, index in _index_arrays(node):
-            made = _index(node.inputs[0], axis, index)
+        for indexed, axis, index in indexed_axes(node):
+            made = _index(indexed, axis, index)
             if made is not None:
                 yield made
-
-
-def _index_arrays(node: Apply) -> Iterator[tuple[int, Variable]]:
-    """Yield what indexes axes of a variable by whole numbers, each with its axis."""
-    first = next((at for kind, at in _FIRST_INDEX.items() if isinstance(node.op, kind)), None)
-    if first is None:
-        return
-    axis = 0
-    for entry in node.op.idx_list:
-        index: Variable | None = node.inputs[first + entry] if isinstance(entry, int) else None
-        # A mask takes as many axes as it has.
-        if index is not None and index.type.dtype == "bool":
-            axis += index.type.ndim
-            continue
-        if index is not None:
-            yield axis, index
-        axis += 1
 
 
 def _index(indexed: Variable, axis: int, index: Variable) -> Index | None:
@@ -244,7 +222,7 @@ def _index(indexed: Variable, axis: int, index: Variable) -> Index | None:
         evaluate = pytensor.function(
             inputs, replaced, mode=Mode("py", "fast_compile"), on_unused_input="ignore"
         )
-    own = set(graph_inputs(graphs[:1]))
+    own = set(_data_parts(graphs[:1], stop=(Shape, Shape_i)))
     containers = [part for part in shared if part in own and _is_data(part, scalars=True)]
     vectors = [part for part in containers if _num_axes(part)]
     named = {_data_of(batch): _batch_name(batch) for batch in batches if batch in parts}
