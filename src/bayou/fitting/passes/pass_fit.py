@@ -69,6 +69,8 @@ MAX_LARGE = 100_000
 # flights costs as much as five passes; with that of the start alone, 17 passes came near.
 NEAR = 0.3
 ROUND_PASSES = 4
+# The most passes over all rows before their first Hessian, which costs as much as seven.
+FIRST_PASSES = 12
 # Draws of the priors in these Hessians: 128 took two thirds of the time of those of the flights.
 FEW_PRIOR_DRAWS = 32
 # The gradient at which the pilot ends, in nats: its rows know the mean to no better than a standard
@@ -79,8 +81,10 @@ PILOT_TOLERANCE = 0.1
 MEAN_ERROR = 0.02
 LARGEST_ERROR = 0.05
 # A relative change of a variance, beyond ERRORS of its Monte Carlo errors, that calls for the
-# Hessian of all rows; and how often it may.
+# Hessian of all rows; one that calls for it again, where the last one was of all rows; and how
+# often it may.
 VARIANCE_CHANGE = 0.03
+LAST_CHANGE = 0.06
 MAX_ROUNDS = 4
 # The gradients at draws of a normal posterior have no residual. With one above this, in standard
 # deviations, a posterior is not nearly normal.
@@ -201,23 +205,28 @@ def _settle(task: Task, rows: PassRows, record: Record) -> tuple[Settled, Curvat
     def curvature_of(density: PassDensity, frame: Frame, num_rows: int) -> Curvature:
         return curvature_at(density, frame, task.noise_seed, num_rows)
 
-    def settle(density: PassDensity, frame: Frame, tolerance: float) -> Settled:
-        settled = settle_mean(density, frame, noise, record.add, tolerance)
-        if settled is None or not settled.is_near:
+    def settle(frame: Frame, tolerance: float, most: int | None = None) -> Settled:
+        passes = settle_mean(rows.all, frame, noise, record.add, tolerance, most or MAX_PASSES)
+        if passes is None or not (passes.is_near or most):
             raise UnsettledError("the passes did not settle")
-        return settled
+        return passes
 
     frame = _come_near(task, rows, record, frame, noise)
-    on_sample = rows.num_rows > ALL_ROWS
-    density, num_rows = (rows.sample, rows.num_sampled) if on_sample else (rows.all, rows.num_rows)
-    curvature = curvature_of(density, frame, num_rows)
-    settled = settle(rows.all, curvature.coordinates(frame), MOVE_TOLERANCE)
+    curvature, allowed = None, VARIANCE_CHANGE
+    if rows.num_rows > ALL_ROWS:
+        curvature = curvature_of(rows.sample, frame, rows.num_sampled)
+        settled = settle(curvature.coordinates(frame), MOVE_TOLERANCE)
+    else:
+        # The Hessian of all rows comes after these passes, wherever they end.
+        settled = settle(frame, MOVE_TOLERANCE, FIRST_PASSES)
     for _ in range(MAX_ROUNDS):
         change, error = settled.last.variance_changes
-        if not (np.abs(change) > VARIANCE_CHANGE + ERRORS * error).any():
+        if curvature and not (np.abs(change) > allowed + ERRORS * error).any():
             break
         curvature = curvature_of(rows.all, settled.frame, rows.num_rows)
-        settled = settle(rows.all, curvature.coordinates(settled.frame), MOVE_TOLERANCE)
+        settled = settle(curvature.coordinates(settled.frame), MOVE_TOLERANCE)
+        allowed = LAST_CHANGE
+    assert curvature is not None
     if settled.last.residuals.max() > NEARLY_NORMAL:
         raise UnsettledError("the posterior is not nearly normal")
     num_draws = _num_draws(settled.last)
@@ -225,7 +234,7 @@ def _settle(task: Task, rows: PassRows, record: Record) -> tuple[Settled, Curvat
         noise = antithetic_signs(task.noise_seed, num_draws, size)
         # No nearer than the draws know the mean.
         tolerance = max(MOVE_TOLERANCE, settled.last.errors.max() / 4)
-        settled = settle(rows.all, settled.frame, tolerance)
+        settled = settle(settled.frame, tolerance)
     return settled, curvature, num_draws
 
 
