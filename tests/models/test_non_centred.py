@@ -30,10 +30,14 @@ def test_density_is_that_of_the_normals_in_other_variables() -> None:
     program = compile_program(model)
     layout = program.layout
     shapes = dict(zip(layout.names, layout.shapes, strict=True))
-    rewritten = non_centred_model(model, shapes)
-    assert rewritten is not None
-    assert non_centred_model(model, dict(shapes)) is rewritten
-    assert rewritten.names == ("country", "city")
+    names = hierarchical_normals(model)
+    assert names == ("country", "city")
+    rewritten = non_centred_model(model, names, shapes)
+    assert non_centred_model(model, names, dict(shapes)) is rewritten
+    some = non_centred_model(model, names[1:], shapes)
+    assert [each.name for each in some.model.free_RVs] == [
+        "width", "country", "spread", "city_offset",
+    ]  # fmt: skip
     offsets = compile_program(rewritten.model, written=model)
     assert offsets.layout.names == (
         "width_log__", "country_offset", "spread_log__", "city_offset",
@@ -63,5 +67,4 @@ def test_other_variables_stay_as_they_are() -> None:
         pm.StudentT("heavy", 4, mu=0, sigma=scale)
         pm.Normal("positive", 0, scale, transform=pm.distributions.transforms.log)
         pm.Normal("observed", 0, scale, observed=1.0)
-    assert hierarchical_normals(model) == []
-    assert non_centred_model(model, {}) is None
+    assert hierarchical_normals(model) == ()

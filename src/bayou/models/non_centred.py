@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bayou.models.rewrite import Structure
 
     type Shapes = Mapping[str, tuple[int, ...]]
+    type Known = dict[tuple[object, ...], NonCentred]
 
 # Added to the name of a variable, for that of its offsets.
 SUFFIX = "_offset"
@@ -50,29 +51,29 @@ class NonCentred(NamedTuple):
     names: tuple[str, ...]
 
 
-# By model: its structure and the shapes, and the model with offsets.
-_rewritten: weakref.WeakKeyDictionary[pm.Model, tuple[Structure, Shapes, NonCentred]] = (
+# By model: its structure and, by normals and shapes, the model with offsets.
+_rewritten: weakref.WeakKeyDictionary[pm.Model, tuple[Structure, Known]] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def hierarchical_normals(model: pm.Model) -> list[TensorVariable]:
-    """Return the free normals whose standard deviation depends on another free variable.
+def hierarchical_normals(model: pm.Model) -> tuple[str, ...]:
+    """Return the names of the free normals whose scale depends on another free variable.
 
     Those whose parameters depend on rows that are fed are left out, and those with a transform.
     """
     free = set(model.free_RVs)
-    return [
-        variable
+    return tuple(
+        variable.name
         for variable in model.free_RVs
         if isinstance(variable.owner.op, pm.Normal.rv_type)
         and model.rvs_to_transforms[variable] is None
         and not free.isdisjoint(ancestors([_parameters(variable)[1]]))
         and not any(map(takes_rows, _parameters(variable)))
-    ]
+    )
 
 
-def non_centred_model(model: pm.Model, shapes: Shapes) -> NonCentred | None:
+def non_centred_model(model: pm.Model, names: tuple[str, ...], shapes: Shapes) -> NonCentred:
     """Return a model of the same posterior with offsets in the place of hierarchical normals.
 
     It is the same one until the structure of the model or a shape changes.
@@ -81,28 +82,27 @@ def non_centred_model(model: pm.Model, shapes: Shapes) -> NonCentred | None:
     ----------
     model : pymc.Model
         A model of plain tensors, which stays as it is.
+    names : tuple of str
+        Those of the normals, of :func:`hierarchical_normals`.
     shapes : mapping of str to tuple of int
         The shape of each free variable, by the name of its value variable.
-
-    Returns
-    -------
-    NonCentred or None
-        None if the model has no hierarchical normals.
     """
-    names = tuple(variable.name for variable in hierarchical_normals(model))
-    if not names:
-        return None
-    structure, known = structure_of(model), _rewritten.get(model)
-    if known is not None and same_structure(known[0], structure) and known[1] == shapes:
-        return known[2]
+    structure = structure_of(model)
+    old_structure, known = _rewritten.get(model, ((), {}))
+    if not same_structure(old_structure, structure):
+        known = {}
+    _rewritten[model] = structure, known
+    key = (names, *shapes.items())
+    if key in known:
+        return known[key]
     rewritten = model
     for name in names:
         # What depends on a variable is built again, other normals too.
         (variable,) = (each for each in rewritten.free_RVs if each.name == name)
         shape = shapes[rewritten.rvs_to_values[variable].name]
         rewritten = _with_offset(rewritten, variable, shape)
-    _rewritten[model] = structure, shapes, NonCentred(rewritten, names)
-    return _rewritten[model][2]
+    known[key] = NonCentred(rewritten, names)
+    return known[key]
 
 
 def _with_offset(model: pm.Model, variable: TensorVariable, shape: tuple[int, ...]) -> pm.Model:

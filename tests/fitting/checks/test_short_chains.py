@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 
 from bayou.fitting.checks.proposals import Proposal
-from bayou.fitting.checks.short_chains import AGREEMENT, NUM_CHAINS, run_short_chains
+from bayou.fitting.checks.short_chains import AGREEMENT, NUM_CHAINS, Chains, run_short_chains
 
 
 def test_chains_leave_a_poor_start() -> None:
@@ -50,3 +50,11 @@ def test_chains_that_cannot_move_do_not_agree() -> None:
     start = Proposal(np.zeros(2), np.ones(2))
     starts = np.full((NUM_CHAINS, 2), 3.0)
     assert not run_short_chains(start, starts, point, 2).agree
+
+
+def test_rhat_of_a_scale_is_that_of_its_log() -> None:
+    random = np.random.default_rng(1)
+    logs = random.normal(size=(40, 16, 2)) - random.exponential(1, size=(16, 2))
+    assert Chains(logs, 0.9).rhat == Chains(np.exp(logs), 0.9).rhat
+    assert Chains(logs, 0.9).rhat > 1.1
+    assert Chains(random.normal(size=(40, 16, 2)), 0.9).rhat < 1.1

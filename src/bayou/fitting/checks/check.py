@@ -21,7 +21,7 @@ from bayou.fitting.checks.moment_errors import (
     moment_errors,
     standard_errors,
 )
-from bayou.fitting.checks.non_centred_fit import NonCentredFit, fit_non_centred
+from bayou.fitting.checks.non_centred_fit import NonCentredFit, non_centred_fits
 from bayou.fitting.checks.proposals import Proposal, fitted_normal
 from bayou.fitting.checks.short_chains import MAX_EVALUATIONS, NUM_CHAINS, Chains, run_short_chains
 from bayou.fitting.fixed_draws.pilot import PILOT_DRAWS
@@ -37,7 +37,7 @@ from bayou.fitting.rows.all_rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pymc as pm
     from numpy.typing import NDArray
@@ -115,7 +115,7 @@ def check_fit(
         if obstacle is not None:
             return replace(approximation, evidence=Evidence(obstacle))
         most = most or MostAtOnce()
-        return _check(program, approximation, seed, most, lambda: _refit(task, model))
+        return _check(program, approximation, seed, most, lambda: _refits(task, model))
     except KeyboardInterrupt:
         evidence = Evidence("the keyboard stopped the check")
         return replace(approximation, evidence=evidence, interrupted=True)
@@ -166,9 +166,9 @@ def _check(
     approximation: Approximation,
     seed: int,
     most: MostAtOnce,
-    refit: Callable[[], NonCentredFit | None] | None = None,
+    refits: Callable[[], Iterable[NonCentredFit]] = tuple,
 ) -> Approximation:
-    """Return a checked fit; `refit` fits the model with its hierarchical normals as offsets."""
+    """Return a checked fit; `refits` are of the model with hierarchical normals as offsets."""
     proposal = fitted_normal(approximation)
     assert proposal is not None
     target = _target(program, proposal, seed, most)
@@ -205,7 +205,7 @@ def _check(
     is_doubtful = drawn.share < CERTAIN_SHARE or _is_suspicious(errors)
     if not is_doubtful or not _is_affordable(program, target, MAX_EVALUATIONS):
         return checked
-    if refit is not None and (refitted := refit()) is not None:
+    for refitted in refits():
         better = _check(refitted.program, refitted.approximation, seed, MostAtOnce())
         if _is_good(better):
             return _with_refit(program, checked, refitted, better, seed)
@@ -263,14 +263,13 @@ def _check_by_chains(
     return _with_draws(checked, shuffled, view.named(noise), "short chains")
 
 
-def _refit(task: Task, model: pm.Model) -> NonCentredFit | None:
-    """Return a fit with offsets, None where there is none."""
+def _refits(task: Task, model: pm.Model) -> Iterator[NonCentredFit]:
+    """Yield fits with offsets until one fails."""
     try:
-        return fit_non_centred(task, model)
+        yield from non_centred_fits(task, model)
     # It is a try: what it fails with must not cost the evidence so far.
     except Exception as error:
         logger.info("The model was not fitted with offsets: %s", failure_text(error))
-        return None
 
 
 def _is_good(checked: Approximation) -> bool:

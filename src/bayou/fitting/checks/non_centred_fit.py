@@ -9,12 +9,15 @@ import numpy as np
 
 from bayou.density.build import compile_like
 from bayou.fitting.checks.model_space import free_values
+from bayou.fitting.checks.proposals import fitted_normal
 from bayou.fitting.fixed_draws.correction import correct_stds
 from bayou.fitting.fixed_draws.dadvi import fit_fixed_draws
 from bayou.fitting.rows.pass_counts import PassCounter
-from bayou.models.non_centred import non_centred_model
+from bayou.models.non_centred import SUFFIX, hierarchical_normals, non_centred_model
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pymc as pm
     from numpy.typing import NDArray
 
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from bayou.fitting.rows.task import Task
 
     type Array = NDArray[np.float64]
+
+
+# Offsets of a smaller standard deviation are known from the data: their normal is better as it is.
+LEAST_SPREAD = 0.5
 
 
 class NonCentredFit(NamedTuple):
@@ -59,9 +66,22 @@ class NonCentredFit(NamedTuple):
             moved[:, places[name].ravel()] = values[name].reshape(len(moved), -1)
         return moved
 
+    def wide_offsets(self) -> tuple[str, ...]:
+        """Return the normals of whose offsets the data say little."""
+        normal, layout = fitted_normal(self.approximation), self.program.layout
+        assert normal is not None
+        variances = normal.factor**2 if normal.factor.ndim == 1 else (normal.factor**2).sum(axis=1)
+        spreads = dict(zip(layout.names, layout.split(np.sqrt(variances)), strict=True))
+        return tuple(
+            name for name in self.names if spreads[f"{name}{SUFFIX}"].mean() >= LEAST_SPREAD
+        )
 
-def fit_non_centred(task: Task, model: pm.Model) -> NonCentredFit | None:
-    """Fit a model with its hierarchical normals as offsets.
+
+def non_centred_fits(task: Task, model: pm.Model) -> Iterator[NonCentredFit]:
+    """Yield fits of a model with its hierarchical normals as offsets.
+
+    First all of them, then those alone of whose offsets the data say little. Nothing comes if the
+    model has no such normals, or a fit does not converge.
 
     Parameters
     ----------
@@ -70,20 +90,26 @@ def fit_non_centred(task: Task, model: pm.Model) -> NonCentredFit | None:
     model : pymc.Model
         The model of its program.
 
-    Returns
-    -------
-    NonCentredFit or None
-        None if the model has no such normals, or the fit does not converge.
-
     Raises
     ------
     KeyboardInterrupt
         If it is interrupted.
     """
+    names = hierarchical_normals(model)
+    fitted = _fit(task, model, names) if names else None
+    if fitted is None:
+        return
+    yield fitted
+    wide = fitted.wide_offsets()
+    fitted = _fit(task, model, wide) if wide and wide != names else None
+    if fitted is not None:
+        yield fitted
+
+
+def _fit(task: Task, model: pm.Model, names: tuple[str, ...]) -> NonCentredFit | None:
+    """Return a fit with some normals as offsets, None if it does not converge."""
     layout = task.program.layout
-    written = non_centred_model(model, dict(zip(layout.names, layout.shapes, strict=True)))
-    if written is None:
-        return None
+    written = non_centred_model(model, names, dict(zip(layout.names, layout.shapes, strict=True)))
     program = compile_like(written.model, task.program)
     start = program.start(task.noise_seed)
     # Not among the losses and the passes of the first fit.

@@ -7,9 +7,12 @@ does not degrade with the number of elements: chains mend each draw on its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +46,8 @@ ACCEPTANCE = 0.8
 ADAPTATION = 0.5
 
 
-class Chains(NamedTuple):
+@dataclass(frozen=True)
+class Chains:
     """Positions that the chains have passed.
 
     Attributes
@@ -66,12 +70,17 @@ class Chains(NamedTuple):
         """Whether the chains move, and each passes what all pass."""
         return self.rhat < AGREEMENT and self.acceptance > MOVING
 
-    @property
+    @cached_property
     def rhat(self) -> float:
-        """The largest R-hat of an element (Gelman and Rubin 1992)."""
-        length = len(self.positions)
-        within = self.positions.var(axis=0, ddof=1).mean(axis=0)
-        between = self.positions.mean(axis=0).var(axis=0, ddof=1)
+        """The largest R-hat of an element, of its normalized ranks (Vehtari et al. 2021).
+
+        So it is the same for a scale and for its log, whose tail towards 0 is long.
+        """
+        length, num_draws = len(self.positions), len(self.draws)
+        ranks = 1 + self.draws.argsort(axis=0).argsort(axis=0)
+        normal = ndtri((ranks - 0.375) / (num_draws + 0.25)).reshape(self.positions.shape)
+        within = normal.var(axis=0, ddof=1).mean(axis=0)
+        between = normal.mean(axis=0).var(axis=0, ddof=1)
         ratio = (length - 1) / length + between / np.maximum(within, np.finfo(float).tiny)
         return float(np.sqrt(ratio.max()))
 
