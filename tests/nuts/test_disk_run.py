@@ -75,6 +75,20 @@ def test_segments_are_one_run(model: pm.Model, tmp_path: Path, init: Any) -> Non
 
 
 @pytest.mark.slow
+def test_ctrl_c_before_a_draw_leaves_a_run_to_begin_again(
+    model: pm.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: Any = {"model": model, "init": None, "chains": 2, "out": tmp_path / "d.zarr", **QUIET}
+    with monkeypatch.context() as patch:
+        patch.setattr(disk_run, "follow_chains", lambda *_: False)
+        with pytest.raises(KeyboardInterrupt, match="with resume=True begins them again"):
+            by.sample(400, **options)
+    tree = by.sample(400, resume=True, **options)
+    assert tree.posterior["mu"].shape == (2, 400)
+    check_posterior(tree)
+
+
+@pytest.mark.slow
 def test_kept_variables_and_wrong_calls(model: pm.Model, tmp_path: Path) -> None:
     path = tmp_path / "draws.zarr"
     options: Any = {"model": model, "init": None, "tune": 50, "chains": 2, "out": path}

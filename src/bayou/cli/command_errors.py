@@ -109,7 +109,7 @@ def reported(debug: bool, *, goes_on: bool = False) -> Iterator[Outcome]:
 def _interruption_text(interruption: KeyboardInterrupt, outcome: Outcome) -> str:
     if outcome.written is not None:
         return f"Interrupted, after the result was written: {outcome.written}"
-    reason = str(interruption)
+    reason = as_options(str(interruption))
     return f"Interrupted: {reason}" if reason else "Interrupted."
 
 

@@ -163,12 +163,23 @@ class DiskRun:
         return int(np.clip(fitting, LEAST_DRAWS, MOST_DRAWS))
 
     def draw(self, *, progressbar: bool) -> None:
-        """Draw until the store has all draws; warn if Ctrl-C ended the chains before."""
+        """Draw until the store has all draws; warn if Ctrl-C ended the chains before.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If it ended them before there was a draw.
+        """
         settings, store = self.settings, self.store
         total = settings.draws * settings.chains
         with chain_progress(total, store.num_draws * settings.chains, progressbar) as show:
             while store.num_draws < settings.draws:
                 if not self._draw_segment(show):
+                    if not store.num_draws:
+                        raise KeyboardInterrupt(
+                            "The keyboard stopped the chains while they were tuned, before there "
+                            "was a draw: the same call with resume=True begins them again."
+                        )
                     warn(
                         f"The keyboard stopped the chains: `out` has {store.num_draws} draws of "
                         f"each chain, {settings.draws} were asked for.\n"
