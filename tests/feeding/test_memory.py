@@ -102,9 +102,14 @@ def test_a_quarter_of_it_at_most(row_source: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def test_draws_must_fit() -> None:
-    check_draws(10**6, 10)
+    check_draws(10**6, {"a": 10})
     message = (
-        r"`draws` must fit in half of the free memory, .* got 10{12} draws of 24000.0 GB.\nHint"
+        r"`draws` must fit in half of the free memory, .* got 10{12} draws of 24000.0 GB.\nHint: "
+        r"ask for fewer; 1000 give means to 3% of a standard deviation\.$"
     )
     with pytest.raises(ValueError, match=message):
-        check_draws(10**12, 3)
+        check_draws(10**12, {"a": 3})
+    with pytest.raises(ValueError, match=message):
+        check_draws(10**12, {"a": 1, "b": 1}, num_more=1)
+    with pytest.raises(ValueError, match=r"\. Or do without 'b', the largest: `var_names`"):
+        check_draws(10**12, {"a": 1, "b": 2})

@@ -81,7 +81,7 @@ def fit(
         recipe = _recipe(model, data, function, option, file_format, columns, query, drop_nulls)
         built = recipe.build()
         names, num_values = fitted_names(built)
-        check_draws(draws, num_values)
+        check_draws(draws, {"parameters": num_values})
         with recipe.recording():
             fitted = by.fit(
                 model=built,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bayou.sources.base.source import Source
 
@@ -55,28 +55,35 @@ def default_window(source: Source, names: Sequence[str] | None = None) -> int:
     return window if source.num_rows is None else max(2, min(window, source.num_rows))
 
 
-def check_draws(num_draws: int, num_values: int) -> None:
+def check_draws(num_draws: int, sizes: Mapping[str, int], num_more: int = 0) -> None:
     """Check that draws fit in half of the free memory.
 
     Parameters
     ----------
     num_draws : int
         The number of draws, of all chains.
-    num_values : int
-        The floats of a draw.
+    sizes : mapping of str to int
+        The floats of a draw, by variable.
+    num_more : int, default 0
+        The floats that come with a draw besides.
 
     Raises
     ------
     ValueError
         If they do not.
     """
-    free, needed = free_memory(), 8 * num_draws * max(1, num_values)
-    if needed > free / 2:
-        raise ValueError(
-            f"`draws` must fit in half of the free memory, {free / 2e9:.1f} GB, got {num_draws} "
-            f"draws of {needed / 1e9:.1f} GB.\n"
-            "Hint: ask for fewer; 1000 give means to 3% of a standard deviation."
-        )
+    free = free_memory()
+    needed = 8 * num_draws * max(1, sum(sizes.values()) + num_more)
+    if needed <= free / 2:
+        return
+    hint = "ask for fewer; 1000 give means to 3% of a standard deviation."
+    largest = max(sizes, key=lambda name: sizes[name], default="")
+    if len(sizes) > 1 and 16 * num_draws * sizes[largest] > needed:
+        hint += f" Or do without {largest!r}, the largest: `var_names` has the names to keep."
+    raise ValueError(
+        f"`draws` must fit in half of the free memory, {free / 2e9:.1f} GB, got {num_draws} "
+        f"draws of {needed / 1e9:.1f} GB.\nHint: {hint}"
+    )
 
 
 def free_memory(root: Path = ROOT) -> int:

@@ -175,7 +175,7 @@ class Climb:
             weighted = weighted_model(self.model, self.weights)
             density_model = weighted if compressed is None else compressed.model
             self.compression = None if compressed is None else str(compressed)
-            density = compiled_density(density_model)
+            density = compiled_density(density_model, self.names)
             lanes = lanes_of(self.settings.chains)
             task = ChainTask(
                 density_model,

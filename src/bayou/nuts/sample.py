@@ -283,13 +283,14 @@ def sample(
         starts = chain_starts(pymc_model, initvals, settings.chains)
         compressed = choose_compression(compress, written, names, weights)
         density_model = pymc_model if compressed is None else compressed.model
-        density = compiled_density(density_model)
+        density = compiled_density(density_model, names)
         bound = bind_data(density_model, density, None, starts, backend, lanes_of(settings.chains))
         free = [variable.name for variable in pymc_model.free_RVs]
         enough = EnoughDraws(free, bound.draw_layout, settings.chains) if until else None
         if out is None:
             num_more = num_observations(pymc_model) if log_likelihood else 0
-            check_draws(settings.draws * settings.chains, bound.draw_layout.size + num_more)
+            num_draws = settings.draws * settings.chains
+            check_draws(num_draws, bound.draw_layout.sizes(), num_more)
         # Before the chains run: the data may be changed meanwhile.
         provenance = provenance_for_result(pymc_model)
         begin = time.perf_counter()

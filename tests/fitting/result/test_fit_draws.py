@@ -106,3 +106,40 @@ def test_draws_that_no_memory_holds_are_refused(fit: by.Fit) -> None:
     for draw in (fit.sample, fit.khat):
         with pytest.raises(ValueError, match=r"`draws` must fit in half of the free memory, .*\nH"):
             draw(10**12)
+
+
+TOO_LARGE = "`draws` must fit in half of the free memory.*\n.*do without 'mean', the largest"
+
+
+@pytest.fixture
+def model_of_rows() -> pm.Model:
+    """Return a model of which 100 draws take 0.8 MB, and those of the slope alone 0.8 kB."""
+    with pm.Model() as model:
+        x = by.Data("x", np.linspace(0, 1, 1000), dims="row")
+        mean = pm.Deterministic("mean", pm.Normal("slope") * x, dims="row")
+        pm.Normal("y", mean, 1, observed=np.linspace(0, 1, 1000), dims="row")
+    return model
+
+
+def test_values_of_rows_must_fit(model_of_rows: pm.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = by.fit(model=model_of_rows, random_seed=1, progressbar=False)
+    monkeypatch.setattr("bayou.feeding.memory.free_memory", lambda: 10**6)
+    for draw in (fit.sample, fit.summary):
+        with pytest.raises(ValueError, match=TOO_LARGE):
+            draw(100)
+    assert set(fit.sample(100, var_names="slope").posterior) == {"slope"}
+    assert list(fit.summary(100, var_names=["slope"]).index) == ["slope"]
+
+
+@pytest.mark.slow
+def test_chains_do_without_values_of_rows(
+    model_of_rows: pm.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bayou.feeding.memory.free_memory", lambda: 10**6)
+    options: dict[str, Any] = {"model": model_of_rows, "progressbar": False, "random_seed": 1}
+    with pytest.raises(ValueError, match=TOO_LARGE):
+        by.sample(25, **options)
+    with pytest.raises(ValueError, match=TOO_LARGE):
+        by.posterior(draws=25, **options)
+    options |= {"var_names": ["slope"], "compute_convergence_checks": False}
+    assert set(by.sample(25, **options).posterior) == {"slope"}

@@ -32,9 +32,10 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     fields = dict.fromkeys(field.name for field in dataclasses.fields(CompiledDensity))
     models: list[Any] = []
 
-    def count(model: pm.Model) -> CompiledDensity:
+    def count(model: pm.Model, _: object) -> CompiledDensity:
         models.append(weakref.ref(model))
-        return CompiledDensity(**fields | {"structure": structure_of(model)})
+        names = tuple(variable.name for variable in model.unobserved_RVs)
+        return CompiledDensity(**fields | {"structure": structure_of(model), "output_names": names})
 
     monkeypatch.setattr(compiled, "compile_density", count)
     return models

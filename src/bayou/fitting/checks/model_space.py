@@ -118,11 +118,10 @@ class ConstrainedValues:
         self._inputs = inputs
         self._size = program.layout.size
 
-    @property
-    def group_numbers(self) -> int:
-        """The numbers that the variables have at a group of positions."""
+    def sizes(self) -> dict[str, int]:
+        """Return the numbers that each variable has at a position."""
         shapes = self._compiled.eval_shape(np.empty((GROUP, self._size)), self._inputs)
-        return sum(shape.size for shape in shapes.values())
+        return {name: shape.size // GROUP for name, shape in shapes.items()}
 
     def __call__(self, positions: Array) -> dict[str, Numbers]:
         """Return the variables at positions, shapes (num_positions, ...)."""

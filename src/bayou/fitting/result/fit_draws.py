@@ -13,11 +13,13 @@ import numpy as np
 from bayou.arguments import seed_number
 from bayou.density.compiled_functions import FunctionKey
 from bayou.feeding.memory import check_draws
-from bayou.fitting.checks.model_space import ConstrainedValues
+from bayou.fitting.checks.model_space import GROUP, ConstrainedValues
 from bayou.fitting.guides.coordinates import Frame
 from bayou.fitting.guides.mean_field import MeanField
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from bayou.arguments import RandomSeed
@@ -63,6 +65,27 @@ def key_seed(random_seed: RandomSeed | None) -> int:
     return int(np.random.SeedSequence(seed_number(random_seed)).generate_state(1)[0])
 
 
+def drawn_names(program: Program, var_names: str | Sequence[str] | None) -> frozenset[str] | None:
+    """Return the names of the variables to draw, None for all.
+
+    Raises
+    ------
+    ValueError
+        If one is none of a free variable, or of a deterministic that can be drawn.
+    """
+    if var_names is None:
+        return None
+    names = [var_names] if isinstance(var_names, str) else list(var_names)
+    available = program.functions.constrained_names
+    unknown = [name for name in names if name not in available]
+    if unknown:
+        raise ValueError(
+            f"`var_names` must be among {list(available)}, got {unknown}.\n"
+            "Hint: names are those of the model, before any transform."
+        )
+    return frozenset(names)
+
+
 def constrained_draws(
     program: Program,
     approximation: Approximation,
@@ -96,12 +119,15 @@ def constrained_draws(
         do not fit in memory.
     """
     _check_num_rows(program, approximation, names)
-    check_draws(num_draws, program.layout.size)
+    check_draws(num_draws, {"position": program.layout.size})
     guide, latent = approximation.guide, approximation.latent
-    positions = None if latent is not None else _drawn_positions(approximation, num_draws, seed)
-    if positions is not None:
+    if latent is None:
         values_at = ConstrainedValues(program, names)
-        if values_at.group_numbers <= MAX_NUMBERS:
+        sizes = values_at.sizes()
+        check_draws(num_draws, sizes)
+        is_light = GROUP * sum(sizes.values()) <= MAX_NUMBERS
+        positions = _drawn_positions(approximation, num_draws, seed) if is_light else None
+        if positions is not None:
             return {name: values[None] for name, values in values_at(positions).items()}
 
     def compute(
@@ -132,6 +158,9 @@ def constrained_draws(
     noise = drawn, row_keys
     rows = None if latent is None else (latent.location, _row_factors(approximation, latent))
     data = program.constraining_inputs()
+    if rows is not None:
+        shapes = compiled.eval_shape(approximation.params, approximation.frame, rows, noise, data)
+        check_draws(num_draws, {name: each.size // num_draws for name, each in shapes.items()})
     draws = compiled(approximation.params, approximation.frame, rows, noise, data)
     return {name: np.asarray(values)[None] for name, values in draws.items()}
 
@@ -147,7 +176,7 @@ def coordinate_draws(
     log_densities : jax.Array, shape (num_draws,)
         Of the guide, in nats.
     """
-    check_draws(num_draws, program.layout.size)
+    check_draws(num_draws, {"position": program.layout.size})
     guide = approximation.guide
     draw = program.compiled.get_or_compile(
         CoordinatesKey(guide), lambda: jax.jit(partial(_with_log_densities, guide))

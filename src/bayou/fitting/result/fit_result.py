@@ -12,7 +12,7 @@ from bayou.fitting.result.diagnostics import (
     evidence_lower_bound,
     pareto_khat,
 )
-from bayou.fitting.result.fit_draws import constrained_draws, key_seed
+from bayou.fitting.result.fit_draws import constrained_draws, drawn_names, key_seed
 from bayou.fitting.result.fit_html import fit_html
 from bayou.fitting.result.fitted_model import FittedModel
 from bayou.fitting.result.named_values import element_names
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from bayou.arguments import RandomSeed
     from bayou.containers.variables.dims import Numbers
-    from bayou.provenance.record import Provenance
 
 
 class Fit(FittedModel):
@@ -62,7 +61,13 @@ class Fit(FittedModel):
     def _repr_html_(self) -> str:
         return fit_html(self)
 
-    def sample(self, draws: int = 1000, *, random_seed: RandomSeed | None = None) -> xr.DataTree:
+    def sample(
+        self,
+        draws: int = 1000,
+        *,
+        random_seed: RandomSeed | None = None,
+        var_names: str | Sequence[str] | None = None,
+    ) -> xr.DataTree:
         """Draw from the approximation.
 
         Deterministics and the data groups use the present data of the model.
@@ -73,6 +78,9 @@ class Fit(FittedModel):
             The number of draws.
         random_seed : int, sequence of int, Generator or RandomState, optional
             Seed of the draws.
+        var_names : str or sequence of str, optional
+            The free variables and deterministics to draw; by default all. A deterministic with a
+            value for each row takes as much memory as a column, for each draw.
 
         Returns
         -------
@@ -86,7 +94,8 @@ class Fit(FittedModel):
         Raises
         ------
         ValueError
-            If ``draws`` is below 1, or a variable with a value for each row was fitted to another
+            If ``draws`` is below 1 or do not fit in half of the free memory, `var_names` has a name
+            that is not a variable, or a variable with a value for each row was fitted to another
             number of rows than the model holds now.
 
         Notes
@@ -104,14 +113,10 @@ class Fit(FittedModel):
         >>> fit.sample(500).posterior["mu"].shape
         (1, 500)
         """
-        return self._tree(draws, random_seed, self.provenance)
-
-    def _tree(
-        self, draws: int, random_seed: RandomSeed | None, provenance: Provenance | None
-    ) -> xr.DataTree:
-        posterior = self.draws(draws, random_seed=random_seed)
+        names = drawn_names(self.program, var_names)
+        posterior = self.draws(draws, random_seed=random_seed, names=names)
         attrs = {"inference_library": "bayou"}
-        record = provenance_attrs(provenance)
+        record = provenance_attrs(self.provenance)
         return posterior_tree(self.model, posterior, attrs=attrs, posterior_attrs=record)
 
     def draws(
@@ -179,7 +184,8 @@ class Fit(FittedModel):
         Raises
         ------
         ValueError
-            If ``draws`` is below 2, or `var_names` has a name that is not a variable.
+            If ``draws`` is below 2 or do not fit in half of the free memory, or `var_names` has a
+            name that is not a variable.
 
         Examples
         --------
@@ -194,16 +200,12 @@ class Fit(FittedModel):
         from arviz import summary
 
         whole_number("draws", draws, 2, "4000 give means to 1.6% of a standard deviation.")
+        names = drawn_names(self.program, var_names)
+        drawn = self.draws(draws, random_seed=random_seed, names=names)
         # Without provenance, whose fingerprints may take reading a source.
-        posterior = self._tree(draws, random_seed, None).posterior.dataset
-        names = [var_names] if isinstance(var_names, str) else list(var_names or posterior)
-        unknown = [name for name in names if name not in posterior]
-        if unknown:
-            raise ValueError(
-                f"`var_names` must be among {list(posterior)}, got {unknown}.\n"
-                "Hint: names are those of the model, before any transform."
-            )
-        table: pd.DataFrame = summary(posterior, var_names=names, kind="stats")
+        posterior = posterior_tree(self.model, drawn).posterior.dataset
+        names_in_order = [var_names] if isinstance(var_names, str) else list(var_names or posterior)
+        table: pd.DataFrame = summary(posterior, var_names=names_in_order, kind="stats")
         return with_errors(table, self)
 
     def covariance(self, var_names: str | Sequence[str] | None = None) -> pd.DataFrame:

@@ -47,7 +47,11 @@ class DrawLayout:
     @property
     def size(self) -> int:
         """The length of a flat draw."""
-        return sum(math.prod(shape) for shape in self.shapes)
+        return sum(self.sizes().values())
+
+    def sizes(self) -> dict[str, int]:
+        """Return the numbers of each variable in a draw."""
+        return dict(zip(self.names, map(math.prod, self.shapes), strict=True))
 
     def split(self, draws: NDArray[np.float64]) -> dict[str, Numbers]:
         """Cut flat draws, shape (..., size), into arrays of shape (..., *shape) in their dtypes."""

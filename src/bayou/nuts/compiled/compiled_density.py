@@ -73,7 +73,7 @@ class CompiledDensity:
         (seed, values of shared variables by their containers, attempt) -> starting values of the
         free variables, transformed and jittered.
     output_names, output_dtypes : tuple of str
-        The free variables and deterministics.
+        The variables of a draw: the free ones, and deterministics.
     output_shapes : callable
         (values of the free variables, values of shared variables by their containers) -> the shape
         of each output.
@@ -89,9 +89,11 @@ class CompiledDensity:
     output_shapes: Callable[[Sequence[Numbers], ContainerValues], list[NDArray[np.int64]]]
     graphs: DensityGraphs
 
-    def is_of(self, model: pm.Model) -> bool:
-        """Return whether the model has the structure that was compiled."""
-        return same_structure(self.structure, structure_of(model))
+    def is_of(self, model: pm.Model, names: Sequence[str] | None = None) -> bool:
+        """Return whether the model has the structure that was compiled, and draws these names."""
+        return same_structure(self.structure, structure_of(model)) and (
+            self.output_names == _drawn_names(model, names)
+        )
 
     def bind(
         self, arrays: ContainerArrays | None = None, backend: str = "numba", num_lanes: int = 1
@@ -161,7 +163,7 @@ class CompiledDensity:
 _densities: weakref.WeakKeyDictionary[pm.Model, CompiledDensity] = weakref.WeakKeyDictionary()
 
 
-def compiled_density(model: pm.Model) -> CompiledDensity:
+def compiled_density(model: pm.Model, names: Sequence[str] | None = None) -> CompiledDensity:
     """Return the compiled density of a model; the same one until the model's structure changes.
 
     Parameters
@@ -169,6 +171,9 @@ def compiled_density(model: pm.Model) -> CompiledDensity:
     model : pymc.Model
         A model with continuous free variables and no generator. Its minibatches are replaced by
         the data that they draw from.
+    names : sequence of str, optional
+        The deterministics to draw beside the free variables; by default all. One with a value for
+        each row takes as much memory as the data, for each draw.
 
     Returns
     -------
@@ -180,8 +185,8 @@ def compiled_density(model: pm.Model) -> CompiledDensity:
         If the density depends on a shared variable that is no array.
     """
     density = _densities.get(model)
-    if density is None or not density.is_of(model):
-        density = _densities[model] = compile_density(model)
+    if density is None or not density.is_of(model, names):
+        density = _densities[model] = compile_density(model, names)
     return density
 
 
@@ -199,8 +204,15 @@ def _gradients(logp: TensorVariable, values: Sequence[TensorVariable]) -> list[T
     return gradients
 
 
-def compile_density(model: pm.Model) -> CompiledDensity:
-    """Build the graphs of the density of a model.
+def _drawn_names(model: pm.Model, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the free variables, and the deterministics that are among names."""
+    free = {variable.name for variable in model.free_RVs}
+    every = (variable.name for variable in model.unobserved_RVs)
+    return tuple(name for name in every if names is None or name in free or name in names)
+
+
+def compile_density(model: pm.Model, names: Sequence[str] | None = None) -> CompiledDensity:
+    """Build the graphs of the density of a model, and of draws of some of its variables.
 
     Raises
     ------
@@ -210,7 +222,7 @@ def compile_density(model: pm.Model) -> CompiledDensity:
     full_model = full_data_model(model)
     values = [full_model.rvs_to_values[variable] for variable in full_model.free_RVs]
     by_name = {variable.name: variable for variable in full_model.unobserved_value_vars}
-    outputs = [by_name[variable.name] for variable in full_model.unobserved_RVs]
+    outputs = [by_name[name] for name in _drawn_names(model, names)]
     [logp] = terms_without_sparse([full_model.logp()])
     logp = drop_known_checks(rewrite_graph(logp, include=_rewrites(full_model)))
     gradient = pt.concatenate([_flat(part) for part in _gradients(logp, values)])
