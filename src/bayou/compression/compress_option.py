@@ -77,5 +77,6 @@ def choose_compression(
     raise CompressionError(
         "`compress=True` must come with results that do not depend on rows, got "
         f"{listed(of_rows)}.\n"
-        "Hint: leave them out of `var_names`; by.predict computes them for any rows."
+        "Hint: leave them out of `var_names`, or of the model; by.predict computes them for any "
+        "rows."
     )

@@ -77,6 +77,22 @@ class NewRows:
         """The size of one row of all containers, in bytes."""
         return sum(self._zeros(container, 1).nbytes for container in self.containers)
 
+    @property
+    def has_values(self) -> bool:
+        """Whether there is a number in each row."""
+        columns = [reader.column.shape for reader in self.readers.values()]
+        shapes = [*columns, *(array.shape[1:] for array in self.arrays.values())]
+        return any(0 not in shape for shape in shapes)
+
+    def in_memory(self) -> NewRows:
+        """Return the same rows, all of them read."""
+        if not self.readers:
+            return self
+        [rows] = self.pieces(self.num_rows)
+        read = dict(zip(self.containers, rows, strict=True))
+        arrays = {container: read[container] for container in self.readers}
+        return replace(self, arrays={**self.arrays, **arrays}, readers={}, check=None)
+
     def pieces(self, size: int) -> Iterator[Arrays]:
         """Yield the rows of all containers, ``size`` rows at a time, in the order of the data.
 

@@ -172,13 +172,16 @@ def choose_rows(compress: bool | str, plan: PredictionPlan) -> tuple[PredictionP
         obstacle = f"depend on each other, since {pieces.reason}"
     elif pieces.are_drawn:
         obstacle = "have random numbers of their own"
-    elif rows.readers or not sum(array[:1].size for array in rows.arrays.values()):
-        obstacle = "are read piece by piece"
+    elif not rows.has_values:
+        obstacle = "have no values of their own"
     if compress is True and obstacle is not None:
         raise repetition_error(obstacle)
     is_tried = compress is True or (compress == "auto" and rows.num_rows >= LEAST_ROWS)
     if obstacle is not None or not is_tried:
         return plan, MemorySink(plan.template)
+    # Predictions in memory take more than the rows that they are of.
+    rows = rows.in_memory()
+    plan = replace(plan, rows=rows)
     if compress == "auto" and not sample_repeats(list(rows.arrays.values())):
         return plan, MemorySink(plan.template)
     distinct, codes = rows.distinct()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytest
 import xarray as xr
@@ -12,6 +13,7 @@ import xarray as xr
 import bayou as by
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NUM_ROWS = 12_000
@@ -67,6 +69,33 @@ def test_predictions_are_those_of_all_rows(
     assert "compression" not in plain.attrs
     xr.testing.assert_allclose(repeated, plain, rtol=1e-12)
     assert repeated["both"].dims == ("chain", "draw", "part", "row")
+
+
+@pytest.mark.parametrize("kind", ["frame", "blocks"])
+def test_rows_of_sources_repeat_too(rows: dict[str, Any], posterior: xr.Dataset, kind: str) -> None:
+    """Rows with columns are read once, in their own order."""
+    frame = pd.DataFrame({"x": rows["x"], "letter": np.array(list("abcde"))[rows["group_of_row"]]})
+    with pm.Model() as model:
+        some = frame.sort_values("letter")[::100]
+        x = by.Data("x", some, columns="x", dims="row")
+        letter = by.Data("letter", some, columns="letter", dims="row", categories="group")
+        effect, slope = pm.Normal("effect", dims="group"), pm.Normal("slope")
+        mean = pm.Deterministic("mean", effect[letter] + slope * x, dims="row")
+        pm.Normal("y", mean, 1, observed=by.Data("outcome", np.zeros(len(some)), dims="row"))
+
+    def blocks() -> Iterator[dict[str, Any]]:
+        for part in (slice(0, 5_000), slice(5_000, None)):
+            yield {
+                name: frame[name].to_numpy(object if name == "letter" else None)[part]
+                for name in frame
+            }
+
+    data = frame if kind == "frame" else blocks
+    draws = posterior.assign_coords(group=list("abcde"))
+    repeated = predict(model, draws, data, var_names="mean")
+    plain = predict(model, draws, data, var_names="mean", compress=False)
+    assert repeated.attrs["compression"].startswith("12,000 rows as ")
+    xr.testing.assert_allclose(repeated, plain, rtol=1e-12)
 
 
 def test_random_rows_have_draws_of_their_own(
