@@ -93,7 +93,7 @@ def write_figures(path: Path | None) -> None:
         return
     script, *arguments = sys.argv
     record = {
-        "command": " ".join([Path(script).name, *_without_json(arguments)]),
+        "command": " ".join([Path(script).name, *map(_without_folder, _without_json(arguments))]),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "load": round(os.getloadavg()[0], 1),
@@ -140,6 +140,11 @@ def read_records(folder: Path = FOLDER) -> Records:
 def write_page() -> None:
     """Write the page of all files."""
     PAGE.write_text(page(read_records(), read_records(SMALL)), encoding="utf-8")
+
+
+def _without_folder(argument: str) -> str:
+    """Return an argument without the folders of the machine, if it is a path."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def _without_json(arguments: list[str]) -> list[str]:
