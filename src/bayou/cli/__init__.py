@@ -16,8 +16,8 @@ from bayou.cli import model_commands, result_commands, row_commands
 
 app = typer.Typer(
     help="The data layer for Bayesian models.",
-    epilog="Exit codes: 0 done; 1 failed; 2 refused, nothing was written; 3 done, but not to be "
-    "relied on; 130 interrupted.",
+    epilog="Exit codes: 0 done; 1 failed; 2 invalid arguments or data, nothing was written; "
+    "3 done, but do not rely on the result; 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

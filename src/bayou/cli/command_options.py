@@ -8,19 +8,20 @@ import typer
 
 Format = Annotated[
     str | None,
-    typer.Option("--format", help="The format of the files, if their names do not have it."),
+    typer.Option("--format", help="The format of the files, if their names do not show it."),
 ]
 Columns = Annotated[
     list[str] | None,
-    typer.Option(help="A column to read, or several with commas; may be repeated. By default all."),
+    typer.Option(help="Columns to read, separated by commas; may be repeated. By default all."),
 ]
 DropNulls = Annotated[
-    bool, typer.Option("--drop-nulls", help="Leave out rows with nulls, instead of an error.")
+    bool,
+    typer.Option("--drop-nulls", help="Leave out rows with nulls. Otherwise, nulls are an error."),
 ]
 Query = Annotated[
     str | None,
     typer.Option(
-        help="For the URL of a database: a SELECT with an ORDER BY that decides between any rows."
+        help="For a database: a SELECT whose ORDER BY has no ties, so that the order is fixed."
     ),
 ]
 Paths = Annotated[
@@ -44,7 +45,7 @@ Options = Annotated[
     typer.Option(
         "--option",
         metavar="NAME=VALUE",
-        help="An argument of the function beside the data; repeat the option for several.",
+        help="An argument of the function other than the data; repeat it for several.",
     ),
 ]
 RowWeights = Annotated[
@@ -53,7 +54,9 @@ RowWeights = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--random-seed", "--seed", help="Decides random numbers; drawn if absent."),
+    typer.Option(
+        "--random-seed", "--seed", help="The seed of random numbers. By default a new one."
+    ),
 ]
 Memory = Annotated[str, typer.Option(help='The most memory to use, such as "512 MiB".')]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

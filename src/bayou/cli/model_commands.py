@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 FitOut = Annotated[
     str | None,
     typer.Option(
-        help="A new path for the result: draws if it ends in .zarr, else the fit itself, which "
-        "bayou.load reads too."
+        help="A new path for the result. If it ends in .zarr, draws are written; else the fit, "
+        "for bayou.load."
     ),
 ]
 
@@ -42,22 +42,23 @@ def fit(
     data: Paths,
     out: FitOut = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Fit in minibatches of so many rows.")
+        int | None, typer.Option(min=1, help="Fit in minibatches of this many rows.")
     ] = None,
     method: Annotated[
         str,
         typer.Option(
-            help='"advi", "fullrank_advi", "lowrank_advi" or "dadvi"; by default as the model is.'
+            help='"advi", "fullrank_advi", "lowrank_advi" or "dadvi". By default, bayou chooses.'
         ),
     ] = "auto",
     weights: RowWeights = None,
     draws: Annotated[
-        int, typer.Option(min=2, help="Draws that are summarized and written.")
+        int, typer.Option(min=2, help="Number of draws for the summary and the result.")
     ] = 1000,
     checkpoint: Annotated[
-        str | None, typer.Option(help="A file for the state of a fit in steps, at intervals.")
+        str | None,
+        typer.Option(help="A file to which the state of a stochastic fit is saved at times."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint.")] = False,
     random_seed: Seed = None,
     function: Function = "model",
     option: Options = None,
@@ -70,7 +71,7 @@ def fit(
 ) -> None:
     """Fit the model of a Python file by variational inference, and print its posterior.
 
-    It ends with code 3 if the fit did not converge, or its check finds it wrong.
+    The exit code is 3 if the fit did not converge, or if its check finds it wrong.
     """
     with reported(debug) as outcome:
         import bayou as by
@@ -103,7 +104,7 @@ def sample(
     model: ModelPath,
     data: Paths,
     out: Annotated[
-        str | None, typer.Option(help="A new folder for the draws, which ends in .zarr.")
+        str | None, typer.Option(help="A new folder for the draws. Its name ends in .zarr.")
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Draws of each chain.")] = 1000,
     tune: Annotated[
@@ -115,7 +116,7 @@ def sample(
     ] = 0.8,
     weights: RowWeights = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the draws of --out.")
+        bool, typer.Option("--resume", help="Continue from the draws in --out.")
     ] = False,
     random_seed: Seed = None,
     function: Function = "model",
@@ -129,7 +130,7 @@ def sample(
 ) -> None:
     """Sample the posterior of the model of a Python file with NUTS, and print it.
 
-    It ends with code 3 if the chains diverged, do not agree or are too short.
+    The exit code is 3 if the chains diverged, do not agree or are too short.
     """
     with reported(debug) as outcome:
         import bayou as by

@@ -26,38 +26,40 @@ if TYPE_CHECKING:
     from bayou.containers.context import ModelLike
 
 ResultPath = Annotated[
-    str, typer.Argument(metavar="RESULT", help="What `bayou fit` or `bayou sample` wrote.")
+    str, typer.Argument(metavar="RESULT", help="A result of `bayou fit` or `bayou sample`.")
 ]
 OtherModel = Annotated[
     str | None,
-    typer.Option(metavar="MODEL.py", help="The file of the model, if it is not where it was."),
+    typer.Option(metavar="MODEL.py", help="The file of the model, if it has moved."),
 ]
 OtherData = Annotated[
     str | None,
-    typer.Option(metavar="DATA", help="The data of the result, if they are not where they were."),
+    typer.Option(metavar="DATA", help="The data of the result, if they have moved."),
 ]
 OtherFunction = Annotated[
-    str | None, typer.Option(help="The function in the file, if it has another name now.")
+    str | None, typer.Option(help="The function in the file, if its name has changed.")
 ]
 
 
 def predict(
     result: ResultPath,
-    new: Annotated[str, typer.Argument(metavar="NEW", help="The new rows, as DATA of bayou fit.")],
+    new: Annotated[
+        str, typer.Argument(metavar="NEW", help="The new rows, given as DATA of bayou fit is.")
+    ],
     out: Annotated[
         str,
         typer.Option(
-            help="A new file: .parquet for a row of summaries for each row, .zarr for all draws."
+            help="A new path: .parquet for summaries, a row for each new row; .zarr for all draws."
         ),
     ],
     var_names: Annotated[
         list[str] | None,
         typer.Option(
-            help="A variable to predict; repeat it for several. By default observed ones."
+            help="A variable to predict; repeat it for several. By default all observed ones."
         ),
     ] = None,
     draws: Annotated[
-        int | None, typer.Option(min=1, help="Draws of the parameters to predict with.")
+        int | None, typer.Option(min=1, help="Number of parameter draws to predict with.")
     ] = None,
     random_seed: Seed = None,
     file_format: Format = None,
@@ -71,9 +73,9 @@ def predict(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Predict new rows from a result, in bounded memory, whatever their number.
+    """Predict new rows from a result. Memory use does not grow with their number.
 
-    If it is interrupted, run it again with the same arguments to go on.
+    If it is interrupted, run it again with the same arguments to continue.
     """
     with reported(debug, goes_on=True):
         import bayou as by
@@ -111,9 +113,9 @@ def verify(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Check whether a result was computed from its model and data as they are now.
+    """Check whether a result matches its model and its data as they are now.
 
-    It ends with code 3 and the differences if it was not.
+    If not, the differences are printed, and the exit code is 3.
     """
     with reported(debug) as outcome:
         from bayou.cli.printed import print_json

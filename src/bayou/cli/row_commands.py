@@ -30,7 +30,7 @@ def inspect(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Print the fields, the size and the nulls of rows, and whether they are in some order."""
+    """Print the fields, size and nulls of rows, and whether the rows look sorted."""
     with reported(debug):
         from rich.console import Console
 
@@ -58,9 +58,9 @@ def shuffle(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write rows in random order into a store.
+    """Write rows in random order into a new folder.
 
-    If it is interrupted, run it again with the same arguments to resume.
+    If it is interrupted, run it again with the same arguments to continue.
     """
     with reported(debug, goes_on=True):
         import bayou as by
@@ -77,10 +77,8 @@ def shuffle(
 
 def compress(
     data: Paths,
-    out: Annotated[str, typer.Argument(help="The file of Parquet to write.")],
-    count: Annotated[
-        str, typer.Option(help="The name of the column with the numbers of rows.")
-    ] = "count",
+    out: Annotated[str, typer.Argument(help="The new Parquet file to write.")],
+    count: Annotated[str, typer.Option(help="The name of the column for the counts.")] = "count",
     weights: Annotated[
         str | None,
         typer.Option(help="A column that says how often each row counts already."),
@@ -93,7 +91,7 @@ def compress(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the distinct rows into a file, each with the number of its rows."""
+    """Write the distinct rows into a file, each with the number of times it occurs."""
     with reported(debug):
         import bayou as by
         from bayou.cli.printed import print_json

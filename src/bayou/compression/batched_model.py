@@ -28,17 +28,17 @@ def batched(
 ) -> pm.Model:
     """Return a copy of a model that is evaluated on minibatches of its rows.
 
-    The given model is written with all of its data. In the copy, each container with the batched
-    dim is replaced by random rows of it, the same rows in all of them. The log likelihood of
-    observed variables with this dim is scaled to all rows, as are potentials with a value for each
-    row. :func:`bayou.fit` does this by itself if it gets a `batch_size`; this function is for
+    The model itself is written for all of its data. In the copy, each container with the dim of the
+    rows is replaced by random rows of it; all containers get the same rows. The log likelihood of
+    observed variables with this dim is scaled up to all rows, and so are potentials with a value
+    for each row. :func:`bayou.fit` does this by itself if it gets a `batch_size`. Use the copy with
     PyMC's own functions, such as :func:`pymc.fit`.
 
     Parameters
     ----------
     model : pymc.Model or model of a library, optional
         The model, which does not change; by default the model of the context. The copy shares its
-        data: :func:`bayou.set_data` on the model has its effect in both.
+        data: :func:`bayou.set_data` on the model changes the data of both.
     batch_size : int
         Rows of a batch.
     batch_dim : str, optional
@@ -47,10 +47,10 @@ def batched(
         Seed of the rows of each batch. None takes a new seed at each call.
     validate : bool, default True
         Whether to check that the log likelihood of a row does not depend on the other rows of its
-        batch. If it does depend on them, fits in batches give a wrong posterior.
+        batch. If it did, fits in batches would give a wrong posterior.
     weights : str, optional
-        A container with one number of at least 0 for each row: the log likelihood of the row counts
-        that often, as for :func:`bayou.fit`. Each batch has the weights of its rows.
+        A container with one number of at least 0 for each row, by which the log likelihood of the
+        row is multiplied, as for :func:`bayou.fit`. Each batch has the weights of its rows.
 
     Returns
     -------
@@ -61,12 +61,12 @@ def batched(
     Raises
     ------
     TypeError
-        If there is no model, it imputes missing values of a discrete variable, or `weights` is no
-        name of a container of numbers.
+        If there is no model, it imputes missing values of a discrete variable, or `weights` is not
+        the name of a container of numbers.
     ValueError
-        If the dim is not known, if containers have different numbers of rows or a total_size that
-        is not their number, or if the likelihood is not a product over rows: names the variable
-        and the reason.
+        If the dim is not known, if containers have different numbers of rows, if a total_size is
+        not the number of rows, or if the likelihood is not a product over rows. The error names the
+        variable and the reason.
 
     Warns
     -----

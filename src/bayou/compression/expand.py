@@ -29,7 +29,7 @@ CONSTANT_DATA = "constant_data"
 def expand(
     distinct: object, counts: str | ArrayLike = "count", *, dim: str | None = None
 ) -> Source | xr.DataTree | xr.Dataset:
-    """Return all rows, of distinct ones that have counts: each as often as it was counted.
+    """Repeat each distinct row as often as its count says, to get all rows back.
 
     Parameters
     ----------
@@ -37,8 +37,9 @@ def expand(
         Distinct rows, such as :func:`bayou.compress` returns, or results of a model of them: a tree
         of :func:`bayou.sample` with ``weights=``, or of :func:`bayou.predict`.
     counts : str or array_like of int, shape (rows,), default "count"
-        How often each row occurs: whole numbers of at least 0, as the name of a field of a source,
-        of a variable of ``constant_data`` of a tree, or of a variable of a dataset; or the numbers.
+        How often each row occurs: whole numbers of at least 0. Either these numbers themselves, or
+        a name: of a field of a source, of a variable in ``constant_data`` of a tree, or of a
+        variable of a dataset.
     dim : str, optional
         The dim of the rows of a tree or dataset; by default that of the counts, or the only one
         with as many entries.
@@ -46,18 +47,19 @@ def expand(
     Returns
     -------
     Source, xarray.DataTree or xarray.Dataset
-        All rows in memory, equal ones side by side. A source has no field of counts any more. Of a
-        tree, all variables with the dim are repeated, and so are its labels. Log likelihoods that
-        :func:`bayou.sample` computed with weights count a row as often as it occurs; here each row
-        has its own, as ``arviz.loo`` takes it: leaving out one of the observations, not all that
-        are equal.
+        All rows in memory, equal ones side by side. A returned source has no field of counts. In a
+        tree, all variables along the dim are repeated, and so are the labels of the dim. Log
+        likelihoods that :func:`bayou.sample` computed with weights are sums over equal rows. They
+        are divided by the counts here, so that ``arviz.loo`` leaves out one observation at a time,
+        not all equal ones.
 
     Raises
     ------
     TypeError
-        If the counts are no whole numbers.
+        If the counts are not whole numbers.
     ValueError
-        If there are no such counts, one is below 0, or no dim or several have as many entries.
+        If there are no such counts, one is below 0, or if `dim` is not passed and not exactly one
+        dim has as many entries as there are counts.
 
     See Also
     --------
@@ -65,8 +67,8 @@ def expand(
 
     Notes
     -----
-    Draws of predictions are repeated as they are: rows that are equal then have the same draws.
-    Predict all rows where each needs draws of its own.
+    Draws of predictions are repeated unchanged, so equal rows get the same draws. If each row needs
+    its own draws, predict all rows instead.
 
     Examples
     --------

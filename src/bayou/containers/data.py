@@ -69,42 +69,43 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
     Parameters
     ----------
     name : str
-        The name of the container. In a model that has a name, that name is put before it.
+        The name of the container. If the model has a name, that name becomes a prefix.
     value : array_like, frame, dataset, mapping of str to array_like, Column or Source
         Without `columns`: booleans, integers or floats of any shape, without missing values. With
         `columns`: anything that has named columns, such as a pandas, Polars or PyArrow table, an
         xarray dataset, a DuckDB relation, a dict of arrays, or a :func:`bayou.source`.
 
-        Floats are cast to ``pytensor.config.floatX``; booleans and integers keep their dtype
-        (``pm.Data`` makes int64 int32, and lists of integers floats). Columns of several dtypes are
-        cast to one dtype that can hold all of their values; if there is none, an error is raised.
+        Floats are cast to ``pytensor.config.floatX``; booleans and integers keep their dtype.
+        (``pm.Data`` instead casts int64 to int32, and lists of integers to floats.) Columns of
+        several dtypes are cast to one dtype that can hold all of their values; if there is none, an
+        error is raised.
 
         A sparse matrix of SciPy, or a pandas frame of sparse columns, is never made dense: the
-        container holds a ``csr_matrix``, and ``x @ b`` costs what its non-zeros cost. Booleans of
-        it become int8. It is a container by itself: columns of a source or of ``columns=`` are
-        dense.
+        container holds a ``csr_matrix``, and the cost of ``x @ b`` is proportional to the number of
+        non-zeros. Sparse booleans become int8. Only a whole container can be sparse: columns of a
+        source or of ``columns=`` are dense.
     columns : str or list of str, optional
         The columns of `value` to hold. One name gives a vector, of shape (rows,). A list gives a
         matrix, of shape (rows, columns), and the names become the coords of its second dim. New
         data are matched by these names: :func:`bayou.set_data` and :func:`bayou.predict` take the
-        same columns from any table, in whatever order it has them. Dates become floats, the days
-        since 1970-01-01 in UTC; dates that these cannot hold to a microsecond are an error.
-        Durations become days as well, and times of day the part of a day since midnight: an hour is
-        1/24. Decimals become the nearest float64, which keeps 15 digits, or int64 if their type has
-        no digits after the point; larger numbers of such a type are an error.
+        same columns from any table, in whatever order it has them. Dates become floats: the days
+        since 1970-01-01 in UTC. Dates that a float cannot hold to the microsecond are an error.
+        Durations become days as well. Times of day become the fraction of the day since midnight:
+        an hour is 1/24. Decimals become the nearest float64, which keeps 15 digits, or int64 if
+        their type has no digits after the point; larger numbers of such a type are an error.
     dims : str or tuple of (str or None), optional
         A name for each axis of the value; None for an axis without a name.
     coords : mapping of str to sequence, optional
-        Labels for some of the `dims`, each as long as its axis. Labels may repeat; ``sel`` of a
-        result then gives all entries with the label.
+        Labels for some of the `dims`, as many as the axis has entries. Labels may repeat; ``sel``
+        on a result then returns all entries with the label.
     categories : str, optional
         For a column of text or categories: the name of the dim of its categories. The container
-        holds their codes (int32): code k is the k-th label of that dim. The categories are those
-        that the column's type has (a pandas or Polars Categorical, an Enum, an Arrow dictionary),
-        or else its distinct texts in alphabetical order. Several containers may use the same dim:
-        its labels come from the model's `coords` or from the first of these containers, and any
-        other category in a later one is an error. Categories that are not text become text, by
-        ``str``.
+        holds their codes (int32): code k is the k-th label of that dim. The categories are those in
+        the column's type (a pandas or Polars Categorical, an Enum, an Arrow dictionary), or else
+        the distinct texts of the column in alphabetical order. Several containers may use the same
+        dim: its labels come from the model's `coords` or from the first of these containers. Any
+        other category in a later container is an error. Categories that are not text are converted
+        by ``str``.
     unknown : str, optional
         Category assigned to values outside `categories`, here and in later `set_data` and `predict`
         calls. Added to the categories if missing. By default such values are an error. For missing
@@ -113,9 +114,9 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
         What to do about missing values (null, None, NaN, NaT, masked) in the columns.
 
         - "refuse": raise an error that lists the columns and rows.
-        - "impute": each becomes a free variable, as when PyMC gets NaN in `observed=`. The
-          container holds NaN for it. It must be the `observed` of a distribution of floats and be
-          used nowhere else. Not for `categories`.
+        - "impute": each missing value becomes a free variable, as when PyMC gets NaN in
+          `observed=`. The container holds NaN in its place. The container must be the `observed` of
+          a distribution of floats and be used nowhere else. Not possible with `categories`.
         - "drop": leave out rows with missing values, here and in all containers with the same first
           dim, built before or after this one. All of them must be built with `columns` from data in
           memory.
@@ -125,7 +126,7 @@ def Data(  # noqa: N802 - the name that PyMC3 and PyMC gave it
         values in `set_data` replaces these labels.
     in_memory_size : int, optional
         For a source: the number of its rows to have in memory at a time, its *window*. By default
-        all rows, if they take a quarter of the free memory at most. The container's
+        all rows, if they take at most a quarter of the free memory. The container's
         ``update_shared()`` loads the next window. :func:`bayou.fit` with a `batch_size` reads all
         rows, whatever the window. Functions that need all rows at once, such as
         :func:`bayou.sample`, raise an error if only a window of them is in memory.

@@ -53,14 +53,14 @@ _alive: weakref.WeakSet[Minibatch] = weakref.WeakSet()
 
 
 class Minibatch(TensorVariable):
-    """Random rows of data, drawn uniformly with replacement, in one axis or several.
+    """Random rows of data, drawn uniformly with replacement, along one axis or several.
 
     Each evaluation draws new rows. Minibatches with the same ``random_seed`` and size draw the same
     rows when they are evaluated together, so that predictors and outcome stay aligned. As
     ``observed=``, a minibatch needs ``total_size``, which scales its log-likelihood to all rows.
 
-    A model that is written with :class:`bayou.Data` needs no minibatches: ``bayou.fit`` makes them,
-    and their scale, by ``batch_size=``.
+    A model that is written with :class:`bayou.Data` needs no minibatches: with ``batch_size=``,
+    ``bayou.fit`` creates and scales them itself.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ class Minibatch(TensorVariable):
     batch_size : int, None, or list of int, (size, seed), None or Ellipsis, default 128
         The number of rows of a batch, of shape (batch_size, ...). A list has an entry for each
         axis: an int or a (size, seed) pair draws that many entries along it, None takes all of it,
-        and one Ellipsis stands for the axes that the list leaves out. The same seed twice within a
-        list gives independent draws. None takes all of the data.
+        and one Ellipsis stands for the axes that the list leaves out. If a seed occurs twice in a
+        list, its axes are still drawn independently. None takes all of the data.
     dtype : dtype, optional
         The dtype to cast the data to, even if values change.
     broadcastable : sequence of bool, optional
@@ -80,14 +80,15 @@ class Minibatch(TensorVariable):
     name : str, default "Minibatch"
         The name of the variable.
     random_seed : int, sequence of int, NumPy generator or None, default 42
-        The seed of the axes that have no seed of their own. A generator gives a seed and advances.
-        None takes a new seed, so that the minibatch is aligned with no other.
+        The seed of the axes that have no seed of their own. From a generator, a seed is drawn,
+        which advances it. None takes a new seed, so that the minibatch is not aligned with any
+        other.
     update_shared_f : callable, optional
         Returns new data for :meth:`update_shared`.
     in_memory_size : int, None, or list of int, slice, None or Ellipsis, optional
         For an array, the part of it to use: an int uses that many rows from the start, a list has
         an entry for each axis. For a source, the number of rows to have in memory at a time, its
-        *window*; by default all rows, if they take a quarter of the free memory at most.
+        *window*; by default all rows, if they take at most a quarter of the free memory.
         :func:`bayou.fit` reads all rows, whatever the window. While it runs, it uses the memory of
         the window, and the container holds only the first 1,024 rows.
 
@@ -96,8 +97,8 @@ class Minibatch(TensorVariable):
     shared : TensorSharedVariable
         The data that rows are drawn from.
     minibatch : TensorVariable
-        This variable itself, as in PyMC3: ``clone_replace(graph, {x.minibatch: x.shared})`` takes
-        all of the data in its place.
+        This variable itself, as in PyMC3. ``clone_replace(graph, {x.minibatch: x.shared})``
+        replaces it by all of the data.
     step : StepVariable
         The number of evaluations so far. The rows are a pure function of the seed and the step.
 
@@ -186,7 +187,7 @@ class Minibatch(TensorVariable):
 
     @property
     def minibatch(self) -> Minibatch:
-        """The variable itself, by its name in PyMC3."""
+        """The variable itself, under the name that it has in PyMC3."""
         return self
 
     def set_value(self, value: ArrayLike) -> None:
@@ -201,7 +202,7 @@ class Minibatch(TensorVariable):
         Raises
         ------
         TypeError
-            If the data are no numbers.
+            If the data are not numbers.
         ValueError
             If the rank differs, an axis is empty, values are missing or the cast would change some.
         """
@@ -215,12 +216,12 @@ class Minibatch(TensorVariable):
         self.shared.set_value(np.asarray(array, order="C"))
 
     def update_shared(self) -> None:
-        """Replace the data that rows are drawn from by the next ones.
+        """Replace the data that rows are drawn from by the next data.
 
-        Those are what ``update_shared_f`` returns. Without it, they are the next rows of the
-        source, as many as there are in memory; after its last rows come its first. All containers
-        that have the same rows of the source in memory move on together. :func:`bayou.fit` reads
-        all of a source by itself, without calls of this method.
+        The next data are what ``update_shared_f`` returns. Without it, they are the next rows of
+        the source, as many as are in memory now; after the last rows come the first ones. All
+        containers that have the same rows of the source in memory move on together.
+        :func:`bayou.fit` reads all of a source by itself, without calls to this method.
 
         Raises
         ------
@@ -241,7 +242,7 @@ class Minibatch(TensorVariable):
     def eval(
         self, inputs_to_values: dict[Variable, ArrayLike] | None = None, **kwargs: object
     ) -> Numbers:
-        """Draw the next batch, interpreted, which takes no time to compile.
+        """Draw the next batch without compilation, by PyTensor's interpreter.
 
         Parameters
         ----------

@@ -24,43 +24,44 @@ def set_data(
 ) -> None:
     """Replace the values of data containers, which may have other lengths and coords.
 
-    All values are read and checked first: an error leaves the model as it was. Functions that were
-    compiled from the model stay valid, for values of any length.
+    All values are read and checked first, so an error leaves the model unchanged. Functions that
+    were compiled from the model stay valid, for values of any length.
 
     Parameters
     ----------
     new_data : mapping of str to (array_like or frame), or a frame, dataset or source
         The new values, in one of two forms.
 
-        - A mapping of container names to values. A value has the rank of the old one and is cast to
-          the container's dtype if that loses nothing. A container that was built from columns takes
-          them from a frame.
+        - A mapping of container names to values. A value must have the same number of axes as the
+          old one, and is cast to the container's dtype if that loses nothing. If the container was
+          built from columns, the value may be a frame that has them.
         - A table: a frame, an xarray dataset, a :func:`bayou.source`, or a mapping of column names
           to values. It has the new values of all containers that were built with ``columns=``.
           Columns are matched by name, in any order, and other columns are ignored. Containers that
           share a first dim are replaced together: if the table has columns for some of them only,
           an error lists the missing ones.
 
-        Text and categories become codes of the container's categories, in whatever order the new
-        column has its own. Values outside them become the container's ``unknown`` category; without
-        one, they are an error. Missing values are treated by the ``missing=`` that the container
-        was built with.
+        Text and categories become codes of the container's categories, whatever the order of the
+        categories in the new column. Values outside the container's categories become its
+        ``unknown`` category; without one, they are an error. Missing values are treated according
+        to the ``missing=`` with which the container was built.
     model : pymc.Model or model of a library, optional
         The model that has the containers; by default the model of the context.
     coords : mapping of str to sequence, optional
         New labels for dims of these containers, one for each entry along the dim. If left out,
         containers built with ``export_index_as_coords=True`` take them from the index of the
-        values. Other containers keep their labels if the length stays the same; if it changes,
-        labels 0, 1, 2, ... go on to the new length, and any others must be passed here. Labels may
-        repeat, as in :func:`bayou.Data`.
+        values. Other containers keep their labels if the length stays the same. If it changes,
+        labels 0, 1, 2, ... are extended or cut to the new length; any other labels must be passed
+        here. Labels may repeat, as in :func:`bayou.Data`.
 
     Raises
     ------
     IndexError
-        If whole numbers index a variable of the model and are none of its levels.
+        If whole numbers in a container index a variable of the model and are outside its length.
     pymc.exceptions.ShapeError
-        If a value has another rank, if containers that share a dim would differ in its length, if
-        the number of labels is not that of the rows, or if a length is fixed.
+        If a value has another number of axes, if containers that share a dim would have different
+        lengths along it, if the number of labels is not the number of rows, or if a length that is
+        fixed would change.
     TypeError
         If there is no model, a name is not that of a data container, or a value or column is of
         another kind than the container's.
@@ -77,8 +78,8 @@ def set_data(
 
     Notes
     -----
-    The signature is that of ``pymc.set_data``. While fits, samples or predictions of the model run
-    in other threads, the call waits for their end.
+    The signature is that of ``pymc.set_data``. While other threads fit, sample or predict with the
+    model, the call waits until they are done.
 
     Examples
     --------

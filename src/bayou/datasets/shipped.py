@@ -11,11 +11,11 @@ _SHIPPED = files("bayou.datasets") / "files"
 
 
 def get_data(filename: str) -> BytesIO:
-    r"""Return the content of a data file, ready for `pandas.read_csv` and its like.
+    r"""Return the content of a data file, ready for `pandas.read_csv` and similar functions.
 
-    A file that ships with bayou is read from the package. Any other is downloaded from the data
-    folder of the PyMC examples and kept in the user's cache folder, together with the SHA-256 of
-    what first came; every later read is from the cache, and is checked against that.
+    A file that ships with bayou is read from the package. Any other file is downloaded from the
+    data folder of the PyMC examples and kept in the user's cache folder, together with its SHA-256.
+    Later calls read it from the cache, and check it against this hash.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def get_data(filename: str) -> BytesIO:
     Returns
     -------
     io.BytesIO
-        The bytes of the file, at position 0. Each call returns one of its own.
+        The bytes of the file, at position 0. Each call returns a new object.
 
     Raises
     ------
@@ -34,16 +34,16 @@ def get_data(filename: str) -> BytesIO:
     ValueError
         If `filename` is not a path below the data folder.
     FileNotFoundError
-        If the file neither ships nor can be downloaded.
+        If the file neither ships with bayou nor can be downloaded.
     OSError
-        If the cached file is no longer what was downloaded, or cannot be written.
+        If the cached file differs from what was downloaded, or cannot be written.
 
     Notes
     -----
-    The PyMC examples publish no checksums, so a first download is trusted: the check finds a cached
-    file that was cut short or changed since, not one that was wrong from the start.
+    The PyMC examples publish no checksums, so the first download is trusted. The check detects a
+    cached file that was truncated or changed later, but not a wrong download.
 
-    Brings back the ``get_data`` of PyMC3, with checksums.
+    Modelled on the ``get_data`` of PyMC3, with checksums in addition.
 
     Examples
     --------

@@ -50,25 +50,28 @@ def posterior(
     random_seed: RandomSeed | None = None,
     progressbar: bool = True,
 ) -> xr.DataTree:
-    """Draw from the posterior of a model by the cheapest way that passes its own checks.
+    """Draw from the posterior of a model by the cheapest method whose checks pass.
 
-    The way is a ladder. :func:`bayou.fit` comes first: its check weighs its draws and, where that
-    shows errors, replaces them by adaptive importance sampling or by short chains. Searches from
-    other starts look for other modes. If the fit is within a tenth of a standard deviation
-    throughout, and its mode the only one, it is the answer. Else chains of NUTS run in the
-    coordinates of the fit, in each mode, from starts twice as wide as the fit, until R-hat and
-    effective sample sizes are good; then longer ones with smaller steps. Draws of several modes
-    are joined by the masses of the modes.
+    Methods are tried in order of their cost, like the rungs of a ladder; each is called a *rung*.
+    The first is :func:`bayou.fit`. Its check computes importance weights of its draws. If these
+    show errors, adaptive importance sampling or short chains replace the draws. Searches from other
+    starting points look for other modes. The fit is the result if all its errors are below a tenth
+    of a standard deviation, and no other mode is found. Else chains of NUTS run in each mode, in
+    the coordinates of the fit. They start around it, twice as wide, and run until R-hat and
+    effective sample sizes are good. If these stay bad, longer chains with smaller steps follow.
+    Draws from several modes are combined in proportion to the probability mass of each mode.
 
     The model may also be the first argument: ``by.posterior(model, 60)``.
 
     Parameters
     ----------
     budget : float, optional
-        Seconds after which no rung begins and chains end with what they have drawn. Compilation is
-        not cut short. Results of the same seed are the same bits, unless the budget ended them.
+        Time limit in seconds. After it, no new rung begins, and running chains stop and keep their
+        draws. It does not interrupt compilation. The same seed gives the same result to the last
+        bit, unless the limit ended the run.
     draws : int, default 1000
-        The least draws of each chain. A fit gives as many as all chains would, in one chain.
+        The minimum number of draws of each chain. If the fit is the result, it gives
+        ``draws * chains`` draws in one chain.
     chains : int, default 4
         The number of chains of NUTS, at least 2.
     model : pymc.Model or model of a library, optional
@@ -79,8 +82,8 @@ def posterior(
     compress : {"auto", True, False}, default "auto"
         Evaluate the density on the distinct rows, each counted, as :func:`bayou.sample` does.
     var_names : sequence of str, optional
-        The free variables and deterministics to keep; by default all. The checks are of all free
-        variables all the same.
+        The free variables and deterministics to keep; by default all. The checks always cover all
+        free variables.
     cores : int, optional
         The most cores that chains use; by default all that this process may use.
     random_seed : int, sequence of int, Generator or RandomState, optional
@@ -97,9 +100,9 @@ def posterior(
         - ``rung``: "fit", "importance weights", "short chains", "nuts" or "longer nuts".
         - ``verdict``: "good" if the rung passed its checks, else "doubtful", "wrong" or "not
           checked"; ``reason``: why, in a sentence.
-        - ``errors``: JSON of the largest error of an element of each free variable, in the
-          "mean", the "sd" (relative) and the "q5" and "q95" quantiles, in standard deviations:
-          what the checks show or leave possible.
+        - ``errors``: JSON of the largest error of an element of each free variable, in the "mean",
+          the "sd" (relative) and the "q5" and "q95" quantiles, in standard deviations: the largest
+          that the checks show or cannot exclude.
         - ``rungs``: JSON of the rungs that were tried, with verdict, reason and seconds.
         - ``mode_masses``: the share of the posterior in each mode that was found.
 
@@ -110,15 +113,16 @@ def posterior(
     TypeError
         If there is no model, or a free variable or an imputed missing value is discrete.
     ValueError
-        If an argument is out of range, or the model can neither be fitted nor sampled from: as
-        :func:`bayou.fit` and :func:`bayou.sample` raise it.
+        If an argument is out of range, or the model can neither be fitted nor sampled from, for the
+        reasons listed in :func:`bayou.fit` and :func:`bayou.sample`.
 
     Warns
     -----
     ConvergenceWarning
-        If no rung passed; says why, and what to do.
+        If no rung passed. The warning says why, and what to do.
     UserWarning
-        If a fit in minibatches is the answer, and deterministics depend on these; names them.
+        If the result is a fit in minibatches, and some deterministics depend on the minibatches.
+        The warning names them.
 
     See Also
     --------
@@ -127,11 +131,11 @@ def posterior(
 
     Notes
     -----
-    The fit is DADVI or a few passes with linear response, the weights are adaptive importance
-    sampling (Cornuet et al. 2012), masses of modes come from bridge sampling (Meng and Wong 1996),
-    R-hat and effective sample sizes are those of Vehtari et al. (2021). Chains have a margin of 1
-    divergence in 1,000 draws. A mode that neither the fit nor ten searches lead to stays unseen;
-    with more than 512 elements, or many rows, there are no searches, and ``reason`` says so.
+    The fit is DADVI, or a few passes over the rows, with linear response. Importance sampling is
+    adaptive (Cornuet et al. 2012). Masses of modes come from bridge sampling (Meng and Wong 1996).
+    R-hat and effective sample sizes are those of Vehtari et al. (2021). Chains may have up to 1
+    divergence in 1,000 draws. A mode is missed if neither the fit nor ten searches reach it. With
+    more than 512 elements, or many rows, there are no searches, and ``reason`` says so.
 
     Examples
     --------

@@ -72,11 +72,11 @@ def calibrate(
     progressbar: bool = True,
     n: int | None = None,
 ) -> Calibration:
-    """Check by simulation whether the posteriors that are computed for a model are right.
+    """Check by simulation whether the computed posteriors of a model are right.
 
-    Parameters are drawn from the prior, a data set from the likelihood at each of them, and the
-    posterior of each data set is sampled or fitted. If inference is right, then over many data sets
-    the rank of a parameter among the draws of its posterior is uniform.
+    Parameters are drawn from the prior. For each such draw, a data set is drawn from the
+    likelihood, and the posterior given that data set is sampled or fitted. If inference is right,
+    the rank of the true parameter among its posterior draws is uniform over the data sets.
 
     Parameters
     ----------
@@ -85,10 +85,12 @@ def calibrate(
         array, or a data container of its own, as ``observed=``. The data of the model do not
         change.
     num_datasets : int, default 1000
-        Number of simulated data sets, at least 20. 200 show large errors, 1000 show small ones.
+        Number of simulated data sets, at least 20. With 200, only large errors are visible; with
+        1000, small ones are too.
     method : str, default "nuts"
-        "nuts" to sample by :func:`bayou.sample_many`, "fit" to fit by :func:`bayou.fit` as it is by
-        default, or a method of that, to see the errors of its approximation.
+        "nuts" samples by :func:`bayou.sample_many`. "fit" fits by :func:`bayou.fit` with its
+        default method. Pass the name of a method of :func:`bayou.fit` to see the errors of that
+        approximation.
     simulator : pymc.Model or model of a library, optional
         A model to draw parameters and data from, with variables of the same names; by default the
         same model.
@@ -115,9 +117,9 @@ def calibrate(
     Returns
     -------
     Calibration
-        ``bool(result)`` is True if all variables are calibrated. Prints a verdict for each free
-        variable. ``pit`` has the ranks, scaled to between 0 and 1, and ``plot()`` draws them. After
-        Ctrl-C, it is of the data sets that are done, if there are 20.
+        ``bool(result)`` is True if all variables are calibrated. Its text has a verdict for each
+        free variable. ``pit`` has the ranks, scaled to between 0 and 1, and ``plot()`` draws them.
+        After Ctrl-C, the result covers the data sets that are done, if there are at least 20.
 
     Raises
     ------
@@ -132,23 +134,23 @@ def calibrate(
         in a container; or if `num_datasets` and `n` are both passed.
     ValueError
         If an argument is out of range, nothing is observed, the simulator lacks a variable, `out`
-        holds another calibration, or inference failed on each data set.
+        holds another calibration, or inference failed on all data sets.
 
     Warns
     -----
     FutureWarning
         If `n` is passed.
     UserWarning
-        If Ctrl-C stopped the call: counts the data sets that are done.
+        If Ctrl-C stopped the call. The warning says how many data sets are done.
 
     Notes
     -----
     Simulation-based calibration: Cook, Gelman and Rubin (2006); Talts et al. (2018). The rank is
     computed among 100 draws of a posterior, evenly spaced over its chains so that they are nearly
-    independent. Rows have no weights here: a row that counts several times has no distribution to
-    draw its data from; give each observation a row, and `compress` counts those that are the same.
-    The test of uniformity is ArviZ's, corrected for the number of elements of all
-    variables together: if inference is right, at most 1% of calibrations fail.
+    independent. Weights of rows are not supported, because no data can be drawn for a row that
+    counts several times. Give each observation its own row; `compress` then counts equal rows. The
+    test of uniformity is ArviZ's, corrected for the number of elements of all variables together:
+    if inference is right, at most 1% of calibrations fail.
 
     Examples
     --------

@@ -69,8 +69,8 @@ def fit_many(
     by : str, optional
         The column of a table whose values are the keys.
     model : pymc.Model or model of a library, optional
-        The model; by default the model of the context. After the call it has its own data again. A
-        container for which the data sets have no values keeps its own.
+        The model; by default the model of the context. After the call, it has the same data as
+        before. A container for which the data sets have no values keeps its data.
     n : int or "auto", default "auto"
         Steps of each fit, as for :func:`bayou.fit`.
     method : str, default "auto"
@@ -78,15 +78,15 @@ def fit_many(
     draws : int, default 1000
         Draws from each fit, at least 100. k-hat is computed from the same draws.
     weights : str, optional
-        A container with one number of at least 0 for each row, which says how often it counts, as
-        for :func:`bayou.fit`. Data sets may have values for it; one with a weight below 0, or not
-        finite, counts as failed.
+        A container with one number of at least 0 for each row: how often the row counts, as for
+        :func:`bayou.fit`. Data sets may have values for this container. A data set with a weight
+        that is negative or not finite counts as failed.
     compress : {"auto", True, False}, default "auto"
         Fit the distinct rows of a data set, each counted as often as it occurs, as for
         :func:`bayou.fit`.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
-        Seed of all fits and draws. Those of a data set depend only on the seed and its key. By
-        default, the seed of an existing `out`, else a new one at each call.
+        Seed of all fits and draws. The results for a data set depend only on the seed and its key.
+        By default, the seed of an existing `out`, else a new one at each call.
     cluster : str or Ray, optional
         Where data sets are fitted, as for :func:`bayou.sample_many`.
     out : path, optional
@@ -104,8 +104,8 @@ def fit_many(
           a number at a draw;
         - ``converged``: 1 if the stopping rule was met, 0 if not, NaN if no rule was applied;
         - ``seconds``, and the number of rows, ``num_row`` for a dim called "row";
-        - ``num_distinct``, the number of distinct rows that took the place of all; NaN where they
-          did not;
+        - ``num_distinct``, the number of distinct rows that replaced all rows (see `compress`); NaN
+          if all rows were used;
         - ``data``, a fingerprint (hash) of the data, and ``error``, empty unless it failed.
 
     Raises
@@ -128,9 +128,11 @@ def fit_many(
     Warns
     -----
     ConvergenceWarning
-        If a k-hat is above 0.7, or a fit did not converge: says in how many data sets.
+        If a k-hat is above 0.7, or a fit did not converge. The warning gives the number of such
+        data sets.
     UserWarning
-        If data sets failed: names their keys. If Ctrl-C stopped the call: counts those done.
+        If data sets failed (the warning names their keys), or if Ctrl-C stopped the call (it says
+        how many data sets are done).
 
     Notes
     -----

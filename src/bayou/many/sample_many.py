@@ -70,7 +70,7 @@ def sample_many(
     out: str | Path | None = None,
     progressbar: bool = True,
 ) -> xr.DataTree:
-    """Draw from the posterior of a model with NUTS, given each of many data sets in turn.
+    """Draw from the posteriors of a model with NUTS, one posterior for each of many data sets.
 
     The model is compiled once. Several data sets are sampled at a time, to use all cores.
 
@@ -86,11 +86,12 @@ def sample_many(
         - with `by`, a frame, dataset, mapping of columns or source whose columns the containers
           were built from.
 
-        All data sets have values for the same containers. A value of a mapping is read when its
-        turn comes; if that raises an exception, this data set counts as failed.
+        All data sets must have values for the same containers. Values of a mapping are looked up
+        only when they are needed. If the look-up raises an exception, the data set counts as
+        failed.
     by : str, optional
-        The column of a table whose values are the keys: the rows with the same value are one data
-        set. The columns that the containers use are read into memory.
+        The column of a table whose values are the keys: rows with the same value form one data set.
+        The columns that the containers use are read into memory.
     model : pymc.Model or model of a library, optional
         The model; by default the model of the context. Its data do not change. A container for
         which the data sets have no values keeps its own.
@@ -99,32 +100,33 @@ def sample_many(
     target_accept, max_treedepth : float and int, default 0.8 and 10
         As for :func:`bayou.sample`.
     sampler : {"auto", "nutpie", "blackjax"}, default "auto"
-        "nutpie" samples each data set by itself, several in parallel; "blackjax" samples batches of
-        data sets in one vectorised program. Both are NUTS, but their draws differ. "auto" takes
-        blackjax where it is usually faster (see Notes), or the sampler of an existing `out`.
+        "nutpie" samples each data set separately, several in parallel; "blackjax" samples batches
+        of data sets in one vectorised program. Both are NUTS, but their draws differ. "auto" takes
+        the sampler of an existing `out`, else blackjax where it is usually faster (see Notes).
     weights : str, optional
-        A container with one number of at least 0 for each row, which says how often it counts, as
-        for :func:`bayou.sample`. Data sets may have values for it; one with a weight below 0, or
-        not finite, counts as failed.
+        A container with one number of at least 0 for each row: how often the row counts, as for
+        :func:`bayou.sample`. Data sets may have values for this container. A data set with a weight
+        that is negative or not finite counts as failed.
     compress : {"auto", True, False}, default "auto"
         Evaluate the density of a data set on its distinct rows, each counted as often as it occurs,
-        as for :func:`bayou.sample`. "auto" does so for data sets of 10,000 rows or more of which at
-        most half are distinct, where the model has no deterministic of rows. blackjax does not.
+        as for :func:`bayou.sample`. "auto" does this for data sets of at least 10,000 rows, if at
+        most half of these are distinct and no deterministic has a value for each row. blackjax does
+        not do it.
     random_seed : int, sequence of int, numpy.random.Generator, RandomState or None
-        Seed of all draws. Those of a data set depend only on the seed and its key, not on the other
-        data sets or on their order. By default, the seed of an existing `out`, else a new one at
-        each call.
+        Seed of all draws. The draws for a data set depend only on the seed and its key, not on the
+        other data sets or on their order. By default, the seed of an existing `out`, else a new one
+        at each call.
     cluster : str or Ray, optional
         Where data sets are sampled: "ray" for a Ray cluster that this process is connected to, or a
         new one on the cores of this machine; the address of a cluster; or a :class:`bayou.Ray` with
         the number of workers. Each worker compiles the model once and is sent data sets in turn. A
-        worker that dies is replaced, and its data sets run again; a data set on which three workers
-        died counts as failed. By default, this process does all work.
+        worker that dies is replaced, and its data sets are sampled again. If three workers die on
+        the same data set, it counts as failed. By default, this process does all work.
     out : path, optional
-        A folder for the results, in Zarr format. They are written as data sets finish, up to 32 at
-        a time, and are in that order. If the folder exists, data sets whose results it has are
-        skipped; failed ones run again if their data have changed or their workers died. The model
-        and the settings must be the same.
+        A folder for the results, in Zarr format. They are written in the order in which data sets
+        finish, up to 32 at a time. If the folder exists, data sets with results in it are skipped.
+        Failed ones are sampled again if their data have changed or their workers died. The model
+        and the settings must be the same as before.
     progressbar : bool, default True
         Show how many data sets are done, and how many have failed.
 
@@ -138,11 +140,11 @@ def sample_many(
         - ``divergences``, the number of divergent draws; ``reached_max_treedepth``, the share of
           trajectories that were cut at `max_treedepth`, in the chain with the most; ``bfmi``, the
           least E-BFMI of a chain;
-        - ``seconds`` from its start to its end, while other data sets ran too; with blackjax, those
-          of its batch;
+        - ``seconds`` from its start to its end, during which other data sets may run too; with
+          blackjax, the seconds of its batch;
         - the number of rows, ``num_row`` for a dim called "row";
-        - ``num_distinct``, the number of distinct rows that took the place of all; NaN where they
-          did not;
+        - ``num_distinct``, the number of distinct rows that replaced all rows (see `compress`); NaN
+          if all rows were used;
         - ``data``, a fingerprint (hash) of the data, and ``error``, empty unless it failed.
 
         ``tree["diagnostics"].to_dataset().to_dataframe()`` is the table as a data frame. With
@@ -169,32 +171,35 @@ def sample_many(
     -----
     ConvergenceWarning
         If there are divergences, an R-hat is above 1.01, more than 5% of the trajectories of a
-        chain were cut, or an E-BFMI is below 0.3: counts the data sets.
+        chain were cut, or an E-BFMI is below 0.3. The warning gives the number of such data sets.
     UserWarning
-        If data sets failed: names their keys. If Ctrl-C stopped the call: counts those done.
+        If data sets failed (the warning names their keys), or if Ctrl-C stopped the call (it says
+        how many data sets are done).
 
     Notes
     -----
     Variables with a value for each row have the length of the longest data set. Shorter data sets
-    are filled with NaN at the end: ``num_row`` is the number of rows of each. For NaN, integer and
-    boolean variables with axes become floats. A dim has the labels that :func:`bayou.set_data`
-    would give it, if those are the same for all data sets; else none. A data set without observed
-    rows counts as failed.
+    are filled with NaN at the end: ``num_row`` is the number of rows of each. So that they can hold
+    NaN, integer and boolean variables with axes become floats. A dim has the labels that
+    :func:`bayou.set_data` would give it, if these are the same for all data sets; else it has no
+    labels. A data set without observed rows counts as failed.
 
-    After Ctrl-C, the tree has the data sets that are finished, if any is. With `out`, the same call
-    continues from there, also after an exception of an iterable, which is raised.
+    After Ctrl-C, the tree has the data sets that are finished, if there are any. With `out`, the
+    same call later continues from there. This is also the case after an exception in an iterable of
+    data sets, which the call does not catch.
 
     blackjax needs a likelihood that is a product over rows, 64-bit floats, and parameters of the
     same shapes in all data sets. It samples 256 chains side by side, so that each draw takes as
     long as the longest trajectory among them. Data sets are padded to 16, 24, 32, 48, 64, ... rows,
-    and each of these lengths takes about 8 seconds to compile. "auto" takes blackjax if it is
-    installed, if there are at most 2 parameters and at least 1,000 data sets for each (their number
-    must be known), and if all containers are columns of up to 32 rows in the data set of the
-    smallest key. For such models, with 20 rows and 4 chains of 1,000 draws, it takes 25 to 60 ms a
-    data set on one core; nutpie takes 65 to 90 ms, with a fifth more effective draws. With longer
-    trajectories blackjax is slower, about thirty times for a hierarchical regression of 8
-    parameters. Pass "nutpie" or "blackjax" if the draws must not depend on the number of data sets.
-    The attribute ``inference_library`` of each group says which one ran.
+    and each of these lengths takes about 8 seconds to compile. "auto" takes blackjax under four
+    conditions: it is installed; there are at most 2 parameters; there are at least 1,000 data sets
+    per parameter, a number that must be known in advance; and all containers are columns, of up to
+    32 rows in the data set with the smallest key. For such models, with 20 rows and 4 chains of
+    1,000 draws, it takes 25 to 60 ms a data set on one core; nutpie takes 65 to 90 ms, with a fifth
+    more effective draws. With longer trajectories blackjax is slower, about thirty times for a
+    hierarchical regression of 8 parameters. Pass "nutpie" or "blackjax" if the draws must not
+    depend on the number of data sets. The attribute ``inference_library`` of each group says which
+    one ran.
 
     On a cluster of machines of one kind, draws are the same to the last bit for any number of
     workers.

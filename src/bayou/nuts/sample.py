@@ -89,18 +89,18 @@ def sample(
 
     The model may also be the first argument: ``by.sample(model, draws=500)``.
 
-    The first call on a model compiles it. Later calls use the compiled code again, also with data
-    of other values and lengths, unless variables were added to the model. Minibatches are replaced
+    The first call on a model compiles it. Later calls reuse the compiled code, even if the data
+    have new values or lengths, unless variables were added to the model. Minibatches are replaced
     by all rows of their data.
 
     Parameters
     ----------
     draws : int, optional
-        Draws of each chain; by default 1000. With `until`, the most of them, by default 10,000.
+        Draws of each chain; by default 1000. With `until`, the maximum number, by default 10,000.
     tune : int, optional
         Tuning steps of each chain. They adapt the step size and the mass matrix, and are discarded.
-        By default 150 for chains that a fit gave their coordinates, else 1000. With 0, one step is
-        still run, to find the step size.
+        By default 150 if the chains run in the coordinates of a fit (see `init`), else 1000. With
+        0, one step is still run, to find the step size.
     chains : int, default 4
         The number of chains. As many run in parallel as there are cores.
     model : pymc.Model or model of a library, optional
@@ -109,13 +109,15 @@ def sample(
     **How trajectories are made**
 
     init : {"auto"}, Fit or None, default "auto"
-        What gives chains their start and their coordinates. "auto" is a short fit on fixed draws,
-        if the run has at least 2,000 steps in all, and more than one element or 1,000 numbers of
-        data; a :class:`bayou.Fit` of the model is used as it is. Chains then start around it, twice
-        as wide as the posterior, and trajectories are short. The draws are those of the model
-        whatever the fit is. Where a fit does not match the posterior, or searches from other starts
-        end elsewhere, chains start and are tuned as with None: at random around the initial point
-        of the model. The attributes ``init`` and ``init_reason`` of the result say which.
+        Where chains start, and the coordinates in which they run. "auto" takes both from a short
+        fit on fixed draws, if the run has at least 2,000 steps in all, and the model has more than
+        one element or 1,000 numbers of data. A :class:`bayou.Fit` of the model is used without a
+        new fit. Chains then start around the fit, spread twice as wide as the posterior, and their
+        trajectories are short. The fit does not change the distribution of the draws, which is the
+        posterior of the model. With None, chains start at random around the initial point of the
+        model, and are tuned from there. The same is done if the fit does not match the posterior,
+        or if searches from other starting points find other modes. The attributes ``init`` and
+        ``init_reason`` of the result say what was done.
     target_accept : float, default 0.8
         The mean acceptance probability that tuning aims at, between 0 and 1. A larger one gives
         smaller steps, and fewer divergences.
@@ -125,51 +127,52 @@ def sample(
         The mass matrix that tuning finds: "diag" scales each variable; "low_rank" adds the
         directions in which variables are correlated the most.
     backend : {"auto", "numba", "jax"}, default "auto"
-        What compiles the density. Numba takes 5 to 10 s, but no time again for data of other
-        lengths, and suits light densities; JAX takes a second for each new set of shapes, and
-        computes several chains in one call. "auto" takes JAX for more than 20,000 numbers in the
-        data and for products of matrices, if JAX has all operations of the model. The attribute
-        ``backend`` of the result says which.
+        The compiler of the density. Numba takes 5 to 10 s once, whatever the lengths of later data,
+        and suits densities that are cheap to compute. JAX takes a second for each new set of
+        shapes, and computes several chains in one call. "auto" takes JAX for more than 20,000
+        numbers in the data and for products of matrices, if JAX has all operations of the model.
+        The attribute ``backend`` of the result says which.
     initvals : dict, or sequence of dict, optional
-        Where chains start: values by the names of free variables (or of transformed ones,
-        ``sigma_log__``, still in the space of that name), or "prior" or "support_point"; in one
-        dict for all chains, or one for each. Chains start up to 1 off on the scale of the
-        transformed variables, as PyMC's do. Variables that are not named start as the model has it.
+        Starting values of chains: one dict for all chains, or one for each. Keys are names of free
+        variables, or of transformed ones, such as ``sigma_log__``, whose values are then
+        transformed too. A value is an array, "prior" or "support_point". Each start is then moved
+        at random, by at most 1 on the transformed scale, as in PyMC. Variables without a value
+        start at the initial value that the model has for them.
 
     **When chains end**
 
     until : {"good"}, optional
         "good": chains end once R-hat is below 1.01 and the effective sample sizes, of the bulk and
         of the tails, are above 400 (100 a chain, of more than four) in all elements of all free
-        variables. They are looked at after 250 draws of each chain, then after half as many more,
-        so that the number of draws is a function of the seed.
+        variables. They are computed after 250 draws of each chain, and again each time the number
+        of draws has grown by half, so that the number of draws depends on the seed alone.
 
     **What the result has**
 
     var_names : sequence of str, optional
-        The free variables and deterministics to keep; by default all. The checks of convergence are
-        of all free variables all the same.
+        The free variables and deterministics to keep; by default all. The checks of convergence
+        always cover all free variables.
     keep_warmup : bool, default False
         Add the groups ``warmup_posterior`` and ``warmup_sample_stats``, with the tuning steps.
     log_likelihood : bool, default False
-        Add the group ``log_likelihood``, with that of each observation, for ``arviz.loo``. With
-        `weights`, it is that of each row, as often as it counts; :func:`bayou.expand` gives that of
-        each observation.
+        Add the group ``log_likelihood`` for ``arviz.loo``: the log likelihood of each observation.
+        With `weights`, it is that of each row times its weight; :func:`bayou.expand` then gives
+        that of each observation.
     compute_convergence_checks : bool, default True
         Check the chains, and warn if they are doubtful. See Warns.
 
     **The run**
 
     weights : str, optional
-        A container with one number of at least 0 for each row: the log likelihood of the row counts
-        that often, as of so many equal rows. Fractions are allowed; they raise the likelihood of
-        the row to a power.
+        A container with one number of at least 0 for each row, by which the log likelihood of the
+        row is multiplied. A weight of 3 stands for three equal rows. Fractions are allowed: they
+        raise the likelihood of the row to a power.
     compress : {"auto", True, False}, default "auto"
         Evaluate the density on the distinct rows, each counted as often as it occurs, where the
-        likelihood is a product over rows. It is the density of all rows but for rounding. "auto"
-        does so with 10,000 rows or more, where at most half are distinct and the result has no
-        deterministic of rows; the attribute ``compression`` of the result says it. True does so or
-        raises.
+        likelihood is a product over rows. This is the density of all rows, up to rounding. "auto"
+        does this with 10,000 rows or more, if at most half of them are distinct and no
+        deterministic in the result has a value for each row. The attribute ``compression`` of the
+        result says whether it was done. With True, it is an error if this is not possible.
     cores : int, optional
         The most cores to use; by default all that this process may use, and never more. Chains run
         side by side on them.
@@ -185,14 +188,15 @@ def sample(
     out : path, optional
         A folder for the draws, in Zarr format, which must be new or empty. They are written every
         two seconds, and memory does not grow with their number. The folder can be read at any time,
-        ``xarray.open_datatree(out, engine="zarr")``, also after the process was killed. Its chains
-        are run in segments of up to 20,000 draws. After each, their step size is tuned anew in 150
-        steps that are not kept, so that the draws are not those of a run without `out`.
+        ``xarray.open_datatree(out, engine="zarr")``, even after the process was killed. Chains run
+        in segments of up to 20,000 draws. After each segment, their step size is tuned again in 150
+        steps that are discarded. So the draws differ from those of a run without `out`.
     resume : bool, default False
-        Go on with the draws that `out` has, if any, up to `draws`. The model, its data and the
-        settings must be the same. Draws that are there stay. Those that follow begin at the last of
-        them, in the same coordinates; they have the bits of an unbroken run where that was stopped
-        at the end of a segment, and other bits, of the same posterior, elsewhere.
+        Continue from the draws that `out` has, if any, until there are `draws` of them. The model,
+        its data and the settings must be the same. Existing draws are kept; new ones start from the
+        last of them, in the same coordinates. If the earlier run was stopped at the end of a
+        segment, the new draws are those of an uninterrupted run, to the last bit. If it was stopped
+        elsewhere, they are other draws from the same posterior.
 
     Returns
     -------
@@ -201,8 +205,8 @@ def sample(
         variables and the deterministics, with dims chain and draw and then their own;
         ``sample_stats`` has the statistics of each draw (``diverging``, ``energy``, ``lp``,
         ``tree_depth``, ...); ``observed_data`` and ``constant_data`` have the data. After Ctrl-C,
-        it has the draws so far: chains of one length, those that had just begun left out. With
-        `out`, values are read from the folder when they are used.
+        the tree has the draws so far. Chains are then cut to one length, and those that had just
+        begun are left out. With `out`, values are read from the folder when they are used.
 
     Raises
     ------
@@ -212,7 +216,7 @@ def sample(
     KeyboardInterrupt
         If the call is interrupted before any chain has a draw after tuning.
     RuntimeError
-        If nutpie fails for another reason than a density that is not finite.
+        If nutpie fails, for any reason other than a density that is not finite.
     TypeError
         If there is no model, a free variable or an imputed missing value is discrete, or the
         density draws random numbers.
@@ -226,11 +230,11 @@ def sample(
     Warns
     -----
     ConvergenceWarning
-        One for all that makes the draws doubtful, with the variables at fault and what to do:
-        trajectories that diverged, or of which more than 5% of a chain were cut at `max_treedepth`;
-        an R-hat above 1.01; an effective sample size, of the bulk or of the tails, below 100 a
-        chain; an E-BFMI below 0.3. Chains of fewer than 100 draws are not checked. Another if
-        Ctrl-C stopped the chains.
+        A single warning lists everything that makes the draws doubtful, with the variables at fault
+        and what to do: trajectories that diverged; more than 5% of the trajectories of a chain cut
+        at `max_treedepth`; an R-hat above 1.01; an effective sample size, of the bulk or of the
+        tails, below 100 a chain; an E-BFMI below 0.3. Chains of fewer than 100 draws are not
+        checked. There is another warning if Ctrl-C stopped the chains.
 
     Notes
     -----

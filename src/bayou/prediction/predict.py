@@ -71,16 +71,16 @@ def predict(
     compress: bool | str = "auto",
     progressbar: bool = True,
 ) -> xr.DataTree | Source:
-    """Draw from the posterior predictive distribution of new rows.
+    """Draw from the posterior predictive distribution for new rows.
 
-    Columns are matched by name. The model does not change. Later calls use the compiled code again,
-    for any number of rows and draws.
+    Columns are matched by name. The model does not change. Later calls reuse the compiled code, for
+    any number of rows and draws.
 
     Parameters
     ----------
     fit_or_datatree : Fit, xarray.DataTree or xarray.Dataset
         A result of :func:`bayou.fit`, :func:`bayou.sample` or ``pm.sample``: a fit, a tree with the
-        group ``posterior``, or that group alone. Of results of many data sets, select one:
+        group ``posterior``, or that group alone. From results for many data sets, select one:
         ``tree.posterior.sel(dataset="north")``.
     data : frame, dataset, Source, or mapping of str to array_like
         The new rows. Either a table with the columns that the containers of the model were built
@@ -89,10 +89,10 @@ def predict(
         ``observed=`` are not needed.
     var_names : str or sequence of str, optional
         The variables to predict: observed variables, deterministics, and free variables without
-        draws, as in a model from before ``pm.observe``. By default, all observed variables, or in
-        a model of none the free variables without draws that no other variable depends on. To
-        predict a free variable that has a value for each row, add a
-        :class:`pymc.Deterministic` of it to the model.
+        draws, such as the outcome in a model to which ``pm.observe`` was not yet applied. By
+        default, all observed variables. If the model has none, the free variables without draws on
+        which no other variable depends. To predict a free variable that has a value for each row,
+        add a :class:`pymc.Deterministic` of it to the model.
     draws : int, optional
         For a fit, the number of draws, by default 1000. For a posterior, the number of draws to use
         from each chain, evenly spaced; by default all.
@@ -107,19 +107,20 @@ def predict(
         workers get the draws of the parameters once, and then rows in turn. This process reads the
         rows and writes the predictions.
     out : path, optional
-        A new path. If it ends in ".zarr", all draws are written to it; if it ends in ".parquet", a
-        row of summaries for each row of `data`. Until it is complete, the results are in a folder
-        beside it whose name ends in ".partial". After an interruption, repeat the same call to
-        continue.
+        A new path. If it ends in ".zarr", all draws are written to it. If it ends in ".parquet",
+        summaries are written: one row for each row of `data`. Until it is complete, the results are
+        in a folder beside it whose name ends in ".partial". After an interruption, repeat the same
+        call to continue.
     chunk_rows : int, optional
         The number of rows to read at a time; it may be rounded up. By default as many as fit in the
-        free memory, at most 65,536. At most two such chunks are in memory at a time, or on a
-        `cluster`, two parts of a chunk for each worker.
+        free memory, at most 65,536. At most two such chunks are in memory at a time; with
+        `cluster`, at most two parts of a chunk for each worker.
     compress : {"auto", True, False}, default "auto"
-        Predict the distinct rows once, and repeat what is predicted. This is for variables that are
-        computed, such as deterministics: where random numbers are drawn for a row, each row has its
-        own, and all are predicted. "auto" does so for 10,000 rows in memory or more of which at
-        most half are distinct; the attribute ``compression`` says it. True does so or raises.
+        Predict the distinct rows once, and repeat their predictions. This is only possible for
+        variables without random numbers of their own for each row, such as deterministics. If there
+        are such random numbers, all rows are predicted. "auto" compresses if `data` has at least
+        10,000 rows, all in memory, and at most half are distinct. The attribute ``compression``
+        says whether it was done. With True, it is an error if this is not possible.
     progressbar : bool, default True
         Show how many rows are done.
 
@@ -137,7 +138,7 @@ def predict(
     Raises
     ------
     TypeError
-        If there is no model, it cannot be sent to workers, or `fit_or_datatree` is none of these.
+        If there is no model, it cannot be sent to workers, or `fit_or_datatree` is of another type.
     ValueError
         If `var_names` cannot be predicted, as a pm.CustomDist without `random`; if `data` lack
         columns or containers, or have no rows, missing values or unknown categories; if the
@@ -151,15 +152,16 @@ def predict(
     Notes
     -----
     A free variable that the posterior lacks is drawn from its prior given the other variables, once
-    for each draw. For example, to predict for new groups, drop the group effects from the
-    posterior; they are then drawn from the population distribution. A free variable with a value
-    for each row is drawn from its prior for the new rows. The attribute ``drawn_from_prior`` of the
-    predictions names both kinds.
+    for each draw. So to predict for new groups, drop the group effects from the posterior: they are
+    then drawn from the population distribution. A free variable with a value for each row is drawn
+    from its prior for the new rows. The attribute ``drawn_from_prior`` of the predictions names
+    both kinds.
 
-    The rows of a model by (area, date) are along the dim whose length, or whose labels, differ from
-    the model's: pass ``xarray.DataArray(values, coords=...)`` where the lengths are equal. Without
-    either, they are along a dim that no variable with draws has, and if there is none, the call is
-    refused. What was fitted along the other dim keeps its draws.
+    If the data of a model have two dims, such as (area, date), the new rows are along the dim whose
+    length or labels differ from those of the model. If the lengths are equal, pass
+    ``xarray.DataArray(values, coords=...)``, so that the labels differ. If neither differs, the
+    rows are along a dim that no variable with draws has; if there is no such dim, a ValueError is
+    raised. Variables that were fitted along the other dim keep their draws.
 
     Draws are matched to the model by the labels of its dims. The same labels in another order are
     reordered, other labels are an error. Draws of a dim without labels are matched by position.

@@ -39,24 +39,24 @@ def compress(
 ) -> Source:
     """Return the distinct rows of a source, each with the number of its rows.
 
-    Tables of categories, counts and rounded numbers repeat themselves. A likelihood that is a
-    product over rows needs each distinct row once, with its count. Choose the columns that the
-    model uses: the fewer they are, the more rows are the same.
+    Tables of categories, counts and rounded numbers often have many equal rows. A likelihood that
+    is a product over rows needs each distinct row only once, with its count. Choose only the
+    columns that the model uses: with fewer columns, more rows are equal.
 
     Parameters
     ----------
     source : Source, or an object that :func:`bayou.source` takes
         The rows: fields of numbers, dates, booleans, text or categories. They are read once.
-        Queries of a database and lazy frames are grouped where they are.
+        Queries of a database are grouped by the database, and lazy frames by their own engine.
     columns : sequence of str, optional
-        The fields by which rows are told apart. By default all.
+        The fields to keep. Rows are equal if they agree in all of these. By default all.
     count : str, default "count"
         The name of the field with the number of rows.
     weights : str, optional
-        A field of numbers of at least 0 that says how often each row counts already, such as the
-        counts of an earlier call. They are added up in place of the number of rows.
+        A field of non-negative numbers: how often each row already counts, such as the counts of an
+        earlier call. The count of a distinct row is then the sum of these, not the number of rows.
     out : str or Path, optional
-        A file of Parquet to write the result to as well, which must not exist.
+        A new Parquet file to which the result is also written.
     memory : int or str, default "1 GiB"
         The largest amount of memory that the distinct rows may take, in bytes or as a text with a
         unit. The number of all rows has no limit.
@@ -76,11 +76,11 @@ def compress(
     FileExistsError, FileNotFoundError
         If `out` exists, or the folder that it is in does not.
     TypeError
-        If a field is of objects other than text, or `weights` are no numbers.
+        If a field contains objects other than text, or `weights` are not numbers.
     ValueError
-        If there is no such field, `count` is one of the columns, a weight is below 0 or not
-        finite, a null is refused, or the distinct rows do not fit into `memory`: says how many of
-        the rows so far differ.
+        If there is no such field, `count` is one of the columns, a weight is below 0 or not finite,
+        a null is refused, or the distinct rows do not fit into `memory`. The error then says how
+        many distinct rows were found so far.
 
     See Also
     --------

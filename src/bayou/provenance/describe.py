@@ -37,14 +37,14 @@ def describe(model: ModelLike | None = None) -> Description:
 
     The containers are those of :class:`bayou.Data` and ``pm.Data``, minibatches, generators, and
     arrays that were passed to ``observed=`` directly. Nothing is compiled, no item is taken from a
-    generator and no source is read. The time is that of one pass over the values in memory, to
-    compute their fingerprints (hashes).
+    generator and no source is read. The call takes one pass over the values in memory, to compute
+    their fingerprints (hashes).
 
     Parameters
     ----------
     model : pymc.Model, model of a library, or Fit, optional
-        The model; by default the model of the context. Of a fit, that of its model, with the number
-        of distinct rows that took the place of all.
+        The model; by default the model of the context. For a fit, the model of the fit is
+        described, with the number of distinct rows if these replaced all rows in the fit.
 
     Returns
     -------

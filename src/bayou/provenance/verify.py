@@ -29,7 +29,7 @@ class HasProvenance(Protocol):
 def verify(
     result: xr.DataTree | xr.Dataset | HasProvenance, model: ModelLike | None = None
 ) -> Verification:
-    """Check whether a result was computed from a model and the data that it holds now.
+    """Check whether a result was computed from a model and the data that the model holds now.
 
     Parameters
     ----------
@@ -39,20 +39,21 @@ def verify(
         is enough.
     model : pymc.Model or model of a library, optional
         The model; by default the model of the context. If its data are a source that is not in
-        memory, all rows of it are read.
+        memory, all rows of the source are read.
 
     Returns
     -------
     Verification
-        ``bool(verification)`` is True if the result matches the model and its data. Otherwise it
-        prints the differences, which are also in ``differences``.
+        ``bool(verification)`` is True if the result matches the model and its data. Otherwise its
+        text lists the differences, which are also in ``differences``.
 
     Raises
     ------
     TypeError
         If ``result`` is not a result, or there is no model.
     ValueError
-        If the result has no record of its model and data, such as one of ``pm.sample``.
+        If the result has no record of its model and data, as is the case for results of
+        ``pm.sample``.
 
     Notes
     -----

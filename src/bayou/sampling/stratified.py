@@ -27,7 +27,7 @@ class Stratified:
     """An order of batches with a fixed number of rows from each stratum (group of rows).
 
     Pass it as `order` to :func:`bayou.fit` or :class:`bayou.Batches`. It reduces the noise of
-    gradients if strata differ much, or if some parameters depend on a small stratum.
+    gradients if strata differ strongly, or if some parameters depend on a small stratum.
 
     Parameters
     ----------
@@ -44,11 +44,12 @@ class Stratified:
 
     Notes
     -----
-    Within a stratum, every row comes once in random order before any comes again. Within a batch,
-    rows are ordered by their strata. The importance weight of a row is (N_s / num_rows) *
-    (batch_size / b_s), where its stratum has N_s rows in all and b_s in a batch. With these
-    weights, the weighted sum of the log likelihoods in a batch, times num_rows / batch_size, is an
-    unbiased estimate of the log likelihood of all rows: the Horvitz-Thompson estimator [1]_.
+    Within a stratum, rows come in random order, and every row comes once before any row comes
+    again. Within a batch, rows are ordered by their strata. The importance weight of a row is
+    (N_s / num_rows) * (batch_size / b_s), where N_s is the number of rows of its stratum in the
+    data, and b_s that in a batch. With these weights, the weighted sum of the log likelihoods in a
+    batch, times num_rows / batch_size, is an unbiased estimate of the log likelihood of all rows:
+    the Horvitz-Thompson estimator [1]_.
 
     References
     ----------
@@ -134,7 +135,7 @@ class Stratified:
         Raises
         ------
         ValueError
-            If their sum cannot be `batch_size`.
+            If the numbers cannot add up to `batch_size`.
         """
         if self.batch_rows is not None:
             total = sum(self.batch_rows.values())

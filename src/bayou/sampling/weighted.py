@@ -26,7 +26,7 @@ class Weighted:
     """An order of batches whose rows are drawn with replacement, row i with probability p[i].
 
     Pass it as `order` to :func:`bayou.fit` or :class:`bayou.Batches`. It reduces the noise of
-    gradients if a few rows have most influence, such as those of a rare outcome.
+    gradients if a few rows have most of the influence, such as rows with a rare outcome.
 
     Parameters
     ----------
@@ -42,8 +42,7 @@ class Weighted:
     -----
     The importance weight of row i in a batch is 1 / (num_rows * p[i]). With these weights, the
     weighted sum of the log likelihoods in a batch, times num_rows / batch_size, is an unbiased
-    estimate of the log likelihood of all rows, if no probability is 0: the Hansen-Hurwitz estimator
-    [1]_.
+    estimate of the log likelihood of all rows: the Hansen-Hurwitz estimator [1]_.
 
     References
     ----------

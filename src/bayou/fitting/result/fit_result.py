@@ -37,12 +37,13 @@ if TYPE_CHECKING:
 class Fit(FittedModel):
     """An approximation of a posterior, as :func:`bayou.fit` and :func:`bayou.load` return it.
 
-    ``sample()`` and ``summary()`` have the variables of the model; ``mean`` and ``std`` those that
-    were fitted, on the real line, such as ``s_log__`` for a positive ``s``. ``khat()`` says how far
-    the approximation is from the posterior, and ``reason`` and ``elbo`` how the fit ended.
+    ``sample()`` and ``summary()`` have the variables of the model. ``mean`` and ``std`` have the
+    variables that were fitted: these are transformed to the real line, such as ``s_log__`` for a
+    positive ``s``. ``khat()`` says how far the approximation is from the posterior, and ``reason``
+    and ``elbo`` how the fit ended.
 
-    It can be pickled, with its model and the data that this holds then. A saved file has neither,
-    nor any code.
+    It can be pickled. A pickle has the model, and the data that the model holds at that time. A
+    file from ``save()`` contains neither model, data nor code.
 
     Attributes
     ----------
@@ -70,7 +71,7 @@ class Fit(FittedModel):
     ) -> xr.DataTree:
         """Draw from the approximation.
 
-        Deterministics and the data groups use the present data of the model.
+        Deterministics and the data groups use the data that the model has now.
 
         Parameters
         ----------
@@ -88,8 +89,8 @@ class Fit(FittedModel):
             Groups as in ArviZ: ``posterior``, in the space of the model, with one chain and the
             deterministics that depend on no minibatch; ``observed_data``, if all rows are in
             memory; ``constant_data``. An attribute of the posterior has the fingerprints of the
-            data that were fitted, for :func:`bayou.verify`. The first call reads each source once
-            for that, if only a part of its rows is in memory.
+            data that were fitted, for :func:`bayou.verify`. If only a part of the rows of a source
+            is in memory, the first call reads the source once, to compute its fingerprint.
 
         Raises
         ------
@@ -165,7 +166,8 @@ class Fit(FittedModel):
         Parameters
         ----------
         draws : int, default 4000
-            The number of draws; 4000 give means to 1.6% of a standard deviation.
+            The number of draws. With 4000, the Monte Carlo error of a mean is 1.6% of a standard
+            deviation.
         random_seed : int, sequence of int, Generator or RandomState, optional
             Seed of the draws.
         var_names : str or sequence of str, optional
@@ -177,9 +179,10 @@ class Fit(FittedModel):
             A row for each element, such as "a[label]", with its mean, sd and interval, as
             :func:`arviz.summary` has them. There are no diagnostics of chains, since these draws
             are independent. If the fit was checked, the columns "mean_error", "sd_error",
-            "q5_error" and "q95_error" are those of ``verdict.errors``, in standard deviations: they
-            were computed with the fit, and are NaN for deterministics. ``attrs`` has the ``passes``
-            over the rows, the ``correction`` of the standard deviations and the ``verdict``.
+            "q5_error" and "q95_error" are the errors in ``verdict.errors``, in standard deviations.
+            They were computed together with the fit, and are NaN for deterministics. ``attrs`` has
+            the ``passes`` over the rows, the ``correction`` of the standard deviations and the
+            ``verdict``.
 
         Raises
         ------
@@ -214,7 +217,8 @@ class Fit(FittedModel):
         Parameters
         ----------
         var_names : str or sequence of str, optional
-            The variables, by their names in the model or as they are fitted; all by default.
+            The variables, by their names in the model or by their transformed names, such as
+            ``s_log__``; all by default.
 
         Returns
         -------
@@ -224,7 +228,7 @@ class Fit(FittedModel):
         Raises
         ------
         ValueError
-            If there is no variable of such a name, or it has a value for each row.
+            If there is no variable with one of these names, or it has a value for each row.
 
         Examples
         --------
@@ -243,7 +247,8 @@ class Fit(FittedModel):
 
         k-hat is the diagnostic of Pareto smoothed importance sampling (PSIS). Below 0.5, the
         approximation is close to the posterior given all rows. Up to 0.7, importance sampling can
-        still correct it. Above 0.7, it is wrong in part, most often in tails or correlations.
+        still correct it. Above 0.7, the approximation is partly wrong, most often in tails or
+        correlations.
 
         Parameters
         ----------
@@ -321,7 +326,7 @@ class Fit(FittedModel):
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the fit can be relied on: a word, the error of each variable, and the evidence.
+        """Whether the fit can be relied on, as found by its check.
 
         See :class:`bayou.fitting.result.verdict.Verdict`. A fit of a given number of steps was not
         checked.
@@ -340,7 +345,7 @@ class Fit(FittedModel):
         return verdict_of(self)
 
     def plot(self) -> Figure:
-        """Plot the ELBO by step, and the paths of the means, with matplotlib; the verdict on top.
+        """Plot the ELBO by step and the paths of the means with matplotlib, titled by the verdict.
 
         Returns
         -------

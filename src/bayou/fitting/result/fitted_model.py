@@ -86,14 +86,14 @@ class FittedModel:
     def converged(self) -> bool | None:
         """True if the stopping rule was met, False if not, None if no rule was applied.
 
-        A given number of steps has no rule, but it is False if a callback or Ctrl-C ended them, or
-        if the ELBO of the result is far below that of the steps.
+        A fit of a given number of steps has no rule. Even so, it is False if a callback or Ctrl-C
+        ended the fit early, or if the ELBO of the result is far below that of the steps.
         """
         return self.approximation.converged
 
     @property
     def reason(self) -> str:
-        """Why the fit ended, and why it has no correction if that failed."""
+        """Why the fit ended and, if its correction failed, why it did."""
         return self.approximation.reason
 
     @property
@@ -103,18 +103,18 @@ class FittedModel:
 
     @property
     def passes(self) -> float | None:
-        """How often the fit went through all of its rows, whatever the number of draws.
+        """How many times the fit went through all of its rows, whatever the number of draws.
 
-        Rows of a sample count by their part of all rows. None in fits that were saved before this
-        was counted, and for generators, whose rows have no number.
+        A sample counts as a fraction of a pass: its share of all rows. None in fits that were saved
+        by versions without this count, and for generators, whose number of rows is unknown.
         """
         return self.approximation.passes
 
     @property
     def compression(self) -> str | None:
-        """How many distinct rows took the place of all; None if all were fitted as they are.
+        """How many distinct rows replaced all rows in the fit; None if all rows were used.
 
-        The log density is that of all rows all the same.
+        The log density is still that of all rows.
         """
         return self.approximation.compression
 

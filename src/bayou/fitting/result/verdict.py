@@ -46,44 +46,47 @@ MAX_NAMED = 4
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check of a fit says.
+    """The result of the check of a fit.
 
     Attributes
     ----------
     word : {"good", "doubtful", "wrong", "not checked"}
-        Whether what the fit returns can be relied on.
+        Whether the draws and moments that the fit returns can be relied on.
     reason : str
         Why, in a sentence.
     errors : pandas.DataFrame
         A row for each element of each free variable, such as "a[label]". The columns "mean", "sd",
         "q5" and "q95" are the estimated errors of the mean, the sd, and the 5% and 95% quantiles of
-        what the fit returns, in posterior standard deviations; of an sd, relative to it. The
-        columns "mean_se", ... are standard errors of these estimates. NaN where an element was not
-        looked at; empty if nothing was checked.
+        the draws of the fit. Units are posterior standard deviations; the error of the sd is
+        relative. The columns "mean_se", ... are standard errors of these estimates. NaN for
+        elements that were not checked; empty if nothing was checked.
     draws_from : {"approximation", "importance weights", "short chains"}
-        Where the draws of the fit come from: from the approximation itself or, if these are better,
-        from importance sampling around it, or from short chains of Hamiltonian Monte Carlo that
-        start at draws of it.
+        The origin of the draws of the fit: the approximation itself or, where this gives better
+        draws, importance sampling around it, or short chains of Hamiltonian Monte Carlo that start
+        at draws from it.
     draws : int
-        The draws from the approximation that were weighted.
+        The number of draws from the approximation for which importance weights were computed.
     ess : float
-        How many of them count.
+        The effective number of these draws, given their weights.
     khat : float
         The k-hat of their weights; nan without draws.
     rhat : float
         The largest R-hat of the short chains; nan if none were run.
     skewness : float
-        The most that a quantile moves, in standard deviations, if the approximation is made skewed
-        by mirroring each draw at the mean with the probability that its density tells.
+        A measure of the skewness that the approximation lacks. For it, each draw is replaced by its
+        mirror image about the mean with some probability: the posterior density of the mirror
+        image, divided by the sum of the densities at both. The value is the largest resulting shift
+        of a quantile, in standard deviations.
     sampled_rows : int or None
-        The rows that the density was computed on, if these are a sample.
+        The number of rows in the sample on which the density was computed; None if all rows were
+        used.
     non_centred : tuple of str
         Hierarchical normals that were fitted again as ``mean + sd * offset``, with standard normal
-        offsets, since the draws of that fit are better: what is said here is of them. Results have
-        the variables of the model all the same.
+        offsets, because that fit gives better draws. This verdict is then about these draws.
+        Results still have the variables of the model.
     modes : tuple of str
-        Where searches saw other optima that are nearly as good, by the elements that differ most.
-        Draws are from the mode of the fit alone.
+        Other optima that searches found and that are nearly as good. Each is described by the
+        elements that differ most. Draws are from the mode of the fit only.
     """
 
     word: Word
