@@ -205,12 +205,15 @@ def _check(
     is_doubtful = drawn.share < CERTAIN_SHARE or _is_suspicious(errors)
     if not is_doubtful or not _is_affordable(program, target, MAX_EVALUATIONS):
         return checked
+    starts = resample(WeightedDraws(positions, power * drawn.log_ratios), NUM_CHAINS, seed)
+    checked = _check_by_chains(checked, target, view, positions, starts, seed)
+    if _is_good(checked) and checked.resampled is None:
+        return checked
     for refitted in refits():
         better = _check(refitted.program, refitted.approximation, seed, MostAtOnce())
         if _is_good(better):
             return _with_refit(program, checked, refitted, better, seed)
-    starts = resample(WeightedDraws(positions, power * drawn.log_ratios), NUM_CHAINS, seed)
-    return _check_by_chains(checked, target, view, positions, starts, seed)
+    return checked
 
 
 def _check_by_chains(
