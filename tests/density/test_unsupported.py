@@ -19,14 +19,24 @@ def test_an_operation_without_jax_code() -> None:
         x = pm.Normal("x")
         pm.Normal("plain", x, 1, observed=0.0)
         pm.Potential("strange", -(opaque(x) ** 2))
-    with pytest.raises(TypeError, match=r"`model` must be .*, got one in 'strange' that it cannot"):
+    words = (
+        r"`model` must be .*, got one in 'strange' that it cannot: .*\nHint: .*no gradient either"
+    )
+    with pytest.raises(TypeError, match=words):
+        by.fit(model=model, progressbar=False)
+
+
+def test_an_operation_with_a_gradient_alone() -> None:
+    with pm.Model() as model:
+        pm.Potential("strange", -pt.kve(2.5, pm.HalfNormal("x")))
+    with pytest.raises(TypeError, match=r"got one in 'strange' .*\nHint: by\.sample compiles it"):
         by.fit(model=model, progressbar=False)
 
 
 def test_a_deterministic_without_jax_code() -> None:
     with pm.Model() as model:
         pm.Deterministic("strange", opaque(pm.Normal("x")))
-    with pytest.raises(TypeError, match="got one in 'strange' that it cannot"):
+    with pytest.raises(TypeError, match=r"got one in 'strange' .*\nHint: by\.sample compiles it"):
         by.fit(model=model, progressbar=False)
 
 

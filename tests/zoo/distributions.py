@@ -247,13 +247,13 @@ NO_PRIOR = (
     "Simulator", "ZeroInflatedBinomial", "ZeroInflatedNegativeBinomial", "ZeroInflatedPoisson",
 )  # fmt: skip
 
+TABLES = {"rows": ROWS, "joint": JOINT, "prior": PRIORS}
 # Those of which NUTS's machine code is compiled: one for each kind of computation.
 NUTS = (
-    ("rows", "Bernoulli of a logit"), ("rows", "Binomial"), ("rows", "Censored normal"),
-    ("rows", "HurdlePoisson"), ("rows", "NegativeBinomial with mean 0"), ("rows", "Normal"),
-    ("rows", "OrderedLogistic"), ("rows", "StudentT"), ("rows", "TruncatedNormal"),
-    ("joint", "GaussianRandomWalk"), ("joint", "ICAR"), ("prior", "Dirichlet"),
-    ("prior", "LKJCholeskyCov"), ("prior", "ZeroSumNormal"),
+    ("rows", "Bernoulli of a logit"), ("rows", "Censored normal"), ("rows", "HurdlePoisson"),
+    ("rows", "NegativeBinomial with mean 0"), ("rows", "OrderedLogistic"),
+    ("rows", "TruncatedNormal"), ("joint", "GaussianRandomWalk"), ("joint", "ICAR"),
+    ("prior", "Dirichlet"), ("prior", "LKJCholeskyCov"), ("prior", "ZeroSumNormal"),
 )  # fmt: skip
 # Likelihoods that are also fitted, in batches too, verified and predicted from.
 ALL_CALLS = (

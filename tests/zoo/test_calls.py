@@ -2,7 +2,8 @@
 
 Rows are checked one distribution after another, by the interpreter. Predictions are compared with
 PyMC's own for a dozen distributions in one model, each with parameters of its own. NUTS's machine
-code takes some seconds a distribution, so that only those of `distributions.NUTS` are compiled.
+code takes some seconds a distribution, so that only those of `distributions.NUTS` are compiled. Of
+a third of the others, the graph that Numba is given runs in PyTensor's interpreter.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pymc as pm
+import pytensor
 import pytest
 import xarray as xr
+from pytensor.compile.mode import NUMBA, Mode
 from scipy.stats import ks_2samp
 
 import bayou as by
 from bayou.batching.batched import batched_program
 from bayou.nuts.compiled.compiled_density import compile_density
-from tests.zoo.distributions import JOINT, NUTS, REFUSED, ROWS
+from tests.zoo.distributions import JOINT, LOOSE, NUTS, REFUSED, ROWS, TABLES
 from tests.zoo.references import joint_model, one_model, prefix_of, reference_of
 
 if TYPE_CHECKING:
@@ -31,6 +34,12 @@ if TYPE_CHECKING:
 # PyMC warns of an old name.
 pytestmark = pytest.mark.filterwarnings("ignore:DensityDist has been deprecated:FutureWarning")
 SIZE = 13
+REWRITTEN_FOR_NUMBA = Mode("py", NUMBA.provided_optimizer)
+TABLE = [(kind, name) for kind, table in TABLES.items() for name in table]
+INTERPRETED = [key for key in TABLE if key not in NUTS and (*key, "density") not in REFUSED][::3]
+
+# Differences of nearly equal normal probabilities, which other rewrites round otherwise: 3.6e-8.
+LOOSER = LOOSE | {("rows", "OrderedProbit"): 1e-7}
 
 
 def groups() -> list[Any]:
@@ -64,6 +73,27 @@ def test_nuts_code(kind: str, name: str) -> None:
         expected, slopes = reference.densities[index], reference.gradients[index]
         np.testing.assert_allclose(value, expected, rtol=1e-8, atol=1e-8)
         np.testing.assert_allclose(gradient, slopes, rtol=1e-8, atol=1e-8)
+
+
+# PyMC warns of old names and of starts, NumPy of branches that are not taken.
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "name"), INTERPRETED)
+def test_nuts_graph(kind: str, name: str) -> None:
+    density, reference = compile_density(one_model(kind, name)), reference_of(kind, name)
+    graphs = density.graphs
+    function = pytensor.function(
+        graphs.inputs, graphs.density, mode=REWRITTEN_FOR_NUMBA, on_unused_input="ignore"
+    )
+    lengths = np.array([length for value in density.start(0) for length in value.shape], "int64")
+    arguments = [container.get_value() for container in density.arguments]
+    tolerance = LOOSER.get((kind, name), 1e-8)
+    for index in np.flatnonzero(np.isfinite(reference.densities)):
+        value, gradient = function(reference.positions[index], lengths, *arguments)
+        expected, slopes = reference.densities[index], reference.gradients[index]
+        np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance)
+        if reference.is_exact[index]:
+            np.testing.assert_allclose(gradient, slopes, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.slow

@@ -180,7 +180,7 @@ def _build(model: pm.Model, options: ProgramOptions) -> Program:
 
     takes_gradients = [*values, *latent_values]
     by_name = {variable.name: term for variable, term in zip(variables, terms, strict=True)}
-    function = compile_named(arguments, by_name, replacements)
+    function = compile_named(arguments, by_name, replacements, are_densities=True)
     if options.graph_gradients:
         function = with_graph_gradients(function, arguments, terms, replacements, takes_gradients)
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import jax
+import pytensor
+from pytensor.gradient import NullTypeGradError
+from pytensor.graph.basic import Constant
+from pytensor.graph.traversal import graph_inputs
 
 from bayou.density.compiled_functions import FunctionKey
 from bayou.density.jax_function import jax_function
@@ -28,6 +32,11 @@ _UNSUPPORTED = (
     jax.errors.UnexpectedTracerError,
 )
 HINT = "Hint: by.sample compiles it with Numba. A deterministic can be left out of the model."
+# NUTS needs gradients too.
+HINT_WITHOUT_GRADIENT = (
+    "Hint: the operation has no gradient either, so that by.sample refuses it: write it with "
+    "pytensor.tensor, or use pm.sample, whose other steps take no gradient."
+)
 
 
 class UnsupportedError(TypeError):
@@ -43,8 +52,17 @@ def compile_named(
     inputs: Sequence[Variable],
     graphs: Mapping[str, Variable],
     replacements: Mapping[Variable, Variable],
+    *,
+    are_densities: bool = False,
 ) -> Callable[..., Sequence[jax.Array]]:
     """Return what :func:`jax_function` does, of graphs with names.
+
+    Parameters
+    ----------
+    inputs, graphs, replacements
+        As :func:`jax_function` takes them, the graphs by their names.
+    are_densities : bool, default False
+        Whether by.sample would take gradients of the graphs.
 
     Raises
     ------
@@ -58,7 +76,9 @@ def compile_named(
             try:
                 jax_function(inputs, [graph], replacements)
             except NotImplementedError as of_one:
-                raise _error(name, of_one) from of_one
+                without_gradient = are_densities and not _has_gradient(graph)
+                hint = HINT_WITHOUT_GRADIENT if without_gradient else HINT
+                raise _error(name, of_one, hint) from of_one
         raise _error("the model", error) from error
 
 
@@ -90,10 +110,24 @@ def _name_at_fault(program: Program, position: NDArray[np.floating], inputs: Inp
     return "the model"
 
 
-def _error(name: str, error: Exception) -> UnsupportedError:
+def _has_gradient(graph: Variable) -> bool:
+    """Return whether PyTensor can derive a graph by what feeds it."""
+    inputs = [
+        each
+        for each in graph_inputs([graph])
+        if not isinstance(each, Constant) and "float" in getattr(each.type, "dtype", "")
+    ]
+    try:
+        pytensor.grad(graph.sum(), inputs, disconnected_inputs="ignore")
+    except (NotImplementedError, NullTypeGradError):
+        return False
+    return True
+
+
+def _error(name: str, error: Exception, hint: str = HINT) -> UnsupportedError:
     reason = str(error).splitlines()[0].rstrip(".")
     subject = name if name == "the model" else repr(name)
     return UnsupportedError(
         f"`model` must be of operations that JAX can compile, got one in {subject} that it cannot: "
-        f"{reason}.\n{HINT}"
+        f"{reason}.\n{hint}"
     )
