@@ -57,7 +57,8 @@ def set_data(
     Raises
     ------
     IndexError
-        If whole numbers in a container index a variable of the model and are outside its length.
+        If whole numbers in a container index a variable of the model, and one is negative or beyond
+        the end of the variable.
     pymc.exceptions.ShapeError
         If a value has another number of axes, if containers that share a dim would have different
         lengths along it, if the number of labels is not the number of rows, or if a length that is
