@@ -32,6 +32,7 @@ def draws(fit: by.Fit) -> xr.DataTree:
     return fit.sample(100, random_seed=1)
 
 
+@pytest.mark.slow
 def test_fit_and_predictions_are_those_of_the_plain_model() -> None:
     named, plain = geos()
     fit, expected = by.fit(model=named, **QUIET), by.fit(model=plain, **QUIET)

@@ -75,6 +75,7 @@ def test_the_posterior_is_that_of_all_rows(name: str, folder: Path) -> None:
     assert names.isdisjoint({"bayou-window", "bayou-feed"})
 
 
+@pytest.mark.slow
 def test_what_all_rows_tell_is_read_in_blocks(folder: Path) -> None:
     source, size = SOURCES["windows"](folder)
     streaming = fit(model_of(source, size), n=2000)

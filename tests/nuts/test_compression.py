@@ -67,6 +67,7 @@ def run(model: pm.Model, **options: Any) -> Any:
     return by.sample(5, tune=5, chains=1, model=model, random_seed=1, progressbar=False, **options)
 
 
+@pytest.mark.slow
 def test_results_of_rows_are_of_all_rows(model: pm.Model) -> None:
     trace = run(model)
     assert trace.posterior["mean"].shape == (1, 5, NUM_ROWS)

@@ -260,6 +260,7 @@ def two_modes() -> pm.Model:
     return model
 
 
+@pytest.mark.slow
 def test_chains_start_where_the_user_says(two_modes: pm.Model) -> None:
     def means(initvals: Any) -> list[float]:
         options: Any = {"draws": 50, "tune": 100, "initvals": initvals, "cores": 2}

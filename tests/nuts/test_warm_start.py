@@ -175,6 +175,7 @@ def test_draws_are_those_of_the_model(regression: pm.Model) -> None:
     np.testing.assert_array_equal(again["effect"], trace.posterior["effect"])
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_there(regression: pm.Model) -> None:
     # The same variables in another order.
     with pm.Model():

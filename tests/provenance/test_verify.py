@@ -241,6 +241,7 @@ def test_a_fit_in_batches_is_of_the_model_as_it_is_written() -> None:
     assert by.verify(fit.sample(10), mean_model())
 
 
+@pytest.mark.slow
 def test_nuts_says_what_it_sampled() -> None:
     with pm.Model() as model:
         y = by.Data("y", [1.0, 2.0])

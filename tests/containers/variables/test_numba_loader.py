@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # What Numba does not know runs in Python, of which PyTensor warns: an error here.
 CONTAINERS = """
 import sys
@@ -37,6 +39,7 @@ assert "numba" not in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_numba_is_loaded_when_it_is_needed(tmp_path: Path) -> None:
     # One process, since importing PyMC takes seconds; Numba comes last.
     script = CONTAINERS + WINDOWS + COMPILED

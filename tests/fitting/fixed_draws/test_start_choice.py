@@ -124,6 +124,7 @@ def test_a_start_that_is_best_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(start, own)
 
 
+@pytest.mark.slow
 def test_the_starts_that_look_best_are_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = [20.0] * NUM_OTHERS
     looks[3] = looks[6] = 12.0

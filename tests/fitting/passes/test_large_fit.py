@@ -6,6 +6,8 @@ import pytest
 
 import bayou as by
 
+pytestmark = pytest.mark.slow
+
 NUM_ROWS = 20_000
 SIZES = (350, 170)
 RNG = np.random.default_rng(0)

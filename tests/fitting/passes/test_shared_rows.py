@@ -108,6 +108,7 @@ def test_two_workers_end_where_one_process_does(
     assert set(summed[1:]) == {"gradients"}
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_parts_alone(alone: by.Fit, warm_workers: WarmWorkers) -> None:
     def process_of(index: int) -> int:
         process = warm_workers.result(warm_workers.submit(index, lambda _: os.getpid()))
@@ -126,6 +127,7 @@ def test_a_killed_worker_costs_its_parts_alone(alone: by.Fit, warm_workers: Warm
     assert process_of(1) != before[1]
 
 
+@pytest.mark.slow
 def test_workers_read_a_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The sample is a part of the rows, which workers read too.
     monkeypatch.setattr(pass_rows, "SAMPLE_ROWS", 17_000)

@@ -26,6 +26,7 @@ def rows() -> RowProgram:
     return found
 
 
+@pytest.mark.slow
 def test_lanes_are_sampled_and_compiled_once(rows: RowProgram) -> None:
     functions = LaneFunctions(rows.program, SETTINGS)
     container = storage_of(rows.program.fed[0]).container

@@ -109,6 +109,7 @@ def test_density_must_depend_on_arrays() -> None:
         compiled_density(model)
 
 
+@pytest.mark.slow
 def test_nothing_is_read_from_a_cache_that_rounds_otherwise(tmp_path: Path) -> None:
     command = (
         "import bayou as by, pymc as pm\n"
