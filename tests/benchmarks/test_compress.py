@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import xarray as xr
 
 import bayou as by
 from bayou.compression.compressed_model import compressed_if_repeated
@@ -31,6 +32,13 @@ def test_nothing_repeats_and_outcomes_are_grouped(script: Script) -> None:
     assert compressed.num_distinct == compress.GROUPS
     np.testing.assert_allclose(means, [1, 0.5, -0.5, 0.2, 0], atol=0.05)
     np.testing.assert_allclose(sds, 12_000**-0.5, rtol=0.2)
+
+
+def test_gradients_of_tuning_are_as_many_as_those_of_draws(script: Script) -> None:
+    steps = xr.Dataset({"n_steps": (("chain", "draw"), np.full((2, 10), 7))})
+    posterior = xr.Dataset(attrs={"tuning_steps": 5})
+    trace = xr.DataTree.from_dict({"sample_stats": steps, "posterior": posterior})
+    assert script("compress").num_gradients(trace) == 2 * 15 * 7
 
 
 def test_a_small_run_has_figures(script: Script) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytensor.compile.sharedvalue import SharedVariable
 
 import bayou as by
 from bayou.compression.compressed_model import (
@@ -237,6 +239,16 @@ def test_whole_numbers_have_means_that_are_none() -> None:
     compressed = compressed_model(model)
     assert (compressed.outcomes, compressed.num_distinct) == (("observed",), 7)
     assert_same_density(model, compressed.model)
+
+
+def test_means_have_the_precision_of_their_values() -> None:
+    with pytensor.config.change_flags(floatX="float32"), pm.Model() as model:
+        y = by.Data("y", np.random.default_rng(1).normal(size=NUM_ROWS), dims="row")
+        pm.Normal("observed", pm.Normal("mean"), 1, observed=y, dims="row")
+        compressed = compressed_model(model)
+        assert [str(container.dtype) for container in compressed.model.data_vars] == ["float32"]
+        assert all(isinstance(each, SharedVariable) for each in compressed.model.data_vars)
+        assert differing_term(model, compressed.model) is None
 
 
 def test_moments_of_a_function_of_outcomes_are_not_those_of_outcomes() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,6 +122,11 @@ def distinct_model(
     """
     of_rows = None if weights is None else weights.get_value(borrow=True)
     groups = group_model_rows(told, of_rows, memory)
+    means = {
+        key: groups.values[key].astype(model.rvs_to_values[model[name]].dtype)
+        for name, key in told.outcomes.items()
+    }
+    groups = replace(groups, values=groups.values | means)
     containers = _containers(rows)
     # Threads may compress one model with other weights, and the rows would be those of either.
     options = (*told.outcomes, None if weights is None else weights.name)
@@ -181,12 +186,9 @@ def _build(
         for (storage, _), (new, _) in zip(containers, storages, strict=True)
     }
     first, axis = storages[0]
-    values = {name: model.rvs_to_values[model[name]] for name in groups.squares}
+    values = [model.rvs_to_values[model[name]] for name in groups.squares]
     # Means of whole numbers are none: they take the place of what was cast to whole numbers too.
-    means = {
-        value: by_container[id(rows.storages[uncast(value)][0].container)].astype(value.dtype)
-        for value in values.values()
-    }
+    means = {value: by_container[id(rows.storages[uncast(value)][0].container)] for value in values}
     rebuilt = replace_rows(model, rows, by_container, first.shape[axis], GENERAL_HINT, means)
     for variable in model.observed_RVs:
         if variable.name in rows.observed:
