@@ -3,12 +3,17 @@
     python benchmarks/nuts.py                        # all models and samplers, about ten minutes
     python benchmarks/nuts.py --small                # 200 draws of radon, by.sample and pm.sample
     python benchmarks/nuts.py --models radon,schools --samplers bayou,pymc
+    python benchmarks/nuts.py --posteriors           # by.sample's posteriors beside pm.sample's
 
 Each run is in a process of its own, first with empty caches of compiled code (cold), then with
 those that the first run left (warm). Seconds are all of the call, without imports. "ess" is the
 least effective sample size of the bulk of any element of a free variable; gradients are those of
 the trajectories, tuning included, where the sampler keeps them. A fit before the chains takes 1,000
 to 3,500 more.
+
+With --posteriors, three seeds of each model are sampled by by.sample and by pm.sample. Of the means
+and the standard deviations of all elements, the largest difference is printed, in Monte Carlo
+errors of the difference.
 
 NumPyro is left out where it is not installed. It may lie in a folder of its own:
 
@@ -33,6 +38,8 @@ from figures import add_json_option, note, write_figures
 SAMPLERS = ("bayou", "bayou_init_none", "pymc", "nutpie_jax", "numpyro")
 MODELS = ("logistic", "radon", "radon_noncentred", "correlated", "schools", "funnel")
 SEED = 1
+SEEDS = (1, 2, 3)
+MOST_ERRORS = 4
 
 
 def main() -> None:
@@ -42,11 +49,17 @@ def main() -> None:
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--samplers", default=",".join(SAMPLERS))
     parser.add_argument("--rows", type=int, default=30_000, help="of the logistic regression")
+    parser.add_argument("--posteriors", action="store_true", help="compare by.sample and pm.sample")
     parser.add_argument("--only", nargs=4, metavar=("MODEL", "SAMPLER", "DRAWS", "ROWS"))
+    parser.add_argument("--moments", nargs=4, metavar=("MODEL", "SAMPLER", "DRAWS", "ROWS"))
     options = parser.parse_args()
-    if options.only:
-        model, sampler, draws, rows = options.only
-        print(json.dumps(run(model, sampler, int(draws), int(rows))))
+    if arguments := options.only or options.moments:
+        model, sampler, draws, rows = arguments
+        call = run if options.only else moments_of_seeds
+        print(json.dumps(call(model, sampler, int(draws), int(rows))))
+        return
+    if options.posteriors:
+        compare_posteriors(options.models.split(","), options.rows, 200 if options.small else 1000)
         return
     models = ["radon"] if options.small else options.models.split(",")
     samplers = ["bayou", "pymc"] if options.small else options.samplers.split(",")
@@ -89,15 +102,76 @@ def run_twice(arguments: list[str]) -> list[dict[str, Any]]:
             "PYTENSOR_FLAGS": ",".join(filter(None, flags)),
             "BAYOU_CODE_CACHE": f"{cache}/bayou",
         }
-        command = [sys.executable, "-W", "ignore", __file__, "--only", *arguments]
-        return [
-            json.loads(
-                subprocess.run(
-                    command, env=environment, check=True, capture_output=True, text=True
-                ).stdout.splitlines()[-1]
+        return [in_process("--only", arguments, environment) for _ in range(2)]
+
+
+def in_process(option: str, arguments: list[str], environment: dict[str, str]) -> Any:
+    """Return what this script prints in a process of its own."""
+    command = [sys.executable, "-W", "ignore", __file__, option, *arguments]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def compare_posteriors(models: list[str], rows: int, draws: int) -> None:
+    """Print how far by.sample's posteriors are from pm.sample's, in Monte Carlo errors."""
+    print(
+        f"{'model':18}{'seed':>5}{'means':>8}{'sds':>8}   largest difference in Monte Carlo errors"
+    )
+    for model in models:
+        ours, theirs = (
+            in_process("--moments", [model, sampler, str(draws), str(rows)], dict(os.environ))
+            for sampler in ("bayou", "pymc")
+        )
+        for seed, one, other in zip(SEEDS, ours, theirs, strict=True):
+            worst = [largest_difference(one[kind], other[kind]) for kind in ("mean", "sd")]
+            numbers = "".join(f"{errors:8.1f}" for errors, _ in worst)
+            note = (
+                "" if max(worst)[0] <= MOST_ERRORS else f"   above {MOST_ERRORS}: {max(worst)[1]}"
             )
-            for _ in range(2)
-        ]
+            print(f"{model:18}{seed:5}{numbers}{note}", flush=True)
+
+
+def largest_difference(one: dict[str, Any], other: dict[str, Any]) -> tuple[float, str]:
+    """Return the largest difference of elements, in Monte Carlo errors, and its element.
+
+    Each has for an element its value and the Monte Carlo error of it.
+    """
+    return max(
+        (
+            abs(one[name][0] - other[name][0]) / (one[name][1] ** 2 + other[name][1] ** 2) ** 0.5,
+            name,
+        )
+        for name in one
+    )
+
+
+def moments_of_seeds(name: str, sampler: str, draws: int, rows: int) -> list[dict[str, Any]]:
+    """Return means and standard deviations of all elements, with Monte Carlo errors, by seed."""
+    import arviz as az
+
+    results = []
+    for seed in SEEDS:
+        model, trace, _ = sample_model(name, sampler, draws, rows, seed)
+        posterior = trace.posterior.to_dataset()[[variable.name for variable in model.free_RVs]]
+        values = {"mean": posterior.mean(("chain", "draw")), "sd": posterior.std(("chain", "draw"))}
+        results.append(
+            {
+                kind: {
+                    f"{variable}[{index}]": pair
+                    for variable in posterior
+                    for index, pair in enumerate(
+                        zip(
+                            moments[variable].to_numpy().ravel().tolist(),
+                            errors[variable].to_numpy().ravel().tolist(),
+                            strict=True,
+                        )
+                    )
+                }
+                for kind, moments in values.items()
+                for errors in [az.mcse(posterior, method=kind)]
+            }
+        )
+    return results
 
 
 def build(name: str, rows: int) -> Any:
@@ -140,9 +214,10 @@ def build(name: str, rows: int) -> Any:
     return model
 
 
-def run(name: str, sampler: str, draws: int, rows: int) -> dict[str, Any]:
-    """Sample once, and return the time, the least effective sample size and the gradients."""
-    import arviz as az
+def sample_model(
+    name: str, sampler: str, draws: int, rows: int, seed: int = SEED
+) -> tuple[Any, Any, float]:
+    """Return a model, its draws and the seconds of the call."""
     import nutpie
     import pymc as pm
 
@@ -150,7 +225,7 @@ def run(name: str, sampler: str, draws: int, rows: int) -> dict[str, Any]:
 
     model = build(name, rows)
     tune = draws
-    common = {"chains": 4, "random_seed": SEED, "progressbar": False}
+    common = {"chains": 4, "random_seed": seed, "progressbar": False}
     begin = time.perf_counter()
     with model:
         if sampler.startswith("bayou"):
@@ -161,7 +236,7 @@ def run(name: str, sampler: str, draws: int, rows: int) -> dict[str, Any]:
         elif sampler == "nutpie_jax":
             compiled = nutpie.compile_pymc_model(model, backend="jax", gradient_backend="jax")
             trace = nutpie.sample(
-                compiled, draws=draws, tune=tune, chains=4, seed=SEED, progress_bar=False
+                compiled, draws=draws, tune=tune, chains=4, seed=seed, progress_bar=False
             )
         else:
             more = (
@@ -179,6 +254,14 @@ def run(name: str, sampler: str, draws: int, rows: int) -> dict[str, Any]:
                 **common,
             )
     seconds = time.perf_counter() - begin
+    return model, trace, seconds
+
+
+def run(name: str, sampler: str, draws: int, rows: int) -> dict[str, Any]:
+    """Sample once, and return the time, the least effective sample size and the gradients."""
+    import arviz as az
+
+    model, trace, seconds = sample_model(name, sampler, draws, rows)
     free = [variable.name for variable in model.free_RVs]
     ess = az.ess(trace.posterior.to_dataset()[free])
     steps = [

@@ -62,3 +62,9 @@ def test_the_first_run_has_empty_caches_and_the_second_those_of_the_first(
     assert first == second
     assert first["PYTENSOR_FLAGS"].startswith("floatX=float64,base_compiledir=")
     assert first["BAYOU_CODE_CACHE"].endswith("/bayou")
+
+
+def test_the_largest_difference_is_in_errors_of_the_difference(nuts: ModuleType) -> None:
+    one = {"a[0]": (1.0, 0.3), "a[1]": (2.0, 0.03)}
+    other = {"a[0]": (1.5, 0.4), "a[1]": (2.1, 0.04)}
+    assert nuts.largest_difference(one, other) == (pytest.approx(2.0), "a[1]")
