@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayou.arguments import check_flag
+from bayou.cluster.freed_memory import release_memory
 from bayou.errors import ConvergenceWarning, OtherDataError, warn
 from bayou.fitting.guides.coordinates import Frame
 from bayou.models.posterior_tree import posterior_tree
@@ -216,6 +217,7 @@ class DiskRun:
         came_to_end = follow_chains(bound, settings, seed, take, tell)
         # nutpie's sampler holds the draws, and is held by what it calls, in a circle.
         gc.collect()
+        release_memory()
         return came_to_end
 
     def _store(self, batches: ChainBatches, taken: int, bound: BoundDensity) -> None:

@@ -1,6 +1,6 @@
 """Machine code that models of one structure share.
 
-Numba never unloads code that it has compiled: some 45 MB for each model, measured with a regression
+Numba never unloads code that it has compiled: some 30 MB for each model, measured with a regression
 of two variables. So a graph is compiled once, for all models that are written alike; their data are
 arguments of the code.
 """
