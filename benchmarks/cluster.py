@@ -38,7 +38,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pymc as pm
 from figures import add_json_option, note, write_figures
-from passes import NUM_COLUMNS, logistic_rows
+from pass_models import NUM_COLUMNS
+from passes import logistic_rows
 
 import bayou as by
 from bayou.cluster.workers import start_workers

@@ -17,6 +17,8 @@ take `--peer-seconds`. One that is not installed is skipped, and named. pymc-ext
 
     pip install --target peers --no-deps numpyro multipledispatch pymc-extras better_optimize preliz
     python benchmarks/passes.py --rows 1e6 --peers --libraries peers
+
+With `--models poisson normal hierarchical`, peers are compared on these models of pass_models.py.
 """
 
 from __future__ import annotations
@@ -32,9 +34,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 from figures import add_json_option, note, write_figures
 from first_step import cold_caches
+from pass_models import (
+    compared_names,
+    model_rows,
+    posterior_moments,
+    regression_rows,
+    write_model,
+)
 from pass_peers import NOT_INSTALLED, PEERS
 
 import bayou as by
@@ -42,7 +50,13 @@ import bayou as by
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NUM_COLUMNS = 20
+# The models that peers are compared on, by name.
+TITLES = {
+    "logistic": "logistic regression",
+    "poisson": "Poisson regression",
+    "normal": "normal regression",
+    "hierarchical": "five hierarchical scales",
+}
 ITERATIONS = 6
 MOST_MEAN = 0.03
 MOST_STD = 0.02
@@ -60,10 +74,7 @@ LINE = "{:>9} {:>4} {:>10} {:>8} {:>8} {:>7} {:>8} {:>7} {:>7}  {}"
 
 def logistic_rows(num_rows: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return predictors and outcomes."""
-    generator = np.random.default_rng(0)
-    x = generator.standard_normal((num_rows, NUM_COLUMNS))
-    slopes = 0.3 * generator.standard_normal(NUM_COLUMNS)
-    return x, generator.random(num_rows) < 1 / (1 + np.exp(-x @ slopes))
+    return regression_rows("logistic", num_rows)
 
 
 def newton(x: NDArray[np.float64], y: NDArray[np.bool_]) -> tuple[float, Any, Any]:
@@ -78,31 +89,48 @@ def newton(x: NDArray[np.float64], y: NDArray[np.bool_]) -> tuple[float, Any, An
     return seconds, slopes, np.sqrt(np.diag(np.linalg.inv(precision)))
 
 
-def fit_once(num_rows: int, batch_size: int | None, seed: int) -> None:
+def fit_once(num_rows: int, batch_size: int | None, seed: int, kind: str = "logistic") -> None:
     """Fit in this process, and print what came out as JSON."""
-    x, y = logistic_rows(num_rows)
-    with pm.Model():
-        columns = by.Data("x", x, dims=("row", "column"))
-        outcome = by.Data("y", y.astype(float), dims="row")
-        slopes = pm.Normal("slopes", dims="column")
-        pm.Bernoulli("observed", logit_p=columns @ slopes, observed=outcome, dims="row")
+
+    def container(name: str, values: Any, dims: Any) -> Any:
+        return by.Data(name, values, dims=dims)
+
+    with write_model(kind, *model_rows(kind, num_rows), container):
         begin, cpu = time.perf_counter(), time.process_time()
-        fit = by.fit(batch_size=batch_size, random_seed=seed, progressbar=False)
+        fit = by.fit(batch_size=batch_size, random_seed=seed, progressbar=False, compress=False)
+    seconds, processor = time.perf_counter() - begin, time.process_time() - cpu
+    mean, std = fit_moments(fit, kind)
     found = {
-        "seconds": time.perf_counter() - begin,
-        "cpu": time.process_time() - cpu,
+        "seconds": seconds,
+        "cpu": processor,
         "passes": fit.passes,
         "correction": fit.correction,
-        "mean": fit.mean["slopes"].values.tolist(),
-        "std": fit.std["slopes"].values.tolist(),
+        "mean": mean.tolist(),
+        "std": std.tolist(),
     }
     print(json.dumps(found))
 
 
-def run_cold(num_rows: int, batch_size: int | None, seed: int) -> dict[str, Any]:
+def fit_moments(fit: by.Fit, kind: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the moments of the compared variables: those of a scale are of a log-normal."""
+    means, stds = [], []
+    for name in compared_names(kind):
+        key = name if name in fit.mean else f"{name}_log__"
+        mean, std = np.ravel(fit.mean[key].values), np.ravel(fit.std[key].values)
+        if key != name:
+            mean = np.exp(mean + std**2 / 2)
+            std = mean * np.sqrt(np.expm1(std**2))
+        means.append(mean)
+        stds.append(std)
+    return np.concatenate(means), np.concatenate(stds)
+
+
+def run_cold(
+    num_rows: int, batch_size: int | None, seed: int, kind: str = "logistic"
+) -> dict[str, Any]:
     """Return what :func:`fit_once` prints in a new process with cold caches."""
     with tempfile.TemporaryDirectory() as folder:
-        arguments = [str(num_rows), str(batch_size or 0), str(seed)]
+        arguments = [str(num_rows), str(batch_size or 0), str(seed), kind]
         result = subprocess.run(
             [sys.executable, __file__, "--fit", *arguments],
             env=os.environ | cold_caches(Path(folder)),
@@ -158,7 +186,9 @@ def compare(num_rows: int, seeds: range) -> bool:
     return reached
 
 
-def run_peer(name: str, num_rows: int, seconds: int, folders: list[Path]) -> dict[str, Any] | str:
+def run_peer(
+    name: str, num_rows: int, seconds: int, folders: list[Path], kind: str = "logistic"
+) -> dict[str, Any] | str:
     """Return what a peer prints in a new process with cold caches, or why it prints nothing."""
     paths = [*map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])]
     with tempfile.TemporaryDirectory() as folder:
@@ -166,7 +196,7 @@ def run_peer(name: str, num_rows: int, seconds: int, folders: list[Path]) -> dic
         script = str(Path(__file__).with_name("pass_peers.py"))
         try:
             result = subprocess.run(
-                [sys.executable, script, name, str(num_rows), "1"],
+                [sys.executable, script, name, str(num_rows), "1", kind],
                 env=os.environ | variables,
                 capture_output=True,
                 text=True,
@@ -184,14 +214,13 @@ def run_peer(name: str, num_rows: int, seconds: int, folders: list[Path]) -> dic
     return found
 
 
-def compare_peers(num_rows: int, seconds: int, folders: list[Path]) -> bool:
+def compare_peers(num_rows: int, seconds: int, folders: list[Path], kind: str = "logistic") -> bool:
     """Print a line for each peer, and return whether the fit is faster than all that are right."""
-    x, y = logistic_rows(num_rows)
-    _, mode, std = newton(x, y)
-    ours = run_cold(num_rows, None, 1)
+    mode, std = posterior_moments(kind, *model_rows(kind, num_rows))
+    ours = run_cold(num_rows, None, 1, kind)
     ratios = []
     for name in ("by.fit", *PEERS):
-        found = ours if name == "by.fit" else run_peer(name, num_rows, seconds, folders)
+        found = ours if name == "by.fit" else run_peer(name, num_rows, seconds, folders, kind)
         if isinstance(found, str):
             print(PEER_LINE.format(num_rows, name, "", "", "", "", found), flush=True)
             continue
@@ -215,7 +244,7 @@ def compare_peers(num_rows: int, seconds: int, folders: list[Path]) -> bool:
     if not ratios:
         return True
     best = min(ratios)
-    claim = f"logistic regression, {num_rows:,} x {x.shape[1]}: the time of the best peer, of a fit"
+    claim = f"{TITLES[kind]}, {num_rows:,} rows: the time of the best peer, of a fit"
     note(claim, f"{best:.1f} times", f"{PEER_RATIO:.0f}", met=best >= PEER_RATIO)
     return best >= PEER_RATIO
 
@@ -230,20 +259,22 @@ def main() -> int:
     parser.add_argument("--peers", action="store_true", help="other libraries too")
     parser.add_argument("--peer-seconds", type=int, default=1800, help="the most for a peer")
     parser.add_argument("--libraries", type=Path, nargs="*", default=[], help="folders of peers")
-    parser.add_argument("--fit", type=int, nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--models", nargs="+", choices=TITLES, default=["logistic"])
+    parser.add_argument("--fit", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.fit:
-        num_rows, batch_size, seed = options.fit
-        fit_once(num_rows, batch_size or None, seed)
+        num_rows, batch_size, seed = map(int, options.fit[:3])
+        fit_once(num_rows, batch_size or None, seed, options.fit[3])
         return 0
     sizes = [10**5] if options.small else [int(size) for size in options.rows]
     seeds = range(1, 2 if options.small else options.seeds + 1)
     print(f"load {os.getloadavg()[0]:.1f}")
     if options.peers:
         heads = ("rows", "", "seconds", "processor", "mean", "sd", "")
-        print(PEER_LINE.format(*heads))
-        seconds, folders = options.peer_seconds, options.libraries
-        reached = [compare_peers(size, seconds, folders) for size in sizes]
+        seconds, folders, reached = options.peer_seconds, options.libraries, []
+        for kind in options.models:
+            print(f"{TITLES[kind]}\n{PEER_LINE.format(*heads)}")
+            reached += [compare_peers(size, seconds, folders, kind) for size in sizes]
         print(f"load {os.getloadavg()[0]:.1f}")
         write_figures(options.json)
         return 0 if all(reached) else 1

@@ -22,7 +22,7 @@ def test_newtons_method_ends_at_the_mode(passes: ModuleType) -> None:
     _, mode, std = passes.newton(x, y)
     p = 1 / (1 + np.exp(-x @ mode))
     np.testing.assert_allclose(x.T @ (y - p) - mode, 0, atol=1e-8)
-    precision = x.T @ (x * (p * (1 - p))[:, None]) + np.eye(passes.NUM_COLUMNS)
+    precision = x.T @ (x * (p * (1 - p))[:, None]) + np.eye(x.shape[1])
     np.testing.assert_allclose(std, np.sqrt(np.diag(np.linalg.inv(precision))))
 
 
@@ -76,3 +76,29 @@ def test_a_peer_that_is_not_installed_is_named(passes: ModuleType, tmp_path: Pat
     (tmp_path / "numpyro.py").write_text("raise ImportError")
     found = passes.run_peer("NumPyro SVI", 2000, 120, [tmp_path])
     assert found == "skipped: numpyro is not installed"
+
+
+@pytest.mark.parametrize("kind", ["poisson", "normal"])
+def test_regressions_end_at_their_modes(script: Callable[[str], ModuleType], kind: str) -> None:
+    models = script("pass_models")
+    x, y = models.model_rows(kind, 2000)
+    mode, std = models.posterior_moments(kind, x, y)
+    mean = np.exp(x @ mode) if kind == "poisson" else x @ mode
+    variance = 1.0 if kind == "poisson" else np.mean((y - mean) ** 2)
+    np.testing.assert_allclose(x.T @ (y - mean) / variance, mode, atol=1e-6)
+    weights = mean if kind == "poisson" else np.full(len(y), 1 / variance)
+    precision = x.T @ (x * weights[:, None]) + np.eye(len(mode))
+    np.testing.assert_allclose(std, np.sqrt(np.diag(np.linalg.inv(precision))))
+
+
+@pytest.mark.slow
+def test_a_fit_of_hierarchical_scales_is_near_their_posterior(
+    script: Callable[[str], ModuleType], passes: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = script("pass_models")
+    mean, std = models.posterior_moments("hierarchical", *models.model_rows("hierarchical", 20_000))
+    passes.fit_once(20_000, None, 1, "hierarchical")
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["mean"]) == 1 + sum(models.LEVELS) + len(models.LEVELS)
+    assert np.abs((np.array(found["mean"]) - mean) / std).max() < 0.15
+    assert np.abs(np.array(found["std"]) / std - 1).max() < 0.12
