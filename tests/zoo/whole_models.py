@@ -78,14 +78,15 @@ OUTCOMES = {
     "kalman": Outcome(0.1, 0.1, batches=ONE_VALUE, predict=NO_DRAWS),
     "stochastic_volatility": Outcome(batches=JOINT),
     "changepoint": Outcome(warns="The fit did not converge: the line search failed"),
-    "seasonal_trend": Outcome(),
+    "seasonal_trend": Outcome(0.2, 0.2),
     "vector_autoregression": Outcome(0.1, 0.1, batches=NAMELESS),
     "hsgp": Outcome(0.35, 0.3),
     # 0.07 sd and 6% off, but the fit takes minutes on busy cores.
     "marginal_process": Outcome(batches=JOINT),
+    # Its fit takes more than 150 s on busy cores.
     "latent_process": Outcome(batches=DEPENDS),
     "spatial_intrinsic": Outcome(0.25, 0.2, batches=JOINT),
-    "spatial_autoregression": Outcome(batches=JOINT),
+    "spatial_autoregression": Outcome(0.2, 0.15, batches=JOINT),
     "growth": Outcome(0.1, 0.1, batches=DEPENDS),
     "differential_equation": Outcome(fit=NO_JAX, batches=NO_JAX),
 }
