@@ -61,7 +61,7 @@ INNER_ROOMS = {
     "sources": ("base", "in_memory", "streams", "files", "derived"),
 }
 # These stand on the public list.
-ON_TOP = {"cli", "dims", "moved_modules", "pymc3", "testing"}
+ON_TOP = {"__main__", "cli", "dims", "moved_modules", "pymc3", "testing"}
 # Modules and functions of the standard library that Windows lacks.
 POSIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
 POSIX_FUNCTIONS = {"fork", "geteuid", "getuid", "sched_getaffinity", "statvfs", "sysconf"}

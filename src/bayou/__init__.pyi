@@ -18,6 +18,7 @@ from .fitting.fit import fit as fit
 from .fitting.guides import Guide as Guide
 from .fitting.load import load as load
 from .fitting.result.fit_result import Fit as Fit
+from .fitting.result.verdict import Verdict as Verdict
 from .ladder.posterior import posterior as posterior
 from .many.calibrate import calibrate as calibrate
 from .many.fit_many import fit_many as fit_many

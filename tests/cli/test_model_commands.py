@@ -175,7 +175,7 @@ def test_large_variables_are_named_and_left_out() -> None:
 
 @pytest.mark.slow
 def test_the_program_keeps_progress_apart(folder: Path) -> None:
-    command = [sys.executable, "-c", "from bayou.cli import app; app()", "fit"]
+    command = [sys.executable, "-m", "bayou", "fit"]
     files = [str(folder / "sales.py"), str(folder / "rows.parquet")]
     result = subprocess.run(
         [*command, *files, "--json", "--seed", "1"], capture_output=True, text=True, check=True

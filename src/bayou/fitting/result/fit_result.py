@@ -328,7 +328,7 @@ class Fit(FittedModel):
     def verdict(self) -> Verdict:
         """Whether the fit can be relied on, as found by its check.
 
-        See :class:`bayou.fitting.result.verdict.Verdict`. A fit of a given number of steps was not
+        See :class:`bayou.Verdict`. A fit of a given number of steps was not
         checked.
 
         Examples

@@ -87,6 +87,17 @@ class Verdict:
     modes : tuple of str
         Other optima that searches found and that are nearly as good. Each is described by the
         elements that differ most. Draws are from the mode of the fit only.
+
+    Examples
+    --------
+    >>> with pm.Model():
+    ...     mu = pm.Normal("mu", 0, 10)
+    ...     observed = pm.Normal("x", mu, 1, observed=[2.0, 3.0, 4.0])
+    ...     verdict = by.fit(random_seed=1, progressbar=False).verdict
+    >>> verdict.word, list(verdict.errors.index)
+    ('good', ['mu'])
+    >>> bool(verdict.errors.loc["mu", "mean"] < 0.05)
+    True
     """
 
     word: Word

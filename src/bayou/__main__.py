@@ -1,0 +1,5 @@
+"""The command line, as ``python -m bayou``."""
+
+from bayou.cli import app
+
+app(prog_name="bayou")
