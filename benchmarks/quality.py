@@ -2,9 +2,10 @@
 
 Each fit is a process of its own with cold caches; its seconds are those of the call of ``fit``,
 with what it compiles, without imports. Errors of means are in standard deviations of the truth,
-errors of standard deviations are relative; they are taken over every element of every variable: the
-free ones, in the space of the model and as PyMC transforms them, and the deterministics. The exit
-code is 1 where a fit of bayou misses a target.
+errors of standard deviations are relative, and those of the 5% and 95% quantiles, where these are
+known, are in standard deviations; they are taken over every element of every variable: the free
+ones, in the space of the model and as PyMC transforms them, and the deterministics. The exit code
+is 1 where a fit of bayou misses a target.
 
     python benchmarks/quality.py                        every model, five seeds: 10 minutes
     python benchmarks/quality.py --small                radon, one seed: under a minute
@@ -33,6 +34,7 @@ import pymc as pm
 from figures import add_json_option, note, write_figures
 from first_step import cold_caches
 from peers import WorkerError, peer_python
+from scipy.stats import norm
 
 import bayou as by
 
@@ -46,7 +48,8 @@ type Moments = dict[str, dict[str, Any]]
 
 TRUTH = Path(__file__).parent / "truth"
 DRAWS = 20_000
-LINE = "{:11} {:8} {:>4} {:>8} {:>7} {:>8} {:>7} {:>8}  {}"
+LINE = "{:11} {:8} {:>4} {:>8} {:>7} {:>8} {:>7} {:>8} {:>9}  {}"
+QUANTILES = {"q5": 0.05, "q95": 0.95}
 PEER_STEPS = 30_000
 
 
@@ -72,7 +75,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Errors:
-    """The errors of a fit, the variables whose errors are the largest among them."""
+    """The errors of a fit, the variables whose errors are the largest among them.
+
+    The largest error of a quantile is nan where none is known.
+    """
 
     mean: float
     std: float
@@ -80,6 +86,7 @@ class Errors:
     average_std: float
     worst_mean: str
     worst_std: str
+    quantile: float = np.nan
 
     def within(self, limits: Limits, seconds: float) -> bool:
         """Say whether the errors and the seconds are allowed."""
@@ -100,7 +107,9 @@ def stored_truth(name: str) -> Moments:
 def normal_truth() -> Moments:
     """Return the exact moments of the conjugate model."""
     rows = models.normal_rows()
-    return {"mean": {"mean": rows.mean(), "sd": 1 / np.sqrt(len(rows))}}
+    sd = 1 / np.sqrt(len(rows))
+    quantiles = {name: rows.mean() + sd * norm.ppf(level) for name, level in QUANTILES.items()}
+    return {"mean": {"mean": rows.mean(), "sd": sd, **quantiles}}
 
 
 RADON_LIMITS = Limits(seconds=4, mean=0.2, std=0.05)
@@ -136,10 +145,17 @@ def measure(found: Moments, truth: Moments) -> Errors:
         for name in names
     ]
     std = [np.abs(_flat(found, name, "sd") / _flat(truth, name, "sd") - 1) for name in names]
+    quantiles = [
+        np.abs(_flat(found, name, key) - _flat(truth, name, key)) / _flat(truth, name, "sd")
+        for name in names
+        for key in QUANTILES
+        if key in found[name] and key in truth[name]
+    ]
     return Errors(
         *(float(np.concatenate(errors).max()) for errors in (mean, std)),
         *(float(np.concatenate(errors).mean()) for errors in (mean, std)),
         *(max(zip(map(np.max, errors), names, strict=True))[1] for errors in (mean, std)),
+        quantile=float(np.concatenate(quantiles).max()) if quantiles else np.nan,
     )
 
 
@@ -153,7 +169,8 @@ def fit_moments(fit: by.Fit) -> Moments:
         name: {"mean": values.values, "sd": fit.std[name].values}
         for name, values in fit.mean.data_vars.items()
     }
-    return draws_moments(fit.sample(DRAWS, random_seed=1).posterior) | exact
+    drawn = draws_moments(fit.sample(DRAWS, random_seed=1).posterior)
+    return drawn | {name: drawn.get(name, {}) | moments for name, moments in exact.items()}
 
 
 def draws_moments(posterior: Any) -> Moments:
@@ -162,6 +179,10 @@ def draws_moments(posterior: Any) -> Moments:
         name: {
             "mean": draws.mean(("chain", "draw")).values,
             "sd": draws.std(("chain", "draw")).values,
+            **{
+                key: np.quantile(draws.to_numpy(), level, axis=(0, 1))
+                for key, level in QUANTILES.items()
+            },
         }
         for name, draws in posterior.data_vars.items()
     }
@@ -256,7 +277,10 @@ def answer(contender: str, name: str, seed: int) -> None:
 def report(names: Sequence[str], contenders: Sequence[str], seeds: Sequence[int]) -> bool:
     """Print a line a fit, and return whether every fit of bayou reached its target."""
     print(
-        LINE.format("model", "fit", "seed", "seconds", "mean", "average", "sd", "average", "target")
+        LINE.format(
+            *("model", "fit", "seed", "seconds", "mean", "average", "sd", "average", "quantile"),
+            "target",
+        )
     )
     reached = True
     for name, seed, contender in product(names, seeds, contenders):
@@ -272,10 +296,12 @@ def judge(contender: str, name: str, seed: int) -> tuple[str, bool]:
     try:
         found = fit_apart(contender, name, seed)
     except WorkerError as error:
-        return LINE.format(name, contender, seed, *[""] * 5, f"missed: {error}"), False
+        return LINE.format(name, contender, seed, *[""] * 6, f"missed: {error}"), False
     errors = measure(found["moments"], case.truth())
     within = errors.within(case.limits, found["seconds"])
-    figures = (errors.mean, errors.average_mean, errors.std, errors.average_std)
+    figures = (
+        errors.mean, errors.average_mean, errors.std, errors.average_std, errors.quantile
+    )  # fmt: skip
     verdict = (
         f"{'reached' if within else 'missed'}; {found['note']}; "
         f"largest in {errors.worst_mean}, {errors.worst_std}"

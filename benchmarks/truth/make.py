@@ -99,6 +99,8 @@ def nuts(model: pm.Model, **options: Any) -> dict[str, Any]:
     moments = {
         "mean": posterior.mean(("chain", "draw")),
         "sd": posterior.std(("chain", "draw")),
+        "q5": posterior.quantile(0.05, ("chain", "draw")),
+        "q95": posterior.quantile(0.95, ("chain", "draw")),
         "mcse_mean": az.mcse(posterior, method="mean"),
         "mcse_sd": az.mcse(posterior, method="sd"),
         **diagnostics,

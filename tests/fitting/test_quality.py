@@ -123,6 +123,10 @@ def test_measure_takes_the_largest_and_the_average_of_what_both_hold(quality: Mo
     assert (errors.std, errors.worst_std) == (0.5, "a")
     assert errors.average_mean == pytest.approx(0.2)
     assert errors.average_std == pytest.approx(0.5 / 3)
+    assert np.isnan(errors.quantile)
+    truth["a"] |= {"q5": [-1.6, -2.3], "q95": [1.6, 4.3]}
+    found["a"] |= {"q5": [-1.6, -2.3], "q95": [1.6, 5.3]}
+    assert quality.measure(found, truth).quantile == 0.5
     assert errors.within(quality.Limits(1, 0.5, 0.5), seconds=1)
     assert not errors.within(quality.Limits(1, 0.5, 0.5), seconds=2)
     assert not errors.within(quality.Limits(1, 0.4, 0.5), seconds=1)
