@@ -74,7 +74,7 @@ def test_a_fit_that_did_not_converge_ends_with_3(folder: Path) -> None:
         "    with pm.Model() as model:\n"
         "        y = by.Data('y', data, columns='y', dims='row')\n"
         "        depth = pm.Normal('depth', 0, 3)\n"
-        "        pm.Normal('many', 0, pm.math.exp(depth / 2), shape=9)\n"
+        "        pm.Laplace('many', 0, pm.math.exp(depth / 2), shape=9)\n"
         "        pm.Normal('seen', 0, 100, observed=y)\n"
         "    return model\n",
         encoding="utf-8",
