@@ -15,7 +15,8 @@ DADVI), NumPyro (SVI, AutoLaplaceApproximation) and nutpie, each in a process of
 take `--peer-seconds`. One that is not installed is skipped, and named. pymc-extras holds PyMC below
 6.4, so give it and NumPyro by a folder beside the environment of bayou:
 
-    pip install --target peers --no-deps numpyro multipledispatch pymc-extras better_optimize preliz
+    pip install --target peers --no-deps numpyro multipledispatch tqdm
+    pip install --target peers --no-deps pymc-extras better_optimize preliz
     python benchmarks/passes.py --rows 1e6 --peers --libraries peers
 
 With `--models poisson normal hierarchical`, peers are compared on these models of pass_models.py.
