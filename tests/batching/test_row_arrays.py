@@ -190,7 +190,7 @@ def test_parameters_without_a_dim_that_are_as_long_as_the_rows_are_refused() -> 
     with pm.Model() as model:
         effect = pm.Normal("effect", 0, pm.HalfNormal("spread"), shape=NUM_ROWS)
         pm.Normal("y", effect, 1, observed=by.Data("outcome", Z))
-    message = r"(?s)'y' cannot be evaluated .*\nHint: name the dim of the rows, .*'effect'\.$"
+    message = r"(?s)'y' cannot be evaluated .*\nHint: name the dim of the rows, .*'effect'\. docs/"
     with pytest.raises(ValueError, match=message):
         batched_program(model, 7, None, validate=True)
 

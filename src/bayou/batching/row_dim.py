@@ -228,7 +228,7 @@ def check_some_rows(model: pm.Model) -> None:
         If no container of what is observed has a row.
     """
     containers = observed_containers(model)
-    if containers and not any(len(each.get_value(borrow=True)) for each in containers):
+    if containers and not any(_num_rows(each, 0) for each in containers):
         raise no_rows_error(dims_of(model, containers[0])[0])
 
 
@@ -352,5 +352,7 @@ def _num_rows(storage: SharedVariable, axis: int) -> int:
     window = window_of(storage)
     if window is not None:
         return window.num_rows
-    length: int = storage.get_value(borrow=True).shape[axis]
+    # It is a constant in a frozen model.
+    value = storage.data if isinstance(storage, Constant) else storage.get_value(borrow=True)
+    length: int = value.shape[axis]
     return length

@@ -65,7 +65,7 @@ def exact() -> by.Fit:
     """The same model, fitted on all rows at once, the values of the rows within its position."""
     with pytest.MonkeyPatch.context() as patch:
         # The normals of the fit, not the draws that are nearer to the posterior.
-        patch.setattr("bayou.fitting.fit.check_fit", lambda _task, _model, fitted: fitted)
+        patch.setattr("bayou.fitting.fit.check_fit", lambda _task, _model, fitted, _most: fitted)
         return by.fit(model=MODEL, random_seed=1, progressbar=False)
 
 

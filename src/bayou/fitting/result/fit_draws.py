@@ -202,7 +202,10 @@ def _drawn_positions(approximation: Approximation, num_draws: int, seed: int) ->
     if not isinstance(approximation.guide, MeanField):
         return None
     frame, params = approximation.frame, approximation.params
-    noise = np.random.default_rng(seed).normal(size=(num_draws, len(frame.origin)))
+    # Drawn by JAX, as draws of earlier versions were: they stay the same for a seed.
+    noise = np.asarray(
+        approximation.guide.noise(jax.random.key(seed), num_draws, len(frame.origin), None)
+    )
     coordinates = np.asarray(params.location) + np.exp(np.asarray(params.log_scale)) * noise
     positions: Array = Frame(np.asarray(frame.origin), np.asarray(frame.factor)).positions(
         coordinates
