@@ -75,9 +75,9 @@ def counting(start: Any, index: int) -> Any:
     """Start a worker that counts how often it compiles."""
     real, counts = compiled.compile_density, []
 
-    def compile_density(model: pm.Model) -> Any:
+    def compile_density(*arguments: Any) -> Any:
         counts.append(0)
-        return real(model)
+        return real(*arguments)
 
     compiled.compile_density = compile_density
     held = start(index)

@@ -27,7 +27,7 @@ program, at several positions and at values on the edges of the support, equal t
 writes and PyTensor's interpreter computes, within 1e-8. "batches": the rows pass the check that
 `by.fit(batch_size=)` makes. "predict": predictions are distributed as those of PyMC. "prior": the
 same of density and gradient where it is the prior of a free variable. by.sample compiles the same
-graph by Numba; that code is compared for one distribution of each kind, and for a third of the
+graph by Numba; that code is compared for one distribution of each kind, and for a sixth of the
 others its graph, as it is rewritten for Numba, in PyTensor's interpreter.
 
 """

@@ -95,6 +95,9 @@ def test_batches_and_description(name: str) -> None:
 def test_sample(name: str) -> None:
     # An effective size of about 1,000 and more: standard errors of 0.03 sd in some 50 means.
     model = model_of(name)
-    means, sds = distances(name, by.sample(1000, tune=500, chains=2, model=model, **QUIET))
+    # JAX compiles loops in a second, Numba in 30 (on two cores).
+    backend = "jax" if name == "hidden_markov" else "auto"
+    drawn = by.sample(1000, tune=500, chains=2, model=model, backend=backend, **QUIET)
+    means, sds = distances(name, drawn)
     assert means < 0.25
     assert sds < 0.2
