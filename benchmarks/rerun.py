@@ -12,6 +12,7 @@ stand in a table of their own on the page. What a script printed stays in `build
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -90,6 +91,11 @@ def run(job: Job) -> str:
     return {0: "met", 1: "missed, or failed"}.get(ended.returncode, f"code {ended.returncode}")
 
 
+def has_figures(file: Path) -> bool:
+    """Return whether a file of figures has any."""
+    return bool(json.loads(file.read_text(encoding="utf-8"))["figures"])
+
+
 def main() -> int:
     """Run all jobs, or those that are named, and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -106,7 +112,7 @@ def main() -> int:
     for job in jobs:
         began, load = time.time(), os.getloadavg()[0]
         ended = run(job)
-        if not job.file.exists() or job.file.stat().st_mtime < began:
+        if not (job.file.exists() and job.file.stat().st_mtime >= began and has_figures(job.file)):
             unwritten.append(job.name)
         print(f"{job.name:18}{time.time() - began:6.0f} s  load {load:4.1f}  {ended}", flush=True)
     write_page()
