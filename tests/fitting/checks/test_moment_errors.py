@@ -40,6 +40,23 @@ def test_standard_errors_are_those_of_repeated_draws() -> None:
     np.testing.assert_allclose(found, np.array(spreads) / gamma.std(), rtol=0.35)
 
 
+def test_mirrored_draws_count_once() -> None:
+    random = np.random.default_rng(1)
+
+    def errors_of(num_pairs: int) -> Estimates:
+        first = random.normal(size=(num_pairs, 40))
+        draws = np.concatenate([first, -first])
+        # The posterior is as wide in the first direction, and narrower in all others.
+        weights = importance_weights(-0.05 * (draws[:, 1:] ** 2).sum(axis=1))
+        even = np.full(len(draws), 1 / len(draws))
+        return moment_errors(draws, even, weights, is_mirrored=True)
+
+    found = [errors_of(500) for _ in range(200)]
+    sds, noise = (np.array([each[part][0, 1] for each in found]) for part in (0, 1))
+    # That of as many independent draws would be 0.7 of this.
+    assert noise.mean() == pytest.approx(sds.std(), rel=0.15)
+
+
 def test_a_power_is_extrapolated() -> None:
     draws = np.random.default_rng(1).normal(0.1, 1, size=(NUM_DRAWS, 1))
     ratios = -0.1 * draws[:, 0]

@@ -183,7 +183,9 @@ def _check(
     power = even_power(drawn.log_ratios, LEAST_SHARE)
     weights = importance_weights(drawn.log_ratios, power)
     view = ModelSpace(program, positions, weights)
-    errors = moment_errors(view.draws(positions), _even(len(positions)), weights, power)
+    errors = moment_errors(
+        view.draws(positions), _even(len(positions)), weights, power, is_mirrored=True
+    )
     evidence = Evidence(
         errors=view.named(errors.values),
         noise=view.named(errors.noise),

@@ -78,7 +78,9 @@ def moments(draws: Array, weights: Array) -> Moments:
     return Moments(mean, sd, _quantiles(draws, weights, PROBABILITIES))
 
 
-def moment_errors(draws: Array, before: Array, after: Array, power: float = 1.0) -> Estimates:
+def moment_errors(
+    draws: Array, before: Array, after: Array, power: float = 1.0, *, is_mirrored: bool = False
+) -> Estimates:
     """Return how far moments are from where weights move them.
 
     Parameters
@@ -90,12 +92,20 @@ def moment_errors(draws: Array, before: Array, after: Array, power: float = 1.0)
     power : float, default 1
         That of the ratios in ``after``. The errors are those that a power of one would show, if
         they grow in proportion.
+    is_mirrored : bool, default False
+        Whether the second half of the draws mirrors the first. Both of a pair are as far from the
+        mean, and have nearly the same weight: they count as one where that makes a standard error
+        larger, as that of an sd, by up to the root of two.
     """
     old, new = moments(draws, before), moments(draws, after)
     scale = _scale(new)
     # The influence of each draw on a moment, under either weights.
     change = _influence(draws, old, before, scale) - _influence(draws, new, after, scale)
     noise = np.sqrt((change**2).sum(axis=1)).T
+    if is_mirrored:
+        # Errors of means cancel within pairs only as far as the weights of a pair are equal.
+        of_pairs = change.reshape(len(change), 2, -1, draws.shape[1]).sum(axis=1)
+        noise = np.maximum(noise, np.sqrt((of_pairs**2).sum(axis=1)).T)
     moved = (old.quantiles - new.quantiles) / scale
     values = np.stack([(old.mean - new.mean) / scale, old.sd / scale - 1, *moved], axis=1)
     return Estimates(values / power, noise / power)
