@@ -172,7 +172,7 @@ def guess_rows(model: pm.Model, *, with_arrays: bool = False) -> ModelRows | Non
 
 
 def _only_of_parameters(model: pm.Model) -> set[Variable]:
-    """Return what the priors of free variables take, and nothing else does, by any other way."""
+    """Return the variables that are used by priors of free variables, and by nothing else."""
     free = set(model.free_RVs)
     others = [graph for graph in model_graphs(model) if graph not in free]
 

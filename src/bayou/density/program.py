@@ -208,7 +208,7 @@ class Program:
 
     @property
     def lengths(self) -> tuple[tuple[SharedVariable, Numbers], ...]:
-        """What shapes are computed from, constants of the program, each with its value."""
+        """The data that shapes are computed from, with the values built into the program."""
         return self.graph_inputs.lengths
 
     @property

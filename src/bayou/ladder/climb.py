@@ -114,7 +114,7 @@ class Climb:
         return found if answer is None or is_usable else answer
 
     def _end(self, fit: Fit, modes: Modes) -> str | None:
-        """Return what ends the climb after the fit, None if it goes on."""
+        """Return why the climb ends after the fit; None if it goes on."""
         if self.limit.is_over:
             return "the budget ended"
         if fit.approximation.interrupted or modes.interrupted:

@@ -261,7 +261,7 @@ def _masks(node: Apply) -> list[Variable]:
 
 
 def _inputs_by_value(variable: Variable) -> list[Variable]:
-    """Return what a variable is computed from, but for that of which it takes the shape alone."""
+    """Return the leaves of the graph of a variable, except those that it uses only the shape of."""
 
     def inputs_of(variable: Variable) -> Sequence[Variable]:
         node = variable.owner

@@ -64,9 +64,9 @@ ALL_ROWS = 2**19
 MAX_DRAWS = 64
 # The most elements. Those of more than MAX_DENSE have no matrices of their pairs.
 MAX_LARGE = 100_000
-# What the first moves may leave of the distance to the mean, in standard deviations; and the passes
-# over the sample after which its Hessian is taken again, where the mean is. A Hessian of 131,072
-# flights costs as much as five passes; with that of the start alone, 17 passes came near.
+# The distance to the mean, in standard deviations, at which the first moves end; and the number of
+# passes over the sample after which its Hessian is taken again, at the mean so far. A Hessian of
+# 131,072 flights costs as much as five passes; with that of the start alone, 17 passes came near.
 NEAR = 0.3
 ROUND_PASSES = 4
 # The most passes over all rows before their first Hessian, which costs as much as seven.

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 # Draws that are computed at once. A draw of variables with a value for each row is as long as the
 # data, so that these come one by one.
 DRAWS_AT_ONCE = 256
-# The most numbers that variables have at a group of positions, for NumPy to draw positions and one
-# compiled function of groups to follow, the same for any number of draws: 32 MiB. Else one function
-# draws and computes; its compilation takes 0.8 s in the place of 0.05.
+# The most numbers that variables have at a group of positions, 32 MiB: then positions are drawn
+# first, and one compiled function of groups serves any number of draws. Else one function draws and
+# computes; its compilation takes 0.8 s in the place of 0.05.
 MAX_NUMBERS = 2**22
 
 

@@ -40,7 +40,7 @@ _NORMAL, _TRANSPOSED = ord("N"), ord("T")
 _UPPER, _LOWER, _RIGHT, _UNIT = ord("U"), ord("L"), ord("R"), ord("U")
 
 
-# How a matrix lies in memory, for BLAS: not as it takes it, by rows, or by columns.
+# How a matrix lies in memory: in a way that BLAS cannot read, by rows, or by columns.
 _OTHER, _BY_ROWS, _BY_COLUMNS = range(3)
 
 
